@@ -1,0 +1,108 @@
+"""The behaviour digest: what the code does, on small fixed inputs, as numbers.
+
+A record keeps the digest of the code that made it. The record is stale when today's digest differs in a section that
+the run used, not when a comment was edited. Networks run in double precision so that machines agree to many digits;
+comparison still allows a relative 1e-6.
+"""
+
+import json
+import math
+
+import numpy as np
+import torch
+
+from repro.config import Experiment
+from repro.data.sampling import test_frames, train_frames
+from repro.data.transforms import normalise, test_view, train_crop, train_view
+from repro.models import MODELS, build, options_of
+from repro.optim import make_optimiser, make_schedule
+
+TOLERANCE = 1e-6
+DIGITS = 9
+
+Digest = dict[str, list[float]]
+
+
+def digest() -> Digest:
+    """The digest of today's code: section name to numbers. Takes about two seconds on a CPU."""
+    sections = {"sampling": _sampling(), "transforms": _transforms(), "optimisation": _optimisation()}
+    sections |= {f"network {name}": _network(name) for name in MODELS}
+    return {name: [float(f"{value:.{DIGITS}g}") for value in values] for name, values in sections.items()}
+
+
+def used_by(experiment: Experiment, sections: Digest) -> Digest:
+    """The sections that a run of this experiment depends on."""
+    return {k: v for k, v in sections.items() if not k.startswith("network ") or k == f"network {experiment.model}"}
+
+
+def differences(recorded: Digest, today: Digest) -> list[str]:
+    """The recorded sections whose numbers are not today's."""
+
+    def same(a, b):
+        return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
+
+    return [name for name, values in recorded.items() if not same(values, today.get(name, []))]
+
+
+def as_text(sections: Digest) -> str:
+    """One line of text that changes when the digest does (a Snakemake parameter)."""
+    return json.dumps(sections, sort_keys=True, separators=(",", ":"))
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(20200307)
+
+
+def _sampling() -> list[float]:
+    lengths = [(1, 16), (7, 16), (16, 16), (29, 8), (40, 8), (186, 16)]
+    rng = _rng()
+    return [float(i) for f, n in lengths for i in (*train_frames(f, n, rng), *test_frames(f, n))]
+
+
+def _transforms() -> list[float]:
+    rng = _rng()
+    values = [float(v) for _ in range(20) for v in train_crop(240, 320, rng)]
+    ramp = np.add.outer(np.arange(48) * 2, np.arange(64)).astype(np.uint8)
+    frames = np.stack([ramp, 255 - ramp, np.roll(ramp, 9, 1)], axis=-1)[None].repeat(2, axis=0)
+    for _ in range(4):
+        # Coarse: bilinear resizing of uint8 differs by a unit between OpenCV builds
+        values += [round(float(v), 0) for v in train_view(frames, 32, rng).mean((1, 2)).ravel()]
+    values += [round(float(v), 0) for v in test_view(frames, 32).mean((1, 2)).ravel()]
+    grey = torch.full((1, 3, 1, 1), 128, dtype=torch.uint8)
+    return values + [round(float(v), 5) for v in normalise(grey).ravel()]
+
+
+def _optimisation() -> list[float]:
+    values = []
+    for options in ({"schedule": "plateau"}, {"schedule": "cosine", "validation_fraction": 0.0, "epochs": 9}):
+        experiment = Experiment(learning_rate=0.1, **options)
+        weight = torch.nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+        optimiser = make_optimiser([weight], experiment)
+        schedule = make_schedule(optimiser, experiment)
+        for epoch in range(9):
+            optimiser.zero_grad()
+            (weight**2).sum().backward()
+            optimiser.step()
+            schedule.step(min(epoch, 2)) if experiment.schedule == "plateau" else schedule.step()
+            values += [optimiser.param_groups[0]["lr"], *weight.tolist()]
+    return values
+
+
+def _network(name: str) -> list[float]:
+    """Logits and gradient norms of a narrow network whose every parameter is a fixed function of its position."""
+    options = {"classes": 3, "width": 0.125, "dropout": 0.0}
+    if "gate_bias" in options_of(name):
+        options["gate_bias"] = -0.5
+    network = build(name, **options).double().train()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            steps = torch.arange(parameter.numel(), dtype=torch.float64)
+            fan_in = max(1, parameter[0].numel()) if parameter.ndim > 1 else 1
+            parameter.copy_(
+                (torch.sin(steps * 1.7 + 0.3) * (2 / fan_in) ** 0.5 + (parameter.ndim == 1)).view_as(parameter)
+            )
+    steps = torch.arange(2 * 4 * 3 * 64 * 64, dtype=torch.float64)
+    logits = network(torch.cos(steps * 0.37).view(2, 4, 3, 64, 64))
+    torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
+    norms = [network.trunk.conv1.weight.grad.norm(), network.head.fc.weight.grad.norm()]
+    return [*logits.flatten().tolist(), *(float(norm) for norm in norms)]

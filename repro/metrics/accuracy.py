@@ -1,0 +1,45 @@
+"""Accuracy of clip scores: top-k, per class, and the mean over classes. All values are fractions, 0..1.
+
+A tie counts against the network: the rank of the true class is the number of *other* classes with a score at least as
+high. Breaking ties by class index, as argmax and argsort do, would give a network that answers a constant (dead, or
+with a zero-initialised classifier) full marks on class 0, and results that change when classes are renumbered
+(scikit-learn and torchmetrics do so, hence the few lines here).
+"""
+
+import numpy as np
+
+from repro.metrics.checks import check_scores
+
+
+def topk_correct(scores, labels, k: int) -> np.ndarray:
+    """Whether the true class is among the k best-scored ones.
+
+    scores: (n, C) numbers, larger is better (logits or probabilities). labels: (n,) integers in 0..C-1. 1 <= k <= C.
+    Returns (n,) bool. Raises ValueError for wrong shapes, n = 0, labels out of range, NaN scores, or k out of range.
+    """
+    scores, labels = check_scores(scores, labels)
+    if not 1 <= k <= scores.shape[1]:
+        raise ValueError(f"k must lie in 1..{scores.shape[1]} (the number of classes), not {k}")
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    rank = (scores >= own).sum(axis=1) - 1  # the comparison includes the true class itself
+    return rank < k
+
+
+def topk_accuracy(scores, labels, k: int = 1) -> float:
+    """Fraction of clips with `topk_correct`; same inputs and errors."""
+    return float(topk_correct(scores, labels, k).mean())
+
+
+def per_class_accuracy(scores, labels, *, k: int = 1) -> np.ndarray:
+    """Top-k accuracy within each true class: (C,) floats, NaN where a class has no clip; errors as `topk_correct`."""
+    scores, labels = check_scores(scores, labels)
+    correct = topk_correct(scores, labels, k)
+    classes = scores.shape[1]
+    clips = np.bincount(labels, minlength=classes)
+    hits = np.bincount(labels, weights=correct, minlength=classes)
+    return np.divide(hits, clips, out=np.full(classes, np.nan), where=clips > 0)
+
+
+def mean_class_accuracy(scores, labels, *, k: int = 1) -> float:
+    """Mean of `per_class_accuracy` over the classes that have clips (balanced accuracy); errors as `topk_correct`."""
+    return float(np.nanmean(per_class_accuracy(scores, labels, k=k)))

@@ -1,0 +1,138 @@
+"""Size of a network: parameters, multiply-adds (MACs), depth and activations, for one given input.
+
+Counts are multiply-adds: what this field's papers print as "FLOPs" (a rate in FLOP/s is 2 x MAC/s). They are of the
+input as given: pass a batch of one clip to count for a clip. Everything runs without gradients in evaluation mode,
+and leaves the module as it was. Module and input on the meta device (`with torch.device("meta"): ...`) have shapes
+but no data, so that a count at full size takes no memory and no time.
+"""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LAYERS = (*CONVOLUTIONS, nn.Linear)
+OFF_PATH = ("downsample", "gate")
+
+Input = torch.Tensor | tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """Counts of one module on one input; see the functions of the same names."""
+
+    parameters: int
+    multiply_adds: int
+    multiply_adds_by_hooks: int
+    depth: int
+    activations: int
+
+    @property
+    def gmacs(self) -> float:
+        return self.multiply_adds / 1e9
+
+
+def complexity(module: nn.Module, input: Input, *, exclude: tuple[str, ...] = OFF_PATH) -> Complexity:
+    """All counts at once; arguments and errors as in `multiply_adds` and `depth`."""
+    return Complexity(
+        parameters=parameters(module),
+        multiply_adds=multiply_adds(module, input),
+        multiply_adds_by_hooks=multiply_adds_by_hooks(module, input),
+        depth=depth(module, exclude=exclude),
+        activations=activations(module, input),
+    )
+
+
+def parameters(module: nn.Module) -> int:
+    """Number of parameters, each shared one once; BN's running statistics are buffers and do not count."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def multiply_adds(module: nn.Module, input: Input) -> int:
+    """Multiply-adds of one forward pass, by torch's dispatch-level counter.
+
+    input: a tensor, or a tuple of tensors for a module of several inputs; on the module's device, else ValueError.
+    Counted are all convolutions and matrix products, also functional ones (attention); not counted are biases, BN,
+    activations, pooling and element-wise products - the convention of published tables.
+    """
+    with FlopCounterMode(display=False) as counter:  # counts a multiply-add as two operations
+        _forward(module, input)
+    return counter.get_total_flops() // 2
+
+
+def multiply_adds_by_hooks(module: nn.Module, input: Input) -> int:
+    """The same count made independently, from the shapes that forward hooks see on Conv1d/2d/3d and Linear layers.
+
+    Products outside such layers (attention's) are missed, so it is below `multiply_adds` there; elsewhere the two
+    agree.
+    """
+
+    def count(layer, output):
+        if isinstance(layer, nn.Linear):
+            return output.numel() * layer.in_features
+        return output.numel() * layer.weight[0].numel()  # one filter: in_channels / groups x kernel
+
+    return _sum_over_layers(module, input, count)
+
+
+def activations(module: nn.Module, input: Input) -> int:
+    """Elements of the outputs of all convolution and linear layers, a proxy for memory traffic.
+
+    After Radosavovic et al. (CVPR 2020), who count convolutions only. Arguments and errors as in `multiply_adds`.
+    """
+    return _sum_over_layers(module, input, lambda layer, output: output.numel())
+
+
+def depth(module: nn.Module, *, exclude: tuple[str, ...] = OFF_PATH) -> int:
+    """Layers by the paper's rule: convolution and linear layers, without BN and without the linear layers of SE.
+
+    Applied to the module tree: every nn.Conv1d/2d/3d and nn.Linear counts, unless a part of its dotted name is in
+    `exclude`. "gate" names the SE gates; "downsample" the projection shortcuts, which the name "ResNet-34" does not
+    count either. So all that is not excluded is taken to be on the main path: name parallel branches in `exclude`.
+    The two convolutions of a (2+1)D pair count as two. Raises ValueError if nothing is left to count, or if `exclude`
+    is a string.
+    """
+    if isinstance(exclude, str):  # a string is a collection too: of its letters
+        raise ValueError(f"exclude must be a tuple of names, not the string {exclude!r}")
+    counted = sum(
+        isinstance(layer, LAYERS) and not set(name.split(".")) & set(exclude) for name, layer in module.named_modules()
+    )
+    if counted == 0:
+        raise ValueError(f"no convolution or linear layer outside {tuple(exclude)} in {type(module).__name__}")
+    return counted
+
+
+def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Module, torch.Tensor], int]) -> int:
+    """Sum of measure(layer, output) over each call of each convolution and linear layer in one forward pass."""
+    measured = []
+    with contextlib.ExitStack() as hooks:
+        for layer in module.modules():
+            if isinstance(layer, LAYERS):
+                hook = layer.register_forward_hook(lambda layer, _, output: measured.append(measure(layer, output)))
+                hooks.callback(hook.remove)
+        _forward(module, input)
+    return sum(measured)
+
+
+def _forward(module: nn.Module, input: Input) -> None:
+    inputs = input if isinstance(input, tuple) else (input,)
+    devices = {tensor.device for tensor in (*inputs, *module.parameters()) if isinstance(tensor, torch.Tensor)}
+    if len(devices) > 1:
+        raise ValueError(f"module and input must be on one device, not on {sorted(map(str, devices))}")
+    # each module's own flag: a frozen BN may be in evaluation mode within a network in training mode
+    training = {part: part.training for part in module.modules()}
+    # the fused attention kernel is one opaque operation, which the counter would take for nothing
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    try:
+        module.eval()
+        torch.backends.mha.set_fastpath_enabled(False)
+        with torch.no_grad():
+            module(*inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
+        for part, flag in training.items():
+            part.training = flag

@@ -1,0 +1,104 @@
+"""Speed of several cases side by side: interleaved, synchronised timings, their summary, and paired ratios.
+
+Machines drift (heat, other work) by more than the differences of interest. So each round runs every case once, in a new
+order, and two cases are compared by their ratio within a round. Rates are clips per second.
+"""
+
+import random
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from repro.metrics.checks import check_confidence
+from repro.metrics.statistics import Interval
+
+
+def measure_speed(
+    cases: dict[str, Callable[[], object]],
+    *,
+    device: str | torch.device,
+    repeats: int = 20,
+    warmup: int = 2,
+    clips_per_call: int = 1,
+    seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
+) -> pd.DataFrame:
+    """Time every case `repeats` times after `warmup` untimed rounds.
+
+    cases: {name: callable without arguments}, which processes `clips_per_call` clips. device: "cpu" or a CUDA device,
+    where the callables run. clock: seconds, monotonic. Returns a DataFrame with one row for each timing, in the order
+    measured: round (0-based), position (in the round's seeded order), case, seconds, clips. Raises ValueError for no
+    cases, counts out of range, a device that cannot be synchronised, or a clock too coarse for a case. What a case
+    raises (out of memory, say) passes through: try each case alone first.
+    """
+    device = torch.device(device)
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"cannot synchronise device {device}: cpu or cuda is needed")
+    if not cases or repeats < 1 or warmup < 0 or clips_per_call < 1:
+        raise ValueError(f"nothing to time: {len(cases)} cases, {repeats=}, {warmup=}, {clips_per_call=}")
+    shuffle, rows = random.Random(seed).shuffle, []
+    for number in range(-warmup, repeats):
+        order = list(cases)
+        shuffle(order)
+        for position, name in enumerate(order):
+            seconds = _seconds(cases[name], device, clock)
+            if number < 0:
+                continue
+            if seconds <= 0:
+                raise ValueError(f"the clock did not advance during {name!r}: take more clips a call")
+            rows.append((number, position, name, seconds, clips_per_call))
+    return pd.DataFrame(rows, columns=["round", "position", "case", "seconds", "clips"])
+
+
+def summary(timings: pd.DataFrame) -> pd.DataFrame:
+    """Rates by case (first measured first): DataFrame with median, q25 and q75 in clips/s, and n timings."""
+    rates = (timings.clips / timings.seconds).groupby(timings.case, sort=False)
+    return pd.DataFrame(
+        {"median": rates.median(), "q25": rates.quantile(0.25), "q75": rates.quantile(0.75), "n": rates.size()}
+    )
+
+
+def paired_ratio(
+    timings: pd.DataFrame, a: str, b: str, *, resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
+) -> Interval:
+    """Median over the rounds of (clips/s of a) / (clips/s of b), with a percentile bootstrap interval; n = rounds.
+
+    timings: from `measure_speed`. Above 1, a is the faster. Rounds that lack one of the two do not count. Raises
+    ValueError for an unknown case or fewer than two rounds.
+    """
+    check_confidence(confidence)
+    rates = timings.assign(rate=timings.clips / timings.seconds).pivot(index="round", columns="case", values="rate")
+    if missing := {a, b} - set(rates.columns):
+        raise ValueError(f"no timings of {sorted(missing)}; there are {list(rates.columns)}")
+    ratios = (rates[a] / rates[b]).dropna().to_numpy()
+    if len(ratios) < 2:
+        raise ValueError("an interval needs at least two rounds")
+    low, high = stats.bootstrap(
+        (ratios,),
+        np.median,
+        n_resamples=resamples,
+        method="percentile",
+        confidence_level=confidence,
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(float(np.median(ratios)), float(low), float(high), len(ratios), confidence)
+
+
+def _seconds(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
+    """The only place where a case is called: no timing without waiting for the GPU before and after."""
+    _synchronise(device)
+    start = clock()
+    call()
+    _synchronise(device)
+    return clock() - start
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif torch.cuda.is_initialized():  # declared as "cpu", but something in this process uses the GPU
+        torch.cuda.synchronize()

@@ -1,0 +1,126 @@
+"""Residual units of the 2D trunk and the 3D head, and the channel gate of Res34-SE-IM-Net.
+
+Sources: BasicBlock, He et al. 2016 (ref. 14); squeeze and excitation, Hu et al. 2018 (ref. 16); SE-IM-BasicBlock,
+Equation 4 and Fig. 4c of the paper. Parameter names follow torchvision's ResNet so that its weights load by name.
+"""
+
+from torch import Tensor, nn
+
+GATES = ("none", "se_im", "se", "constant", "se_im_vector")
+"""What is done to the residual branch f before it is added to the shortcut x.
+
+- ``none``          x + f            the plain BasicBlock (ResNet34-3DRes18)
+- ``se_im``         x + (f + s * f)  Equation 4 with f_SE(f) = s * f (Res34-SE-IM-Net); the branch is scaled by 1 + s
+- ``se``            x + s * f        plain squeeze and excitation
+- ``constant``      x + 1.5 * f      the control: 1 + s at an untrained gate (s = 0.5), without a gate
+- ``se_im_vector``  x + (f + s)      Equation 4's other reading: f_SE(f) is the gate vector itself
+"""
+SMALLEST_HIDDEN = 4  # narrow networks keep at least this many hidden units in the gate
+
+
+class Gate(nn.Module):
+    """Squeeze and excitation on a residual branch.
+
+    Args:
+        channels: channels of the branch.
+        mode: one of ``se_im``, ``se``, ``se_im_vector`` (see :data:`GATES`).
+        reduction: ratio r between the channels and the hidden units; at least 4 hidden units are kept.
+        bias: start value of the last layer's bias. 0 gives s near 0.5; a negative one starts the gate closed, which
+            leaves pre-trained weights undisturbed under ``se_im``.
+
+    Shape: ``(B, channels, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, *, mode: str, reduction: int = 16, bias: float = 0.0) -> None:
+        super().__init__()
+        if reduction < 1:
+            raise ValueError(f"reduction: {reduction} must be 1 or more (the paper's source, ref. 16, uses 16)")
+        hidden = max(SMALLEST_HIDDEN, channels // reduction)
+        self.mode = mode
+        self.fc1 = nn.Linear(channels, hidden)
+        self.relu = nn.ReLU(inplace=True)
+        self.fc2 = nn.Linear(hidden, channels)
+        nn.init.constant_(self.fc2.bias, bias)
+
+    def weights(self, branch: Tensor) -> Tensor:
+        """The gate's s, in (0, 1), shape ``(B, channels, 1, 1)``."""
+        squeezed = branch.mean((2, 3))
+        return self.fc2(self.relu(self.fc1(squeezed))).sigmoid()[:, :, None, None]
+
+    def forward(self, branch: Tensor) -> Tensor:
+        s = self.weights(branch)
+        if self.mode == "se_im":
+            return branch * (1 + s)  # f + s * f with one pass over the large tensor
+        if self.mode == "se":
+            return branch * s
+        return branch + s
+
+
+class Constant(nn.Module):
+    """The branch times 1.5: what Equation 4 does with an untrained gate. The control that has no gate."""
+
+    def forward(self, branch: Tensor) -> Tensor:
+        return branch * 1.5
+
+
+def make_gate(mode: str, channels: int, *, reduction: int = 16, bias: float = 0.0) -> nn.Module | None:
+    """The module for one of :data:`GATES`; None for ``none``."""
+    if mode not in GATES:
+        raise ValueError(f"gate: {mode!r} is not one of {', '.join(GATES)}")
+    if mode == "none":
+        return None
+    if mode == "constant":
+        return Constant()
+    return Gate(channels, mode=mode, reduction=reduction, bias=bias)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 (or 3x3x3) convolutions and a shortcut; ReLU after the sum.
+
+    Where the shape changes the shortcut is a 1x1 convolution with batch norm, as in torchvision. The gate acts on the
+    branch alone: shortcuts stay as they are (the paper's text leaves this open; see the ledger of assumptions).
+
+    Args:
+        channels_in, channels_out: channels.
+        stride: of the first convolution; one number or one per dimension.
+        dims: 2 for images, 3 for stacks of maps.
+        gate: a module applied to the branch before the sum, or None.
+    """
+
+    def __init__(self, channels_in, channels_out, *, stride=1, dims=2, gate: nn.Module | None = None) -> None:
+        super().__init__()
+        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+        norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+        self.conv1 = conv(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = norm(channels_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = conv(channels_out, channels_out, 3, padding=1, bias=False)
+        self.bn2 = norm(channels_out)
+        self.gate = gate
+        self.downsample = None
+        keeps_size = stride == 1 or stride == (1,) * dims
+        if channels_in != channels_out or not keeps_size:
+            self.downsample = nn.Sequential(
+                conv(channels_in, channels_out, 1, stride=stride, bias=False), norm(channels_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.relu(self.bn1(self.conv1(x)))
+        branch = self.bn2(self.conv2(branch))
+        if self.gate is not None:
+            branch = self.gate(branch)
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return self.relu(branch + shortcut)
+
+
+def initialise(module: nn.Module) -> None:
+    """Fan-out Kaiming for convolutions, zero for the last batch norm of each residual branch.
+
+    At PyTorch's default initialisation the whole network's gradient norm is near 1,200 at the first step and nothing
+    is learned from scratch in minutes; with this it trains at once. Pre-trained weights replace these values.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(part, BasicBlock):
+            nn.init.zeros_(part.bn2.weight)

@@ -1,0 +1,121 @@
+"""The two networks of the paper and the frame-averaging control, as one trunk + head module and three factories."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from repro.models.blocks import initialise
+from repro.models.head import FrameAverageHead, ResNet18Head3d
+from repro.models.trunk import ResNet34Trunk
+
+SMALLEST_INPUT = 64  # pixels: below this the trunk's last map is a single cell
+
+
+class FusedNet(nn.Module):
+    """A 2D trunk on every frame, the maps stacked in time (Equations 1 and 2), a head on the stack (Equation 3).
+
+    Shape: ``(B, N, 3, H, W)`` float, RGB, ImageNet-normalised, N >= 1, H and W >= 64, to logits ``(B, classes)``;
+    Equation 3's softmax is left to the loss and to whoever wants probabilities.
+    Raises ValueError for another shape.
+    """
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def stack(self, clips: Tensor) -> Tensor:
+        """The temporal feature map TFM of Equation 2: ``(B, 512 * width, N, H/32, W/32)``."""
+        if clips.ndim != 5 or clips.shape[2] != 3:
+            raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+        if clips.shape[1] < 1 or min(clips.shape[3:]) < SMALLEST_INPUT:
+            raise ValueError(
+                f"clips need 1 frame or more of {SMALLEST_INPUT} pixels or more a side, not {tuple(clips.shape)}"
+            )
+        maps = self.trunk(clips.flatten(0, 1))
+        return maps.unflatten(0, clips.shape[:2]).transpose(1, 2)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return self.head(self.stack(clips))
+
+
+def resnet34_3dres18(
+    *,
+    classes: int,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    head_stride: tuple[int, int, int] = (2, 2, 2),
+) -> FusedNet:
+    """The paper's baseline ResNet34-3DRes18. ``width`` 1 is the paper's; smaller ones are for laptops."""
+    return _fused(classes=classes, width=width, dropout=dropout, head_stride=head_stride, gate="none")
+
+
+def res34_se_im_net(
+    *,
+    classes: int,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    head_stride: tuple[int, int, int] = (2, 2, 2),
+    gate: str = "se_im",
+    reduction: int = 16,
+    gate_bias: float = 0.0,
+) -> FusedNet:
+    """The paper's Res34-SE-IM-Net: the same network with a gate in each of the trunk's 16 units (Equation 4).
+
+    ``gate`` chooses other readings and controls, see :data:`repro.models.blocks.GATES`.
+    """
+    return _fused(
+        classes=classes,
+        width=width,
+        dropout=dropout,
+        head_stride=head_stride,
+        gate=gate,
+        reduction=reduction,
+        gate_bias=gate_bias,
+    )
+
+
+def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float = 0.5) -> FusedNet:
+    """The control: the same trunk, features averaged over frames. It cannot see the order of frames."""
+    trunk = ResNet34Trunk(width=width)
+    return _initialised(FusedNet(trunk, FrameAverageHead(trunk.channels, classes, dropout=dropout)))
+
+
+def _fused(*, classes, width, dropout, head_stride, **gate_options) -> FusedNet:
+    trunk = ResNet34Trunk(width=width, **gate_options)
+    head = ResNet18Head3d(trunk.channels, classes, width=width, stride=head_stride, dropout=dropout)
+    return _initialised(FusedNet(trunk, head))
+
+
+def _initialised(network: FusedNet) -> FusedNet:
+    initialise(network)
+    return network
+
+
+def check_trainable(network: nn.Module, *, batch: int, frames: int, size: int) -> None:
+    """Refuse, before the first step, a training shape that leaves a batch norm one value per channel.
+
+    Costs no arithmetic: a copy of the network runs on the meta device.
+    Raises ValueError that names the layer and the mend.
+    """
+    values: dict[str, int] = {}
+    probe = copy.deepcopy(network).to("meta").eval()
+
+    def note(name):
+        def hook(_module, inputs):
+            values[name] = inputs[0].numel() // inputs[0].shape[1]
+
+        return hook
+
+    for name, module in probe.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.register_forward_pre_hook(note(name))
+    probe(torch.empty(batch, frames, 3, size, size, device="meta"))
+    starved = [name for name, count in values.items() if count < 2]
+    if starved:
+        raise ValueError(
+            f"a batch of {batch} clip(s) with {frames} frame(s) of {size} pixels leaves batch norm {starved[0]} one "
+            "value per channel, so training cannot normalise; use 2 or more clips a batch (the last, partial batch "
+            "counts too), more frames or a larger size"
+        )

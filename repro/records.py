@@ -1,0 +1,202 @@
+"""What a run leaves behind, so that every table, interval and test can be made again without the data or a GPU.
+
+A record is a folder ``results/<study>/<run>/`` with two files:
+
+- ``record.json``: the experiment's fields, provenance, data manifest hash, behaviour digest, history by epoch;
+- ``predictions.parquet``: one row a test clip: ``clip, label, group`` and a ``logit_<class>`` column for each class.
+
+Nothing derived is kept: accuracies are computed from the predictions whenever they are shown.
+"""
+
+import dataclasses
+import json
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repro.behaviour import Digest, differences
+from repro.config import Experiment
+
+SCHEMA = 1
+RESULTS = Path("results")
+LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished run, read from its folder."""
+
+    folder: Path
+    experiment: Experiment
+    classes: tuple[str, ...]
+    data: dict[str, Any]  # hash, clips by part
+    provenance: dict[str, Any]
+    digest: Digest
+    history: pd.DataFrame  # one row an epoch
+    predictions: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.study}/{self.experiment.run}"
+
+    @property
+    def labels(self) -> np.ndarray:
+        """True classes, int ``(clips,)``."""
+        return self.predictions["label"].to_numpy()
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Logits, float ``(clips, classes)``."""
+        return self.predictions[[f"logit_{name}" for name in self.classes]].to_numpy()
+
+    def stale(self, today: Digest) -> list[str]:
+        """The behaviours in which today's code differs from the code that made this record; empty when fresh."""
+        return differences(self.digest, today)
+
+
+def write_record(
+    *,
+    experiment: Experiment,
+    classes: tuple[str, ...],
+    data: dict[str, Any],
+    provenance: dict[str, Any],
+    digest: Digest,
+    history: pd.DataFrame,
+    predictions: pd.DataFrame,
+    results: Path = RESULTS,
+) -> Record:
+    """Write a record whole or not at all, replacing one of the same study and run."""
+    folder = Path(results) / experiment.study / experiment.run
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    predictions.to_parquet(draft / "predictions.parquet", index=False)
+    content = {
+        "schema": SCHEMA,
+        "experiment": experiment.to_dict(),
+        "classes": list(classes),
+        "data": data,
+        "provenance": provenance,
+        "digest": digest,
+        "history": json.loads(history.to_json(orient="records", double_precision=6)),
+    }
+    (draft / "record.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    read_record(draft)  # what cannot be read again is not filed
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
+    return read_record(folder)
+
+
+def read_record(folder: Path) -> Record:
+    """Read and check one record. Raises ValueError that names the file, the field and the mend."""
+    folder = Path(folder)
+    path = folder / "record.json"
+    mend = "take it from its source again, or delete the folder and run the experiment again"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        predictions = pd.read_parquet(folder / "predictions.parquet")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: this record cannot be read ({error}); {mend}") from None
+    if content.get("schema") != SCHEMA:
+        raise ValueError(f"{path}: schema {content.get('schema')} is not {SCHEMA}; {mend}")
+    fields = {field.name for field in dataclasses.fields(Record)} - {"folder", "predictions"}
+    if missing := fields - set(content):
+        raise ValueError(f"{path}: field {sorted(missing)[0]!r} is missing; {mend}")
+    classes = tuple(content["classes"])
+    columns = ["clip", "label", "group", *(f"logit_{name}" for name in classes)]
+    if list(predictions.columns) != columns:
+        raise ValueError(f"{folder / 'predictions.parquet'}: columns are not {', '.join(columns)}; {mend}")
+    listed = content["data"]["clips"]["test"]
+    check_whole_split(predictions["clip"], listed, where=str(folder / "predictions.parquet"))
+    if (
+        not np.isfinite(predictions[columns[3:]].to_numpy()).all()
+        or not predictions["label"].between(0, len(classes) - 1).all()
+    ):
+        raise ValueError(f"{folder / 'predictions.parquet'}: a logit is not finite or a label not in range; {mend}")
+    return Record(
+        folder=folder,
+        experiment=Experiment.from_mapping(content["experiment"]),
+        classes=classes,
+        data=content["data"],
+        provenance=content["provenance"],
+        digest=content["digest"],
+        history=pd.DataFrame(content["history"]),
+        predictions=predictions,
+    )
+
+
+def read_study(study: str, results: Path = RESULTS) -> list[Record]:
+    """Every record of one study, by run name; an empty list where there is none."""
+    folder = Path(results) / study
+    return [read_record(path.parent) for path in sorted(folder.glob("[!.]*/record.json"))]
+
+
+def studies(results: Path = RESULTS) -> list[str]:
+    """Names of the studies that hold a record."""
+    return sorted({path.parent.parent.name for path in Path(results).glob("*/[!.]*/record.json")})
+
+
+def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
+    """Refuse unless every listed clip was scored exactly once.
+
+    Raises ValueError otherwise: an accuracy over part of a split is not the split's accuracy.
+    """
+    if scored.nunique() != len(scored) or len(scored) != listed:
+        raise ValueError(
+            f"{where}: {len(scored)} scores for {scored.nunique()} different clips, but the split lists {listed}; "
+            "no accuracy is reported for part of a split: evaluate again"
+        )
+
+
+def make_provenance(*, started: datetime, seconds: float, device: str) -> dict[str, Any]:
+    """Commit, machine and libraries of this run."""
+    return {
+        "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "device": device,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+    }
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

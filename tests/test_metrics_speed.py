@@ -1,0 +1,167 @@
+"""repro.metrics.speed with a clock under the test's control, a known sleep, and a GPU where there is one.
+
+No test says how fast anything is.
+"""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from repro.metrics.speed import measure_speed, paired_ratio, summary
+
+
+class Clock:
+    """A clock that only the cases advance."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def case(self, *seconds):
+        """A callable that takes these times in turn, the last one for good."""
+        remaining = list(seconds)
+
+        def call():
+            self.now += remaining.pop(0) if len(remaining) > 1 else remaining[0]
+
+        return call
+
+
+def test_every_timing_is_kept_and_warm_up_is_not():
+    clock = Clock()
+    cases = {"slow": clock.case(99, 99, 2), "fast": clock.case(99, 99, 0.5)}
+    timings = measure_speed(cases, device="cpu", repeats=6, warmup=2, clips_per_call=4, clock=clock)
+    assert timings.columns.tolist() == ["round", "position", "case", "seconds", "clips"]
+    assert timings["round"].tolist() == [number for number in range(6) for _ in range(2)]
+    assert timings.position.tolist() == 6 * [0, 1]
+    assert timings.groupby("case").seconds.unique().map(list).to_dict() == {"fast": [0.5], "slow": [2.0]}
+    rates = summary(timings)
+    assert rates.loc["slow"].tolist() == [2, 2, 2, 6]
+    assert rates.loc["fast", "median"] == 8
+
+
+def test_rounds_are_interleaved_in_a_seeded_order():
+    def order(seed):
+        clock = Clock()
+        cases = {name: clock.case(1) for name in "abcd"}
+        return measure_speed(cases, device="cpu", repeats=12, seed=seed, clock=clock).case.tolist()
+
+    first = order(0)
+    rounds = [tuple(first[start : start + 4]) for start in range(0, 48, 4)]
+    assert all(sorted(names) == list("abcd") for names in rounds)
+    assert len(set(rounds)) > 3
+    assert first == order(0) != order(1)
+
+
+def test_quartiles():
+    clock = Clock()
+    cases = {"a": clock.case(1, 1 / 2, 1 / 3, 1 / 4, 1 / 5)}
+    timings = measure_speed(cases, device="cpu", repeats=5, warmup=0, clock=clock)
+    assert summary(timings).loc["a"].tolist() == pytest.approx([3, 2, 4, 5])
+
+
+def test_paired_ratio_sees_through_drift():
+    """The machine slows down fivefold during the run; b takes 1.25 times as long as a, in each round."""
+    clock, drift = Clock(), np.linspace(1, 5, 20)
+    cases = {"a": clock.case(*drift), "b": clock.case(*1.25 * drift)}
+    timings = measure_speed(cases, device="cpu", repeats=20, warmup=0, clock=clock)
+    ratio = paired_ratio(timings, "a", "b")
+    assert (ratio.point, ratio.low, ratio.high) == pytest.approx((1.25, 1.25, 1.25))
+    assert ratio.n == 20
+    assert paired_ratio(timings, "b", "a").point == pytest.approx(0.8)
+    assert paired_ratio(timings.iloc[:-1], "a", "b").n == 19  # a round without its partner says nothing
+
+
+def test_paired_ratio_interval_by_exact_distribution():
+    """With 3 rounds a resampled median is the smallest ratio with probability 7/27: the 80 % interval ends there."""
+    clock = Clock()
+    cases = {"a": clock.case(1.0), "b": clock.case(1.0, 2.0, 4.0)}
+    timings = measure_speed(cases, device="cpu", repeats=3, warmup=0, clock=clock)
+    ratio = paired_ratio(timings, "a", "b", confidence=0.8)
+    assert (ratio.low, ratio.point, ratio.high) == (1, 2, 4)
+
+
+def test_a_known_sleep_in_a_layer_shows_up():
+    class Sleep(nn.Module):
+        def forward(self, x):
+            time.sleep(0.05)
+            return x
+
+    clip = torch.randn(1, 8)
+    plain, slowed = nn.Linear(8, 8), nn.Sequential(nn.Linear(8, 8), Sleep())
+    cases = {"plain": lambda: plain(clip), "slowed": lambda: slowed(clip)}
+    seconds = measure_speed(cases, device="cpu", repeats=7).groupby("case").seconds.median()
+    assert 0.04 < seconds["slowed"] - seconds["plain"] < 0.5  # generous: the machine is shared
+
+
+@pytest.mark.parametrize(("device", "initialised"), [("cuda", True), ("cuda:1", True), ("cpu", True), ("cpu", False)])
+def test_no_timing_of_a_gpu_without_synchronisation(monkeypatch, device, initialised):
+    """Also where the caller says "cpu" but CUDA is in use in this process."""
+    events, now = [], iter(range(1000))
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: initialised)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: events.append("wait"))
+
+    def clock():
+        events.append("clock")
+        return next(now)
+
+    measure_speed({"a": lambda: events.append("call")}, device=device, repeats=2, warmup=1, clock=clock)
+    waits = ["wait"] if initialised else []
+    assert events == 3 * [*waits, "clock", "call", *waits, "clock"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_work_is_waited_for():
+    a = torch.randn(4096, 4096, device="cuda")
+
+    def work():
+        x = a
+        for _ in range(50):
+            x = x @ a
+        return x
+
+    seconds = measure_speed({"work": work}, device="cuda", repeats=5).seconds.median()
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    work()
+    end.record()
+    torch.cuda.synchronize()
+    assert seconds > 0.5 * start.elapsed_time(end) / 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cases": {}}, "0 cases"),
+        ({"repeats": 0}, "repeats=0"),
+        ({"warmup": -1}, "warmup=-1"),
+        ({"clips_per_call": 0}, "clips_per_call=0"),
+        ({"device": "meta"}, "cannot synchronise device meta"),
+        ({"clock": lambda: 1.0}, "the clock did not advance during 'a'"),
+    ],
+)
+def test_bad_input(options, message):
+    with pytest.raises(ValueError, match=message):
+        measure_speed(**{"cases": {"a": lambda: None}, "device": "cpu"} | options)
+
+
+def test_paired_ratio_bad_input():
+    clock = Clock()
+    timings = measure_speed({"a": clock.case(1), "b": clock.case(1)}, device="cpu", repeats=1, clock=clock)
+    with pytest.raises(ValueError, match=r"no timings of \['c'\]; there are \['a', 'b'\]"):
+        paired_ratio(timings, "a", "c")
+    with pytest.raises(ValueError, match="at least two rounds"):
+        paired_ratio(timings, "a", "b")
+
+
+def test_what_a_case_raises_passes_through():
+    def too_large():
+        raise MemoryError("does not fit")
+
+    with pytest.raises(MemoryError, match="does not fit"):
+        measure_speed({"a": too_large}, device="cpu")

@@ -1,0 +1,274 @@
+"""The paper as data: what stands in it, what an empty cell says, and the message for every way to break it."""
+
+import dataclasses
+import os
+import re
+import warnings
+from pathlib import Path
+
+import pytest
+from pybtex.database import parse_file
+from pybtex.plugin import find_plugin
+
+from repro import paper as room
+from repro.paper import NOT_STATED, Cell, load
+
+ROOT = Path(__file__).parents[1]
+TOML = Path(room.__file__).with_name("paper.toml")
+BIB = ROOT / "book" / "references.bib"
+TEXT = Path(os.environ.get("REPRO_SHARED_DATA", ROOT / ".." / "shared" / "data")) / ".." / "paper" / "paper.txt"
+UNHEADED = {"Abstract", "Introduction", "Results, opening paragraph", "closing section"}
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return load()
+
+
+@pytest.fixture(scope="module")
+def text():
+    if not TEXT.is_file():
+        pytest.skip(f"the paper's text is not at {TEXT}: set REPRO_SHARED_DATA to the data folder beside it")
+    return _plain(TEXT.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def works():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return parse_file(BIB, "bibtex").entries
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """Loads a copy of paper.toml in which the first `old` below the opening comment is replaced."""
+
+    def load_edited(old, new):
+        comment, data = TOML.read_text(encoding="utf-8").split("\n\n", 1)
+        assert old in data
+        copy = tmp_path / "paper.toml"
+        copy.write_text(f"{comment}\n\n{data.replace(old, new, 1)}", encoding="utf-8")
+        return load(copy)
+
+    return load_edited
+
+
+# ---- what it holds
+
+
+def test_the_stated_accuracies(paper):
+    claims = {c.id: c for c in paper.claims}
+    assert [claims[f"accuracy-{d}"].text for d in ("hmdb51", "ucf101", "sthv1")] == ["71.85 %", "92.196 %", "36.5 %"]
+    row = [paper.table(7).cell("Res34-SE-IM-Net", column).text for column in paper.table(7).columns]
+    assert row == ["71.85 %", "92.196 %", "36.5 %"]
+
+
+def test_a_number_stands_only_where_the_text_states_it(paper):
+    for column in paper.table(7).columns:
+        assert paper.table(7).cell("ResNet34-3DRes18", column).text == NOT_STATED
+    for row in paper.table(6).rows:
+        assert [cell.value for cell in row.cells[:4]] == [None] * 4, f"{row.name}: FLOPs, Param, Depth, VPS"
+    hyper = {row.name: row.cells[0].text for row in paper.table(3).rows}
+    assert {name for name, shown in hyper.items() if shown == NOT_STATED} == {"Batch-size", "Momentum", "Weight-decay"}
+    assert (hyper["Num-segments"], hyper["Lr"], hyper["Num-saturate"]) == ("16 frames", "0.001", "5 epochs")
+
+
+def test_tables_one_to_eight_claims_and_references_are_there(paper):
+    assert [table.number for table in paper.tables] == list(range(1, 9))
+    assert [reference.number for reference in paper.references] == list(range(1, 25))
+    assert {c.table for c in paper.claims if c.table} <= set(range(1, 9))
+    assert paper.reference(12).key == "zolfaghari2018eco"
+
+
+def test_quotes_stand_in_the_paper(paper, text):
+    missing = [claim.id for claim in paper.claims if _plain(claim.quote) not in text]
+    assert not missing
+
+
+def test_captions_and_sections_stand_in_the_paper(paper, text):
+    assert not [table.number for table in paper.tables if _plain(f"Table {table.number} {table.caption}") not in text]
+    sections = {entry.section for entry in (*paper.claims, *paper.tables)} - UNHEADED
+    assert not [section for section in sections if section not in text]
+
+
+def test_every_number_in_a_table_stands_in_the_paper(paper, text):
+    for table in paper.tables:
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if isinstance(cell.value, int | float):
+                    assert re.search(rf"(?<![\d.]){re.escape(cell.printed)}(?![\d])", text), (table.number, column)
+
+
+def test_references_17_to_23_are_cited_in_table_bodies_only(text):
+    body = text[: text.index("Kuehne H, Jhuang H")]
+    cited = {int(number) for number in re.findall(r"\[(\d+)\]", body)}
+    assert set(range(1, 25)) - cited == set(range(17, 24))
+
+
+def test_peers_are_found_by_dataset_and_metric(paper):
+    assert {peer.dataset for peer in paper.peers(dataset="sthv1")} == {"sthv1"}
+    assert {peer.metric for peer in paper.peers(metric="gmacs")} == {"gmacs"}
+    assert paper.peers() == paper.all_peers
+    assert paper.peers(dataset="kinetics700") == ()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "gmacs"),
+    [("ECO-Lite-16", 37.5, 46.5), ("ECO-Full-16", 47.5, 64.4), ("r3d_18", 33.371472, 40.697), ("C3D", 78.41, 38.55)],
+)
+def test_the_lightweight_rule_has_its_peers(paper, method, params, gmacs):
+    of_metric = {metric: {p.method: p.value for p in paper.peers(metric=metric)} for metric in ("params", "gmacs")}
+    assert (of_metric["params"][method], of_metric["gmacs"][method]) == (params, gmacs)
+
+
+def test_a_number_from_memory_is_never_verified(paper):
+    for peer in paper.all_peers:
+        assert not (peer.verified and "from memory" in peer.source), peer.method
+        assert 0 < peer.value <= 100 or peer.metric != "top1", peer.method
+
+
+def test_the_ledger_takes_one_of_its_readings(paper):
+    for assumption in paper.assumptions:
+        assert assumption.taken in {reading.name for reading in assumption.readings}
+        assert len(assumption.readings) > 1, f"{assumption.id}: a point with one reading is not open"
+    head = {reading.name: reading.params for reading in paper.assumption("head-layout").readings}
+    assert set(head) == {"A", "A-eco", "A1", "A2", "B", "C", "D"} and head["A"] == 55.6
+
+
+def test_look_ups_name_what_is_known(paper):
+    with pytest.raises(KeyError, match="known: accuracy-hmdb51"):
+        paper.claim("accuracy-hmbd51")
+    with pytest.raises(KeyError, match="no table 9; known: 1, 2"):
+        paper.table(9)
+    with pytest.raises(KeyError, match=r"no row of Table 7 'TSN'; known: ResNet34-3DRes18"):
+        paper.table(7).cell("TSN", "HMDB51")
+    with pytest.raises(KeyError, match=r"no column of Table 7 'hmdb'; known: HMDB51"):
+        paper.table(7).cell("Res34-SE-IM-Net", "hmdb")
+
+
+def test_nothing_read_can_be_changed(paper):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        paper.claim("accuracy-ucf101").value = 99.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        paper.table(7).rows[0].cells[0].value = 99.0
+
+
+def test_cell_text():
+    assert Cell().text == NOT_STATED == "not stated in the text"
+    assert Cell(reason="the PDF prints a dash").text == "the PDF prints a dash"
+    assert Cell(value=0, printed="0", unit="%", source="x").text == "0 %"
+    assert Cell(value="classes", printed="classes", source="x").text == "classes"
+
+
+# ---- the bibliography
+
+
+def test_every_key_has_its_work(paper, works):
+    keys = {paper.key} | {r.key for r in paper.references} | {peer.key for peer in paper.all_peers}
+    assert not keys - set(works)
+    assert all(re.match(r"[a-z]+\d{4}[a-z]*$", key) for key in works), "keys read firstauthorYEARword"
+
+
+def test_every_work_can_be_printed_without_a_warning(works):
+    style = find_plugin("pybtex.style.formatting", "plain")()
+    backend = find_plugin("pybtex.backends", "text")()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        printed = [entry.text.render(backend) for entry in style.format_entries(works.values())]
+    assert len(printed) == len(works) and all(re.search(r"(19|20)\d\d", line) for line in printed)
+
+
+def test_the_papers_slips_are_noted_where_they_are_mended(paper, works):
+    for number, slip in ((2, "Somro"), (12, "Brox T (2018)"), (13, "Hang S"), (18, "Al G")):
+        assert slip in works[paper.reference(number).key].fields["annote"]
+
+
+# ---- someone with the PDF
+
+
+def test_a_filled_cell_is_shown(edited):
+    filled = edited('"VPS" = {}', '"VPS" = { value = 12.50, unit = "videos/s", source = "Table 6, made up" }')
+    cell = filled.table(6).cell("I3D", "VPS")
+    assert (cell.value, cell.text, cell.source) == (12.5, "12.50 videos/s", "Table 6, made up")
+    assert filled.table(6).cell("I3D", "Depth").text == NOT_STATED
+
+
+def test_a_filled_cell_takes_its_columns_unit(edited):
+    filled = edited(
+        '"Something-Something v1" = {}', '"Something-Something v1" = { value = 1.0, source = "Table 5, made up" }'
+    )
+    assert filled.table(5).cell("ResNet34-3DRes18", "Something-Something v1").text == "1.0 %"
+
+
+def test_a_row_and_a_column_can_be_added(edited):
+    filled = edited(
+        'columns = ["(flic-flac, cartwheel)"]\n',
+        'columns = ["(flic-flac, cartwheel)", "(wave, clap)"]\n'
+        '  [[table.row]]\n  name = "a third"\n  group = "made up"\n'
+        '    [table.row.cells]\n    "(wave, clap)" = { value = 0.1, source = "made up" }\n',
+    )
+    table = filled.table(8)
+    assert table.cell("a third", "(wave, clap)").text == "0.1" and table.rows[0].group == "made up"
+    assert table.cell("ResNet34-3DRes18", "(wave, clap)").text == NOT_STATED
+
+
+# ---- faults
+
+FAULTS = [
+    ('"VPS" = {}', '"VPS" = { value = 9 }', ["table 6, row 'I3D', cell 'VPS'", "'source' is missing", "say where"]),
+    ('"VPS" = {}', '"VPS" = { source = "x" }', ["cell 'VPS'", "'value' is missing", "leave the cell as {}"]),
+    ('"VPS" = {}', '"VPS" = { vaule = 9, source = "x" }', ["cell 'VPS'", "'vaule' is unknown", "value, unit, source"]),
+    ('"VPS" = {}', '"VPS" = { value = true, source = "x" }', ["cell 'VPS'", "'value' must be a number, not True"]),
+    ('"VPS" = {}', '"VPS" = { value = nan, source = "x" }', ["cell 'VPS'", "must be a finite number"]),
+    ('"VPS" = {}', '"VPS" = 9', ["cell 'VPS'", "must be a table of fields"]),
+    ('"VPS" = {}', '"Vps" = {}', ["row 'I3D', cells", "'Vps' is unknown", "FLOPs, Param, Depth, VPS"]),
+    ('units = { "HMDB51" =', 'units = { "HMDB" =', ["table 4, units", "'HMDB' is unknown", "HMDB51, UCF101"]),
+    ('  name = "I3D"', '  name = "Res34-SE-IM-Net"', ["row of table 4 'Res34-SE-IM-Net'", "stands twice"]),
+    ('columns = ["Value"]', 'columns = "Value"', ["table 3", "'columns' must be a list of names", "write columns ="]),
+    ("number = 8", "number = 7", ["table 7", "'number' stands twice", "give one of them another number"]),
+    ("number = 8", 'number = "8"', ["table '8'", "'number' must be a whole number"]),
+    ("value = 71.85\n", 'value = "71.85"\n', ["claim 'accuracy-hmdb51'", "'value' must be a number", "without quotes"]),
+    (
+        "value = 71.85\nunit = ",
+        "value = 71.85\nnote = ",
+        ["claim 'accuracy-hmdb51'", "'unit' is missing", "add a line"],
+    ),
+    ('id = "accuracy-ucf101"', 'id = "accuracy-hmdb51"', ["claim 'accuracy-hmdb51'", "'id' stands twice"]),
+    ('id = "accuracy-ucf101"\n', "", ["claim 2", "'id' is missing", "add a line 'id = ...'"]),
+    ('dataset = "hmdb51"\ntable = 7', "table = 9", ["claim 'accuracy-hmdb51'", "'table' is 9", "use the number of"]),
+    ('quote = "achieved', 'qoute = "achieved', ["claim 'accuracy-hmdb51'", "'quote' is missing"]),
+    ("verified = true", 'verified = "yes"', ["peer 'Res3D'", "'verified' must be true or false"]),
+    ('metric = "top1"', 'metric = "top-1"', ["peer 'Res3D'", "'metric' is 'top-1'", "use one of: top1, params"]),
+    ('dataset = "ucf101"\nmetric', "metric", ["peer 'Res3D'", "'dataset' is missing beside metric 'top1'"]),
+    ('dataset = "hmdb51"\nmetric', 'dataset = "ucf101"\nmetric', ["peer 'Res3D'", "stand twice together", "take one"]),
+    ('taken = "A"', 'taken = "E"', ["assumption 'head-layout'", "'taken' is 'E'", "use one of: A, A-eco, A1"]),
+    (
+        'status = "open"',
+        'status = "done"',
+        ["assumption 'head-layout'", "'status' is 'done'", "open, measured, settled"],
+    ),
+    ("head_gmacs = 3.67", 'head_gmacs = "3.67"', ["'head-layout', readings 'A'", "'head_gmacs' must be a number"]),
+    ("[[reference]]\nnumber = 24", "[[reference]]\nnumber = 23", ["reference 23", "'number' stands twice"]),
+    ("[paper]\n", "[papers]\n", ["file", "'paper' is missing", "add a section [paper]"]),
+    ('licence = "CC BY 4.0"', 'license = "CC BY 4.0"', ["[paper]", "'licence' is missing"]),
+    ("[[claim]]", "[[claims]]", ["file", "'claims' is unknown", "known fields: paper, table, claim"]),
+    ('id = "accuracy-hmdb51"', 'id = "accuracy-hmdb51', ["not readable as TOML", "line", "mend that line"]),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "said"), FAULTS, ids=[" ".join(said)[:60] for *_, said in FAULTS])
+def test_a_fault_names_file_entry_field_and_mend(edited, tmp_path, old, new, said):
+    with pytest.raises(ValueError) as fault:
+        edited(old, new)
+    message = str(fault.value)
+    assert message.startswith(str(tmp_path / "paper.toml"))
+    assert not [part for part in said if part not in message], message
+
+
+def test_an_absent_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(tmp_path / "nowhere.toml")
+
+
+def _plain(text):
+    return " ".join(text.split())
