@@ -5,9 +5,13 @@ the run used, not when a comment was edited. Networks run in double precision so
 comparison still allows a relative 1e-6.
 """
 
+import hashlib
 import json
 import math
+import os
+from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -106,3 +110,19 @@ def _network(name: str) -> list[float]:
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
     norms = [network.trunk.conv1.weight.grad.norm(), network.head.fc.weight.grad.norm()]
     return [*logits.flatten().tolist(), *(float(norm) for norm in norms)]
+
+
+def cached_digest(folder: Path = Path("build/behaviour")) -> Digest:
+    """Today's digest, computed once for each state of the sources and of torch and OpenCV."""
+    sources = sorted(Path(__file__).parent.rglob("*.py"))
+    state = hashlib.sha256(f"{torch.__version__} {cv2.__version__}".encode())
+    for path in sources:
+        state.update(path.read_bytes())
+    path = folder / f"{state.hexdigest()[:16]}.json"
+    if not path.is_file():
+        sections = digest()
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(as_text(sections))
+        draft.replace(path)
+    return json.loads(path.read_text())

@@ -46,7 +46,7 @@ class Experiment:
     flip: bool = True  # mirror images in training; must be off where left and right are labels
 
     # optimisation
-    seed: int = 0
+    seed: int = 0  # training seed: weights, order, augmentation
     epochs: int = 40  # not stated in the text; ECO-pytorch's default
     batch_size: int = 16  # not stated in the text
     learning_rate: float = 0.001  # paper, section 4.1

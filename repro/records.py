@@ -200,3 +200,26 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
+
+
+def write_measurement(
+    study: str, name: str, content: dict[str, Any], *, provenance: dict, results: Path = RESULTS
+) -> Path:
+    """File what was measured on this machine (speed, online recognition) as ``results/<study>/<name>.json``."""
+    path = Path(results) / study / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    draft.write_text(json.dumps({"provenance": provenance, **content}, indent=1) + "\n", encoding="utf-8")
+    draft.replace(path)
+    return path
+
+
+def read_measurements(name: str, results: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """The measurement of that name in every study that has one, by study."""
+    found = {}
+    for path in sorted(Path(results).glob(f"*/{name}.json")):
+        try:
+            found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON ({error}); delete it and measure again") from None
+    return found

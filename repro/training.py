@@ -182,7 +182,7 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
         # Lightning advises more loader workers and the like; a run's log is for what concerns its result
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*`isinstance\\(treespec, LeafSpec\\)`.*")
-        warnings.filterwarnings("ignore", ".*you have no `val_dataloader`.*")
+        warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
         warnings.filterwarnings("ignore", ".*checkpoint directory.*exists and is not empty.*")
         trainer = L.Trainer(
             max_epochs=experiment.epochs,

@@ -1,0 +1,189 @@
+# The study's runs, pages and book for one profile:
+#
+#     snakemake --cores all --configfile profiles/demo.yaml          # runs, pages, book
+#     snakemake --cores all --configfile profiles/server.yaml runs   # the runs alone
+#
+# A run is made again when its fields or the behaviour of the code that it uses change (repro/behaviour.py), not when a
+# comment does; a page when the package's sources, its notebook or its records do.
+
+import json
+from pathlib import Path
+
+from repro.behaviour import as_text, cached_digest, used_by
+from repro.profile import make_profile
+
+try:
+    PROFILE = make_profile(config)
+except ValueError as error:
+    sys.exit(f"profile: {error}")
+RUNS = {experiment.run: experiment for experiment in PROFILE.experiments}
+DIGEST = cached_digest()
+SOURCES = sorted(str(p) for p in Path("repro").rglob("*.py")) + ["repro/paper.toml"]
+PYTHON = f"{sys.executable} -m repro.notebook"
+
+# Studies recorded elsewhere (results/ holds them) are shown beside the profile's own.
+RECORDED = {}
+for path in sorted(Path("results").glob("*/[!.]*/record.json")):
+    if path.parent.parent.name != PROFILE.study:
+        RECORDED.setdefault(path.parent.parent.name, []).append(str(path))
+
+
+def records_of(study):
+    if study == PROFILE.study:
+        return [f"results/{study}/{run}/record.json" for run in RUNS]
+    return RECORDED.get(study, [])
+
+
+def fields_of(study):
+    """The experiment fields of one run of a study: what its clips are."""
+    if study == PROFILE.study:
+        return PROFILE.experiments[0].to_dict()
+    return json.loads(Path(RECORDED[study][0]).read_text())["experiment"]
+
+
+def data_parameters(wildcards):
+    fields = fields_of(wildcards.study)
+    names = ("study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split", "frames", "size")
+    return {name: fields[name] for name in names} | PROFILE.pages.get("data", {})
+
+
+# Online recognition needs a trained network's weights: the profile's first run of the attention network has them.
+ONLINE = next((run for run, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
+STUDIES = sorted({PROFILE.study, *RECORDED})
+PAGES = [
+    "claims", "architecture", "complexity", "paper", "runs",
+    *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in STUDIES),
+    *([f"online-{PROFILE.study}"] if ONLINE else []),
+]
+MEASURED = [f"results/{PROFILE.study}/complexity.json"] + ([f"results/{PROFILE.study}/online.json"] if ONLINE else [])
+
+
+def demo_set(_wildcards=None):
+    return [f"{PROFILE.demo_set['root']}/demo.json"] if PROFILE.demo_set else []
+
+
+wildcard_constraints:
+    study="[^/]+",
+    run="[^/]+",
+
+
+localrules: all, runs, book
+
+
+rule all:
+    input: "book/_build/html/index.html"
+
+
+rule runs:
+    input: records_of(PROFILE.study)
+
+
+rule book:
+    input:
+        pages=expand("build/pages/{page}.ipynb", page=PAGES),
+        source=[str(p) for p in sorted(Path("book").rglob("*")) if p.is_file() and "_build" not in p.parts],
+        code="repro/report/book.py",
+    output: "book/_build/html/index.html"
+    shell: "{sys.executable} -m repro.report.book --pages build/pages --source book --stage build/book --out book/_build"
+
+
+if PROFILE.demo_set:
+
+    rule demo_set:
+        params: " ".join(f"--{name.replace(chr(95), chr(45))} {value}" for name, value in PROFILE.demo_set.items())
+        output: update(demo_set())
+        threads: workflow.cores
+        shell: "{sys.executable} -m repro.cli render-demo {params}"
+
+
+def run_of(wildcards):
+    if wildcards.run not in RUNS:
+        raise WorkflowError(f"the profile lists no run {wildcards.run}")
+    return RUNS[wildcards.run]
+
+
+rule train:
+    input: demo_set
+    output:
+        # not removed before the run: a record that turns out to be fresh is kept as it is
+        record=update(f"results/{PROFILE.study}/{{run}}/record.json"),
+        predictions=update(f"results/{PROFILE.study}/{{run}}/predictions.parquet"),
+    params:
+        fields=lambda wildcards: json.dumps(run_of(wildcards).to_dict()),
+        behaviour=lambda wildcards: as_text(used_by(run_of(wildcards), DIGEST)),
+    threads: lambda wildcards: run_of(wildcards).threads or workflow.cores
+    priority: 10
+    shell: "{PYTHON} notebooks/03_train.ipynb build/runs/{PROFILE.study}/{wildcards.run}.ipynb {params.fields:q}"
+
+
+rule data_page:
+    input: "notebooks/01_data.ipynb", SOURCES, demo_set
+    output: "build/pages/data-{study}.ipynb"
+    params: lambda wildcards: json.dumps(data_parameters(wildcards))
+    shell: "{PYTHON} {input[0]} {output} {params:q}"
+
+
+rule architecture_page:
+    input: "notebooks/02_architecture.ipynb", SOURCES
+    output: "build/pages/architecture.ipynb"
+    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+
+
+rule accuracy_page:
+    input: "notebooks/04_accuracy.ipynb", SOURCES, lambda wildcards: records_of(wildcards.study)
+    output: "build/pages/accuracy-{study}.ipynb"
+    params: lambda wildcards: json.dumps({"study": wildcards.study})
+    shell: "{PYTHON} {input[0]} {output} {params:q}"
+
+
+rule confusion_page:
+    input: "notebooks/05_confusion.ipynb", SOURCES, lambda wildcards: records_of(wildcards.study)
+    output: "build/pages/confusion-{study}.ipynb"
+    params: lambda wildcards: json.dumps({"study": wildcards.study})
+    shell: "{PYTHON} {input[0]} {output} {params:q}"
+
+
+rule complexity_page:
+    input: "notebooks/06_complexity.ipynb", SOURCES
+    output:
+        page="build/pages/complexity.ipynb",
+        measured=f"results/{PROFILE.study}/complexity.json",
+    params: json.dumps({"study": PROFILE.study} | PROFILE.pages.get("complexity", {}))
+    threads: workflow.cores  # a speed measured while another run shares the cores is not one
+    shell: "{PYTHON} {input[0]} {output.page} {params:q}"
+
+
+rule online_page:
+    input: "notebooks/07_online.ipynb", SOURCES, f"results/{PROFILE.study}/{ONLINE}/record.json"
+    output:
+        page=f"build/pages/online-{PROFILE.study}.ipynb",
+        measured=f"results/{PROFILE.study}/online.json",
+    params: json.dumps({"study": PROFILE.study, "run": ONLINE} | PROFILE.pages.get("online", {}))
+    threads: workflow.cores
+    shell: "{PYTHON} {input[0]} {output.page} {params:q}"
+
+
+rule claims_page:
+    input: "notebooks/08_claims.ipynb", SOURCES, [records_of(study) for study in STUDIES], MEASURED
+    output: "build/pages/claims.ipynb"
+    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+
+
+rule paper_page:
+    input: "notebooks/09_paper.ipynb", SOURCES
+    output: "build/pages/paper.ipynb"
+    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+
+
+rule runs_page:
+    input: "notebooks/10_runs.ipynb", SOURCES, [records_of(study) for study in STUDIES]
+    output: "build/pages/runs.ipynb"
+    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+
+
+onerror:
+    for failed in sorted(Path("build").rglob("*.failed.ipynb")):
+        cells = json.loads(failed.read_text(encoding="utf-8"))["cells"]
+        errors = [o for cell in cells for o in cell.get("outputs", []) if o.get("output_type") == "error"]
+        if errors:
+            print(f"\n{failed}: {errors[-1]['ename']}: {errors[-1]['evalue']}", file=sys.stderr)

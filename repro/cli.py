@@ -1,0 +1,104 @@
+"""The command line: ``repro render-demo | train | claims | doctor``. Thin: each command calls one function."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+
+
+def _render_demo(arguments) -> int:
+    from repro.data.demo import render_demo_set
+
+    options = {name: value for name, value in vars(arguments).items() if name not in ("call", "root")}
+    print(render_demo_set(arguments.root, **options))
+    return 0
+
+
+def _train(arguments) -> int:
+    from repro.config import Experiment
+    from repro.metrics.accuracy import topk_accuracy
+    from repro.training import train
+
+    values = yaml.safe_load(arguments.parameters.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"{arguments.parameters}: expected 'field: value' lines, see repro/config.py for the fields")
+    record = train(Experiment.from_mapping(values))
+    top1 = topk_accuracy(record.scores, record.labels, k=1)
+    print(f"{record.folder}: top-1 {top1:.2%} on {len(record.predictions)} test clips")
+    return 0
+
+
+def _claims(_arguments) -> int:
+    from repro.report.claims import judge_all
+
+    for verdict in judge_all():
+        print(f"{verdict.claim.id}: {verdict.outcome}. {verdict.evidence}")
+    return 0
+
+
+def _doctor(_arguments) -> int:
+    """Say what this machine has; status 1 when something that every run needs does not work."""
+    import importlib
+    import os
+    import platform
+    import shutil
+    from importlib.metadata import version
+
+    faults = 0
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {shutil.disk_usage('.').free / 1e9:.0f} GB free"
+    )
+    for module, package in (("torch", "torch"), ("torchvision", "torchvision"), ("lightning", "lightning")):
+        try:
+            importlib.import_module(module)
+            print(f"{package} {version(package)}")
+        except Exception as error:  # any failure to import is what the user came to hear about
+            faults += 1
+            print(f"{package} does not import ({error}); run `make book` or install requirements.lock again")
+    try:
+        import cv2
+
+        reads_video = cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
+        faults += not reads_video
+        print(f"OpenCV {cv2.__version__}, {'reads' if reads_video else 'CANNOT read'} video through FFmpeg")
+    except ImportError as error:
+        faults += 1
+        print(f"OpenCV does not import ({error}); on a server without libGL use opencv-python-headless")
+    import torch
+
+    print(f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
+    return 1 if faults else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="repro", description="Reproducibility study of Chen et al. 2020.")
+    commands = parser.add_subparsers(required=True)
+
+    demo = commands.add_parser("render-demo", help="render the demo set: short clips in UCF101's layout")
+    demo.add_argument("--root", type=Path, default=Path("data/demo"), help="folder to fill (%(default)s)")
+    demo.add_argument("--clips-per-class", type=int, default=48, help="(%(default)s)")
+    demo.add_argument("--clips-per-group", type=int, default=4, help="clips of one actor and scene (%(default)s)")
+    demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    demo.add_argument("--size", type=int, default=80, help="pixels a side (%(default)s)")
+    demo.add_argument("--frames", type=int, default=40, help="frames a clip (%(default)s)")
+    demo.add_argument("--workers", type=int, default=None, help="processes (all cores)")
+    demo.set_defaults(call=_render_demo)
+
+    train = commands.add_parser("train", help="train and evaluate one network, file its record")
+    train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/config.py)")
+    train.set_defaults(call=_train)
+
+    commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
+    commands.add_parser("doctor", help="say what this machine has").set_defaults(call=_doctor)
+
+    arguments = parser.parse_args()
+    try:
+        return arguments.call(arguments)
+    except (ValueError, OSError) as error:
+        print(f"repro: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

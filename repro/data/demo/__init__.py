@@ -1,0 +1,11 @@
+"""The demo set: rendered clips of a moving figure, an action-recognition task for a machine without any dataset.
+
+Twelve actions in six look-alike pairs. Two of the pairs are each other played backwards: only the order of the
+frames tells them apart.
+"""
+
+from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
+from repro.data.demo.dataset import render_demo_set
+from repro.data.demo.render import CLASSES, render_clip
+
+__all__ = ["BACKWARDS_PAIRS", "CLASSES", "PAIRS", "render_clip", "render_demo_set"]

@@ -1,0 +1,262 @@
+"""The demo set on disk, in UCF101's layout: names, split lists, resumable parallel rendering.
+
+root/videos/<Class>/v_<Class>_gNN_cNN.avi
+root/annotations/classInd.txt, trainlist01..03.txt, testlist01..03.txt
+root/demo.spec.json   what is being rendered here, written first
+root/demo.json        the same, written last: the set is complete
+"""
+
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
+from repro.data.demo.render import CLASSES, FRAMES, MAX_SEED, SIZES, check_numbers, render_clip
+
+VERSION = 1  # of the renderer: raise it whenever the same arguments give other frames
+FPS = 12  # a whole number: OpenCV's own AVI writer drops the fraction of 12.5
+SPLITS = (1, 2, 3)
+CLIPS_A_TASK = 8  # enough to make a worker's start-up and messages cheap, few enough for a smooth progress bar
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Everything that the rendered files depend on."""
+
+    seed: int
+    size: int
+    frames: int
+    clips_per_class: int
+    clips_per_group: int
+    fps: int = FPS
+    version: int = VERSION
+    pairs: tuple = PAIRS
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+    @property
+    def groups(self) -> int:
+        return -(-self.clips_per_class // self.clips_per_group)
+
+    def clips(self) -> list[tuple[int, int]]:
+        """(group, clip) of each clip of a class, both from 1; the last group may be smaller."""
+        return [
+            (index // self.clips_per_group + 1, index % self.clips_per_group + 1)
+            for index in range(self.clips_per_class)
+        ]
+
+    def name(self, class_name: str, group: int, clip: int) -> str:
+        """`Class/v_Class_gNN_cNN.avi`; two digits, more for all when the largest number needs them."""
+        group_digits, clip_digits = max(2, len(str(self.groups))), max(2, len(str(self.clips_per_group)))
+        return f"{class_name}/v_{class_name}_g{group:0{group_digits}d}_c{clip:0{clip_digits}d}.avi"
+
+
+def is_test_group(group: int, split: int) -> bool:
+    """Whether `group` (from 1) is tested in `split` (1 to 3): every third group, so no group is on both sides."""
+    return (group - 1) % len(SPLITS) == split - 1
+
+
+def render_demo_set(
+    root,
+    *,
+    clips_per_class: int = 48,
+    clips_per_group: int = 4,
+    seed: int = 0,
+    size: int = 80,
+    frames: int = FRAMES,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
+    """Render the demo set into the folder `root` and return it as a Path.
+
+    Clips that are already there are kept, so an interrupted rendering goes on; a complete set is left alone. One
+    rendering a folder at a time. The bytes do not depend on `workers` (None: one a core this process may use).
+    Fewer than three groups a class leave some train or test list empty, which is warned about.
+
+    Raises ValueError for arguments out of range or when `root` holds another demo set or clips without a spec; OSError
+    when a clip cannot be written in full (path, disk).
+    """
+    check_numbers(
+        clips_per_class=(clips_per_class, 1, None),
+        clips_per_group=(clips_per_group, 1, None),
+        seed=(seed, 0, MAX_SEED),
+        size=(size, *SIZES),
+        frames=(frames, 2, None),
+    )
+    root = Path(root)
+    spec = Spec(int(seed), int(size), int(frames), int(clips_per_class), int(clips_per_group))
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    check_numbers(workers=(workers, 1, None))
+    if _is_complete(root, spec):
+        return root
+    if spec.groups < len(SPLITS):
+        warnings.warn(
+            f"{spec.groups} group(s) a class: some train or test list of {root} is empty; have 3 or more", stacklevel=2
+        )
+
+    _write_text(root / "demo.spec.json", spec.to_json())
+    for class_name in CLASSES:
+        (root / "videos" / class_name).mkdir(parents=True, exist_ok=True)
+    (root / "partial").mkdir(exist_ok=True)
+    _render_missing(root, spec, workers, progress)
+    _write_annotations(root / "annotations", spec)
+    shutil.rmtree(root / "partial")
+    _write_text(root / "demo.json", spec.to_json())
+    return root
+
+
+def _is_complete(root: Path, spec: Spec) -> bool:
+    """Whether `root` holds this set in full. Raises ValueError when it holds anything else."""
+    wanted = json.loads(spec.to_json())
+    for name in ("demo.json", "demo.spec.json"):
+        if not (root / name).exists():
+            continue
+        try:
+            found = dict(json.loads((root / name).read_text()))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{root / name} is not a demo set's spec; delete the folder {root} or choose another"
+            ) from error
+        differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
+        if differing:
+            details = ", ".join(
+                f"{key} {found.get(key)!r} there but {wanted.get(key)!r} asked for" for key in differing
+            )
+            raise ValueError(
+                f"{root} holds another demo set: {details}; delete the folder, choose another, or ask for the same"
+            )
+        return name == "demo.json"
+    if next((root / "videos").glob("*/*.avi"), None) is not None:
+        raise ValueError(
+            f"{root} holds clips but neither demo.json nor demo.spec.json to say which; "
+            "delete the folder or choose another"
+        )
+    return False
+
+
+def _render_missing(root: Path, spec: Spec, workers: int, progress: bool) -> None:
+    """Render the clips that are not there yet. Raises OSError when one cannot be written."""
+    missing = [
+        (pair, group, clip)
+        for pair in PAIRS
+        for group, clip in spec.clips()
+        if any(not (root / "videos" / spec.name(name, group, clip)).exists() for name in pair)
+    ]
+    tasks = [missing[start : start + CLIPS_A_TASK] for start in range(0, len(missing), CLIPS_A_TASK)]
+    interactive = sys.stderr.isatty()
+    bar = tqdm(
+        total=2 * len(missing),
+        desc="rendering the demo set",
+        unit="clip",
+        disable=not progress,
+        # A batch log gets a plain line now and then, not hundreds.
+        mininterval=0.1 if interactive else 10,
+        ascii=not interactive,
+    )
+    with bar:
+        if min(workers, len(tasks)) <= 1:
+            for task in tasks:
+                bar.update(_render_task(root, spec, task))
+            return
+        # Spawned, not forked: OpenCV's and a notebook's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(
+            min(workers, len(tasks)), context, initializer=cv2.setNumThreads, initargs=(1,)
+        ) as pool:
+            futures = [pool.submit(_render_task, root, spec, task) for task in tasks]
+            try:
+                for future in as_completed(futures):
+                    bar.update(future.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def _render_task(root: Path, spec: Spec, task: list[tuple[tuple[str, str], int, int]]) -> int:
+    """Render both classes of each (pair, group, clip); the number of clips done."""
+    for pair, group, clip in task:
+        video = None
+        for class_name in pair:
+            # One rendering serves both members of a backwards pair.
+            if video is not None and pair in BACKWARDS_PAIRS:
+                video = video[::-1]
+            else:
+                video = render_clip(
+                    class_name, group=group, clip=clip, seed=spec.seed, size=spec.size, frames=spec.frames
+                )
+            name = spec.name(class_name, group, clip)
+            if not (root / "videos" / name).exists():
+                write_clip(video, root / "videos" / name, root / "partial")
+    return 2 * len(task)
+
+
+def write_clip(video: np.ndarray, path: Path, scratch: Path) -> None:
+    """Write uint8 (frames, H, W, 3) BGR as Motion JPEG to `path`, whole or not at all, by way of the folder `scratch`.
+
+    Motion JPEG codes each frame by itself, so a reversed clip decodes to exactly the reversed frames.
+    Raises OSError with the path.
+    """
+    unfinished = scratch / path.name
+    height, width = video.shape[1:3]
+    codec = cv2.VideoWriter_fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(unfinished), cv2.CAP_OPENCV_MJPEG, codec, FPS, (width, height))
+    if not writer.isOpened():
+        raise OSError(f"cannot open {unfinished} for writing: is the folder writable, the disk full?")
+    try:
+        for frame in video:
+            writer.write(frame)
+    finally:
+        writer.release()
+    # OpenCV does not report a failed write: read the frames back.
+    written = _count_frames(unfinished)
+    if written != len(video):
+        unfinished.unlink(missing_ok=True)
+        raise OSError(f"{path}: {written} of {len(video)} frames could be read back after writing: is the disk full?")
+    os.replace(unfinished, path)
+
+
+def _count_frames(path: Path) -> int:
+    """The number of frames that decode."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_OPENCV_MJPEG)
+    count = 0
+    while capture.read()[0]:
+        count += 1
+    capture.release()
+    return count
+
+
+def _write_annotations(folder: Path, spec: Spec) -> None:
+    """classInd.txt and the split lists: with labels for training, without for testing, as UCF101 has them."""
+    folder.mkdir(exist_ok=True)
+    _write_text(folder / "classInd.txt", "".join(f"{label} {name}\n" for label, name in enumerate(CLASSES, 1)))
+    for split in SPLITS:
+        train, test = [], []
+        for label, class_name in enumerate(CLASSES, 1):
+            for group, clip in spec.clips():
+                name = spec.name(class_name, group, clip)
+                if is_test_group(group, split):
+                    test.append(f"{name}\n")
+                else:
+                    train.append(f"{name} {label}\n")
+        _write_text(folder / f"trainlist{split:02d}.txt", "".join(train))
+        _write_text(folder / f"testlist{split:02d}.txt", "".join(test))
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Write a small file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(unfinished, path)

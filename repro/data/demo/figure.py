@@ -1,0 +1,260 @@
+"""The human figure: proportions, kinematics and how it is drawn.
+
+Figure units: 1 is the standing height, x to the right, y upwards, the ground at y = 0. The figure faces +x in side
+view. Angles are in radians from "hanging straight down", growing towards +x, so an arm at 0 hangs, at pi/2 points
+forwards and at pi points up.
+Index 0 of a pair of limbs is the far one (left in front view), index 1 the near one.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from repro.data.demo.shapes import Capsule, chain, disc, shade
+
+OUTLINE = 0.011  # width of the dark outline, figure units
+FAR_SIDE_SHADE = 0.72  # brightness of the far limbs in side view
+
+
+@dataclass(frozen=True)
+class Body:
+    """Limb lengths and radii in figure units."""
+
+    head: float = 0.07  # radius
+    neck: float = 0.05
+    torso: float = 0.30  # pelvis to shoulder line
+    upper_arm: float = 0.165
+    forearm: float = 0.15
+    thigh: float = 0.24
+    shin: float = 0.23
+    ankle: float = 0.035  # height above the ground
+    foot: float = 0.09
+    shoulders: float = 0.105  # half width
+    hips: float = 0.052  # half width
+    girth: float = 1.0  # factor on all limb radii
+
+    @property
+    def leg(self) -> float:
+        """Height of the pelvis above the ankles, legs straight."""
+        return self.thigh + self.shin
+
+    @property
+    def hip_height(self) -> float:
+        """Height of the pelvis above the ground, standing."""
+        return self.leg + self.ankle
+
+    @property
+    def arm(self) -> float:
+        return self.upper_arm + self.forearm
+
+
+@dataclass(frozen=True)
+class Clothes:
+    """BGR colours and cut."""
+
+    skin: tuple[int, int, int]
+    hair: tuple[int, int, int]
+    shirt: tuple[int, int, int]
+    trousers: tuple[int, int, int]
+    shoes: tuple[int, int, int]
+    prop: tuple[int, int, int]
+    long_sleeves: bool
+    long_trousers: bool
+    long_hair: bool
+
+
+def polar(angle) -> np.ndarray:
+    """Unit vectors (..., 2) of angles measured from straight down."""
+    return np.stack([np.sin(angle), -np.cos(angle)], axis=-1)
+
+
+def point(x, y) -> np.ndarray:
+    """(x, y) as one array (..., 2), scalars broadcast."""
+    return np.stack(np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)), axis=-1)
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """Pelvis, shoulders and hips, each (frames, 2); `lean` (frames,) tips the torso towards +x."""
+
+    pelvis: np.ndarray
+    lean: np.ndarray
+    neck: np.ndarray
+    shoulders: tuple[np.ndarray, np.ndarray]
+    hips: tuple[np.ndarray, np.ndarray]
+
+
+def trunk(body: Body, pelvis, lean, turn: float) -> Trunk:
+    """Lay the torso on the pelvis; `turn` is 1 in front view and towards 0 in side view."""
+    lean = np.broadcast_to(lean, np.shape(pelvis)[:-1])
+    up, across = -polar(-lean), polar(np.pi / 2 - lean)
+    neck = pelvis + body.torso * up
+    shoulders = tuple(neck - 0.015 * up + side * turn * body.shoulders * across for side in (-1, 1))
+    hips = tuple(pelvis + side * turn * body.hips * across for side in (-1, 1))
+    return Trunk(pelvis, lean, neck, shoulders, hips)
+
+
+def swing(origin, first: float, second: float, angle, second_angle) -> tuple[np.ndarray, np.ndarray]:
+    """Forward kinematics of a two-segment limb: the middle joint and the end, each (frames, 2)."""
+    middle = origin + first * polar(np.broadcast_to(angle, origin.shape[:-1]))
+    return middle, middle + second * polar(np.broadcast_to(second_angle, origin.shape[:-1]))
+
+
+def reach(origin, first: float, second: float, target, bend: float) -> tuple[np.ndarray, np.ndarray]:
+    """Two-bone inverse kinematics: middle joint and end of a limb that reaches for `target`, as far as it is long.
+
+    `bend` = 1 puts the middle joint on the +x side of a limb that points down (a knee), -1 on the other (an elbow).
+    """
+    away = target - origin
+    distance = np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
+    direction = away / distance
+    length = np.clip(distance, abs(first - second) + 1e-3, (first + second) * 0.999)
+    along = (first**2 + length**2 - second**2) / (2 * length)
+    aside = np.sqrt(np.maximum(first**2 - along**2, 0))
+    normal = np.stack([-direction[..., 1], direction[..., 0]], axis=-1)
+    return origin + along * direction + bend * aside * normal, origin + length * direction
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Joints over time, each (frames, 2), or a pair of them for far and near limbs."""
+
+    turn: float
+    lean: np.ndarray
+    head_tilt: np.ndarray  # radians towards +x, on top of the world's vertical
+    pelvis: np.ndarray
+    neck: np.ndarray
+    shoulders: tuple[np.ndarray, np.ndarray]
+    elbows: tuple[np.ndarray, np.ndarray]
+    wrists: tuple[np.ndarray, np.ndarray]
+    hips: tuple[np.ndarray, np.ndarray]
+    knees: tuple[np.ndarray, np.ndarray]
+    ankles: tuple[np.ndarray, np.ndarray]
+    toes: tuple[np.ndarray, np.ndarray]
+
+    def moved(self, offset) -> "Pose":
+        """The same pose shifted by `offset` (frames, 2) or (2,)."""
+        moved = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple):
+                moved[field.name] = tuple(joint + offset for joint in value)
+            elif field.name in ("pelvis", "neck"):
+                moved[field.name] = value + offset
+        return replace(self, **moved)
+
+    def hand(self, side: int, body: Body) -> np.ndarray:
+        """The middle of the far (0) or near (1) hand, (frames, 2)."""
+        along = self.wrists[side] - self.elbows[side]
+        return self.wrists[side] + 0.02 / body.forearm * along
+
+
+def assemble(torso: Trunk, turn: float, arms, legs, toes, head_tilt=0.0) -> Pose:
+    """Join a trunk with `arms` and `legs`, two (middle joint, end) pairs each, and two `toes`."""
+    return Pose(
+        turn=turn,
+        lean=torso.lean,
+        head_tilt=np.broadcast_to(head_tilt, torso.lean.shape),
+        pelvis=torso.pelvis,
+        neck=torso.neck,
+        shoulders=torso.shoulders,
+        elbows=(arms[0][0], arms[1][0]),
+        wrists=(arms[0][1], arms[1][1]),
+        hips=torso.hips,
+        knees=(legs[0][0], legs[1][0]),
+        ankles=(legs[0][1], legs[1][1]),
+        toes=tuple(toes),
+    )
+
+
+def draw(pose: Pose, body: Body, clothes: Clothes, prop: list[Capsule], prop_side: int = 1) -> list[Capsule]:
+    """The figure as capsules in figure units, back to front; `prop` goes under the hand that holds it."""
+    far = 1 - (1 - FAR_SIDE_SHADE) * (1 - pose.turn)
+    legs = [_leg(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0))]
+    arms = [_arm(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0))]
+    arms[prop_side] = prop + arms[prop_side]
+    if pose.turn > 0.5:  # in front view both arms pass before the trunk
+        return legs[0] + legs[1] + _torso(pose, body, clothes) + _head(pose, body, clothes) + arms[0] + arms[1]
+    return arms[0] + legs[0] + legs[1] + _torso(pose, body, clothes) + _head(pose, body, clothes) + arms[1]
+
+
+def _leg(pose: Pose, side: int, body: Body, clothes: Clothes, shading: float) -> list[Capsule]:
+    girth = body.girth
+    trousers = shade(clothes.trousers, shading)
+    lower = trousers if clothes.long_trousers else shade(clothes.skin, shading)
+    hip, knee, ankle, toe = (joints[side] for joints in (pose.hips, pose.knees, pose.ankles, pose.toes))
+    parts = [
+        Capsule(ankle, toe, 0.028, 0.022, shade(clothes.shoes, shading)),
+        Capsule(knee, ankle, 0.036 * girth, 0.026 * girth, lower),
+        Capsule(hip, knee, 0.054 * girth, 0.039 * girth, trousers),
+    ]
+    return chain(parts, OUTLINE)
+
+
+def _arm(pose: Pose, side: int, body: Body, clothes: Clothes, shading: float) -> list[Capsule]:
+    girth = body.girth
+    # A sleeve a little brighter than the trunk keeps an arm visible before it.
+    sleeve = shade(clothes.shirt, 1.12 * shading)
+    skin = shade(clothes.skin, shading)
+    shoulder, elbow, wrist = pose.shoulders[side], pose.elbows[side], pose.wrists[side]
+    parts = [
+        disc(pose.hand(side, body), 0.031, skin),
+        Capsule(elbow, wrist, 0.029 * girth, 0.023 * girth, sleeve if clothes.long_sleeves else skin),
+        Capsule(shoulder, elbow, 0.038 * girth, 0.031 * girth, sleeve),
+    ]
+    return chain(parts, OUTLINE)
+
+
+def _torso(pose: Pose, body: Body, clothes: Clothes) -> list[Capsule]:
+    girth = body.girth
+    sides = [
+        Capsule(0.75 * shoulder + 0.25 * pose.neck, hip, 0.052 * girth, 0.05 * girth, clothes.shirt)
+        for shoulder, hip in zip(pose.shoulders, pose.hips)
+    ]
+    middle = Capsule(0.93 * pose.neck + 0.07 * pose.pelvis, pose.pelvis, 0.06 * girth, 0.058 * girth, clothes.shirt)
+    neck = Capsule(pose.neck, pose.neck + 0.05 * _up(pose), 0.03 * girth, 0.028 * girth, shade(clothes.skin, 0.85))
+    return chain([neck, *sides, middle], OUTLINE)
+
+
+def _up(pose: Pose) -> np.ndarray:
+    return -polar(-pose.head_tilt)
+
+
+def _head(pose: Pose, body: Body, clothes: Clothes) -> list[Capsule]:
+    up = _up(pose)
+    ahead = polar(np.pi / 2 - pose.head_tilt)
+    profile = 1 - pose.turn  # 1: seen from the side
+    radius = body.head
+    centre = pose.neck + (body.neck + 0.8 * radius) * up
+    chin, crown = centre - 0.2 * radius * up, centre + 0.15 * radius * up
+    skull = centre + radius * (0.2 * up - 0.28 * profile * ahead)
+    hair = [disc(skull, 1.02 * radius, clothes.hair)]
+    if clothes.long_hair:
+        hair.append(
+            Capsule(skull, skull - radius * (1.1 * up + 0.3 * profile * ahead), radius, 0.7 * radius, clothes.hair)
+        )
+    face = Capsule(
+        chin + 0.12 * radius * profile * ahead,
+        crown + radius * (0.12 * profile * ahead - 0.12 * up),
+        0.86 * radius,
+        0.86 * radius,
+        clothes.skin,
+    )
+    nose = disc(centre + radius * (0.95 * profile * ahead - 0.15 * up), 0.2 * radius, clothes.skin)
+    # Hair that shows on the brow, on top of the face.
+    fringe = Capsule(
+        skull + radius * (0.62 * up - (0.5 - 0.3 * profile) * ahead),
+        skull + radius * (0.62 * up + (0.5 + 0.15 * profile) * ahead),
+        0.4 * radius,
+        0.34 * radius,
+        clothes.hair,
+    )
+    eyes = [
+        disc(
+            centre + radius * ((0.5 * profile + offset * (1 - 0.75 * profile)) * ahead + 0.02 * up),
+            0.13 * radius,
+            (30, 25, 25),
+        )
+        for offset in (-0.36, 0.36)
+    ]
+    return [*chain([*hair, face, nose], OUTLINE), fringe, *eyes]

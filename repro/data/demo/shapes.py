@@ -1,0 +1,93 @@
+"""Everything that moves in the demo set is drawn from one shape: the tapered capsule.
+
+A capsule is the convex hull of two discs: a limb, a head, a wheel, a blade, a table top. Positions are in frame units
+(the frame is the unit square, y downwards) until a camera, an affine map, takes them to pixels. Outlines of all frames
+are computed in one numpy expression; only the filling is a loop.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+# OpenCV takes polygon vertices as integers with this many fractional bits: 1/16 px.
+SUBPIXEL_BITS = 4
+ARC_POINTS = 9  # vertices on each of a capsule's two arcs
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """A tapered capsule over time: `start` and `end` are (frames, 2) or (2,), radii in the same units, colour BGR."""
+
+    start: np.ndarray
+    end: np.ndarray
+    start_radius: float
+    end_radius: float
+    colour: tuple[int, int, int]
+
+    def placed(self, origin, scale: float) -> "Capsule":
+        """From figure units (y upwards, 1 = standing height) to frame units, the figure's ground at `origin`."""
+        flip = np.array([scale, -scale])
+        return replace(
+            self,
+            start=origin + self.start * flip,
+            end=origin + self.end * flip,
+            start_radius=self.start_radius * scale,
+            end_radius=self.end_radius * scale,
+        )
+
+    def outlined(self, width: float, colour) -> "Capsule":
+        """The capsule grown by `width`: drawn first, it leaves an outline."""
+        return replace(self, start_radius=self.start_radius + width, end_radius=self.end_radius + width, colour=colour)
+
+
+def disc(centre, radius: float, colour) -> Capsule:
+    """A disc: a capsule whose ends coincide."""
+    return Capsule(centre, centre, radius, radius, colour)
+
+
+def shade(colour, factor: float) -> tuple[int, int, int]:
+    """`colour` times `factor`, kept inside 0..255."""
+    return tuple(int(min(255, max(0, round(channel * factor)))) for channel in colour)
+
+
+def chain(parts: list[Capsule], outline_width: float, outline_factor: float = 0.35) -> list[Capsule]:
+    """`parts` drawn as one body with one outline: first all of them grown and dark, then all of them."""
+    return [part.outlined(outline_width, shade(part.colour, outline_factor)) for part in parts] + parts
+
+
+def polygons(capsules: list[Capsule], cameras: np.ndarray) -> np.ndarray:
+    """Outlines in pixels: int32 (frames, capsules, vertices, 2), in 1/16 px.
+
+    `cameras` (frames, 2, 3) maps frame units to pixels.
+    """
+    frames = len(cameras)
+    ends = np.empty((frames, len(capsules), 2, 2))
+    radii = np.empty((len(capsules), 2))
+    for index, capsule in enumerate(capsules):
+        ends[:, index, 0] = capsule.start
+        ends[:, index, 1] = capsule.end
+        radii[index] = capsule.start_radius, capsule.end_radius
+    linear, shift = cameras[:, :, :2], cameras[:, :, 2]
+    ends = np.einsum("fij,fcej->fcei", linear, ends) + shift[:, None, None]
+    radii = radii * np.sqrt(np.abs(np.linalg.det(linear)))[:, None, None]
+
+    axis = ends[:, :, 1] - ends[:, :, 0]
+    direction = np.arctan2(axis[..., 1], axis[..., 0])[..., None]
+    length = np.maximum(np.hypot(axis[..., 0], axis[..., 1]), 1e-9)
+    # The outer tangents touch both discs at this angle from the axis; 0 or pi when one disc holds the other.
+    tangent = np.arccos(np.clip((radii[..., 0] - radii[..., 1]) / length, -1, 1))[..., None]
+    sweep = np.linspace(0, 1, ARC_POINTS)
+    end_angles = direction - tangent + 2 * tangent * sweep
+    start_angles = direction + tangent + (2 * np.pi - 2 * tangent) * sweep
+    angles = np.stack([start_angles, end_angles], axis=2)
+    arcs = ends[..., None, :] + radii[..., None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    # A pixel's centre has integer coordinates in OpenCV, hence the half.
+    fixed = np.rint((arcs - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    return fixed.reshape(frames, len(capsules), 2 * ARC_POINTS, 2)
+
+
+def fill(canvas: np.ndarray, outlines: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
+    """Fill one frame's `outlines` (capsules, vertices, 2) onto `canvas` (H, W, 3) uint8, in order."""
+    for outline, colour in zip(outlines, colours):
+        cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_8, SUBPIXEL_BITS)

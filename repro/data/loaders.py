@@ -1,0 +1,97 @@
+"""Clips as batches: a dataset of (clip, label, index) and the loaders that training and evaluation draw from.
+
+Randomness depends on (seed, epoch, clip) alone, so the number of loader workers never changes a result.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from repro.data.clips import Clip
+from repro.data.decode import read_frames
+from repro.data.sampling import test_frames, train_frames
+from repro.data.transforms import test_view, train_view
+
+
+class ClipDataset(Dataset):
+    """Sampled clips.
+
+    An item is ``(clip, label, index)`` with clip uint8 ``(N, 3, size, size)``, RGB. The key is an index (test view) or
+    ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed, epoch, clip name)).
+    """
+
+    def __init__(
+        self, clips: Sequence[Clip], lengths: Sequence[int], *, frames: int, size: int, seed: int = 0, flip: bool = True
+    ) -> None:
+        if len(clips) != len(lengths):
+            raise ValueError(f"{len(clips)} clips but {len(lengths)} frame counts")
+        self.clips, self.lengths = list(clips), [int(n) for n in lengths]
+        self.frames, self.size, self.seed, self.flip = frames, size, seed, flip
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, int, int]:
+        training = isinstance(key, tuple)
+        index = key[1] if training else key
+        clip, length = self.clips[index], self.lengths[index]
+        if training:
+            rng = np.random.default_rng([self.seed, key[0], zlib.crc32(clip.name.encode())])
+            frames = read_frames(clip.path, train_frames(length, self.frames, rng))
+            view = train_view(frames, self.size, rng, flip=self.flip)
+        else:
+            view = test_view(read_frames(clip.path, test_frames(length, self.frames)), self.size)
+        return torch.from_numpy(view).permute(0, 3, 1, 2).contiguous(), clip.label, index
+
+
+class EpochSampler(Sampler):
+    """A seeded permutation for each epoch, yielding (epoch, index); Lightning calls :meth:`set_epoch`."""
+
+    def __init__(self, size: int, *, seed: int) -> None:
+        self.size, self.seed, self.epoch = size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.size)
+        return ((self.epoch, int(index)) for index in order)
+
+
+def _one_opencv_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
+
+
+def train_loader(dataset: ClipDataset, *, batch_size: int, workers: int = 0) -> DataLoader:
+    """Every clip once an epoch in a seeded order; the last batch may be smaller and is kept."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=EpochSampler(len(dataset), seed=dataset.seed),
+        num_workers=workers,
+        worker_init_fn=_one_opencv_thread,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def test_loader(dataset: ClipDataset, *, batch_size: int, workers: int = 0) -> DataLoader:
+    """Every clip once, in order, in the test view."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        worker_init_fn=_one_opencv_thread,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+test_loader.__test__ = False  # a name of the field, not a test for pytest to collect

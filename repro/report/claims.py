@@ -1,0 +1,510 @@
+"""The verdict on each claim of the paper, computed from recorded runs by the rules below; none is typed in.
+
+An outcome is one of ``OUTCOMES``. A rule sees fresh records only. The rules for a measured gain are all alike
+(:func:`judge_gain`): *reproduced* when its whole 95 % interval is on the claimed side, *partly* when only the estimate
+is, *contradicted* when the whole interval is on the other side, and *not testable* without more clips in between.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from repro.behaviour import Digest, cached_digest
+from repro.metrics.statistics import Interval, wilson_interval
+from repro.paper import Claim, Paper, load
+from repro.records import RESULTS, Record, read_measurements, read_study, studies
+from repro.report.tables import (
+    ATTENTION,
+    BASELINE,
+    CONTROL,
+    backwards_table,
+    is_right,
+    mistaken_for_partner,
+    named_pairs,
+    paired_difference,
+    partners,
+    per_clip,
+    percent,
+    with_interval,
+)
+
+OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
+CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
+OFFICIAL = {"hmdb51": ("hmdb51", 51, 1530), "ucf101": ("ucf101", 101, None)}  # layout, classes, test clips a split
+NAMES = {"hmdb51": "HMDB51", "ucf101": "UCF101", "sthv1": "Something-Something v1"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one claim."""
+
+    claim: Claim
+    outcome: str  # one of OUTCOMES
+    test: str  # how it was tested here
+    evidence: str  # figures with interval and n
+    settle: str  # what would settle it
+    chapter: str = ""  # page of the book
+    without: str = ""  # for "not testable": what is missing
+
+    @property
+    def text(self) -> str:
+        return f"not testable without {self.without}" if self.outcome == "not testable" else self.outcome
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the rules may look at."""
+
+    paper: Paper
+    records: tuple[Record, ...]  # fresh ones
+    stale: tuple[str, ...] = ()  # names of those left out
+    complexity: dict[str, dict[str, Any]] = field(default_factory=dict)  # measurement by study
+    online: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def by_study(self) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(record.experiment.study, []).append(record)
+        return found
+
+
+def gather(results: Path = RESULTS, *, today: Digest | None = None) -> Evidence:
+    """Read every record and measurement under ``results``; stale records are left out of the verdicts and named."""
+    today = cached_digest() if today is None else today
+    records = [record for study in studies(results) for record in read_study(study, results)]
+    return Evidence(
+        paper=load(),
+        records=tuple(record for record in records if not record.stale(today)),
+        stale=tuple(record.name for record in records if record.stale(today)),
+        complexity=read_measurements("complexity", results),
+        online=read_measurements("online", results),
+    )
+
+
+Rule = Callable[[Claim, Evidence], Verdict]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*ids: str) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(ids, function))
+        return function
+
+    return register
+
+
+def judge(claim: Claim, evidence: Evidence) -> Verdict:
+    return RULES[claim.id](claim, evidence)
+
+
+def judge_all(evidence: Evidence | None = None) -> list[Verdict]:
+    """The verdict on every claim of the paper, in the file's order."""
+    evidence = gather() if evidence is None else evidence
+    return [judge(claim, evidence) for claim in evidence.paper.claims]
+
+
+def judge_gain(gain: Interval) -> str:
+    """One of OUTCOMES for an effect that the paper says is above zero; see the module's text."""
+    if gain.low > 0:
+        return "reproduced"
+    if gain.high < 0:
+        return "contradicted"
+    return "partly" if gain.point > 0 else "not testable"
+
+
+def combined(outcomes: Iterable[str]) -> str:
+    """Several studies' outcomes as one: their common one, else *partly* when any speaks for the claim."""
+    found = set(outcomes)
+    if len(found) == 1:
+        return found.pop()
+    if found & {"reproduced", "partly"}:
+        return "partly"
+    return "contradicted" if "contradicted" in found else "not testable"
+
+
+def where(records: Sequence[Record]) -> str:
+    """How the verdicts name a study's clips."""
+    experiment = records[0].experiment
+    return f"on {experiment.dataset}"
+
+
+def _missing(claim: Claim, evidence: str, without: str, *, test: str, settle: str, chapter: str = "") -> Verdict:
+    return Verdict(claim, "not testable", test, evidence, settle, chapter, without)
+
+
+@rule("accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1")
+def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
+    """The paper's number against the interval of full-size runs on its own dataset, official test split."""
+    name = NAMES[claim.dataset]
+    test = f"Top-1 of {claim.text} against the 95 % interval of full-size runs on {name}'s whole official split."
+    runs = []
+    if claim.dataset in OFFICIAL:
+        layout, classes, clips = OFFICIAL[claim.dataset]
+        runs = [
+            r
+            for r in evidence.records
+            if r.experiment.layout == layout
+            and len(r.classes) == classes
+            and clips in (None, len(r.labels))
+            and r.experiment.model == ATTENTION
+            and r.experiment.width == 1
+            and (r.experiment.frames, r.experiment.size) == (16, 224)
+        ]
+    if not runs:
+        return _missing(
+            claim,
+            f"No run on {name} is recorded.",
+            f"{name} and a GPU server",
+            test=test,
+            settle=f"`snakemake --configfile profiles/paper.yaml` where {name} is at hand.",
+        )
+    intervals = [wilson_interval(int(is_right(r).sum()), len(r.labels)) for r in runs]
+    value = claim.value / 100
+    reached = any(i.high >= value for i in intervals)
+    outcome = "reproduced" if reached else "contradicted"
+    shown = "; ".join(f"{r.name}: {with_interval(i)}, n = {i.n}" for r, i in zip(runs, intervals))
+    return Verdict(claim, outcome, test, shown, "More seeds.", f"accuracy-{runs[0].experiment.study}")
+
+
+def _network_gain(claim: Claim, evidence: Evidence, score, sign: int, *, test, settle, keep=lambda records: True, page):
+    """A verdict from SE-IM against the baseline, study by study, paired by clip."""
+    outcomes, shown = [], []
+    chapter = ""
+    for study, records in evidence.by_study().items():
+        pairs = partners(records, BASELINE, ATTENTION)
+        if not pairs or not keep(records):
+            continue
+        difference = paired_difference(pairs, score)
+        gain = (
+            difference
+            if sign > 0
+            else Interval(-difference.point, -difference.high, -difference.low, difference.n, difference.confidence)
+        )
+        outcomes.append(judge_gain(gain))
+        clips, seeds = len(pairs[0][0].labels), len(pairs)
+        shown.append(
+            f"{where(records)}: {with_interval(difference, signed=True)} "
+            f"({clips} test clips, {seeds} pair{'s' if seeds > 1 else ''} of runs): {outcomes[-1]}"
+        )
+        chapter = chapter or f"{page}-{study}"
+    if not outcomes:
+        return _missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
+    outcome = combined(outcomes)
+    without = "more clips and seeds" if outcome == "not testable" else ""
+    return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, chapter, without)
+
+
+@rule("se-im-beats-baseline")
+def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
+    """Difference in top-1, SE-IM less baseline."""
+    return _network_gain(
+        claim,
+        evidence,
+        is_right,
+        +1,
+        test="Both networks trained alike on the same clips; difference in top-1 (Res34-SE-IM-Net less baseline).",
+        settle="HMDB51, UCF101 and Something-Something v1 at full size, 3 or more seeds.",
+        page="accuracy",
+    )
+
+
+@rule("se-im-reduces-confusion")
+def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
+    """Difference in the share of clips taken for their class's look-alike; pairs named beforehand, not picked."""
+    return _network_gain(
+        claim,
+        evidence,
+        mistaken_for_partner,
+        -1,
+        test=(
+            "Share of clips taken for the look-alike of their class, pairs named by the paper, "
+            "Res34-SE-IM-Net less baseline (negative is better)."
+        ),
+        settle="HMDB51's three splits at full size, 3 or more seeds.",
+        keep=lambda records: bool(named_pairs(records[0].classes)),
+        page="confusion",
+    )
+
+
+@rule("confusing-actions-matter")
+def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
+    """Share of the baseline's errors that fall on the look-alike: most of them, or at least more than chance."""
+    test = "Share of the baseline's wrong clips that were taken for the look-alike of their class."
+    settle = "HMDB51 at full size."
+    shown, outcomes, chapter = [], [], ""
+    for study, records in evidence.by_study().items():
+        runs = [r for r in records if r.experiment.model == BASELINE and named_pairs(r.classes)]
+        if not runs:
+            continue
+        wrong = sum(int((~is_right(r)).sum()) for r in runs)
+        within = sum(int(mistaken_for_partner(r).sum()) for r in runs)
+        if wrong == 0:
+            continue
+        share = wilson_interval(within, wrong)
+        chance = 1 / (len(runs[0].classes) - 1)
+        outcomes.append("reproduced" if share.low > 0.5 else "partly" if share.low > chance else "contradicted")
+        shown.append(
+            f"{where(records)}: {with_interval(share)} of {wrong} errors; {percent(chance)} if errors fell anywhere"
+        )
+        chapter = chapter or f"confusion-{study}"
+    if not outcomes:
+        return _missing(claim, "Not run.", "runs on classes with named look-alikes", test=test, settle=settle)
+    return Verdict(claim, combined(outcomes), test, "; ".join(shown) + ".", settle, chapter)
+
+
+@rule("temporal-modelling")
+def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
+    """Inside pairs that are each other played backwards: 3D head above one half, frame averaging not."""
+    test = (
+        "Choice inside two pairs of actions that are each other played backwards: the 3D head must be above 50 %, "
+        "the same trunk with frames averaged must not."
+    )
+    settle = "Something-Something v1, where many classes differ by order alone."
+    for study, records in evidence.by_study().items():
+        table = backwards_table(records)
+        heads = table[table["model"] != CONTROL] if len(table) else table
+        if not len(heads):
+            continue
+        control = table[table["model"] == CONTROL]
+        above = (heads["low"] > 0.5).sum()
+        blind = ((control["low"] <= 0.5) & (control["high"] >= 0.5)).all() and len(control) > 0
+        if above == len(heads) and blind:
+            outcome = "reproduced"
+        elif above:
+            outcome = "partly"
+        else:
+            outcome = "contradicted" if (heads["high"] < 0.5).all() else "not testable"
+        clips = int(heads["clips"].min())
+
+        def span(rows):
+            if not len(rows):
+                return "not run"
+            return f"{percent(rows['point'].min())} to {percent(rows['point'].max())}"
+
+        return Verdict(
+            claim,
+            outcome,
+            test,
+            f"{where(records)}: 3D head {span(heads)}, lowest bound {percent(heads['low'].min())}; "
+            f"frames averaged {span(control)}; {clips} clips a pair, {len(heads)} network-seed-pairs.",
+            settle,
+            f"confusion-{study}",
+            "more clips" if outcome == "not testable" else "",
+        )
+    return _missing(claim, "Not run.", "runs on pairs played backwards (the demo set)", test=test, settle=settle)
+
+
+@rule("temporal-limit")
+def temporal_limit(claim: Claim, evidence: Evidence) -> Verdict:
+    return _missing(
+        claim,
+        "The rendered backwards pairs are simple motions; they cannot stand for complex ones.",
+        NAMES["sthv1"],
+        test="Accuracy on classes that differ only in the order of events.",
+        settle=f"Full-size runs on {NAMES['sthv1']}.",
+    )
+
+
+def _complexity(evidence: Evidence) -> dict[str, Any] | None:
+    return next(iter(evidence.complexity.values()), None)
+
+
+@rule("se-im-costs-little")
+def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
+    """Less than one per cent more parameters and multiply-adds."""
+    test = "Parameters and multiply-adds of both networks, counted; little means less than 1 % more."
+    measured = _complexity(evidence)
+    if measured is None:
+        return _missing(claim, "Not run.", "the complexity notebook", test=test, settle="`make book`.")
+    a, b = (measured["networks"][name] for name in (BASELINE, ATTENTION))
+    more = [b[key] / a[key] - 1 for key in ("parameters", "multiply_adds")]
+    return Verdict(
+        claim,
+        "reproduced" if max(more) < 0.01 else "contradicted",
+        test,
+        f"+{b['parameters'] - a['parameters']:,} parameters (+{100 * more[0]:.2f} %), "
+        f"+{(b['multiply_adds'] - a['multiply_adds']) / 1e6:.1f} million multiply-adds (+{100 * more[1]:.3f} %).",
+        "Settled by counting, for the reading of the text that the ledger names.",
+        "complexity",
+    )
+
+
+@rule("lightweight", "fewer-parameters", "shallower-fewer-operations", "fused-reduces-complexity")
+def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
+    """Fewer parameters and multiply-adds than published peers: than all, some or none of them."""
+    test = "Parameters and multiply-adds, counted here, beside the published ones of other networks."
+    settle = "The rows of Table 6, which the text does not give."
+    measured = _complexity(evidence)
+    if measured is None:
+        return _missing(claim, "Not run.", "the complexity notebook", test=test, settle="`make book`.")
+    own = measured["networks"][BASELINE]
+    parameters, gmacs = own["parameters"] / 1e6, own["multiply_adds"] / 1e9
+    peers: dict[str, dict[str, float]] = {}
+    for metric in ("params", "gmacs"):
+        for peer in evidence.paper.peers(metric=metric):
+            if peer.method not in ("ResNet-34",):  # an image network: no peer for clips
+                peers.setdefault(peer.method, {})[metric] = float(peer.value)
+    lighter, heavier = [], []
+    for method, values in peers.items():
+        if claim.id == "fewer-parameters":
+            verdicts = [parameters < values["params"]] if "params" in values else []
+        else:
+            verdicts = [parameters < values["params"], gmacs < values["gmacs"]] if len(values) == 2 else []
+        if verdicts:
+            (lighter if all(verdicts) else heavier).append((method, values))
+    if not lighter and not heavier:
+        return _missing(claim, "No peer has both numbers.", "published counts", test=test, settle=settle)
+    outcome = "reproduced" if not heavier else "contradicted" if not lighter else "partly"
+
+    def named(entries):
+        units = {"params": "M", "gmacs": "GMACs"}
+        counts = [" / ".join(f"{values[m]:g} {units[m]}" for m in units if m in values) for _, values in entries]
+        return ", ".join(f"{method} ({count})" for (method, _), count in zip(entries, counts))
+
+    return Verdict(
+        claim,
+        outcome,
+        test,
+        f"Ours {parameters:.1f} M, {gmacs:.1f} GMACs. Lighter than {len(lighter)} of {len(lighter) + len(heavier)}"
+        + (f": not than {named(heavier[:4])}" + (", ..." if len(heavier) > 4 else "") if heavier else "")
+        + ".",
+        settle,
+        "complexity",
+    )
+
+
+@rule("fast", "i3d-costlier")
+def fast(claim: Claim, evidence: Evidence) -> Verdict:
+    measured = _complexity(evidence)
+    shown = "The peers are not rebuilt yet, and published speeds come from other machines."
+    if measured is not None:
+        a, b = (measured["networks"][name]["clips_per_second"]["median"] for name in (BASELINE, ATTENTION))
+        shown = f"Measured here ({measured['provenance']['device']}): {a:.2f} and {b:.2f} videos/s. " + shown
+    return _missing(
+        claim,
+        shown,
+        "the peers timed in the same run on the same machine",
+        test="Videos a second of every network, on one machine in one run.",
+        settle="The peers of Table 6 rebuilt and timed together.",
+        chapter="complexity",
+    )
+
+
+@rule("easy-to-deploy")
+def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
+    """One forward pass of the full-size network within the time in which a camera delivers its N frames."""
+    test = (
+        f"One decision of the full-size network within the time in which a {CAMERA_RATE} Hz camera delivers its frames."
+    )
+    settle = "The same on the hardware in question: `make book`."
+    measured = _complexity(evidence)
+    if measured is None:
+        return _missing(claim, "Not run.", "the complexity notebook", test=test, settle=settle)
+    rate = measured["networks"][ATTENTION]["clips_per_second"]
+    budget = measured["frames"] / CAMERA_RATE
+    device = measured["provenance"]["device"]
+    slow, middle, fast_ = (1 / rate[k] for k in ("q25", "median", "q75"))
+    outcome = "reproduced" if slow <= budget else "contradicted" if fast_ > budget else "partly"
+    return Verdict(
+        claim,
+        outcome,
+        test,
+        f"{middle:.2f} s a clip of {measured['frames']} frames (quartiles {fast_:.2f} to {slow:.2f}), "
+        f"{budget:.2f} s allowed, network only, on {device} of {measured['provenance']['processor']}.",
+        settle,
+        "complexity",
+    )
+
+
+@rule("online")
+def online(claim: Claim, evidence: Evidence) -> Verdict:
+    """Keeps up with a camera, and tells drink from eat above one half."""
+    test = f"Test clips streamed frame by frame; at least {CAMERA_RATE} frames/s, and 'drink' told from 'eat'."
+    settle = "HMDB51-trained full-size weights and a camera."
+    if not evidence.online:
+        return _missing(claim, "Not run.", "a trained network's weights", test=test, settle=settle)
+    study, measured = next(iter(evidence.online.items()))
+    pair = measured["drink_eat"]
+    rate = measured["frames_per_second"]
+    if pair is None:
+        return _missing(
+            claim, f"{rate:.0f} frames/s.", "classes drink and eat", test=test, settle=settle, chapter=f"online-{study}"
+        )
+    interval = wilson_interval(pair["right"], pair["clips"])
+    outcomes = ["reproduced" if rate >= CAMERA_RATE else "contradicted"]
+    outcomes.append("reproduced" if interval.low > 0.5 else "partly" if interval.point > 0.5 else "contradicted")
+    return Verdict(
+        claim,
+        combined(outcomes),
+        test,
+        f"{rate:.0f} frames/s with a network of width ×{measured['width']:g} at {measured['size']} px on "
+        f"{measured['provenance']['device']}; drink / eat {with_interval(interval)} right, n = {interval.n}, "
+        f"on {measured['dataset']}.",
+        settle,
+        f"online-{study}",
+    )
+
+
+@rule("better-than-state-of-the-art", "better-than-state-of-the-art-sthv1", "baseline-comparable")
+def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
+    """The accuracies that the paper's text states beside published ones of single RGB networks."""
+    stated = {c.dataset: c for c in evidence.paper.claims if c.id.startswith("accuracy-")}
+    if claim.id == "baseline-comparable":
+        return _missing(
+            claim,
+            "The text states no accuracy of the baseline; Table 7's cells are not available here.",
+            "the paper's Table 7 or full-size runs",
+            test="The baseline's accuracy beside published ones.",
+            settle="Table 7's cells in repro/paper.toml, or full-size runs.",
+            chapter="paper",
+        )
+    datasets = ["sthv1"] if claim.id.endswith("sthv1") else ["hmdb51", "ucf101"]
+    above, known = [], 0
+    for dataset in datasets:
+        for peer in evidence.paper.peers(dataset=dataset, metric="top1"):
+            if not peer.verified or "I3D" in peer.method or "flow" in peer.modality.lower():
+                continue
+            known += 1
+            if peer.value > stated[dataset].value:
+                above.append(f"{peer.method} {peer.text} on {NAMES[dataset]}")
+    if not known:
+        return _missing(claim, "No verified peer.", "published peers", test="", settle="", chapter="paper")
+    outcome = "reproduced" if not above else "contradicted" if len(above) == known else "partly"
+    return Verdict(
+        claim,
+        outcome,
+        "The paper's stated accuracy beside published ones of other networks (RGB, not I3D; verified sources only).",
+        f"Below {len(above)} of {known} published results"
+        + (f": {', '.join(above[:5])}{', ...' if len(above) > 5 else ''}" if above else "")
+        + ". Protocols differ (pre-training, splits, crops), and which methods the paper's tables list is not stated.",
+        "Tables 4 and 5 of the paper, and runs of the peers under one protocol.",
+        "paper",
+    )
+
+
+@rule("feature-map-shape", "se-im-block-count")
+def structure(claim: Claim, evidence: Evidence) -> Verdict:
+    """Shapes and counts of the network built from the text."""
+    test = "The network built from the text: stacked map's shape, number of gated units."
+    measured = _complexity(evidence)
+    if measured is None:
+        return _missing(claim, "Not run.", "the complexity notebook", test=test, settle="`make book`.")
+    network = measured["networks"][ATTENTION]
+    shape, gates = network["stacked_map"], network["gates"]
+    right = shape == [512, measured["frames"], 7, 7] if claim.id == "feature-map-shape" else gates == 16
+    return Verdict(
+        claim,
+        "reproduced" if right else "contradicted",
+        test,
+        f"Stacked map {'×'.join(str(v) for v in shape)}, {gates} units with a gate.",
+        "Settled by construction.",
+        "architecture",
+    )
+
+
+def mean_accuracy(records: Sequence[Record]) -> float:
+    """Top-1 averaged over runs, clip by clip."""
+    return float(np.mean(per_clip(records, is_right)["value"]))

@@ -1,0 +1,177 @@
+"""Figures from records and from clips. Every function returns a matplotlib figure; ``repro.report.show.show`` shows it.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from repro.data.transforms import crop_offsets
+from repro.metrics.confusion import confusion_counts
+from repro.metrics.statistics import wilson_interval
+from repro.models import TITLES
+from repro.records import Record
+from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
+
+COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f"}
+HIGHLIGHT = "#D55E00"
+
+
+def frame_strip(rows: Sequence[tuple[str, np.ndarray]], *, width: float = 10) -> Figure:
+    """One row of frames a clip: ``rows`` of (name, uint8 RGB (N, H, W, 3)), all of one N."""
+    count = len(rows[0][1])
+    height, breadth = rows[0][1].shape[1:3]
+    cell = width / count
+    fig, axes = plt.subplots(
+        len(rows), count, figsize=(width, len(rows) * (cell * height / breadth + 0.06)), squeeze=False
+    )
+    for (name, frames), line in zip(rows, axes, strict=True):
+        for axis, frame in zip(line, frames, strict=True):
+            axis.imshow(frame)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.set_frame_on(False)
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    fig.subplots_adjust(wspace=0.03, hspace=0.06)
+    return fig
+
+
+def sampling_plot(length: int, segments: int, draws: Sequence[np.ndarray], centres: np.ndarray) -> Figure:
+    """Which frames are taken: several training draws and the test frames on the clip's time axis."""
+    fig, axis = plt.subplots(figsize=(9, 2.4))
+    for edge in np.arange(segments + 1) * length / segments:
+        axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
+    for row, draw in enumerate(draws, start=1):
+        axis.plot(draw, np.full(segments, row), "o", color=COLOURS[BASELINE], markersize=5)
+    axis.plot(centres, np.zeros(segments), "s", color=HIGHLIGHT, markersize=5)
+    axis.set_yticks(range(len(draws) + 1), ["test", *(f"training, epoch {k}" for k in range(len(draws)))])
+    axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
+    axis.set_xlim(-0.5, length - 0.5)
+    axis.set_ylim(-0.7, len(draws) + 0.7)
+    return fig
+
+
+def crop_plot(frame: np.ndarray, crop_height: int, crop_width: int) -> Figure:
+    """The 13 fixed places of one crop size, each drawn on the frame (uint8 RGB)."""
+    height, width = frame.shape[:2]
+    fig, axes = plt.subplots(2, 7, figsize=(10, 2.2 * 2 * height / width + 0.4))
+    for axis in axes.flat:
+        axis.axis("off")
+    for number, ((top, left), axis) in enumerate(
+        zip(crop_offsets(height, width, crop_height, crop_width), axes.flat), 1
+    ):
+        axis.imshow(frame)
+        axis.add_patch(Rectangle((left, top), crop_width, crop_height, fill=False, edgecolor=HIGHLIGHT, linewidth=2))
+        axis.set_title(f"{number}", fontsize=8)
+    fig.tight_layout()
+    return fig
+
+
+def learning_curves(records: Sequence[Record]) -> Figure:
+    """Training loss and top-1 (and validation top-1 where there is one) by epoch, a line a run."""
+    fig, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.4))
+    named = set()
+    for record in records:
+        model, history = record.experiment.model, record.history
+        label = TITLES[model] if model not in named else None
+        named.add(model)
+        epochs = history["epoch"] + 1
+        losses.plot(epochs, history["train_loss"], color=COLOURS[model], alpha=0.8, label=label)
+        rights.plot(epochs, 100 * history["train_top1"], color=COLOURS[model], alpha=0.8)
+        if "validation_top1" in history:
+            rights.plot(epochs, 100 * history["validation_top1"], color=COLOURS[model], linestyle="--", alpha=0.8)
+    losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
+    rights.set(xlabel="epoch", ylabel="top-1 (%)", title="Training top-1 (dashed: validation)", ylim=(0, 100))
+    losses.set_ylim(bottom=0)
+    losses.legend(frameon=False, fontsize=8)
+    fig.tight_layout()
+    return fig
+
+
+def accuracy_plot(records: Sequence[Record]) -> Figure:
+    """Test top-1 of every run with its Wilson 95 % interval, and the line of chance."""
+    fig, axis = plt.subplots(figsize=(9, 0.8 + 0.42 * len(records)))
+    for row, record in enumerate(records):
+        right = is_right(record)
+        interval = wilson_interval(int(right.sum()), len(right))
+        axis.plot(
+            [100 * interval.low, 100 * interval.high], [row, row], color=COLOURS[record.experiment.model], linewidth=2
+        )
+        axis.plot(100 * interval.point, row, "o", color=COLOURS[record.experiment.model])
+    axis.axvline(100 / len(records[0].classes), color="black", linestyle=":", linewidth=1)
+    axis.text(100 / len(records[0].classes) + 0.5, -0.55, "chance", fontsize=8)
+    names = [f"{TITLES[r.experiment.model]}, split {r.experiment.split}, seed {r.experiment.seed}" for r in records]
+    axis.set_yticks(range(len(records)), names)
+    axis.set(xlabel="test top-1 (%), 95 % interval over clips", xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))
+    fig.tight_layout()
+    return fig
+
+
+def confusion_plot(records: Sequence[Record]) -> Figure:
+    """Confusion matrices in per cent of the true class, runs of one network added up; look-alikes side by side."""
+    from repro.report.tables import named_pairs
+
+    models = list(dict.fromkeys(record.experiment.model for record in records))
+    classes = records[0].classes
+    order = [k for pair in named_pairs(classes) for k in pair]
+    order += [k for k in range(len(classes)) if k not in order]
+    fig, axes = plt.subplots(1, len(models), figsize=(5.2 * len(models), 5.4), squeeze=False)
+    for model, axis in zip(models, axes[0], strict=True):
+        counts = sum(
+            confusion_counts(r.labels, r.scores.argmax(1), len(classes)) for r in records if r.experiment.model == model
+        )
+        shares = 100 * counts / counts.sum(1, keepdims=True)
+        shares = shares[np.ix_(order, order)]
+        axis.imshow(shares, cmap="cividis", vmin=0, vmax=100)
+        for i in range(len(order)):
+            for j in range(len(order)):
+                if shares[i, j] >= 0.5:
+                    shade = "black" if shares[i, j] > 60 else "white"
+                    axis.text(j, i, f"{shares[i, j]:.0f}", ha="center", va="center", color=shade, fontsize=7)
+        names = [classes[k] for k in order]
+        axis.set_xticks(range(len(names)), names, rotation=90)
+        axis.set_yticks(range(len(names)), names)
+        axis.set(xlabel="predicted", ylabel="true", title=f"{TITLES[model]} (% of the true class)")
+        axis.title.set_fontsize(9)
+    fig.tight_layout()
+    return fig
+
+
+def backwards_plot(table: pd.DataFrame) -> Figure:
+    """Choice inside each backwards pair: share right with its 95 % interval, a point a run (``backwards_table``)."""
+    pairs = list(dict.fromkeys(table["pair"]))
+    fig, axes = plt.subplots(
+        1, len(pairs), figsize=(9, 0.9 + 0.36 * len(table) / len(pairs)), sharey=True, squeeze=False
+    )
+    for pair, axis in zip(pairs, axes[0], strict=True):
+        rows = table[table["pair"] == pair].reset_index(drop=True)
+        for at, row in rows.iterrows():
+            axis.plot([100 * row["low"], 100 * row["high"]], [at, at], color=COLOURS[row["model"]], linewidth=2)
+            axis.plot(100 * row["point"], at, "o", color=COLOURS[row["model"]])
+        axis.axvline(50, color="black", linestyle=":", linewidth=1)
+        axis.set(title=f"{pair} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval", xlim=(0, 102))
+        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, seed {r['seed']}" for _, r in rows.iterrows()])
+    axes[0][0].invert_yaxis()
+    fig.tight_layout()
+    return fig
+
+
+def pair_plot(table: pd.DataFrame) -> Figure:
+    """Confusion indicator of look-alike pairs, baseline against SE-IM: columns ``pair, baseline, attention``."""
+    fig, axis = plt.subplots(figsize=(8, 0.9 + 0.4 * len(table)))
+    rows = np.arange(len(table))
+    axis.hlines(rows, table["baseline"], table["attention"], color="#bbbbbb", linewidth=2)
+    axis.plot(table["baseline"], rows, "o", color=COLOURS[BASELINE], label=TITLES[BASELINE])
+    axis.plot(table["attention"], rows, "D", color=COLOURS[ATTENTION], label=TITLES[ATTENTION])
+    axis.set_yticks(rows, table["pair"])
+    axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better)")
+    axis.set_xlim(left=-0.02)
+    axis.invert_yaxis()
+    axis.legend(frameon=False, fontsize=8)
+    fig.tight_layout()
+    return fig

@@ -1,0 +1,166 @@
+"""Figures and tables that read well in JupyterLab and in the book: every figure with alt text, every table with a caption.
+
+Text is escaped. What `badge` and `link` return, or anything else with an ``__html__`` method that is no string, is taken
+as HTML.
+"""
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+import pandas as pd
+from IPython.display import display
+from markupsafe import Markup, escape
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+
+VERDICTS = ("reproduced", "partly", "contradicted", "not testable")
+
+CSS_DPI = 96  # CSS pixels an inch
+SHARP = 2  # image pixels for each CSS pixel
+
+Format = str | Callable[[object], object]
+
+
+@dataclass(frozen=True)
+class Html:
+    """Text for a table's cell, with its HTML. No string, because pandas makes plain strings of those."""
+
+    text: str
+    html: Markup
+
+    def __html__(self) -> str:
+        return self.html
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def show(fig: Figure, alt: str) -> None:
+    """Display a matplotlib figure as a PNG at twice the screen's resolution, with its alternative text, and close it.
+
+    alt: what the figure shows, for someone who does not see it. The output carries it in its metadata; the book turns
+    that into the picture's ``alt``. Raises ValueError where it is empty.
+    """
+    alt = " ".join(alt.split())
+    if not alt:
+        raise ValueError("alt: say in a sentence what the figure shows")
+    buffer = io.BytesIO()
+    # without the Software field the same figure gives the same bytes
+    fig.savefig(
+        buffer,
+        format="png",
+        dpi=SHARP * CSS_DPI,
+        bbox_inches="tight",
+        facecolor="white",
+        metadata={"Software": None},
+    )
+    pyplot.close(fig)
+    png = buffer.getvalue()
+    width, height = (int.from_bytes(png[at : at + 4], "big") // SHARP for at in (16, 20))  # the PNG header's
+    display(
+        {"image/png": png, "text/plain": alt},
+        metadata={"image/png": {"width": width, "height": height, "alt": alt}},
+        raw=True,
+    )
+
+
+def show_table(
+    table: pd.DataFrame,
+    caption: str,
+    *,
+    formats: Mapping[str, Format] | None = None,
+    empty: str = "–",
+) -> None:
+    """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
+
+    formats: for a column, a format specification (".1f") or a function of the cell's value. empty: stands for None
+    and NaN. An index with a name, or other than 0, 1, 2, ..., becomes the first column or columns.
+    Raises ValueError for an empty caption and KeyError for a format of an unknown column.
+    """
+    display(
+        {"text/html": str(table_html(table, caption, formats=formats, empty=empty)), "text/plain": table.to_string()},
+        raw=True,
+    )
+
+
+def table_html(
+    table: pd.DataFrame,
+    caption: str,
+    *,
+    formats: Mapping[str, Format] | None = None,
+    empty: str = "–",
+) -> Markup:
+    """The HTML that `show_table` displays."""
+    if not caption.strip():
+        raise ValueError("caption: say what the table shows")
+    if any(name is not None for name in table.index.names) or not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    names = [" · ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
+    formats = dict(formats or {})
+    if unknown := [name for name in formats if name not in names]:
+        raise KeyError(f"formats: no column {unknown[0]!r}; known: {', '.join(names)}")
+    columns = [list(table.iloc[:, position]) for position in range(len(names))]
+    numeric = [_is_numeric(values) for values in columns]
+
+    def cell(position: int, value: object) -> Markup:
+        text = _text(value, formats.get(names[position]), empty)
+        style = Markup(' style="text-align: right"') if numeric[position] else Markup(' style="text-align: left"')
+        if position == 0:
+            return Markup('<th scope="row"{}>{}</th>').format(style, text)
+        return Markup("<td{}>{}</td>").format(style, text)
+
+    head = Markup("").join(
+        Markup('<th scope="col" style="text-align: {}">{}</th>').format("right" if right else "left", name)
+        for name, right in zip(names, numeric, strict=True)
+    )
+    rows = Markup("\n").join(
+        Markup("<tr>{}</tr>").format(Markup("").join(cell(position, value) for position, value in enumerate(row)))
+        for row in zip(*columns, strict=True)
+    )
+    return Markup(
+        '<div class="repro-table" style="overflow-x: auto" tabindex="0" role="region" aria-label="{label}">\n'
+        '<table class="dataframe">\n<caption style="caption-side: top; text-align: left">{caption}</caption>\n'
+        "<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
+    ).format(label=Markup(caption).striptags(), caption=caption, head=head, rows=rows)
+
+
+def badge(verdict: str) -> Html:
+    """A verdict as a coloured word with a sign of its own. Raises ValueError for a word that `VERDICTS` lacks.
+
+    "not testable without weights" is a not-testable verdict with its reason.
+    """
+    kind = next((known for known in VERDICTS if verdict == known or verdict.startswith(f"{known} without")), None)
+    if kind is None:
+        raise ValueError(f"verdict {verdict!r}: use one of {', '.join(VERDICTS)}")
+    html = Markup('<span class="verdict {}">{}</span>').format(kind.replace(" ", "-"), verdict)
+    return Html(verdict, html)
+
+
+def link(text: str, target: str) -> Html:
+    """A link, for a table's cell. To a page of the book by its HTML file: ``accuracy-demo.html``."""
+    return Html(text, Markup('<a href="{}">{}</a>').format(target, text))
+
+
+def _is_numeric(values: list[object]) -> bool:
+    """Whether a column holds numbers and gaps only, with one number at least."""
+    filled = [value for value in values if not _missing(value)]
+    return bool(filled) and all(isinstance(value, Real) and not isinstance(value, bool) for value in filled)
+
+
+def _missing(value: object) -> bool:
+    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, Real) and math.isnan(value))
+
+
+def _text(value: object, form: Format | None, empty: str) -> Markup:
+    if _missing(value):
+        return escape(empty)
+    if callable(form):
+        return escape(form(value))
+    if form is not None:
+        return escape(format(value, form))
+    if isinstance(value, float):
+        return escape(f"{value:.4g}")
+    return escape(value)

@@ -1,0 +1,205 @@
+"""Tables from records: accuracy, network against network, backwards pairs, look-alike confusions.
+
+Every function takes records (see ``repro.records``) and returns a data frame or an interval; nothing is read from disk.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy, topk_correct
+from repro.metrics.statistics import Interval, mcnemar_exact, paired_bootstrap, wilson_interval
+from repro.models import TITLES
+from repro.paper import NOT_STATED
+from repro.records import Record
+
+BASELINE, ATTENTION, CONTROL = "resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"
+# Actions that the paper's text (introduction, Tables 8 and Fig. 5) calls easily confused; compared without case and _
+LOOK_ALIKES = (
+    ("wave", "clap"),
+    ("drink", "eat"),
+    ("fencing", "sword"),
+    ("cartwheel", "flicflac"),
+    ("sit", "stand"),
+    ("pick", "put"),
+)
+BACKWARDS = (("sit", "stand"), ("pick", "put"))
+"""Pairs of the demo set of which one is the other played backwards: only the order of frames tells them apart."""
+
+
+def title(record: Record) -> str:
+    """The network as a reader knows it, with its width factor where it is not the paper's."""
+    experiment = record.experiment
+    gate = f", gate {experiment.gate}" if experiment.gate else ""
+    width = f" (width ×{experiment.width:g})" if experiment.width != 1 else ""
+    return TITLES[experiment.model] + gate + width
+
+
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f} %"
+
+
+def with_interval(interval: Interval, *, signed: bool = False) -> str:
+    """``62.5 % [58.1, 66.7]``; points instead of per cent when it is a signed difference."""
+    sign = "+" if signed else ""
+    low, high = 100 * interval.low, 100 * interval.high
+    unit = " points" if signed else " %"
+    return f"{100 * interval.point:{sign}.1f}{unit} [{low:{sign}.1f}, {high:{sign}.1f}]"
+
+
+def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a run: top-1 with its Wilson 95 % interval over clips, top-5 and mean of classes, clips k/n."""
+    rows = []
+    for record in records:
+        scores, labels = record.scores, record.labels
+        right = int(topk_correct(scores, labels, 1).sum())
+        rows.append(
+            {
+                "network": title(record),
+                "split": record.experiment.split,
+                "seed": record.experiment.seed,
+                "right / clips": f"{right} / {len(labels)}",
+                "top-1 [95 %]": with_interval(wilson_interval(right, len(labels))),
+                # among 5 classes or fewer every clip is right at top-5
+                "top-5": percent(topk_accuracy(scores, labels, k=5)) if scores.shape[1] > 5 else "5 classes or fewer",
+                "mean of classes": percent(mean_class_accuracy(scores, labels)),
+                "chance": percent(1 / scores.shape[1]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
+    """Runs of two networks that differ in nothing but the network: same clips, split, seed and settings."""
+    own = {"model", "run", "gate", "reduction", "gate_bias"}
+
+    def key(record):
+        return str({k: v for k, v in record.experiment.to_dict().items() if k not in own}) + record.data["hash"]
+
+    seconds = {key(record): record for record in records if record.experiment.model == second}
+    pairs = [(record, seconds.get(key(record))) for record in records if record.experiment.model == first]
+    return [(a, b) for a, b in pairs if b is not None]
+
+
+def per_clip(records: Sequence[Record], score) -> pd.DataFrame:
+    """``score(record)`` of each test clip averaged over the records (seeds): columns ``group, value``, by clip."""
+    tables = [
+        record.predictions[["clip", "group"]].assign(value=np.asarray(score(record), dtype=float)) for record in records
+    ]
+    return pd.concat(tables).groupby("clip", sort=True).agg(group=("group", "first"), value=("value", "mean"))
+
+
+def paired_difference(pairs: Sequence[tuple[Record, Record]], score) -> Interval:
+    """Mean of ``score`` under the second network less the first, paired by clip, seeds averaged, groups resampled.
+
+    Clips of one group come from one source video, so groups, not clips, are what a new sample would bring.
+    """
+    first, second = (per_clip([pair[k] for pair in pairs], score) for k in (0, 1))
+    return paired_bootstrap(first["value"], second["value"], groups=first["group"].to_numpy())
+
+
+def is_right(record: Record) -> np.ndarray:
+    return topk_correct(record.scores, record.labels, 1)
+
+
+def comparison_table(records: Sequence[Record], first: str = BASELINE, second: str = ATTENTION) -> pd.DataFrame:
+    """Table 7's question, one row a pair of runs: difference in top-1, McNemar's exact test, discordant clips."""
+    rows = []
+    for a, b in partners(records, first, second):
+        test = mcnemar_exact(is_right(a), is_right(b))
+        rows.append(
+            {
+                "split": a.experiment.split,
+                "seed": a.experiment.seed,
+                "clips": len(a.labels),
+                TITLES[first]: percent(is_right(a).mean()),
+                TITLES[second]: percent(is_right(b).mean()),
+                "difference [95 %]": with_interval(paired_difference([(a, b)], is_right), signed=True),
+                "only first right / only second right": f"{test.b} / {test.c}",
+                "McNemar p": f"{test.p:.3f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def named_pairs(classes: Sequence[str], names: Sequence[tuple[str, str]] = LOOK_ALIKES) -> list[tuple[int, int]]:
+    """Indices of those look-alike pairs of which both classes are there."""
+    index = {_plain(name): k for k, name in enumerate(classes)}
+    return [(index[a], index[b]) for a, b in names if a in index and b in index]
+
+
+def mistaken_for_partner(record: Record) -> np.ndarray:
+    """For each test clip: was it taken for the look-alike of its own class? bool ``(clips,)``."""
+    partner = {}
+    for i, j in named_pairs(record.classes):
+        partner |= {i: j, j: i}
+    predicted = record.scores.argmax(1)
+    return np.array([partner.get(label, -1) == guess for label, guess in zip(record.labels, predicted)])
+
+
+def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Inside the backwards pairs, the choice between the pair's two logits: one row a run and pair.
+
+    The interval is Wilson's with n halved: a clip and its reversal come from one rendering, so they count as one.
+    """
+    from repro.metrics.confusion import two_way_choice
+
+    rows = []
+    for record in records:
+        for pair in named_pairs(record.classes, BACKWARDS):
+            right = two_way_choice(record.scores, record.labels, pair)
+            interval = wilson_interval(int(right.sum()) // 2, len(right) // 2)
+            rows.append(
+                {
+                    "network": title(record),
+                    "model": record.experiment.model,
+                    "seed": record.experiment.seed,
+                    "pair": " / ".join(record.classes[k] for k in pair),
+                    "right": int(right.sum()),
+                    "clips": len(right),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "point": right.mean(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def paper_table(table) -> pd.DataFrame:
+    """One of the paper's tables with what its text states; every other cell says so."""
+    columns = list(table.columns)
+    return pd.DataFrame([[row.name, *(cell.text for cell in row.cells)] for row in table.rows], columns=["", *columns])
+
+
+def stated(table) -> tuple[int, int]:
+    """How many of a paper table's cells the text states, of how many."""
+    cells = [cell for row in table.rows for cell in row.cells]
+    return sum(cell.text != NOT_STATED and cell.value is not None for cell in cells), len(cells)
+
+
+def provenance_table(records: Sequence[Record], today) -> pd.DataFrame:
+    """One row a run: when, where, how long, on which commit and data, and whether today's code behaves the same."""
+    rows = []
+    for record in records:
+        provenance = record.provenance
+        stale = record.stale(today)
+        rows.append(
+            {
+                "run": record.name,
+                "started (UTC)": provenance["started"].replace("+00:00", ""),
+                "minutes": f"{provenance['seconds'] / 60:.1f}",
+                "device": f"{provenance['device']} of {provenance['processor']}",
+                "commit": provenance["commit"][:10]
+                + (" + uncommitted changes" if provenance["uncommitted_changes"] else ""),
+                "torch": provenance["libraries"].get("torch", ""),
+                "clips train / test": "{train} / {test}".format(**record.data["clips"]),
+                "data": record.data["hash"],
+                "state": "fresh" if not stale else "stale: " + ", ".join(stale),
+            }
+        )
+    return pd.DataFrame(rows)

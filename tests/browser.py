@@ -1,0 +1,137 @@
+"""A built book, read from its files in a headless browser: what a reader without a network would meet.
+
+    python tests/browser.py book/_build/html --screenshots /tmp/shots
+
+`audit` opens every page by file:// and lists the problems: requests that leave, console errors, pictures that do not
+load or have no alt text, formulas left as source, links to files or sections that are not there.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+GENERATED = ("genindex", "search")  # Sphinx's own pages: read for requests and errors, not photographed
+
+INSPECT = """() => ({
+    blind: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src.slice(0, 120)),
+    broken: [...document.images].filter(i => i.offsetParent && !(i.complete && i.naturalWidth)).map(i => i.src.slice(0, 120)),
+    raw: [...document.querySelectorAll(".math")].filter(m => !m.querySelector("mjx-container")).map(m => m.textContent.trim()),
+    merror: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(m => m.textContent.trim()),
+    links: [...document.links].map(a => a.href),
+    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    title: document.title,
+})"""
+
+
+def find_browser() -> str | None:
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+@contextmanager
+def launched(executable: str | None = None) -> Iterator:
+    """A headless Chromium of the system's. Raises RuntimeError where there is none."""
+    from playwright.sync_api import sync_playwright
+
+    executable = executable or find_browser()
+    if executable is None:
+        raise RuntimeError("no Chromium on this machine; on Debian: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=OPTIONS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def audit(html: Path, browser, *, screenshots: Path | None = None, width: int = 1280) -> list[str]:
+    """Open every page of a built book; returns one line for each problem, [] for a book without any.
+
+    screenshots: a folder for one PNG a page in light and one in dark.
+    """
+    html = Path(html).resolve()
+    pages = sorted(html.glob("*.html"))
+    if not pages:
+        return [f"{html}: no pages"]
+    problems: list[str] = []
+    targets: list[tuple[str, str]] = []
+    for scheme in ("light", "dark") if screenshots else ("light",):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        for path in pages:
+            found, links = _read(context, path, scheme, screenshots)
+            if scheme == "light":
+                problems += [f"{path.name}: {problem}" for problem in found]
+                targets += [(path.name, link) for link in links]
+        context.close()
+    problems += _dead(targets, html)
+    return problems
+
+
+def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[list[str], list[str]]:
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("request", lambda request: _outward(request.url) and problems.append(f"asks for {request.url}"))
+    page.on("requestfailed", lambda request: problems.append(f"did not get {request.url[:200]}"))
+    page.on("pageerror", lambda error: problems.append(f"script error: {error}"))
+    page.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
+    page.goto(path.as_uri(), wait_until="load")
+    page.evaluate("() => window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => true)")
+    page.wait_for_timeout(200)
+    seen = page.evaluate(INSPECT)
+    problems += [f"picture without alt text: {source}" for source in seen["blind"]]
+    problems += [f"picture does not load: {source}" for source in seen["broken"]]
+    problems += [f"formula not set: {source}" for source in seen["raw"] + seen["merror"]]
+    if seen["wide"] > 0:
+        problems.append(f"wider than the window by {seen['wide']} pixels")
+    if not seen["title"].strip():
+        problems.append("no title")
+    if screenshots and path.stem not in GENERATED:
+        screenshots.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=screenshots / f"{path.stem}-{scheme}.png", full_page=True)
+    page.close()
+    return problems, seen["links"]
+
+
+def _outward(url: str) -> bool:
+    return not url.startswith(("file:", "data:", "blob:", "about:"))
+
+
+def _dead(targets: list[tuple[str, str]], html: Path) -> list[str]:
+    """Links to files, or to sections of pages, that the book does not have."""
+    texts: dict[Path, str] = {}
+    dead = []
+    for page, link in sorted(set(targets)):
+        parts = urlsplit(link)
+        if parts.scheme != "file":
+            continue
+        path = Path(unquote(parts.path))
+        if path == html or path.is_dir():
+            continue
+        if not path.is_file():
+            dead.append(f"{page}: link to {path.name}, which is not there")
+        elif parts.fragment and path.suffix == ".html":
+            text = texts.setdefault(path, path.read_text(encoding="utf-8"))
+            if f'id="{unquote(parts.fragment)}"' not in text:
+                dead.append(f"{page}: link to {path.name}#{parts.fragment}, which is not there")
+    return dead
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Read a built book in a headless browser and list its problems.")
+    parser.add_argument("html", type=Path)
+    parser.add_argument("--screenshots", type=Path, help="folder for a PNG of each page, light and dark")
+    parser.add_argument("--width", type=int, default=1280)
+    arguments = parser.parse_args()
+    with launched() as browser:
+        problems = audit(arguments.html, browser, screenshots=arguments.screenshots, width=arguments.width)
+    print("\n".join(problems) or "no problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
