@@ -9,7 +9,7 @@
 import json
 from pathlib import Path
 
-from repro.behaviour import as_text, cached_digest, used_by
+from repro.freshness import as_text, sources_state, todays_digest, used_by
 from repro.profile import make_profile
 
 try:
@@ -17,8 +17,8 @@ try:
 except ValueError as error:
     sys.exit(f"profile: {error}")
 RUNS = {experiment.run: experiment for experiment in PROFILE.experiments}
-DIGEST = cached_digest()
-SOURCES = sorted(str(p) for p in Path("repro").rglob("*.py")) + ["repro/paper.toml"]
+DIGEST = todays_digest()
+CODE = sources_state()  # pages are made again when the package changes
 PYTHON = f"{sys.executable} -m repro.notebook"
 
 # Studies recorded elsewhere (results/ holds them) are shown beside the profile's own.
@@ -117,68 +117,90 @@ rule train:
 
 
 rule data_page:
-    input: "notebooks/01_data.ipynb", SOURCES, demo_set
+    input: "notebooks/01_data.ipynb", demo_set
     output: "build/pages/data-{study}.ipynb"
-    params: lambda wildcards: json.dumps(data_parameters(wildcards))
-    shell: "{PYTHON} {input[0]} {output} {params:q}"
+    params:
+        values=lambda wildcards: json.dumps(data_parameters(wildcards)),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule architecture_page:
-    input: "notebooks/02_architecture.ipynb", SOURCES
+    input: "notebooks/02_architecture.ipynb"
     output: "build/pages/architecture.ipynb"
-    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+    params:
+        values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule accuracy_page:
-    input: "notebooks/04_accuracy.ipynb", SOURCES, lambda wildcards: records_of(wildcards.study)
+    input: "notebooks/04_accuracy.ipynb", lambda wildcards: records_of(wildcards.study)
     output: "build/pages/accuracy-{study}.ipynb"
-    params: lambda wildcards: json.dumps({"study": wildcards.study})
-    shell: "{PYTHON} {input[0]} {output} {params:q}"
+    params:
+        values=lambda wildcards: json.dumps({"study": wildcards.study}),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule confusion_page:
-    input: "notebooks/05_confusion.ipynb", SOURCES, lambda wildcards: records_of(wildcards.study)
+    input: "notebooks/05_confusion.ipynb", lambda wildcards: records_of(wildcards.study)
     output: "build/pages/confusion-{study}.ipynb"
-    params: lambda wildcards: json.dumps({"study": wildcards.study})
-    shell: "{PYTHON} {input[0]} {output} {params:q}"
+    params:
+        values=lambda wildcards: json.dumps({"study": wildcards.study}),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule complexity_page:
-    input: "notebooks/06_complexity.ipynb", SOURCES
+    input: "notebooks/06_complexity.ipynb"
     output:
         page="build/pages/complexity.ipynb",
         measured=f"results/{PROFILE.study}/complexity.json",
-    params: json.dumps({"study": PROFILE.study} | PROFILE.pages.get("complexity", {}))
     threads: workflow.cores  # a speed measured while another run shares the cores is not one
-    shell: "{PYTHON} {input[0]} {output.page} {params:q}"
+    params:
+        values=json.dumps({"study": PROFILE.study} | PROFILE.pages.get("complexity", {})),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
 
 
 rule online_page:
-    input: "notebooks/07_online.ipynb", SOURCES, f"results/{PROFILE.study}/{ONLINE}/record.json"
+    input: "notebooks/07_online.ipynb", f"results/{PROFILE.study}/{ONLINE}/record.json"
     output:
         page=f"build/pages/online-{PROFILE.study}.ipynb",
         measured=f"results/{PROFILE.study}/online.json",
-    params: json.dumps({"study": PROFILE.study, "run": ONLINE} | PROFILE.pages.get("online", {}))
     threads: workflow.cores
-    shell: "{PYTHON} {input[0]} {output.page} {params:q}"
+    params:
+        values=json.dumps({"study": PROFILE.study, "run": ONLINE} | PROFILE.pages.get("online", {})),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
 
 
 rule claims_page:
-    input: "notebooks/08_claims.ipynb", SOURCES, [records_of(study) for study in STUDIES], MEASURED
+    input: "notebooks/08_claims.ipynb", [records_of(study) for study in STUDIES], MEASURED
     output: "build/pages/claims.ipynb"
-    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+    params:
+        values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule paper_page:
-    input: "notebooks/09_paper.ipynb", SOURCES
+    input: "notebooks/09_paper.ipynb"
     output: "build/pages/paper.ipynb"
-    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+    params:
+        values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 rule runs_page:
-    input: "notebooks/10_runs.ipynb", SOURCES, [records_of(study) for study in STUDIES]
+    input: "notebooks/10_runs.ipynb", [records_of(study) for study in STUDIES]
     output: "build/pages/runs.ipynb"
-    shell: "{PYTHON} {input[0]} {output} '{{}}'"
+    params:
+        values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
 
 onerror:

@@ -1,17 +1,9 @@
 """The behaviour digest: what the code does, on small fixed inputs, as numbers.
 
-A record keeps the digest of the code that made it. The record is stale when today's digest differs in a section that
-the run used, not when a comment was edited. Networks run in double precision so that machines agree to many digits;
-comparison still allows a relative 1e-6.
+``repro.freshness`` compares it with the one that a record keeps. Networks run in double precision so that machines
+agree to many digits.
 """
 
-import hashlib
-import json
-import math
-import os
-from pathlib import Path
-
-import cv2
 import numpy as np
 import torch
 
@@ -21,36 +13,14 @@ from repro.data.transforms import normalise, test_view, train_crop, train_view
 from repro.models import MODELS, build, options_of
 from repro.optim import make_optimiser, make_schedule
 
-TOLERANCE = 1e-6
 DIGITS = 9
 
-Digest = dict[str, list[float]]
 
-
-def digest() -> Digest:
+def digest() -> dict[str, list[float]]:
     """The digest of today's code: section name to numbers. Takes about two seconds on a CPU."""
     sections = {"sampling": _sampling(), "transforms": _transforms(), "optimisation": _optimisation()}
     sections |= {f"network {name}": _network(name) for name in MODELS}
     return {name: [float(f"{value:.{DIGITS}g}") for value in values] for name, values in sections.items()}
-
-
-def used_by(experiment: Experiment, sections: Digest) -> Digest:
-    """The sections that a run of this experiment depends on."""
-    return {k: v for k, v in sections.items() if not k.startswith("network ") or k == f"network {experiment.model}"}
-
-
-def differences(recorded: Digest, today: Digest) -> list[str]:
-    """The recorded sections whose numbers are not today's."""
-
-    def same(a, b):
-        return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
-
-    return [name for name, values in recorded.items() if not same(values, today.get(name, []))]
-
-
-def as_text(sections: Digest) -> str:
-    """One line of text that changes when the digest does (a Snakemake parameter)."""
-    return json.dumps(sections, sort_keys=True, separators=(",", ":"))
 
 
 def _rng() -> np.random.Generator:
@@ -110,19 +80,3 @@ def _network(name: str) -> list[float]:
     torch.nn.functional.cross_entropy(logits, torch.tensor([0, 2])).backward()
     norms = [network.trunk.conv1.weight.grad.norm(), network.head.fc.weight.grad.norm()]
     return [*logits.flatten().tolist(), *(float(norm) for norm in norms)]
-
-
-def cached_digest(folder: Path = Path("build/behaviour")) -> Digest:
-    """Today's digest, computed once for each state of the sources and of torch and OpenCV."""
-    sources = sorted(Path(__file__).parent.rglob("*.py"))
-    state = hashlib.sha256(f"{torch.__version__} {cv2.__version__}".encode())
-    for path in sources:
-        state.update(path.read_bytes())
-    path = folder / f"{state.hexdigest()[:16]}.json"
-    if not path.is_file():
-        sections = digest()
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.write_text(as_text(sections))
-        draft.replace(path)
-    return json.loads(path.read_text())

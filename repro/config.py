@@ -12,6 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TITLES = {
+    "resnet34_3dres18": "ResNet34-3DRes18",
+    "res34_se_im_net": "Res34-SE-IM-Net",
+    "resnet34_frame_average": "ResNet-34, frames averaged",
+}
+"""The networks by the names that code and readers use; ``repro.models.MODELS`` builds them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -43,6 +50,7 @@ class Experiment:
     # input
     frames: int = 16  # segments N; paper, section 4.1
     size: int = 224  # pixels a side after cropping; gives the paper's 7x7 maps
+    crop_scales: list[float] = field(default_factory=lambda: [1.0, 0.875, 0.75, 0.66])  # of the short side; ref. 12
     flip: bool = True  # mirror images in training; must be off where left and right are labels
 
     # optimisation
@@ -70,6 +78,7 @@ class Experiment:
         for name in ("width", "reduction", "frames", "size", "epochs", "batch_size", "learning_rate", "saturate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must be more than 0")
+        check_names([self.model], list(TITLES), "model")
         if self.schedule not in ("plateau", "cosine"):
             raise ValueError(f"schedule: {self.schedule!r} is not one of plateau, cosine")
         if not 0 <= self.validation_fraction < 1:
@@ -81,6 +90,8 @@ class Experiment:
             )
         if len(self.head_stride) != 3:
             raise ValueError(f"head_stride: {self.head_stride} must be three numbers (time, height, width)")
+        if not self.crop_scales or not all(0 < scale <= 1 for scale in self.crop_scales):
+            raise ValueError(f"crop_scales: {self.crop_scales} must be shares of the short side, more than 0, up to 1")
         for name in ("study", "run"):
             if any(c in getattr(self, name) for c in "/\\ ") or getattr(self, name).startswith("."):
                 raise ValueError(
@@ -120,7 +131,7 @@ def check_names(values: typing.Iterable[str], known: typing.Sequence[str], what:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ValueError(f"{what}: unknown parameter {name!r}; {hint}")
+            raise ValueError(f"{what}: unknown name {name!r}; {hint}")
 
 
 def _typed(name: str, value: Any, hint: Any) -> Any:

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repro.behaviour import Digest, differences
 from repro.config import Experiment
+from repro.freshness import Digest, differences
 
 SCHEMA = 1
 RESULTS = Path("results")

@@ -21,13 +21,13 @@ from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from torch import Tensor
 from torch.nn import functional as F
 
-from repro.behaviour import as_text, digest, used_by
 from repro.config import FILING_FIELDS, MACHINE_FIELDS, Experiment
 from repro.data.clips import Split, carve_validation, read_split
 from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.manifest import build_manifest, manifest_hash
 from repro.data.transforms import normalise
 from repro.evaluation import predict
+from repro.freshness import as_text, todays_digest, used_by
 from repro.models import build, check_trainable, load_trunk, options_of, read_weights
 from repro.optim import make_optimiser, make_schedule
 from repro.records import RESULTS, Record, make_provenance, now, read_record, write_record
@@ -35,6 +35,8 @@ from repro.records import RESULTS, Record, make_provenance, now, read_record, wr
 WORK = Path("build/runs")
 VALIDATION_TOP1 = "validation_top1"
 SECONDS_BETWEEN_LINES = 20
+# With fewer, torch 2.15 on a CPU corrupts memory in the backward of 1x1 stride-2 convolutions in that layout
+CHANNELS_FOR_CHANNELS_LAST = 8
 
 
 class Recogniser(L.LightningModule):
@@ -87,9 +89,12 @@ class Recogniser(L.LightningModule):
         loss, top1 = self._means("validation")
         self.log_dict({"validation_loss": loss, VALIDATION_TOP1: top1}, prog_bar=True)
 
+    def on_train_batch_start(self, _batch, _index) -> None:
+        # Dropout draws from torch's generator, and so do loaders when they start: at another time in a resumed run or
+        # with persistent workers. Seeding by step makes all of these the same run.
+        torch.manual_seed(self.experiment.seed * 1_000_003 + self.global_step)
+
     def on_train_epoch_start(self) -> None:
-        # Dropout is the only draw from torch's generator; seeding it by epoch makes a resumed run the same run
-        torch.manual_seed(self.experiment.seed * 100_003 + self.current_epoch)
         self.learning_rate = self.optimizers().param_groups[0]["lr"]
 
     def on_train_epoch_end(self) -> None:
@@ -97,6 +102,8 @@ class Recogniser(L.LightningModule):
         row = {"epoch": self.current_epoch, "train_loss": loss, "train_top1": top1, "learning_rate": self.learning_rate}
         row |= {k: float(v) for k, v in self.trainer.callback_metrics.items() if k.startswith("validation_")}
         self.history.append(row)
+        watched = (row[VALIDATION_TOP1],) if self.experiment.schedule == "plateau" else ()
+        self.lr_schedulers().step(*watched)
         if not _interactive():
             self._say(row)
 
@@ -117,6 +124,12 @@ class Recogniser(L.LightningModule):
             schedule["monitor"] = VALIDATION_TOP1
         return {"optimizer": optimiser, "lr_scheduler": schedule}
 
+    def lr_scheduler_step(self, scheduler, metric) -> None:
+        """Left out: Lightning steps plateau schedules after the checkpoint, so a resumed run would miss that step.
+
+        :meth:`on_train_epoch_end` steps both schedules before the checkpoint is written.
+        """
+
     def on_save_checkpoint(self, checkpoint) -> None:
         checkpoint["history"] = self.history
 
@@ -133,7 +146,7 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
         FileNotFoundError, ValueError, OSError: data, configuration or a clip is unusable (before the first step), the
             loss is not finite, or a checkpoint belongs to other settings. Finished records stay as they are.
     """
-    sections = used_by(experiment, digest())
+    sections = used_by(experiment, todays_digest())
     split, manifest, data = _read_data(experiment)
     found = _fresh_record(experiment, results, sections, data)
     if found is not None:
@@ -151,8 +164,9 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
         report = load_trunk(network.trunk, read_weights(experiment.trunk_weights))
         data = data | {"trunk_weights": str(report)}
         print(f"{experiment.trunk_weights}: {report}", flush=True)
-    # The trunk's convolutions run up to a quarter faster on this layout (CPU and GPU)
-    network.trunk.to(memory_format=torch.channels_last)
+    if network.trunk.conv1.out_channels >= CHANNELS_FOR_CHANNELS_LAST:
+        # The trunk's convolutions run up to a quarter faster on this layout (CPU and GPU)
+        network.trunk.to(memory_format=torch.channels_last)
 
     train_clips, validation_clips = carve_validation(split.train, experiment.validation_fraction, seed=experiment.seed)
     for batch in {min(experiment.batch_size, len(train_clips)), len(train_clips) % experiment.batch_size} - {0}:
@@ -161,22 +175,19 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     def loader(clips, make):
         lengths = manifest.loc[[clip.name for clip in clips]]
         options = {"frames": experiment.frames, "size": experiment.size, "seed": experiment.seed}
-        dataset = ClipDataset(clips, lengths, flip=experiment.flip, **options)
+        options |= {"flip": experiment.flip, "scales": experiment.crop_scales}
+        dataset = ClipDataset(clips, lengths, **options)
         return make(dataset, batch_size=experiment.batch_size, workers=experiment.workers)
 
     folder = Path(work) / experiment.study / experiment.run
     checkpoint = _prepare_folder(folder, experiment, sections, data)
     module = Recogniser(network, experiment)
     validation = loader(validation_clips, test_loader) if validation_clips else None
-    keep = ModelCheckpoint(
-        folder,
-        filename="best",
-        monitor=VALIDATION_TOP1 if validation else None,
-        mode="max",
-        save_top_k=1 if validation else 0,
-        save_last=True,
-        enable_version_counter=False,
-    )
+    each_epoch = {"save_top_k": 1, "save_on_train_epoch_end": True, "enable_version_counter": False}
+    last = ModelCheckpoint(folder, filename="last", **each_epoch)
+    best = ModelCheckpoint(folder, filename="best", monitor=VALIDATION_TOP1, mode="max", **each_epoch)
+    # Best before last, so that the last checkpoint knows which was best
+    keep = [best, last] if validation else [last]
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it finds on this machine is in the record
     with warnings.catch_warnings():
         # Lightning advises more loader workers and the like; a run's log is for what concerns its result
@@ -194,12 +205,16 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
             num_sanity_val_steps=0,
             logger=False,
             enable_model_summary=False,
-            callbacks=[keep, *([TQDMProgressBar()] if _interactive() else [])],
+            callbacks=[*keep, *([TQDMProgressBar()] if _interactive() else [])],
             enable_progress_bar=_interactive(),
         )
-        trainer.fit(module, loader(train_clips, train_loader), validation, ckpt_path=checkpoint)
+        training = loader(train_clips, train_loader)
+        if checkpoint:
+            # Lightning starts the loader's workers before it tells the sampler which epoch a resumed run is in
+            training.sampler.set_epoch(len(torch.load(checkpoint, weights_only=True)["history"]))
+        trainer.fit(module, training, validation, ckpt_path=checkpoint)
         if validation:  # the weights that were best on validation clips; with cosine, the last
-            module.load_state_dict(torch.load(keep.best_model_path, weights_only=True)["state_dict"])
+            module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
         predictions = predict(trainer, module, loader(split.test, test_loader))
     predictions.columns = ["clip", "label", "group", *(f"logit_{name}" for name in split.classes)]
     torch.save(network.state_dict(), folder / "weights.draft")

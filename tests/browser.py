@@ -20,8 +20,10 @@ GENERATED = ("genindex", "search")  # Sphinx's own pages: read for requests and 
 
 INSPECT = """() => ({
     blind: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src.slice(0, 120)),
-    broken: [...document.images].filter(i => i.offsetParent && !(i.complete && i.naturalWidth)).map(i => i.src.slice(0, 120)),
-    raw: [...document.querySelectorAll(".math")].filter(m => !m.querySelector("mjx-container")).map(m => m.textContent.trim()),
+    broken: [...document.images].filter(i => i.offsetParent && !(i.complete && i.naturalWidth))
+        .map(i => i.src.slice(0, 120)),
+    raw: [...document.querySelectorAll(".math")].filter(m => !m.querySelector("mjx-container"))
+        .map(m => m.textContent.trim()),
     merror: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(m => m.textContent.trim()),
     links: [...document.links].map(a => a.href),
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -61,7 +63,9 @@ def audit(html: Path, browser, *, screenshots: Path | None = None, width: int = 
     problems: list[str] = []
     targets: list[tuple[str, str]] = []
     for scheme in ("light", "dark") if screenshots else ("light",):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+        )
         for path in pages:
             found, links = _read(context, path, scheme, screenshots)
             if scheme == "light":
@@ -92,7 +96,7 @@ def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[l
         problems.append("no title")
     if screenshots and path.stem not in GENERATED:
         screenshots.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=screenshots / f"{path.stem}-{scheme}.png", full_page=True)
+        page.screenshot(path=screenshots / f"{path.stem}-{scheme}.png", full_page=True, animations="disabled")
     page.close()
     return problems, seen["links"]
 

@@ -26,7 +26,7 @@ def shared_data() -> Path:
 
 
 def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 96, brightness: int = 0) -> Path:
-    """An MJPG avi of ``frames`` flat frames; frame i has grey value ``brightness + 8 i`` and a bright bar at x = 8 i."""
+    """An MJPG avi of ``frames`` flat frames; frame i is grey ``brightness + 8 i`` with a bar at x = 8 i."""
     path.parent.mkdir(parents=True, exist_ok=True)
     video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, (width, height))
     assert video.isOpened(), f"this OpenCV cannot write {path}"
@@ -77,10 +77,10 @@ def write_hmdb51(root: Path, files: dict[str, dict[str, int]], *, split: int = 1
 
 
 def experiment(data: dict[str, str], **fields) -> Experiment:
-    """The smallest experiment that trains: 1/16 width, 64 pixels, 2 frames, one thread, cosine."""
+    """The smallest experiment that trains: 1/8 width, 64 pixels, 2 frames, one thread, cosine."""
     small = {
         "study": "tiny",
-        "width": 0.0625,
+        "width": 0.125,
         "frames": 2,
         "size": 64,
         "epochs": 2,

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import test_frames, train_frames
-from repro.data.transforms import test_view, train_view
+from repro.data.transforms import SCALES, test_view, train_view
 
 
 class ClipDataset(Dataset):
@@ -26,12 +26,20 @@ class ClipDataset(Dataset):
     """
 
     def __init__(
-        self, clips: Sequence[Clip], lengths: Sequence[int], *, frames: int, size: int, seed: int = 0, flip: bool = True
+        self,
+        clips: Sequence[Clip],
+        lengths: Sequence[int],
+        *,
+        frames: int,
+        size: int,
+        seed: int = 0,
+        flip: bool = True,
+        scales: Sequence[float] = SCALES,
     ) -> None:
         if len(clips) != len(lengths):
             raise ValueError(f"{len(clips)} clips but {len(lengths)} frame counts")
         self.clips, self.lengths = list(clips), [int(n) for n in lengths]
-        self.frames, self.size, self.seed, self.flip = frames, size, seed, flip
+        self.frames, self.size, self.seed, self.flip, self.scales = frames, size, seed, flip, tuple(scales)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -43,7 +51,7 @@ class ClipDataset(Dataset):
         if training:
             rng = np.random.default_rng([self.seed, key[0], zlib.crc32(clip.name.encode())])
             frames = read_frames(clip.path, train_frames(length, self.frames, rng))
-            view = train_view(frames, self.size, rng, flip=self.flip)
+            view = train_view(frames, self.size, rng, flip=self.flip, scales=self.scales)
         else:
             view = test_view(read_frames(clip.path, test_frames(length, self.frames)), self.size)
         return torch.from_numpy(view).permute(0, 3, 1, 2).contiguous(), clip.label, index

@@ -3,6 +3,8 @@
 Source: the "fixed-corner cropping and scale jittering" of the paper's section 4.1, as published in refs. 7 and 12.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import torch
@@ -14,9 +16,9 @@ MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB, for values in 0..1
 STD = (0.229, 0.224, 0.225)
 
 
-def crop_sizes(height: int, width: int) -> list[tuple[int, int]]:
+def crop_sizes(height: int, width: int, scales: Sequence[float] = SCALES) -> list[tuple[int, int]]:
     """The (height, width) pairs that multi-scale cropping draws from, in pixels; the short side is the base."""
-    sides = [int(min(height, width) * scale) for scale in SCALES]
+    sides = [int(min(height, width) * scale) for scale in scales]
     return [
         (sides[row], sides[column])
         for row in range(len(sides))
@@ -32,21 +34,25 @@ def crop_offsets(height: int, width: int, crop_height: int, crop_width: int) -> 
     return [(row * down, column * right) for row, column in steps]
 
 
-def train_crop(height: int, width: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+def train_crop(
+    height: int, width: int, rng: np.random.Generator, scales: Sequence[float] = SCALES
+) -> tuple[int, int, int, int]:
     """Draw one multi-scale fixed-corner crop: (top, left, height, width) in pixels."""
-    sizes = crop_sizes(height, width)
+    sizes = crop_sizes(height, width, scales)
     crop_height, crop_width = sizes[rng.integers(len(sizes))]
     offsets = crop_offsets(height, width, crop_height, crop_width)
     top, left = offsets[rng.integers(len(offsets))]
     return top, left, crop_height, crop_width
 
 
-def train_view(frames: np.ndarray, size: int, rng: np.random.Generator, *, flip: bool = True) -> np.ndarray:
+def train_view(
+    frames: np.ndarray, size: int, rng: np.random.Generator, *, flip: bool = True, scales: Sequence[float] = SCALES
+) -> np.ndarray:
     """Multi-scale fixed-corner crop resized to ``size``, then a mirror image with probability 0.5.
 
     ``flip`` must be off where left and right are labels (Something-Something). Returns uint8 ``(N, size, size, 3)``.
     """
-    top, left, height, width = train_crop(*frames.shape[1:3], rng)
+    top, left, height, width = train_crop(*frames.shape[1:3], rng, scales)
     view = _resized(frames[:, top : top + height, left : left + width], size, size)
     if flip and rng.random() < 0.5:
         view = view[:, :, ::-1]

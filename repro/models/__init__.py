@@ -14,11 +14,6 @@ from repro.models.fused import (
 from repro.models.trunk import LoadReport, load_trunk, read_weights
 
 MODELS = {factory.__name__: factory for factory in (resnet34_3dres18, res34_se_im_net, resnet34_frame_average)}
-TITLES = {
-    "resnet34_3dres18": "ResNet34-3DRes18",
-    "res34_se_im_net": "Res34-SE-IM-Net",
-    "resnet34_frame_average": "ResNet-34, frames averaged",
-}
 
 
 def options_of(name: str) -> tuple[str, ...]:
@@ -38,7 +33,6 @@ def build(name: str, **options) -> nn.Module:
 
 __all__ = [
     "MODELS",
-    "TITLES",
     "FusedNet",
     "LoadReport",
     "build",

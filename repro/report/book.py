@@ -2,20 +2,22 @@
 
     python -m repro.report.book --pages build/pages --source book --stage build/book --out book/_build
 
-Pages are chosen and ordered by their names (`CHAPTERS`); the folder's other files come along as they are. Staging touches
-only what changed, so that Sphinx reads only that again. Nothing is executed, and neither the build nor the pages need a
-network. Sphinx writes into the stage; ``<out>/html`` is replaced only after a build without a warning.
+Pages are chosen and ordered by their names (`CHAPTERS`); the folder's other files come along as they are. Staging
+touches only what changed, so that Sphinx reads only that again. Nothing is executed, and neither the build nor the
+pages need a network. Sphinx writes into the stage; ``<out>/html`` is replaced only after a build without a warning.
 
 The module is also the book's Sphinx extension (`setup`): offline formulas, and citations numbered as the paper numbers
 its references.
 """
 
 import argparse
+import hashlib
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -87,10 +89,12 @@ def stage(pages: Iterable[Path], source: Path, folder: Path) -> list[Path]:
 
 
 def table_of_contents(names: Iterable[str]) -> str:
-    """The _toc.yml of the pages of these names. Raises BookError where the root page is missing or a name is unknown."""
+    """The _toc.yml for pages of these names. Raises BookError where the root page is missing or a name unknown."""
     names = set(names)
     if "index" not in names:
-        raise BookError(f"there is no {ROOT_PAGE}.ipynb among the pages: the book opens with it; run its notebook first")
+        raise BookError(
+            f"there is no {ROOT_PAGE}.ipynb among the pages: the book opens with it; run its notebook first"
+        )
     parts = []
     placed = {"index"}
     for caption, kinds in CHAPTERS:
@@ -114,8 +118,7 @@ def staged_page(path: Path) -> str:
         notebook = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         raise BookError(f"{path}: not a readable notebook: {error}") from None
-    if not any(re.search(r"^# \S", cell.source, re.MULTILINE) for cell in notebook.cells if cell.cell_type == "markdown"):
-        raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
+    _name_study(path, notebook)
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     staged = nbformat.v4.new_notebook(
         metadata={
@@ -135,6 +138,17 @@ def staged_page(path: Path) -> str:
     for number, cell in enumerate(staged.cells):
         cell.id = f"cell-{number}"
     return nbformat.writes(staged) + "\n"
+
+
+def _name_study(path: Path, notebook: NotebookNode) -> None:
+    """Put the study into the title of a page named <kind>-<study>: its notebook's title is the same for every study."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (title := re.search(r"^# .*\S", cell.source, re.MULTILINE)):
+            _, _, study = path.stem.partition("-")
+            if study and study not in title[0]:
+                cell.source = cell.source[: title.end()] + f" · {study}" + cell.source[title.end() :]
+            return
+    raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
 
 
 PROMPTS = {"parameters": "the notebook's parameters", "injected-parameters": "the parameters of this run"}
@@ -190,7 +204,9 @@ def _alt_text(path: Path, number: int, output: NotebookNode) -> str:
         return ""
     alt = next((alt for mime in pictures if (alt := output.metadata.get(mime, {}).get("alt"))), "")
     if not alt:
-        raise BookError(f"{path}: cell {number} shows a picture without alt text; use repro.report.show.show(figure, alt)")
+        raise BookError(
+            f"{path}: cell {number} shows a picture without alt text; use repro.report.show.show(figure, alt)"
+        )
     return alt
 
 
@@ -217,12 +233,13 @@ def _bibliography(content: bytes) -> bytes:
 def build(folder: Path, out: Path) -> Path:
     """Make ``<out>/html`` from a staged folder by jupyter-book; returns its index.html.
 
-    Warnings are errors. Sphinx warns of a page only when it reads it, so what a failed or killed build left behind is
-    not built upon. Raises BookError with Sphinx's own words; an earlier ``<out>/html`` is then as it was.
+    Warnings are errors. Sphinx warns of a page only when it reads it, so what a failed or killed build left behind, or
+    one by other tools, is not built upon. Raises BookError with Sphinx's own words; an earlier ``<out>/html`` is then
+    as it was.
     """
     sphinx = folder / "_build"
     finished = sphinx / "finished"
-    if not finished.is_file() and sphinx.exists():
+    if sphinx.exists() and not (finished.is_file() and finished.read_text() == _tools()):
         shutil.rmtree(sphinx)
     finished.unlink(missing_ok=True)
     command = [sys.executable, "-c", COMMAND, "build", str(folder), "-W", "-n", "--keep-going", "-q"]
@@ -242,8 +259,14 @@ def build(folder: Path, out: Path) -> Path:
         html.rename(old)
     draft.rename(html)
     shutil.rmtree(old, ignore_errors=True)
-    finished.touch()
+    finished.write_text(_tools())
     return html / "index.html"
+
+
+def _tools() -> str:
+    """What makes pages of the stage, besides the stage."""
+    packages = ("jupyter-book", "sphinx", "myst-nb", "sphinx-book-theme")
+    return f"{[version(name) for name in packages]} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 
 
 # ---- the book's Sphinx extension

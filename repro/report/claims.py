@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.behaviour import Digest, cached_digest
+from repro.freshness import Digest, todays_digest
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.paper import Claim, Paper, load
 from repro.records import RESULTS, Record, read_measurements, read_study, studies
@@ -73,7 +73,7 @@ class Evidence:
 
 def gather(results: Path = RESULTS, *, today: Digest | None = None) -> Evidence:
     """Read every record and measurement under ``results``; stale records are left out of the verdicts and named."""
-    today = cached_digest() if today is None else today
+    today = todays_digest() if today is None else today
     records = [record for study in studies(results) for record in read_study(study, results)]
     return Evidence(
         paper=load(),

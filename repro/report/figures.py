@@ -11,10 +11,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from repro.data.transforms import crop_offsets
+from repro.config import TITLES
 from repro.metrics.confusion import confusion_counts
 from repro.metrics.statistics import wilson_interval
-from repro.models import TITLES
 from repro.records import Record
 from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
 
@@ -56,15 +55,13 @@ def sampling_plot(length: int, segments: int, draws: Sequence[np.ndarray], centr
     return fig
 
 
-def crop_plot(frame: np.ndarray, crop_height: int, crop_width: int) -> Figure:
-    """The 13 fixed places of one crop size, each drawn on the frame (uint8 RGB)."""
+def crop_plot(frame: np.ndarray, crop_height: int, crop_width: int, offsets: Sequence[tuple[int, int]]) -> Figure:
+    """The fixed (top, left) places of one crop size, each drawn on the frame (uint8 RGB); 14 at most."""
     height, width = frame.shape[:2]
     fig, axes = plt.subplots(2, 7, figsize=(10, 2.2 * 2 * height / width + 0.4))
     for axis in axes.flat:
         axis.axis("off")
-    for number, ((top, left), axis) in enumerate(
-        zip(crop_offsets(height, width, crop_height, crop_width), axes.flat), 1
-    ):
+    for number, ((top, left), axis) in enumerate(zip(offsets, axes.flat), 1):
         axis.imshow(frame)
         axis.add_patch(Rectangle((left, top), crop_width, crop_height, fill=False, edgecolor=HIGHLIGHT, linewidth=2))
         axis.set_title(f"{number}", fontsize=8)

@@ -1,7 +1,7 @@
-"""Figures and tables that read well in JupyterLab and in the book: every figure with alt text, every table with a caption.
+"""Figures with alt text and tables with captions, for JupyterLab and the book alike.
 
-Text is escaped. What `badge` and `link` return, or anything else with an ``__html__`` method that is no string, is taken
-as HTML.
+Text is escaped. What `badge` and `link` return, or anything else with an ``__html__`` method that is no string, is
+taken as HTML.
 """
 
 import io

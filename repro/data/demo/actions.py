@@ -16,7 +16,7 @@ from repro.data.demo.variation import Rhythm, Style
 FRONT, SIDE = 1.0, 0.22  # how much of the shoulders' width is seen
 BLADE = 0.42  # length, figure units
 BLADE_COLOUR = (225, 225, 230)
-THING = 0.065  # radius of what is picked up and put down, figure units
+THING = 0.10  # radius of what is picked up and put down, figure units: a ball that shows at 64 pixels
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ def table_height(style: Style) -> float:
 
 
 def pick(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
-    """Bend down, take the thing with both hands, rise and hold it before the chest."""
+    """Bend down, take the thing with both hands, rise and hold it up before the face."""
     done = progress(time, rhythm)
     bent = ease(done / 0.45) * ease((1 - done) / 0.45)
     taken = done >= 0.5
@@ -319,13 +319,13 @@ def pick(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
     for shoulder in torso.shoulders:  # both hands, so that the posture before differs clearly from the one after
         grasp = point(0.18, rest_height + 0.04)
         hanging = shoulder + body.arm * np.array([0.06, -0.98])
-        holding = shoulder + np.array([0.23, -0.08 + 0.08 * style.detail])
+        holding = shoulder + np.array([0.20, 0.10 + 0.08 * style.detail])
         start = np.where(taken[:, None], holding, hanging)
         arms.append(_arm_forwards(body, shoulder, start + (grasp - start) * low))
     pose = assemble(torso, SIDE, arms, legs, toes, 0.75 * lean)
 
-    in_hand = pose.hand(1, body) + np.array([0.03, -0.02])
-    at_rest = point(0.21, rest_height)
+    at_rest = point(0.245, rest_height)
+    in_hand = pose.hand(1, body) + np.array([0.065, -0.04])  # where it lies when the hands reach `grasp`
     thing = chain([disc(np.where(taken[:, None], in_hand, at_rest), THING, prop)], 0.010)
     return Act(pose, [], thing)
 

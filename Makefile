@@ -1,0 +1,95 @@
+# One command each, on a machine with Python 3.11-3.13 and make. Everything heavier is Snakemake (see README.md).
+
+CORES = all
+PROFILE = profiles/demo.yaml
+ARGS =
+
+V = .venv/bin/python
+
+.PHONY: help book test lint lab lock clean setup
+
+help:
+	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
+	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
+	@echo 'make lint    ruff, the order of the rooms'
+	@echo 'make lab     open JupyterLab in this folder'
+	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
+	@echo 'make clean   remove executed pages, the built report and caches; runs and their records stay'
+	@echo
+	@echo 'Variables: CORES=$(CORES) PROFILE=$(PROFILE)'
+
+# Held while Snakemake runs, and given up by the system however it ends: a second "make book" is told to wait, and a killed
+# one leaves nothing to clear away. So Snakemake's own lock, which a kill leaves behind, is not needed.
+book: setup
+	@$(V) -c "$$ALONE_PY" $(V) -m snakemake --cores $(CORES) --configfile $(PROFILE) \
+		--nolock --rerun-incomplete --quiet host rules -- book
+	@echo 'The report: book/_build/html/index.html'
+
+define ALONE_PY
+import fcntl, os, sys
+os.makedirs("build", exist_ok=True)
+lock = os.open("build/lock", os.O_RDWR | os.O_CREAT)
+try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    sys.exit("another make book is at work in this folder; wait for it, or stop it")
+os.set_inheritable(lock, True)
+os.execv(sys.argv[1], sys.argv[1:])
+endef
+export ALONE_PY
+
+test: lint
+	$(V) -m pytest $(ARGS)
+
+lint: setup
+	$(V) -m ruff check
+	$(V) -m ruff format --check
+	.venv/bin/lint-imports
+
+lab: setup
+	$(V) -m jupyterlab --notebook-dir .
+
+lock: setup
+	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+		--extra test pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache
+
+# .venv as requirements.lock says. The stamp, written last, names the lock, pyproject.toml, this folder and the Python that
+# it was made for. Without one (a killed install) .venv is made anew; with another one it is brought up to date in place.
+setup:
+	@now=$$($(V) -c "$$STAMP_PY" 2>/dev/null) && [ "$$now" = "$$(cat .venv/stamp 2>/dev/null)" ] || $(MAKE) --no-print-directory .venv
+
+define STAMP_PY
+import hashlib, os, sys
+files = b"".join(open(name, "rb").read() for name in ("requirements.lock", "pyproject.toml"))
+print(hashlib.sha256(files + repr((os.getcwd(), sys.version)).encode()).hexdigest())
+endef
+export STAMP_PY
+
+.PHONY: .venv
+.venv:
+	@if [ -f .venv/stamp ] && $(V) -c "$$FITS_PY"; then \
+		echo 'Bringing .venv up to date'; \
+	else \
+		echo 'Making .venv: a download of about 3 GB'; \
+		for python in python3.13 python3.12 python3.11 python3 python ''; do \
+			[ -z "$$python" ] || ! $$python -c "$$FITS_PY" >/dev/null 2>&1 || break; \
+		done; \
+		[ -n "$$python" ] || { echo 'No Python 3.11, 3.12 or 3.13 with venv and pip found (on Debian: apt-get install python3-venv)' >&2; exit 1; }; \
+		rm -rf .venv && $$python -m venv .venv; \
+	fi
+	@rm -f .venv/stamp
+	@# uv itself first, the lock's version with the lock's hashes
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
+	@$(V) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --no-deps --editable .
+	@$(V) -c "$$STAMP_PY" > .venv/stamp.new && mv .venv/stamp.new .venv/stamp
+
+define FITS_PY
+import ensurepip, sys, venv
+sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+endef
+export FITS_PY

@@ -1,0 +1,66 @@
+"""Is a record fresh? Comparing behaviour digests, without importing torch (``repro.behaviour`` computes them).
+
+A record keeps the digest of the code that made it. The record is stale when today's digest differs in a section that
+the run used, not when a comment was edited.
+"""
+
+import hashlib
+import json
+import math
+import os
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from repro.config import Experiment
+
+TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines agree to many more digits
+
+Digest = dict[str, list[float]]
+"""Section name to numbers. Sections named ``network <model>`` concern that network alone."""
+
+
+def used_by(experiment: Experiment, sections: Digest) -> Digest:
+    """The sections that a run of this experiment depends on."""
+    return {k: v for k, v in sections.items() if not k.startswith("network ") or k == f"network {experiment.model}"}
+
+
+def differences(recorded: Digest, today: Digest) -> list[str]:
+    """The recorded sections whose numbers are not today's."""
+
+    def same(a, b):
+        return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
+
+    return [name for name, values in recorded.items() if not same(values, today.get(name, []))]
+
+
+def as_text(sections: Digest) -> str:
+    """One line of text that changes when the digest does (a Snakemake parameter)."""
+    return json.dumps(sections, sort_keys=True, separators=(",", ":"))
+
+
+def sources_state() -> str:
+    """16 hexadecimal digits over the package's files and the versions of torch and OpenCV."""
+    state = hashlib.sha256()
+    for package in ("torch", "opencv-python-headless", "opencv-python"):
+        try:
+            state.update(f"{package} {version(package)}".encode())
+        except PackageNotFoundError:
+            continue
+    folder = Path(__file__).parent
+    for path in sorted([*folder.rglob("*.py"), *folder.glob("*.toml")]):
+        state.update(path.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def todays_digest(folder: Path = Path("build/behaviour")) -> Digest:
+    """Today's digest, computed once for each state of the package's sources and of torch and OpenCV."""
+    path = folder / f"{sources_state()}.json"
+    if not path.is_file():
+        from repro.behaviour import digest
+
+        sections = digest()
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(as_text(sections))
+        draft.replace(path)
+    return json.loads(path.read_text())

@@ -1,0 +1,80 @@
+"""The behaviour digest changes with what the code does, section by section, and with nothing else."""
+
+import numpy as np
+import pytest
+import torch
+
+import repro.behaviour as behaviour
+import repro.models.blocks as blocks
+from repro.config import Experiment
+from repro.freshness import differences, used_by
+
+
+@pytest.fixture(scope="module")
+def today():
+    return behaviour.digest()
+
+
+def changed(today) -> list[str]:
+    return differences(today, behaviour.digest())
+
+
+def test_the_same_code_gives_the_same_digest_with_any_number_of_threads(today):
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            assert changed(today) == []
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_docstring_changes_nothing(today, monkeypatch):
+    monkeypatch.setattr(blocks.BasicBlock, "__doc__", "another text")
+    assert changed(today) == []
+
+
+def test_other_sampling_changes_the_sampling(today, monkeypatch):
+    monkeypatch.setattr(behaviour, "test_frames", lambda frames, segments: np.arange(segments) * frames // segments)
+    assert changed(today) == ["sampling"]
+
+
+def test_another_gate_changes_its_network_alone(today, monkeypatch):
+    weights = blocks.Gate.weights
+    monkeypatch.setattr(blocks.Gate, "weights", lambda self, branch: weights(self, branch) * 0.99)
+    assert changed(today) == ["network res34_se_im_net"]
+
+
+def test_another_stride_changes_every_network(today, monkeypatch):
+    start = blocks.BasicBlock.__init__
+
+    def other(self, channels_in, channels_out, *, stride=1, **options):
+        start(self, channels_in, channels_out, stride=1 if stride == 2 else stride, **options)
+
+    monkeypatch.setattr(blocks.BasicBlock, "__init__", other)
+    assert all(name.startswith("network ") for name in changed(today)) and len(changed(today)) == 3
+
+
+def test_another_rate_rule_changes_the_optimisation(today, monkeypatch):
+    schedule = behaviour.make_schedule
+
+    def other(optimiser, experiment):
+        made = schedule(optimiser, experiment)
+        if experiment.schedule == "plateau":
+            made.factor = 0.5
+        return made
+
+    monkeypatch.setattr(behaviour, "make_schedule", other)
+    assert changed(today) == ["optimisation"]
+
+
+def test_differences_allow_rounding_only():
+    known = {"a": [1.0, 0.0], "b": [2.0]}
+    assert differences(known, {"a": [1.0 + 5e-7, 5e-10], "b": [2.0], "new": [1.0]}) == []
+    assert differences(known, {"a": [1.0 + 5e-6, 0.0], "b": [2.0, 3.0]}) == ["a", "b"]
+    assert differences(known, {"a": [1.0, 0.0]}) == ["b"]
+
+
+def test_a_run_uses_its_own_network_and_all_else(today):
+    names = set(used_by(Experiment(model="resnet34_3dres18"), today))
+    assert names == {"sampling", "transforms", "optimisation", "network resnet34_3dres18"}

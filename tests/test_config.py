@@ -1,0 +1,86 @@
+"""The experiment's fields: the paper's defaults, and one clear message for a slip."""
+
+import pytest
+import torch
+
+from repro.config import Experiment
+from repro.optim import make_optimiser, make_schedule
+
+
+def test_defaults_are_what_the_paper_states():
+    experiment = Experiment()
+    stated = {"learning_rate": 0.001, "frames": 16, "dropout": 0.5, "clip_gradient": 50.0, "saturate": 5}
+    assert {name: getattr(experiment, name) for name in stated} == stated
+    assert experiment.schedule == "plateau" and experiment.width == 1.0 and experiment.size == 224
+
+
+def test_an_unknown_name_gets_the_nearest_one():
+    with pytest.raises(ValueError, match=r"unknown parameter 'learning_rte'; did you mean 'learning_rate'\?"):
+        Experiment.from_mapping({"learning_rte": 0.1})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"flip": "false"}, {"epochs": "3"}, {"epochs": 2.5}, {"epochs": True}, {"seed": None}, {"learning_rate": "1e-3"},
+     {"classes": "Punch"}, {"classes": [1]}, {"head_stride": [2, 2, "2"]}],
+)  # fmt: skip
+def test_a_wrong_type_is_refused_by_name(values):
+    (name,) = values
+    with pytest.raises(ValueError, match=rf"^{name}: .* is not .*-f params.yaml"):
+        Experiment(**values)
+
+
+def test_an_int_becomes_a_float_and_a_tuple_a_list():
+    experiment = Experiment(width=1, head_stride=(1, 2, 2), classes=["A", "B"])
+    assert type(experiment.width) is float and experiment.head_stride == [1, 2, 2]
+    assert Experiment.from_mapping(experiment.to_dict()) == experiment
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"validation_fraction": 0.0}, "validation_fraction: the plateau schedule"),
+        ({"schedule": "step"}, "schedule: 'step' is not one of"),
+        ({"epochs": 0}, "epochs: 0 must be more than 0"),
+        ({"validation_fraction": 1.0}, "validation_fraction: 1.0"),
+        ({"head_stride": [2, 2]}, "head_stride:"),
+        ({"study": "../x"}, "study: "),
+    ],
+)
+def test_values_out_of_range_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        Experiment(**values)
+
+
+def test_model_options_follow_the_network():
+    taken = ("classes", "width", "gate", "head_stride")
+    assert Experiment(gate="se").model_options(taken) == {"width": 1.0, "gate": "se", "head_stride": (2, 2, 2)}
+    with pytest.raises(ValueError, match="gate: "):
+        Experiment(gate="se").model_options(("classes", "width"))
+
+
+def schedule(**fields):
+    experiment = Experiment(learning_rate=1.0, **fields)
+    optimiser = make_optimiser([torch.nn.Parameter(torch.zeros(1))], experiment)
+    return optimiser, make_schedule(optimiser, experiment)
+
+
+def test_the_plateau_divides_by_ten_after_exactly_five_epochs_without_improvement():
+    optimiser, plateau = schedule()
+    rates = []
+    # best at epoch 0; equal counts as no improvement; better at 4; then 5 epochs without, and 5 more
+    for top1 in [0.5, 0.5, 0.4, 0.5, 0.6, 0.6, 0.5, 0.6, 0.1, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6]:
+        optimiser.step()
+        plateau.step(top1)
+        rates.append(round(optimiser.param_groups[0]["lr"], 9))
+    assert rates == [1.0] * 9 + [0.1] * 5 + [0.01]
+
+
+def test_the_cosine_ends_at_zero():
+    optimiser, cosine = schedule(schedule="cosine", validation_fraction=0.0, epochs=4)
+    rates = [optimiser.param_groups[0]["lr"]]
+    for _ in range(4):
+        optimiser.step()
+        cosine.step()
+        rates.append(optimiser.param_groups[0]["lr"])
+    assert rates == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0], abs=1e-7)

@@ -1,0 +1,82 @@
+"""Batches depend on (seed, epoch, clip) alone: not on workers, order or place."""
+
+import pytest
+import tiny
+import torch
+
+from repro.data.clips import read_split
+from repro.data.loaders import ClipDataset, EpochSampler, train_loader
+from repro.data.loaders import test_loader as evaluation_loader
+from repro.data.manifest import build_manifest
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    data = tiny.write_ucf101(tmp_path_factory.mktemp("set") / "set", train_groups=(8, 9, 10, 11))
+    clips = read_split(**data, split=1).train
+    return clips, build_manifest(clips, cache=None)["frames"]
+
+
+def dataset(clips, **options) -> ClipDataset:
+    return ClipDataset(*clips, **{"frames": 2, "size": 32, "seed": 4, **options})
+
+
+def epochs(loader, count=2):
+    """As Lightning does: the sampler is told the epoch, then a new iterator is made."""
+    batches = []
+    for epoch in range(count):
+        loader.sampler.set_epoch(epoch)
+        batches.append(list(loader))
+    return batches
+
+
+def test_an_item_depends_on_seed_epoch_and_name_only(clips):
+    listed, lengths = clips
+    one = dataset(clips)
+    other = ClipDataset(list(listed)[::-1], list(lengths)[::-1], frames=2, size=32, seed=4)
+    last = len(one) - 1
+    for index in range(len(one)):
+        torch.testing.assert_close(one[(1, index)][0], other[(1, last - index)][0], rtol=0, atol=0)
+    stacked = {key: torch.stack([dataset(clips, seed=key[0])[(key[1], i)][0] for i in range(8)]) for key in
+               ((4, 0), (4, 1), (5, 0))}  # fmt: skip
+    assert not torch.equal(stacked[4, 0], stacked[4, 1]) and not torch.equal(stacked[4, 0], stacked[5, 0])
+
+
+def test_an_item_s_shape_and_label(clips):
+    one = dataset(clips)
+    view, label, index = one[5]
+    assert view.shape == (2, 3, 32, 32) and view.dtype == torch.uint8
+    assert (label, index) == (one.clips[5].label, 5)
+    torch.testing.assert_close(one[5][0], view, rtol=0, atol=0)
+
+
+def test_workers_do_not_change_a_batch(clips):
+    alone, side_by_side = (epochs(train_loader(dataset(clips), batch_size=3, workers=n)) for n in (0, 2))
+    for a, b in zip(alone, side_by_side, strict=True):
+        for one, two in zip(a, b, strict=True):
+            for x, y in zip(one, two, strict=True):
+                torch.testing.assert_close(x, y, rtol=0, atol=0)
+
+
+def test_every_clip_once_an_epoch_with_the_last_partial_batch(clips):
+    first, second = epochs(train_loader(dataset(clips), batch_size=3))
+    orders = [[int(i) for batch in epoch for i in batch[2]] for epoch in (first, second)]
+    assert [len(batch[2]) for batch in first] == [3, 3, 2]
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(8)) and orders[0] != orders[1]
+    evaluated = [int(i) for batch in evaluation_loader(dataset(clips), batch_size=3) for i in batch[2]]
+    assert evaluated == list(range(8))
+
+
+def test_the_sampler_is_a_seeded_permutation():
+    def order(seed, epoch):
+        sampler = EpochSampler(20, seed=seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 2) == order(1, 2) != order(2, 2)
+    assert {epoch for epoch, _ in order(1, 2)} == {2}
+
+
+def test_frame_counts_must_match_the_clips(clips):
+    with pytest.raises(ValueError, match="8 clips but 1 frame counts"):
+        ClipDataset(clips[0], [3], frames=2, size=32)
