@@ -157,24 +157,18 @@ def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
         )
 
 
-def make_provenance(*, started: datetime, seconds: float, device: str) -> dict[str, Any]:
-    """Commit, machine and libraries of this run."""
+def make_provenance() -> dict[str, Any]:
+    """Commit, machine and libraries, now. Whoever measures adds ``seconds`` and ``device`` when done."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "started": started.astimezone(UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "device": device,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
     }
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _git(*arguments: str) -> str:

@@ -4,6 +4,7 @@
 when a fresh one is already there.
 """
 
+import dataclasses
 import json
 import logging
 import os
@@ -11,7 +12,7 @@ import shutil
 import sys
 import time
 import warnings
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import lightning as L
@@ -30,7 +31,7 @@ from repro.evaluation import predict
 from repro.freshness import as_text, todays_digest, used_by
 from repro.models import build, check_trainable, load_trunk, options_of, read_weights
 from repro.optim import make_optimiser, make_schedule
-from repro.records import RESULTS, Record, make_provenance, now, read_record, write_record
+from repro.records import RESULTS, Record, make_provenance, read_record, write_record
 
 WORK = Path("build/runs")
 VALIDATION_TOP1 = "validation_top1"
@@ -151,9 +152,12 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     found = _fresh_record(experiment, results, sections, data)
     if found is not None:
         print(f"{found.name}: a fresh record is there, nothing to train", flush=True)
-        return found
+        if found.experiment == experiment:
+            return found
+        parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "folder"}
+        return write_record(**parts | {"experiment": experiment}, results=results)  # filed under new words
 
-    started, clock = now(), time.monotonic()
+    clock, provenance = time.monotonic(), make_provenance()  # of the code as it is now, not when the run ends
     # Results must not depend on the machine's core count where a profile fixes it
     torch.set_num_threads(experiment.threads or os.cpu_count())
     torch.manual_seed(experiment.seed)
@@ -223,9 +227,7 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
         experiment=experiment,
         classes=split.classes,
         data=data,
-        provenance=make_provenance(
-            started=_started(folder, started), seconds=time.monotonic() - clock, device=_device(module)
-        ),
+        provenance=provenance | {"seconds": round(time.monotonic() - clock, 1), "device": _device()},
         digest=sections,
         history=pd.DataFrame(module.history),
         predictions=predictions,
@@ -276,7 +278,7 @@ def _prepare_folder(folder: Path, experiment: Experiment, sections, data) -> Pat
                 print(f"{folder}: going on from the last finished epoch", flush=True)
                 return last
             return None
-        aside = folder.with_name(f"{folder.name}.{now():%Y%m%dT%H%M%S}")
+        aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}")
         folder.rename(aside)
         print(f"{folder}: its checkpoints are of other settings, data or code; moved to {aside}", flush=True)
     elif folder.exists():
@@ -288,15 +290,10 @@ def _prepare_folder(folder: Path, experiment: Experiment, sections, data) -> Pat
     return None
 
 
-def _started(folder: Path, started: datetime) -> datetime:
-    """When the run first began, across interruptions."""
-    return min(started, datetime.fromtimestamp((folder / "identity.json").stat().st_mtime, started.tzinfo))
-
-
 def _interactive() -> bool:
     """A person is watching: a terminal, or a kernel that a Jupyter server started (papermill's has no session)."""
     return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
 
 
-def _device(module: L.LightningModule) -> str:
+def _device() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {torch.get_num_threads()} thread(s)"

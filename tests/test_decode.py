@@ -48,7 +48,7 @@ def test_a_frame_beyond_the_end_is_refused(video):
 
 def test_a_truncated_clip_counts_what_decodes(video):
     data = video.read_bytes()
-    video.write_bytes(data[: len(data) // 2])
+    video.write_bytes(data[: len(data) * 4 // 5])
     count = count_frames(video)
     assert 0 < count < 9
     np.testing.assert_array_equal(read_frames(video, range(count)), plain(video))

@@ -124,7 +124,7 @@ def test_a_closed_se_im_gate_leaves_the_plain_network_unchanged():
     torch.manual_seed(0)
     plain = resnet34_3dres18(classes=3, width=0.125).eval()
     shuffle_batch_norms(plain)
-    closed = res34_se_im_net(classes=3, width=0.125, gate_bias=-40.0).eval()
+    closed = res34_se_im_net(classes=3, width=0.125, gate_bias=-1e6).eval()
     closed.load_state_dict(plain.state_dict(), strict=False)
     clips = torch.randn(1, 2, 3, 64, 64)
     with torch.no_grad():
