@@ -83,8 +83,8 @@ rule book:
         pages=expand("build/pages/{page}.ipynb", page=PAGES),
         source=[str(p) for p in sorted(Path("book").rglob("*")) if p.is_file() and "_build" not in p.parts],
         code="repro/report/book.py",
-    output: "book/_build/html/index.html"
-    shell: "{sys.executable} -m repro.report.book --pages build/pages --source book --stage build/book --out book/_build"
+    output: update("book/_build/html/index.html")  # an earlier report stays readable until the new one is whole
+    shell: "{sys.executable} -m repro.report.book --pages {input.pages} --source book --stage build/book --out book/_build"
 
 
 if PROFILE.demo_set:

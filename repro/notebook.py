@@ -78,7 +78,14 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     draft = output.with_suffix(".draft.ipynb")
     try:
         papermill.execute_notebook(
-            notebook, draft, parameters, cwd=ROOT, progress_bar=False, log_output=False, kernel_name="python3"
+            notebook,
+            draft,
+            parameters,
+            cwd=ROOT,
+            progress_bar=False,
+            stdout_file=sys.stdout,  # a batch log shows how far training is
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],  # kernels warn that they listen on this machine's own address
         )
     except papermill.PapermillExecutionError as error:
         draft.replace(failed)

@@ -115,8 +115,8 @@ class Recogniser(L.LightningModule):
             return
         self.said = time.monotonic()
         tail = f", validation top-1 {row[VALIDATION_TOP1]:.1%}" if VALIDATION_TOP1 in row else ""
-        line = f"epoch {epoch}/{epochs}: loss {row['train_loss']:.3f}, training top-1 {row['train_top1']:.1%}{tail}"
-        print(line, flush=True)
+        shown = f"loss {row['train_loss']:.3f}, training top-1 {row['train_top1']:.1%}{tail}"
+        print(f"{self.experiment.run}: epoch {epoch}/{epochs}: {shown}", flush=True)
 
     def configure_optimizers(self):
         optimiser = make_optimiser(self.network.parameters(), self.experiment)

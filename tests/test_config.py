@@ -15,7 +15,7 @@ def test_defaults_are_what_the_paper_states():
 
 
 def test_an_unknown_name_gets_the_nearest_one():
-    with pytest.raises(ValueError, match=r"unknown parameter 'learning_rte'; did you mean 'learning_rate'\?"):
+    with pytest.raises(ValueError, match=r"unknown name 'learning_rte'; did you mean 'learning_rate'\?"):
         Experiment.from_mapping({"learning_rte": 0.1})
 
 

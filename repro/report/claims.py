@@ -581,8 +581,3 @@ def structure(claim: Claim, evidence: Evidence) -> Verdict:
         "Settled by construction.",
         "architecture",
     )
-
-
-def mean_accuracy(records: Sequence[Record]) -> float:
-    """Top-1 averaged over runs, clip by clip."""
-    return float(np.mean(per_clip(records, is_right)["value"]))

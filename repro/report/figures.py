@@ -52,6 +52,7 @@ def sampling_plot(length: int, segments: int, draws: Sequence[np.ndarray], centr
     axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
     axis.set_xlim(-0.5, length - 0.5)
     axis.set_ylim(-0.7, len(draws) + 0.7)
+    axis.set_title("Frames taken", fontsize=10)
     return fig
 
 
@@ -104,7 +105,8 @@ def accuracy_plot(records: Sequence[Record]) -> Figure:
     axis.text(100 / len(records[0].classes) + 0.5, -0.55, "chance", fontsize=8)
     names = [f"{TITLES[r.experiment.model]}, split {r.experiment.split}, seed {r.experiment.seed}" for r in records]
     axis.set_yticks(range(len(records)), names)
-    axis.set(xlabel="test top-1 (%), 95 % interval over clips", xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))
+    axis.set(title="Test top-1", xlabel="test top-1 (%), 95 % interval over clips")
+    axis.set(xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))
     fig.tight_layout()
     return fig
 
@@ -166,6 +168,7 @@ def pair_plot(table: pd.DataFrame) -> Figure:
     axis.plot(table["baseline"], rows, "o", color=COLOURS[BASELINE], label=TITLES[BASELINE])
     axis.plot(table["attention"], rows, "D", color=COLOURS[ATTENTION], label=TITLES[ATTENTION])
     axis.set_yticks(rows, table["pair"])
+    axis.set(title="Classes taken for each other")
     axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better)")
     axis.set_xlim(left=-0.02)
     axis.invert_yaxis()

@@ -15,7 +15,7 @@ from repro.paper import NOT_STATED
 from repro.records import Record
 
 BASELINE, ATTENTION, CONTROL = "resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"
-# Actions that the paper's text (introduction, section on Table 8, Fig. 5) calls easily confused; compared without case, _
+# Actions that the paper's text (introduction, sections on Table 8 and online recognition) calls easily confused
 LOOK_ALIKES = (("wave", "clap"), ("drink", "eat"), ("fencing", "sword"), ("cartwheel", "flicflac"))
 BACKWARDS = (("Sit", "Stand"), ("Pick", "Put"))
 """Pairs of the demo set of which one is the other played backwards: only the order of frames tells them apart.

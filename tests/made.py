@@ -1,0 +1,141 @@
+"""Made records and measurements: given who is right about which clip, what would the tables and verdicts say?"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repro.config import Experiment
+from repro.records import Record, write_record
+
+DIGEST = {"sampling": [1.0, 2.0], "network resnet34_3dres18": [3.0]}
+DEMO = ("Wave", "Clap", "Drink", "Eat", "Fencing", "Sword", "Cartwheel", "FlicFlac", "Sit", "Stand", "Pick", "Put")
+SMALL = {"schedule": "cosine", "validation_fraction": 0.0, "width": 0.25, "frames": 8, "size": 64}
+FULL = {"schedule": "cosine", "validation_fraction": 0.0, "width": 1.0, "frames": 16, "size": 224}
+PROVENANCE = {
+    "commit": "0123456789abcdef",
+    "uncommitted_changes": False,
+    "started": "2026-01-02T03:04:05+00:00",
+    "seconds": 90.0,
+    "device": "CPU, 1 thread(s)",
+    "processor": "Made 1",
+    "cores": 2,
+    "system": "Linux",
+    "python": "3.11",
+    "libraries": {"torch": "2.0"},
+}
+
+
+def logits(predicted, classes: int) -> np.ndarray:
+    """Scores ``(clips, classes)`` whose largest is the ``predicted`` class: 2 there, 0 elsewhere."""
+    return 2.0 * np.eye(classes)[np.asarray(predicted)]
+
+
+def labels_of(classes: int, per_class: int) -> np.ndarray:
+    return np.repeat(np.arange(classes), per_class)
+
+
+def record(
+    results: Path,
+    *,
+    classes=("A", "B", "C"),
+    labels,
+    scores,
+    groups=None,
+    data_hash="made",
+    digest=None,
+    provenance=None,
+    history=None,
+    **fields: Any,
+) -> Record:
+    """A record folder with these true classes and scores; clips are named by number, one group a clip by default."""
+    labels, scores = np.asarray(labels), np.asarray(scores, dtype=float)
+    table = pd.DataFrame({"clip": [f"clip{k:05d}.avi" for k in range(len(labels))], "label": labels})
+    table["group"] = table["clip"] if groups is None else [str(group) for group in groups]
+    table = table.join(pd.DataFrame(scores, columns=[f"logit_{name}" for name in classes]))
+    if history is None:
+        history = pd.DataFrame({"epoch": [0, 1], "train_loss": [1.5, 0.5], "train_top1": [0.25, 0.75]})
+    return write_record(
+        experiment=Experiment(**{"study": "made", "dataset": "made clips", **SMALL, **fields}),
+        classes=tuple(classes),
+        data={"hash": data_hash, "clips": {"train": 10, "test": len(labels)}},
+        provenance=PROVENANCE if provenance is None else provenance,
+        digest=DIGEST if digest is None else digest,
+        history=history,
+        predictions=table,
+        results=results,
+    )
+
+
+def demo_record(results: Path, *, wrong=(), to_partner=(), per_class: int = 10, **fields: Any) -> Record:
+    """A record on the demo set's classes: all right, but clips ``wrong`` (taken for the class two on) and
+    ``to_partner`` (taken for the look-alike)."""
+    labels = labels_of(len(DEMO), per_class)
+    predicted = labels.copy()
+    predicted[list(wrong)] = (labels[list(wrong)] + 2) % len(DEMO)
+    predicted[list(to_partner)] ^= 1
+    return record(results, classes=DEMO, labels=labels, scores=logits(predicted, len(DEMO)), **fields)
+
+
+def both_networks(
+    results: Path, wrong_first=range(60), wrong_second=range(10), *, seeds=(0, 1), kind="wrong", **fields
+):
+    """Runs of both networks on the demo set's classes for every seed, with these clips wrong; by default a clear gain."""
+    return [
+        demo_record(results, model=model, seed=seed, **{kind: list(wrong)}, **fields)
+        for seed in seeds
+        for model, wrong in (("resnet34_3dres18", wrong_first), ("res34_se_im_net", wrong_second))
+    ]
+
+
+def backwards_scores(labels, right) -> np.ndarray:
+    """Scores on ``DEMO`` that get the class right, or within its pair wrong where ``right`` is False."""
+    labels = np.asarray(labels)
+    return logits(np.where(right, labels, labels ^ 1), len(DEMO))
+
+
+def complexity(**changes: Any) -> dict[str, Any]:
+    """What notebook 06 files, with round numbers; ``network__key`` changes one entry of a network."""
+
+    def network(parameters, multiply_adds, gates):
+        return {
+            "parameters": parameters,
+            "multiply_adds": multiply_adds,
+            "depth": 40,
+            "stacked_map": [512, 16, 7, 7],
+            "gates": gates,
+            "clips_per_second": {"median": 2.0, "q25": 1.9, "q75": 2.1},
+        }
+
+    networks = {
+        "resnet34_3dres18": network(55_600_000, 62_300_000_000, 0),
+        "res34_se_im_net": network(55_761_196, 62_310_000_000, 16),
+        "resnet34_frame_average": network(21_300_000, 58_600_000_000, 0),
+    }
+    content = {"frames": 16, "size": 224, "classes": 51, "repeats": 7, "provenance": PROVENANCE, "networks": networks}
+    for name, value in changes.items():
+        if "__" in name:
+            model, key = name.split("__")
+            networks[model][key] = value
+        else:
+            content[name] = value
+    return content
+
+
+def online(**changes: Any) -> dict[str, Any]:
+    """What notebook 07 files."""
+    content = {
+        "run": "res34_se_im_net-split1-seed0",
+        "dataset": "made clips",
+        "width": 1.0,
+        "size": 224,
+        "frames": 16,
+        "clips": 100,
+        "top1": 0.5,
+        "top1_whole_clip": 0.6,
+        "frames_per_second": 30.0,
+        "drink_eat": {"right": 45, "clips": 50},
+        "provenance": PROVENANCE,
+    }
+    return content | changes

@@ -1,0 +1,662 @@
+"""The verdicts: each rule's every outcome from made evidence, and what no rule may conclude."""
+
+import ast
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made import (
+    DEMO,
+    DIGEST,
+    FULL,
+    PROVENANCE,
+    backwards_scores,
+    both_networks,
+    complexity,
+    demo_record,
+    labels_of,
+    logits,
+    online,
+    record,
+)
+from scipy import stats
+
+from repro.metrics.statistics import Interval
+from repro.paper import load
+from repro.records import write_measurement
+from repro.report import claims
+from repro.report.claims import Evidence, judge, judge_all
+from repro.report.tables import ATTENTION, BASELINE, CONTROL
+
+PAPER = load()
+IDS = [claim.id for claim in PAPER.claims]
+
+
+def verdict(id: str, records=(), **evidence) -> claims.Verdict:
+    return judge(PAPER.claim(id), Evidence(paper=evidence.pop("paper", PAPER), records=tuple(records), **evidence))
+
+
+# ---------------------------------------- rules and words
+
+
+def test_every_claim_has_a_rule_and_every_rule_a_claim():
+    assert sorted(claims.RULES) == sorted(IDS)
+
+
+@pytest.mark.parametrize(
+    "point, low, high, outcome",
+    [
+        (0.1, 0.01, 0.2, "reproduced"),
+        (0.1, 0.0, 0.2, "partly"),
+        (0.1, -0.1, 0.2, "partly"),
+        (0.0, 0.0, 0.0, "not testable"),
+        (-0.1, -0.2, 0.0, "not testable"),
+        (-0.1, -0.2, 0.1, "not testable"),
+        (-0.1, -0.2, -0.01, "contradicted"),
+    ],
+)
+def test_judge_gain(point, low, high, outcome):
+    assert claims.judge_gain(Interval(point, low, high, 30, 0.95)) == outcome
+
+
+@pytest.mark.parametrize(
+    "outcomes, one",
+    [
+        (["reproduced"], "reproduced"),
+        (["reproduced", "reproduced"], "reproduced"),
+        (["reproduced", "partly"], "partly"),
+        (["reproduced", "contradicted"], "partly"),
+        (["reproduced", "not testable"], "partly"),
+        (["partly", "contradicted"], "partly"),
+        (["partly", "not testable"], "partly"),
+        (["contradicted", "contradicted"], "contradicted"),
+        (["contradicted", "not testable"], "contradicted"),
+        (["not testable"], "not testable"),
+    ],
+)
+def test_combined(outcomes, one):
+    assert claims.combined(outcomes) == claims.combined(reversed(outcomes)) == one
+
+
+def test_a_verdict_says_what_is_missing():
+    made = claims.Verdict(PAPER.claims[0], "not testable", "t", "e", "s", without="a camera")
+    assert made.text == "not testable without a camera"
+    assert dataclasses.replace(made, outcome="partly").text == "partly"
+
+
+def test_no_number_is_typed_into_a_rule():
+    """Digits in the rules' words: names, the interval's level and what the rule itself compares with; nothing else."""
+    names = r"\b[23]D\w*|\b[A-Za-z_]\w*"
+    rule = r"95 %|above 50 %|less than 1 % more|3 or more seeds"
+    module = ast.parse(Path(claims.__file__).read_text(encoding="utf-8"))
+    documentation = {
+        id(node.body[0].value)
+        for node in ast.walk(module)
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and isinstance(node.body[0], ast.Expr)
+    }
+    formats = {id(part) for node in ast.walk(module) if isinstance(node, ast.FormattedValue) for part in ast.walk(node)}
+    typed = [
+        node.value
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if id(node) not in documentation and id(node) not in formats
+        if re.search(r"\d", re.sub(f"Tables? \\d( and \\d)?|{rule}|{names}", "", node.value))
+    ]
+    assert typed == []
+
+
+# ---------------------------------------- no evidence
+
+
+def test_without_records_nothing_is_concluded_from_runs(tmp_path):
+    evidence = claims.gather(tmp_path / "none", today=DIGEST)
+    found = {v.claim.id: v for v in judge_all(evidence)}
+    assert list(found) == IDS
+    text_only = {"better-than-state-of-the-art", "better-than-state-of-the-art-sthv1"}
+    assert {id for id, v in found.items() if v.outcome != "not testable"} <= text_only
+    for v in found.values():
+        assert v.outcome in claims.OUTCOMES and v.test and v.evidence and v.settle
+        assert v.outcome != "not testable" or v.without
+        if v.claim.id not in text_only:
+            assert not re.search(r"\d+([.]\d+)? ?(%|points|M\b|GMACs|frames/s|clips)", v.evidence), v.evidence
+
+
+def test_a_page_names_only_chapters_that_the_study_has():
+    for v in judge_all(Evidence(paper=PAPER, records=())):
+        assert v.chapter in ("", "paper", "complexity"), v.claim.id
+
+
+# ---------------------------------------- network against network
+
+
+MANY, FEW, OTHER = range(0, 60), range(0, 10), range(60, 72)
+GAINS = [  # clips wrong under the baseline, under SE-IM; outcome; the points in the text
+    (MANY, FEW, "reproduced", "+41.7 points"),
+    (range(0, 7), OTHER[:5], "partly", "+1.7 points"),
+    (OTHER[:5], range(0, 7), "not testable", "-1.7 points"),
+    (FEW, FEW, "not testable", "+0.0 points"),
+    (FEW, MANY, "contradicted", "-41.7 points"),
+]
+
+
+@pytest.mark.parametrize("first, second, outcome, points", GAINS)
+def test_beats_baseline(tmp_path, first, second, outcome, points):
+    found = verdict("se-im-beats-baseline", both_networks(tmp_path, first, second))
+    assert found.outcome == outcome
+    assert re.search(
+        rf"{re.escape(points)} \[[-+]\d+\.\d, [-+]\d+\.\d\] \(120 test clips in 120 groups, 2 pairs", found.evidence
+    )
+    assert found.chapter == "accuracy-made" and "made clips" in found.evidence
+    assert bool(found.without) == (outcome == "not testable")
+
+
+@pytest.mark.parametrize("first, second, outcome, points", GAINS)
+def test_reduces_confusion_has_the_other_sign(tmp_path, first, second, outcome, points):
+    found = verdict("se-im-reduces-confusion", both_networks(tmp_path, first, second, kind="to_partner"))
+    assert found.outcome == outcome
+    shown = points.translate(str.maketrans("+-", "-+")) if "0.0" not in points else points
+    assert shown in found.evidence and "120 test clips" in found.evidence
+    assert found.chapter == "confusion-made"
+
+
+def test_errors_elsewhere_are_no_confusion(tmp_path):
+    found = verdict("se-im-reduces-confusion", both_networks(tmp_path, MANY, FEW, kind="wrong"))
+    assert found.outcome == "not testable" and "+0.0 points [+0.0, +0.0]" in found.evidence
+
+
+def test_classes_without_look_alikes_say_nothing_of_confusion(tmp_path):
+    runs = [
+        record(tmp_path, labels=labels_of(3, 10), scores=logits(labels_of(3, 10), 3), model=model)
+        for model in (BASELINE, ATTENTION)
+    ]
+    found = verdict("se-im-reduces-confusion", runs)
+    assert found.text == "not testable without runs of both networks" and found.evidence == "Not run."
+
+
+@pytest.mark.parametrize("id", ["se-im-beats-baseline", "se-im-reduces-confusion"])
+def test_a_removed_record_changes_the_verdict(tmp_path, id):
+    runs = both_networks(tmp_path, MANY, FEW, kind="to_partner")
+    assert verdict(id, runs).outcome == "reproduced"
+    assert verdict(id, runs[:3]).outcome == "partly"  # one pair is left
+    assert verdict(id, runs[::2]).text == "not testable without runs of both networks"
+
+
+@pytest.mark.parametrize("first, second, outcome", [(MANY, FEW, "partly"), (FEW, MANY, "not testable")])
+def test_one_seed_settles_nothing(tmp_path, first, second, outcome):
+    """The interval is over clips; it does not hold the spread from one training to the next."""
+    assert verdict("se-im-beats-baseline", both_networks(tmp_path, first, second, seeds=[0])).outcome == outcome
+
+
+def test_seeds_of_different_signs_settle_nothing(tmp_path):
+    runs = both_networks(tmp_path, MANY, FEW, seeds=[0]) + both_networks(tmp_path, FEW, range(12), seeds=[1])
+    found = verdict("se-im-beats-baseline", runs)
+    assert found.outcome == "partly" and "+20.0 points [+1" in found.evidence
+
+
+def test_few_groups_settle_nothing(tmp_path):
+    """A bootstrap over a handful of groups is too narrow, and over one impossible."""
+    for groups in (1, 5, 19):
+        runs = both_networks(tmp_path, MANY, FEW, groups=np.arange(120) % groups)
+        found = verdict("se-im-beats-baseline", runs)
+        assert found.outcome == "not testable" and f"in {groups} groups" in found.evidence
+    assert (
+        verdict("se-im-beats-baseline", both_networks(tmp_path, MANY, FEW, groups=np.arange(120) % 20)).outcome
+        == "reproduced"
+    )
+
+
+def test_datasets_of_one_study_are_judged_apart(tmp_path):
+    """profiles/server.yaml holds UCF101 and HMDB51: a gain on one and a loss on the other is no mean gain."""
+    better = both_networks(tmp_path, MANY, FEW, dataset="first set", run="")
+    worse = [
+        demo_record(tmp_path, model=m, seed=s, wrong=list(w), dataset="second set", run=f"x-{m}-{s}", per_class=20)
+        for s in (0, 1)
+        for m, w in ((BASELINE, FEW), (ATTENTION, range(70)))
+    ]
+    found = verdict("se-im-beats-baseline", better + worse)
+    assert found.outcome == "partly"
+    first, second = found.evidence.split("; ")
+    assert "first set: +41.7" in first and "120 test clips" in first and first.endswith("reproduced")
+    assert "second set: -25.0" in second and "240 test clips" in second and second.endswith("contradicted.")
+
+
+def test_an_ablation_is_not_the_papers_network(tmp_path):
+    runs = both_networks(tmp_path, MANY, FEW)
+    ablation = [demo_record(tmp_path, seed=s, wrong=range(110), gate="constant", run=f"constant-{s}") for s in (0, 1)]
+    assert verdict("se-im-beats-baseline", runs + ablation) == verdict("se-im-beats-baseline", runs)
+    baselines = [r for r in runs if r.experiment.model == BASELINE]
+    assert verdict("se-im-beats-baseline", baselines + ablation).outcome == "not testable"
+
+
+def test_splits_count_every_clip_once(tmp_path):
+    """Seeds share their test clips: n is the clips, not clips times runs."""
+    found = verdict("se-im-beats-baseline", both_networks(tmp_path, MANY, FEW, seeds=(0, 1, 2)))
+    assert "120 test clips in 120 groups, 3 pairs of runs" in found.evidence
+
+
+# ---------------------------------------- stale records
+
+
+def test_stale_records_are_left_out_and_named(tmp_path):
+    runs = both_networks(tmp_path, MANY, FEW, seeds=[0, 1])
+    changed = {"sampling": [1.0, 2.5], "network resnet34_3dres18": [3.0]}
+    demo_record(tmp_path, model=BASELINE, seed=1, wrong=MANY, digest=changed)
+    evidence = claims.gather(tmp_path, today=DIGEST)
+    assert evidence.stale == ("made/resnet34_3dres18-split1-seed1",)
+    assert len(evidence.records) == len(runs) - 1
+    found = judge(PAPER.claim("se-im-beats-baseline"), evidence)
+    assert found.outcome == "partly" and "1 pair of runs" in found.evidence
+    assert not claims.gather(tmp_path, today=changed).records[0].stale(changed)
+
+
+def test_gather_reads_records_and_measurements(tmp_path):
+    both_networks(tmp_path, MANY, FEW, study="b")
+    both_networks(tmp_path, MANY, FEW, study="a")
+    write_measurement("a", "complexity", complexity(), provenance=PROVENANCE, results=tmp_path)
+    write_measurement("b", "online", online(), provenance=PROVENANCE, results=tmp_path)
+    evidence = claims.gather(tmp_path, today=DIGEST)
+    assert list(evidence.by_study()) == ["a", "b"] and evidence.stale == ()
+    assert list(evidence.complexity) == ["a"] and list(evidence.online) == ["b"]
+    found = {v.claim.id: v.outcome for v in judge_all(evidence)}
+    assert found["se-im-beats-baseline"] == found["se-im-block-count"] == "reproduced"
+
+
+# ---------------------------------------- confusing actions
+
+
+def baseline(results, *, wrong=(), to_partner=(), **fields):
+    return demo_record(results, model=BASELINE, wrong=list(wrong), to_partner=list(to_partner), **fields)
+
+
+@pytest.mark.parametrize(
+    "to_partner, elsewhere, outcome",
+    [
+        (range(0, 50), range(60, 70), "reproduced"),  # 50 of 60 errors
+        (range(0, 20), range(60, 90), "partly"),  # 20 of 50: above the 1 in 11 of chance, not above one half
+        (range(0, 2), range(60, 110), "contradicted"),  # 2 of 52
+        (range(0, 1), range(60, 62), "not testable"),  # 1 of 3
+        (range(0), range(60, 61), "not testable"),  # 1 error proves nothing
+    ],
+)
+def test_confusing_actions_matter(tmp_path, to_partner, elsewhere, outcome):
+    found = verdict("confusing-actions-matter", [baseline(tmp_path, wrong=elsewhere, to_partner=to_partner)])
+    k, n = len(to_partner), len(to_partner) + len(elsewhere)
+    low, high = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert found.outcome == outcome
+    assert f"{100 * k / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {n} errors" in found.evidence
+    assert "9.1 % if errors fell anywhere" in found.evidence
+    assert found.chapter == "confusion-made"
+
+
+def test_errors_of_several_seeds_are_averaged_not_added(tmp_path):
+    one = [baseline(tmp_path, to_partner=range(6), wrong=range(60, 63))]
+    three = [baseline(tmp_path, to_partner=range(6), wrong=range(60, 63), seed=seed) for seed in range(3)]
+    assert verdict("confusing-actions-matter", one).outcome == "partly"
+    found = verdict("confusing-actions-matter", three)
+    assert found.outcome == "partly" and "of 9 errors (mean of 3 runs)" in found.evidence
+
+
+def test_with_two_classes_every_error_is_the_look_alike(tmp_path):
+    labels = labels_of(2, 50)
+    scores = logits(np.where(np.arange(100) % 2, labels, 1 - labels), 2)
+    made = record(tmp_path, classes=("drink", "eat"), labels=labels, scores=scores, model=BASELINE)
+    assert verdict("confusing-actions-matter", [made]).outcome == "not testable"
+
+
+def test_chance_counts_only_errors_that_could_fall_on_a_look_alike(tmp_path):
+    classes = ("drink", "eat", "run", "walk", "jump")
+    labels = labels_of(5, 20)
+    predicted = labels.copy()
+    predicted[:10], predicted[40:70] = 1, 0  # 10 errors within the pair, 30 of classes that have no look-alike
+    made = record(tmp_path, classes=classes, labels=labels, scores=logits(predicted, 5), model=BASELINE)
+    assert "6.2 % if errors fell anywhere" in verdict("confusing-actions-matter", [made]).evidence  # 10 / 40 / 4
+
+
+def test_no_errors_and_no_baseline_say_nothing(tmp_path):
+    perfect = baseline(tmp_path)
+    other = demo_record(tmp_path, to_partner=range(50))
+    for runs in ([perfect], [other]):
+        assert verdict("confusing-actions-matter", runs).evidence == "Not run."
+
+
+# ---------------------------------------- temporal modelling
+
+
+def backwards(results, model, share_right, *, per_class=60, **fields):
+    """A run whose clips of each backwards class are right inside the pair with this share, alike in all classes."""
+    labels = labels_of(12, per_class)
+    right = np.tile(np.arange(per_class) < share_right * per_class, 12)
+    return record(results, classes=DEMO, labels=labels, scores=backwards_scores(labels, right), model=model, **fields)
+
+
+@pytest.mark.parametrize(
+    "head, control, outcome",
+    [
+        (0.9, 0.5, "reproduced"),
+        (0.9, 0.55, "reproduced"),  # its interval still contains one half
+        (0.9, 0.9, "partly"),  # the control tells them apart too: something other than order gives them away
+        (0.9, 0.1, "partly"),
+        (0.9, None, "partly"),
+        (0.5, 0.5, "not testable"),
+        (0.55, 0.5, "not testable"),
+        (0.1, 0.5, "contradicted"),
+    ],
+)
+def test_temporal_modelling(tmp_path, head, control, outcome):
+    runs = [backwards(tmp_path, model, head) for model in (BASELINE, ATTENTION)]
+    if control is not None:
+        runs.append(backwards(tmp_path, CONTROL, control))
+    found = verdict("temporal-modelling", runs)
+    assert found.outcome == outcome
+    low, high = stats.binomtest(round(120 * head) // 2, 60).proportion_ci(method="wilson")
+    assert f"3D head {100 * head:.1f} % to {100 * head:.1f} % [{100 * low:.1f}, {100 * high:.1f}]" in found.evidence
+    assert "n = 120 clips a pair" in found.evidence
+    assert ("frames averaged not run" in found.evidence) == (control is None)
+
+
+def test_one_head_that_fails_is_not_hidden_by_another(tmp_path):
+    runs = [backwards(tmp_path, BASELINE, 0.9), backwards(tmp_path, ATTENTION, 0.5), backwards(tmp_path, CONTROL, 0.5)]
+    assert verdict("temporal-modelling", runs).outcome == "partly"
+
+
+def test_few_clips_settle_nothing_about_time(tmp_path):
+    runs = [backwards(tmp_path, m, 1.0, per_class=2) for m in (BASELINE, ATTENTION)]
+    runs.append(backwards(tmp_path, CONTROL, 0.5, per_class=2))
+    assert verdict("temporal-modelling", runs).outcome == "not testable"
+
+
+def test_a_first_study_does_not_hide_the_others(tmp_path):
+    """A smoke run filed under a name earlier in the alphabet is no reason to drop the full one."""
+    smoke = [backwards(tmp_path, m, 0.5, per_class=2, study="a-smoke") for m in (ATTENTION, CONTROL)]
+    full = [backwards(tmp_path, m, s, study="demo") for m, s in ((BASELINE, 0.9), (ATTENTION, 0.9), (CONTROL, 0.5))]
+    found = verdict("temporal-modelling", smoke + full)
+    assert found.outcome == "partly" and "90.0 %" in found.evidence
+
+
+def test_classes_of_hmdb51_are_not_reversals(tmp_path):
+    labels = labels_of(2, 100)
+    made = record(tmp_path, classes=("sit", "stand"), labels=labels, scores=logits(labels, 2), layout="hmdb51")
+    assert verdict("temporal-modelling", [made]).evidence == "Not run."
+
+
+# ---------------------------------------- counted and timed
+
+
+def counted(**changes):
+    return {"complexity": {"made": complexity(**changes)}}
+
+
+@pytest.mark.parametrize(
+    "parameters, operations, outcome",
+    [
+        (55_761_196, 62_310_000_000, "reproduced"),
+        (56_600_000, 62_310_000_000, "contradicted"),  # +1.8 % parameters
+        (55_761_196, 63_000_000_000, "contradicted"),  # +1.1 % operations
+    ],
+)
+def test_costs_little(parameters, operations, outcome):
+    changes = {"res34_se_im_net__parameters": parameters, "res34_se_im_net__multiply_adds": operations}
+    found = verdict("se-im-costs-little", **counted(**changes))
+    assert found.outcome == outcome
+    assert f"+{parameters - 55_600_000:,} parameters" in found.evidence
+
+
+def test_costs_little_by_hand():
+    found = verdict("se-im-costs-little", **counted())
+    assert found.evidence == "+161,196 parameters (+0.29 %), +10.0 million multiply-adds (+0.016 %)."
+
+
+def with_peers(*peers):
+    """The paper with these peers alone: (method, parameters in M or None, GMACs or None)."""
+    template = PAPER.all_peers[0]
+    made = [
+        dataclasses.replace(template, method=method, metric=metric, value=value, dataset="", verified=True)
+        for method, *values in peers
+        for metric, value in zip(("params", "gmacs"), values, strict=True)
+        if value is not None
+    ]
+    return dataclasses.replace(PAPER, all_peers=tuple(made))
+
+
+LIGHTNESS = [
+    (("Heavy", 78.4, 99.0), ("Heavier", 150, 267.3), "reproduced"),
+    (("Heavy", 78.4, 99.0), ("Light", 37.5, 46.5), "partly"),
+    (("Half", 78.4, 46.5), ("Light", 37.5, 46.5), "contradicted"),  # fewer parameters, more operations: not lighter
+    (("Light", 37.5, 46.5), ("Lighter", 8.0, 11.1), "contradicted"),
+    (("No count", None, 99.0), ("Nor this", 99.0, None), "not testable"),
+]
+
+
+@pytest.mark.parametrize("id", ["lightweight", "shallower-fewer-operations"])
+@pytest.mark.parametrize("first, second, outcome", LIGHTNESS)
+def test_lightweight(id, first, second, outcome):
+    found = verdict(id, paper=with_peers(first, second), **counted())
+    assert found.outcome == outcome
+    if outcome != "not testable":
+        assert f"{62.3:.1f} GMACs" in found.evidence and " of 2" in found.evidence
+        assert ("Light (37.5 M / 46.5 GMACs)" in found.evidence) == (first[0] == "Light" or second[0] == "Light")
+
+
+@pytest.mark.parametrize(
+    "peers, outcome",
+    [
+        ([("A", 78.4, None), ("B", 60.0, 1.0)], "reproduced"),  # operations do not count here
+        ([("A", 78.4, None), ("B", 55.7, 300.0)], "partly"),  # lighter than SE-IM, heavier than the baseline
+        ([("A", 8.0, None)], "contradicted"),
+        ([("I3D", 12.3, None), ("A", 78.4, None)], "reproduced"),  # the paper excepts I3D
+        ([("A", None, 46.5)], "not testable"),
+    ],
+)
+def test_fewer_parameters(peers, outcome):
+    assert verdict("fewer-parameters", paper=with_peers(*peers), **counted()).outcome == outcome
+
+
+def test_unverified_and_image_peers_do_not_count():
+    paper = with_peers(("ResNet-34", 1.0, 1.0), ("Heavy", 78.4, 99.0), ("Rumour", 1.0, 1.0))
+    peers = tuple(dataclasses.replace(p, verified=p.method != "Rumour") for p in paper.all_peers)
+    assert (
+        verdict("lightweight", paper=dataclasses.replace(paper, all_peers=peers), **counted()).outcome == "reproduced"
+    )
+
+
+def test_the_papers_own_peers_contradict_lightness_in_part():
+    """FACTS section 5: not lighter than ECO-Lite-16; lighter than ECO_En Lite's 150 M / 267.3 GMACs."""
+    found = verdict("lightweight", **counted())
+    assert found.outcome == "partly" and "r3d_18 (33.3715 M / 40.697 GMACs)" in found.evidence
+
+
+def test_fused_needs_a_3d_network_as_deep():
+    found = verdict("fused-reduces-complexity", **counted())
+    assert found.text == "not testable without a 3D network of the same depth, counted on the same input"
+    assert found.evidence == "Ours 55.6 M, 62.3 GMACs, depth 40."
+
+
+@pytest.mark.parametrize(
+    "rates, outcome",
+    [
+        ({"q25": 1.6, "median": 2.0, "q75": 2.2}, "reproduced"),  # 0.62 s at worst, 16 / 25 = 0.64 s allowed
+        ({"q25": 1.5, "median": 1.6, "q75": 2.2}, "partly"),
+        ({"q25": 1.0, "median": 1.2, "q75": 1.5}, "contradicted"),
+    ],
+)
+def test_easy_to_deploy(rates, outcome):
+    found = verdict("easy-to-deploy", **counted(res34_se_im_net__clips_per_second=rates))
+    assert found.outcome == outcome
+    quartiles = f"(quartiles {1 / rates['q75']:.2f} to {1 / rates['q25']:.2f}), 0.64 s allowed"
+    assert f"{1 / rates['median']:.2f} s a clip of 16 frames {quartiles}" in found.evidence
+    assert "Made 1" in found.evidence
+
+
+@pytest.mark.parametrize("id", ["fast", "i3d-costlier"])
+def test_speed_against_others_awaits_the_others(id):
+    found = verdict(id, **counted())
+    assert found.outcome == "not testable" and "2.00 and 2.00 videos/s" in found.evidence
+    assert "Measured" not in verdict(id).evidence
+
+
+@pytest.mark.parametrize(
+    "id, change, outcome",
+    [
+        ("feature-map-shape", {}, "reproduced"),
+        ("feature-map-shape", {"res34_se_im_net__stacked_map": [512, 16, 14, 14]}, "contradicted"),
+        ("se-im-block-count", {}, "reproduced"),
+        ("se-im-block-count", {"res34_se_im_net__gates": 8}, "contradicted"),
+    ],
+)
+def test_structure(id, change, outcome):
+    assert verdict(id, **counted(**change)).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "id",
+    ["se-im-costs-little", "lightweight", "fewer-parameters", "shallower-fewer-operations", "easy-to-deploy",
+     "feature-map-shape", "se-im-block-count"],
+)  # fmt: skip
+def test_a_measurement_at_another_size_is_not_the_papers(id):
+    """Notebook 06 takes frames and size as parameters; 8 frames of 64 px would pass every limit."""
+    small = complexity(frames=8, size=64, res34_se_im_net__stacked_map=[512, 8, 2, 2])
+    found = verdict(id, complexity={"a": small})
+    assert found.text == "not testable without the complexity notebook"
+    assert verdict(id, complexity={"a": small, "b": complexity()}).outcome != "not testable"
+
+
+# ---------------------------------------- online
+
+
+@pytest.mark.parametrize(
+    "changes, outcome",
+    [
+        ({}, "reproduced"),  # 30 frames/s, 45 of 50
+        ({"frames_per_second": 20.0}, "partly"),
+        ({"drink_eat": {"right": 28, "clips": 50}}, "partly"),
+        ({"drink_eat": {"right": 25, "clips": 50}}, "partly"),  # keeps up; cannot tell
+        ({"drink_eat": {"right": 1, "clips": 2}, "frames_per_second": 20.0}, "contradicted"),
+        ({"drink_eat": {"right": 5, "clips": 50}, "frames_per_second": 20.0}, "contradicted"),
+        ({"width": 0.25, "size": 64}, "partly"),  # a small network's speed says nothing about the paper's
+        ({"width": 0.25, "drink_eat": {"right": 1, "clips": 2}}, "not testable"),
+    ],
+)
+def test_online(changes, outcome):
+    made = online(**changes)
+    found = verdict("online", online={"made": made})
+    assert found.outcome == outcome
+    k, n = made["drink_eat"]["right"], made["drink_eat"]["clips"]
+    low, high = stats.binomtest(k, n).proportion_ci(method="wilson")
+    assert f"{100 * k / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}] right, n = {n}" in found.evidence
+    assert f"{made['frames_per_second']:.0f} frames/s" in found.evidence
+    assert f"width ×{made['width']:g} at {made['size']} px" in found.evidence
+    assert bool(found.without) == (outcome == "not testable")
+
+
+def test_online_without_drink_and_eat():
+    found = verdict("online", online={"made": online(drink_eat=None)})
+    assert found.text == "not testable without classes drink and eat" and found.evidence == "30 frames/s."
+
+
+def test_online_of_a_stale_run_is_left_out():
+    stale = ("a/res34_se_im_net-split1-seed0",)
+    assert verdict("online", online={"a": online()}, stale=stale).text == "not testable without a fresh run's weights"
+    found = verdict("online", online={"a": online(), "b": online(frames_per_second=40.0)}, stale=stale)
+    assert found.chapter == "online-b" and "40 frames/s" in found.evidence
+
+
+# ---------------------------------------- published accuracies
+
+
+def with_accuracies(*peers):
+    template = PAPER.peers(dataset="ucf101", metric="top1")[0]
+    values = {"verified": True, "modality": "RGB"}
+    made = [
+        dataclasses.replace(template, **{"method": m, "dataset": d, "value": v, "printed": str(v)} | values | more)
+        for m, d, v, more in peers
+    ]
+    return dataclasses.replace(PAPER, all_peers=tuple(made))
+
+
+@pytest.mark.parametrize(
+    "peers, outcome",
+    [
+        ([("A", "ucf101", 85.0, {}), ("B", "hmdb51", 60.0, {})], "reproduced"),
+        ([("A", "ucf101", 96.0, {}), ("B", "hmdb51", 60.0, {})], "partly"),
+        ([("A", "ucf101", 96.0, {}), ("B", "hmdb51", 74.0, {})], "contradicted"),
+        ([("I3D", "ucf101", 95.6, {}), ("B", "hmdb51", 60.0, {})], "reproduced"),
+        ([("A", "ucf101", 98.0, {"modality": "RGB + optical flow"}), ("B", "hmdb51", 60.0, {})], "reproduced"),
+        ([("A", "ucf101", 98.0, {"verified": False}), ("B", "hmdb51", 60.0, {})], "reproduced"),
+        ([("A", "sthv1", 47.0, {})], "not testable"),
+    ],
+)
+def test_state_of_the_art(peers, outcome):
+    found = verdict("better-than-state-of-the-art", paper=with_accuracies(*peers))
+    assert found.outcome == outcome and found.test and found.settle
+    if outcome == "partly":
+        assert found.evidence.startswith("Below 1 of 2 published results: A 96.0 % on UCF101.")
+
+
+@pytest.mark.parametrize("value, outcome", [(18.55, "reproduced"), (45.6, "contradicted")])
+def test_state_of_the_art_sthv1(value, outcome):
+    paper = with_accuracies(("A", "sthv1", value, {}), ("B", "ucf101", 99.0, {}))
+    assert verdict("better-than-state-of-the-art-sthv1", paper=paper).outcome == outcome
+
+
+@pytest.mark.parametrize("id", ["baseline-comparable", "temporal-limit"])
+def test_what_no_evidence_here_can_settle(tmp_path, id):
+    found = verdict(id, both_networks(tmp_path, MANY, FEW), **counted(), online={"made": online()})
+    assert found.outcome == "not testable" and found.without
+
+
+# ---------------------------------------- the paper's accuracies
+
+HMDB51 = tuple(f"class{k:02d}" for k in range(51))
+
+
+def hmdb51(results, right: int, **fields):
+    """A full-size run with this many of the 1530 test clips right."""
+    labels = labels_of(51, 30)
+    predicted = np.where(np.arange(1530) < right, labels, (labels + 1) % 51)
+    values = {"layout": "hmdb51", "dataset": "HMDB51", "study": "paper", **FULL} | fields
+    return record(results, classes=HMDB51, labels=labels, scores=logits(predicted, 51), **values)
+
+
+@pytest.mark.parametrize(
+    "right, outcome",
+    [(1100, "reproduced"), (1065, "reproduced"), (1062, "not testable"), (750, "not testable"), (1500, "reproduced")],
+)
+def test_accuracy(tmp_path, right, outcome):
+    """71.85 % is within the interval from about 1064 of 1530 clips on. A run below lacks Kinetics: no contradiction."""
+    low, high = stats.binomtest(right, 1530).proportion_ci(method="wilson")
+    assert (high >= 0.7185) == (outcome == "reproduced")
+    found = verdict("accuracy-hmdb51", [hmdb51(tmp_path, right)])
+    assert found.outcome == outcome
+    assert f"{100 * right / 1530:.1f} % [{100 * low:.1f}, {100 * high:.1f}], n = 1530" in found.evidence
+    assert found.chapter == "accuracy-paper"
+    assert verdict("accuracy-ucf101", [hmdb51(tmp_path, right)]).evidence == "No run on UCF101 is recorded."
+
+
+def test_the_best_of_many_runs_does_not_stand_for_all(tmp_path):
+    runs = [hmdb51(tmp_path, right, seed=seed) for seed, right in enumerate((1100, 900, 900))]
+    assert verdict("accuracy-hmdb51", runs).outcome == "partly"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"width": 0.5}, {"frames": 8}, {"size": 112}, {"layout": "ucf101"}, {"model": BASELINE}, {"gate": "se"}],
+)
+def test_other_runs_say_nothing_about_the_papers_accuracy(tmp_path, change):
+    found = verdict("accuracy-hmdb51", [hmdb51(tmp_path, 1100, **change)])
+    assert found.text == "not testable without HMDB51 and a GPU server" and found.evidence.startswith("No run")
+
+
+def test_part_of_a_split_is_not_the_split(tmp_path):
+    labels = labels_of(101, 37)[:3700]
+    made = record(tmp_path, classes=[f"c{k}" for k in range(101)], labels=labels, scores=logits(labels, 101), **FULL)
+    assert verdict("accuracy-ucf101", [made]).evidence == "No run on UCF101 is recorded."
+    labels = np.arange(3783) % 101
+    made = record(tmp_path, classes=[f"c{k}" for k in range(101)], labels=labels, scores=logits(labels, 101), **FULL)
+    assert verdict("accuracy-ucf101", [made]).outcome == "reproduced"
+
+
+def test_sthv1_cannot_be_run_yet(tmp_path):
+    found = verdict("accuracy-sthv1", [hmdb51(tmp_path, 1100)])
+    assert found.text == "not testable without Something-Something v1 and a GPU server"

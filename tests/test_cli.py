@@ -1,0 +1,101 @@
+"""The command line as a user calls it: what it prints, its exit status, and never a traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from repro import cli
+
+
+def call(monkeypatch, capsys, *arguments):
+    """``repro ...`` in this process: exit status, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["repro", *map(str, arguments)])
+    try:
+        status = cli.main()
+    except SystemExit as error:
+        status = error.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_doctor(monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, "doctor")
+    assert status == 0
+    for name in ("Python 3.", "torch ", "torchvision ", "lightning ", "OpenCV ", "reads video", "GPU: "):
+        assert name in out
+
+
+def test_doctor_reports_what_does_not_import(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # as if it were not there
+    status, out, _ = call(monkeypatch, capsys, "doctor")
+    assert status == 1 and "torchvision does not import" in out and "make book" in out
+
+
+def test_doctor_without_torch_says_so(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    status, out, _ = call(monkeypatch, capsys, "doctor")
+    assert status == 1 and "torch does not import" in out
+
+
+def test_render_demo(monkeypatch, capsys, tmp_path):
+    arguments = ["--clips-per-class", 3, "--clips-per-group", 1, "--frames", 4, "--size", 64, "--workers", 1]
+    status, out, _ = call(monkeypatch, capsys, "render-demo", "--root", tmp_path / "demo", *arguments)
+    assert status == 0 and str(tmp_path / "demo") in out
+    clips = sorted((tmp_path / "demo" / "videos").glob("*/*.avi"))
+    assert len(clips) == 36
+    video = cv2.VideoCapture(str(clips[0]))
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 64 and video.get(cv2.CAP_PROP_FRAME_COUNT) == 4
+    again, _, err = call(monkeypatch, capsys, "render-demo", "--root", tmp_path / "demo", "--seed", 5, *arguments)
+    assert again == 1 and err.startswith("repro: ") and "holds another demo set" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("learning_rte: 0.1\n", "did you mean 'learning_rate'?"),
+        ("epochs: '3'\n", "epochs: '3' is not int"),
+        ("- a list\n", "expected 'field: value' lines"),
+        ("", "expected 'field: value' lines"),
+        ("epochs: [1\n", "params.yaml"),
+        ("videos: nowhere\n", "videos: there is no folder nowhere; set videos to the dataset's own folder"),
+    ],
+)
+def test_train_refuses_with_one_message(monkeypatch, capsys, tmp_path, text, message):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    status, out, err = call(monkeypatch, capsys, "train", path)
+    assert status == 1 and message in err and err.startswith("repro: ") and "Traceback" not in out + err
+    assert not (tmp_path / "results").exists()
+
+
+def test_train_without_its_file(monkeypatch, capsys, tmp_path):
+    status, _, err = call(monkeypatch, capsys, "train", tmp_path / "nowhere.yaml")
+    assert status == 1 and "nowhere.yaml" in err
+
+
+def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
+    from repro.paper import load
+    from repro.report import claims
+
+    monkeypatch.setattr(claims, "gather", lambda: claims.Evidence(paper=load(), records=()))
+    status, out, _ = call(monkeypatch, capsys, "claims")
+    lines = out.splitlines()
+    assert status == 0 and len(lines) == len(load().claims)
+    assert lines[0].startswith("accuracy-hmdb51: not testable")
+
+
+@pytest.mark.parametrize("arguments", [[], ["trian"], ["render-demo", "--clips", "x"]])
+def test_a_wrong_call_shows_the_usage(monkeypatch, capsys, arguments):
+    status, _, err = call(monkeypatch, capsys, *arguments)
+    assert status == 2 and err.startswith("usage: repro")
+
+
+def test_the_command_is_installed():
+    """As a process: the exit status reaches the shell."""
+    program = Path(sys.executable).with_name("repro")
+    done = subprocess.run([program, "trian"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "invalid choice: 'trian'" in done.stderr and "Traceback" not in done.stderr

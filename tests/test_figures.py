@@ -1,0 +1,171 @@
+"""Every figure from made records: no warning, labelled axes, and what is drawn is what was measured."""
+
+import warnings
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pandas as pd
+import pytest
+from made import DEMO, backwards_scores, labels_of, logits, record
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from repro.report import figures
+from repro.report.tables import ATTENTION, BASELINE, CONTROL, backwards_table
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_errors():
+    plt.close("all")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+    plt.close("all")
+
+
+def drawn(fig) -> Figure:
+    """The figure, after it was drawn as the report draws it; nothing else was opened or closed."""
+    assert isinstance(fig, Figure) and plt.get_fignums() == [fig.number]
+    fig.canvas.draw()
+    return fig
+
+
+def run(results, classes=3, model=ATTENTION, right=0.5, **fields):
+    names = DEMO if classes == 12 else tuple(f"Class{k:03d}" for k in range(classes))
+    labels = labels_of(classes, 4)
+    predicted = np.where(np.arange(len(labels)) % 4 < 4 * right, labels, (labels + 1) % classes)
+    return record(results, classes=names, labels=labels, scores=logits(predicted, classes), model=model, **fields)
+
+
+CASES = {
+    "one run": lambda folder, n: [run(folder, n)],
+    "one network": lambda folder, n: [run(folder, n, seed=s) for s in (0, 1)],
+    "three networks": lambda folder, n: [
+        run(folder, n, m, seed=s) for m in (BASELINE, ATTENTION, CONTROL) for s in (0, 1)
+    ],
+}
+
+
+@pytest.mark.parametrize("classes", [3, 12, 101])
+@pytest.mark.parametrize("case", CASES)
+def test_accuracy_plot(tmp_path, case, classes):
+    records = CASES[case](tmp_path, classes)
+    (axis,) = drawn(figures.accuracy_plot(records)).axes
+    assert "%" in axis.get_xlabel() and axis.get_title()
+    assert [label.get_text().split(", split")[0] for label in axis.get_yticklabels()] == [
+        figures.TITLES[r.experiment.model] for r in records
+    ]
+    points = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
+    assert points == pytest.approx([50.0] * len(records))
+    assert any(line.get_xdata()[0] == pytest.approx(100 / classes) for line in axis.lines)  # chance
+
+
+@pytest.mark.parametrize("classes", [3, 12])
+@pytest.mark.parametrize("case", CASES)
+def test_confusion_plot(tmp_path, case, classes):
+    records = CASES[case](tmp_path, classes)
+    axes = drawn(figures.confusion_plot(records)).axes
+    assert len(axes) == len({r.experiment.model for r in records})
+    for axis in axes:
+        shares = axis.images[0].get_array()
+        assert shares.shape == (classes, classes) and np.allclose(shares.sum(1), 100)
+        assert np.allclose(np.diag(shares), 50)
+        assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true") and "%" in axis.get_title()
+        assert len(axis.get_xticklabels()) == classes
+
+
+def test_confusion_plot_of_all_ucf101(tmp_path):
+    (axis,) = drawn(figures.confusion_plot([run(tmp_path, 101)])).axes
+    assert axis.images[0].get_array().shape == (101, 101)
+
+
+def test_confusion_plot_puts_look_alikes_side_by_side(tmp_path):
+    classes = ("drink", "run", "eat")
+    labels = [0, 0, 1, 1, 2, 2]
+    made = record(tmp_path, classes=classes, labels=labels, scores=logits([0, 2, 1, 1, 2, 2], 3))
+    (axis,) = drawn(figures.confusion_plot([made])).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["drink", "eat", "run"]
+    assert axis.images[0].get_array().tolist() == [[50, 50, 0], [0, 100, 0], [0, 0, 100]]
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("validated", [False, True])
+def test_learning_curves(tmp_path, case, validated):
+    records = CASES[case](tmp_path, 3)
+    if validated:
+        history = pd.DataFrame(
+            {"epoch": [0, 1], "train_loss": [2.0, 1.0], "train_top1": [0.1, 0.2], "validation_top1": [0.1, 0.3]}
+        )
+        records = [run(tmp_path, 3, history=history)]
+    losses, rights = drawn(figures.learning_curves(records)).axes
+    assert losses.get_xlabel() == rights.get_xlabel() == "epoch"
+    assert "nats" in losses.get_ylabel() and "%" in rights.get_ylabel() and losses.get_title() and rights.get_title()
+    assert list(losses.lines[0].get_xdata()) == [1, 2]
+    assert len(rights.lines) == len(records) * (1 + validated)
+    legend = [text.get_text() for text in losses.get_legend().get_texts()]
+    assert len(legend) == len(set(legend)) == len({r.experiment.model for r in records})
+
+
+@pytest.mark.parametrize("models", [[CONTROL], [BASELINE, ATTENTION, CONTROL]])
+def test_backwards_plot(tmp_path, models):
+    labels = labels_of(12, 10)
+    scores = backwards_scores(labels, np.arange(120) % 10 < 8)
+    runs = [record(tmp_path, classes=DEMO, labels=labels, scores=scores, model=model) for model in models]
+    axes = drawn(figures.backwards_plot(backwards_table(runs))).axes
+    assert [axis.get_title() for axis in axes] == ["Sit / Stand (20 clips)", "Pick / Put (20 clips)"]
+    for axis in axes:
+        assert "%" in axis.get_xlabel()
+        assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"] == [80.0] * len(models)
+
+
+@pytest.mark.parametrize("pairs", [1, 6])
+def test_pair_plot(pairs):
+    table = pd.DataFrame({"pair": [f"a{k} / b{k}" for k in range(pairs)], "baseline": 0.5, "attention": 0.25})
+    (axis,) = drawn(figures.pair_plot(table)).axes
+    assert axis.get_xlabel() and axis.get_title()
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(table["pair"])
+    marked = {line.get_label(): list(line.get_xdata()) for line in axis.lines}
+    assert marked == {"ResNet34-3DRes18": [0.5] * pairs, "Res34-SE-IM-Net": [0.25] * pairs}
+
+
+def frames(count, height=24, width=32):
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("rows, count", [(1, 1), (1, 8), (12, 8), (2, 16)])
+def test_frame_strip(rows, count):
+    fig = drawn(figures.frame_strip([(f"clip {k}", frames(count)) for k in range(rows)]))
+    assert len(fig.axes) == rows * count
+    assert [axis.get_ylabel() for axis in fig.axes[::count]] == [f"clip {k}" for k in range(rows)]
+    assert (fig.axes[-1].images[0].get_array() == frames(count)[-1]).all()
+
+
+def test_frame_strip_wants_clips_of_one_length():
+    with pytest.raises(ValueError):
+        figures.frame_strip([("a", frames(4)), ("b", frames(3))])
+
+
+@pytest.mark.parametrize("length, segments, epochs", [(40, 8, 3), (5, 8, 1), (1, 1, 0)])
+def test_sampling_plot(length, segments, epochs):
+    taken = np.arange(segments) * length // segments
+    (axis,) = drawn(figures.sampling_plot(length, segments, [taken] * epochs, taken)).axes
+    assert "frame" in axis.get_xlabel() and axis.get_title()
+    assert len(axis.get_yticklabels()) == epochs + 1
+    low, high = axis.get_xlim()
+    assert low < taken.min() and taken.max() < high
+
+
+@pytest.mark.parametrize("count", [1, 13])
+def test_crop_plot(count):
+    offsets = [(k % 4, k) for k in range(count)]
+    fig = drawn(figures.crop_plot(frames(1)[0], 16, 20, offsets))
+    boxes = [axis.patches[0] for axis in fig.axes if axis.patches]
+    assert [(box.get_y(), box.get_x()) for box in boxes] == offsets
+    assert {(box.get_height(), box.get_width()) for box in boxes} == {(16, 20)}
+
+
+def test_the_networks_differ_in_colour():
+    assert len({figures.COLOURS[model] for model in figures.TITLES}) == len(figures.TITLES)

@@ -1,0 +1,220 @@
+"""The notebooks: what is stored, what their parameters are, and what a slip or a missing folder does."""
+
+import dataclasses
+import inspect
+import io
+import json
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import nbformat
+import pytest
+from made import both_networks
+from nbformat.v4 import new_code_cell, new_notebook
+
+from repro import notebook
+from repro.config import Experiment
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PAPER = ROOT / "notebooks" / "09_paper.ipynb"
+
+
+def named(prefix: str) -> Path:
+    (path,) = (path for path in NOTEBOOKS if path.name.startswith(prefix))
+    return path
+
+
+def cells_of(path) -> list[dict]:
+    return json.loads(Path(path).read_text(encoding="utf-8"))["cells"]
+
+
+def text_of(path) -> str:
+    """Everything that the notebook's cells printed or displayed."""
+    outputs = [output for cell in cells_of(path) for output in cell.get("outputs", [])]
+    parts = []
+    for output in outputs:
+        data = output.get("data", {})
+        parts += [data.get("text/markdown", ""), data.get("text/html", ""), output.get("text", "")]
+    return "\n".join("".join(part) for part in parts)
+
+
+# ---------------------------------------- as stored
+
+
+def test_the_notebooks_are_numbered():
+    assert [path.name[:2] for path in NOTEBOOKS] == [f"{k:02d}" for k in range(1, len(NOTEBOOKS) + 1)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_output_is_stored(path):
+    nbformat.validate(nbformat.read(path, as_version=4))
+    for cell in cells_of(path):
+        if cell["cell_type"] == "code":
+            assert cell["outputs"] == [] and cell["execution_count"] is None
+        assert set(cell["metadata"]) <= {"tags"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_one_parameters_cell_comes_first_and_explains_itself(path):
+    cells = cells_of(path)
+    tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    first = next(cell for cell in cells if cell["cell_type"] == "code")
+    assert tagged == [first]
+    source = "".join(first["source"])
+    names = notebook.parameters_of(path)
+    assert names
+    tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT and token.line.split()[0] != "#"}
+    lines = source.splitlines()
+    for name in names:
+        (at,) = [k for k, line in enumerate(lines, start=1) if line.startswith(f"{name} = ")]
+        assert at in commented, f"{path.name}: {name} has no comment"
+    second = [cell for cell in cells if cell["cell_type"] == "code"][1]
+    assert "start()" in "".join(second["source"]), "the parameters are checked before anything runs"
+
+
+def test_the_training_notebook_has_the_experiments_fields():
+    default = Experiment()
+    fields = {f.name: getattr(default, f.name) for f in dataclasses.fields(Experiment)} | {"run": ""}
+    parameters = notebook.parameters_of(named("03"))
+    assert list(parameters) == list(fields)  # in the same order
+    assert parameters == fields
+    assert {n: type(v) for n, v in parameters.items()} == {n: type(v) for n, v in fields.items()}
+    # and the same words of explanation
+    wanted = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Experiment), flags=re.M))
+    source = "".join(next(c for c in cells_of(named("03")) if c["cell_type"] == "code")["source"])
+    assert dict(re.findall(r"^(\w+) = .*?  # (.*)$", source, flags=re.M)) == wanted
+
+
+# ---------------------------------------- refused before anything runs
+
+
+def test_execute_refuses_an_unknown_parameter(tmp_path):
+    with pytest.raises(ValueError, match=r"09_paper.ipynb: unknown name 'sorce'; did you mean 'source'\?"):
+        notebook.execute(PAPER, tmp_path / "folder" / "out.ipynb", {"sorce": "x"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_runner_prints_the_message_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["repro.notebook", str(PAPER), str(tmp_path / "out.ipynb"), '{"sorce": "x"}'])
+    assert notebook.main() == 1
+    error = capsys.readouterr().err
+    assert "did you mean 'source'?" in error and error.count("\n") == 1
+
+
+def test_a_notebook_without_parameters_is_named(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell("x = 1")]), tmp_path / "bare.ipynb")
+    with pytest.raises(ValueError, match=r"bare.ipynb: no cell is tagged 'parameters'"):
+        notebook.execute(tmp_path / "bare.ipynb", tmp_path / "out.ipynb", {})
+
+
+# ---------------------------------------- run
+
+
+def small(folder: Path, *sources: str) -> Path:
+    """A notebook that takes a second: parameters, start, and ``sources``."""
+    parameters = 'flag = True  # yes or no\nname = "a"  # text\nnumber = 1  # whole\nrate = 0.5  # real\n'
+    path = folder / "small.ipynb"
+    cells = [new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells += [new_code_cell(s) for s in ("from repro.notebook import start\nprint(start())", *sources)]
+    nbformat.write(
+        new_notebook(
+            cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "p", "language": "python"}}
+        ),
+        path,
+    )
+    return path
+
+
+def papermill(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "papermill", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=300)
+
+
+def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
+    done = papermill("notebooks/09_paper.ipynb", tmp_path / "out.ipynb", "-p", "sorce", "x")
+    assert done.returncode != 0
+    assert "unknown name 'sorce'; did you mean 'source'?" in done.stderr
+
+
+def test_plain_papermill_refuses_a_string_for_a_flag(tmp_path):
+    done = papermill(small(tmp_path), tmp_path / "out.ipynb", "-p", "flag", "'false'")
+    assert done.returncode != 0
+    assert "flag is" in done.stderr and "papermill -f params.yaml" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> Path:
+    """09_paper, run by plain papermill from notebooks/, as a terminal in JupyterLab would."""
+    out = tmp_path_factory.mktemp("page") / "out.ipynb"
+    done = papermill("09_paper.ipynb", out, "--cwd", ".", cwd=ROOT / "notebooks")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return out
+
+
+def test_a_notebook_runs_from_its_own_folder(page):
+    shown = text_of(page)
+    assert "The paper&#39;s eight tables" in shown and "71.85 %" in shown and "not stated in the text" in shown
+    assert shown.count("<table") >= 11  # the list of tables, eight tables, the ledger, the peers
+
+
+def test_a_failure_is_kept_and_the_earlier_page_too(tmp_path):
+    out = tmp_path / "pages" / "out.ipynb"
+    stop = small(tmp_path, 'if name == "bad":\n    raise RuntimeError("the disk is full; free some space")')
+    notebook.execute(stop, out, {"flag": False, "number": 3, "rate": 1})
+    before = out.read_bytes()
+    assert "'flag': False" in text_of(out)
+    with pytest.raises(RuntimeError, match="the disk is full; free some space") as caught:
+        notebook.execute(stop, out, {"name": "bad"})
+    kept = out.with_name("out.failed.ipynb")
+    assert str(kept) in str(caught.value) and "small.ipynb failed: RuntimeError" in str(caught.value)
+    assert out.read_bytes() == before
+    errors = [o for cell in cells_of(kept) for o in cell.get("outputs", []) if o["output_type"] == "error"]
+    assert errors[-1]["evalue"] == "the disk is full; free some space"
+    notebook.execute(stop, out, {})
+    assert sorted(path.name for path in out.parent.iterdir()) == ["out.ipynb"]  # a good run clears the failure
+
+
+def test_data_that_is_not_there(tmp_path):
+    gone = {"videos": "nowhere/videos"}
+    with pytest.raises(RuntimeError, match="videos: there is no folder nowhere/videos; set videos to"):
+        notebook.execute(named("01"), tmp_path / "out.ipynb", gone)
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.slow
+def test_data_that_is_not_there_can_be_noted(tmp_path):
+    notebook.execute(named("01"), tmp_path / "out.ipynb", {"videos": "nowhere/videos", "if_missing": "note"})
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "not at hand on this machine" in shown and "nowhere/videos" in shown and "<table" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["04", "05"])
+def test_a_study_that_is_not_there_is_said_to_be_not_run(tmp_path, prefix):
+    notebook.execute(named(prefix), tmp_path / "out.ipynb", {"study": "no-such-study"})
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "**Not run:** `results/no-such-study` holds no record" in shown
+
+
+@pytest.mark.slow
+def test_runs_without_a_record(tmp_path):
+    notebook.execute(named("10"), tmp_path / "out.ipynb", {"results": str(tmp_path / "results")})
+    assert "**Not run:**" in text_of(tmp_path / "out.ipynb")
+
+
+@pytest.mark.slow
+def test_claims_without_and_with_records(tmp_path):
+    notebook.execute(named("08"), tmp_path / "none.ipynb", {"results": str(tmp_path / "none")})
+    shown = text_of(tmp_path / "none.ipynb")
+    assert "0 reproduced" in shown and "Evidence: no runs" in shown and "Not run." in shown
+    from repro.freshness import todays_digest
+
+    both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
+    notebook.execute(named("08"), tmp_path / "some.ipynb", {"results": str(tmp_path / "some")})
+    shown = text_of(tmp_path / "some.ipynb")
+    assert "4 runs on made clips" in shown and "1 reproduced" in shown and "+41.7 points" in shown

@@ -1,0 +1,148 @@
+"""Profiles: the files that users start from, and one message for every slip."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from repro.config import Experiment
+from repro.profile import make_profile, read_profile
+
+PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
+SMALL = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_reads(path):
+    profile = read_profile(path)
+    assert profile.study == path.stem  # results/<study> is found by the profile's name
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    listed = sum(len(g["models"]) * len(g["splits"]) * len(g["seeds"]) for g in values["runs"])
+    runs = [experiment.run for experiment in profile.experiments]
+    assert len(runs) == len(set(runs)) == listed
+    for experiment in profile.experiments:
+        assert experiment.study == profile.study and experiment.remark == values["remark"]
+        for name in values["fields"]:
+            assert getattr(experiment, name) == pytest.approx(values["fields"][name])
+
+
+def test_the_profiles_of_the_issue_are_there():
+    assert {"demo", "ucf101-3", "server", "paper"} <= {path.stem for path in PROFILES}
+
+
+@pytest.mark.parametrize("name", ["demo", "ucf101-3", "server", "paper"])
+def test_both_networks_run_alike(name):
+    """Every baseline has a run of the attention network with the same fields otherwise, or nothing can be compared."""
+    profile = read_profile(PROFILES[0].parent / f"{name}.yaml")
+
+    def others(experiment):
+        return str({k: v for k, v in experiment.to_dict().items() if k not in ("model", "run")})
+
+    by_model = {
+        model: sorted(others(e) for e in profile.experiments if e.model == model)
+        for model in ("resnet34_3dres18", "res34_se_im_net")
+    }
+    assert by_model["resnet34_3dres18"] == by_model["res34_se_im_net"] != []
+
+
+def test_the_papers_profile_holds_what_the_text_states():
+    stated = {"learning_rate": 0.001, "frames": 16, "size": 224, "width": 1.0, "dropout": 0.5, "clip_gradient": 50.0,
+              "schedule": "plateau", "saturate": 5}  # fmt: skip
+    for experiment in read_profile(PROFILES[0].parent / "paper.yaml").experiments:
+        assert {name: getattr(experiment, name) for name in stated} == stated
+
+
+def test_every_combination_is_one_run():
+    groups = [
+        {"models": ["resnet34_3dres18", "res34_se_im_net"], "splits": [1, 3], "seeds": [0, 5]},
+        {"name": "wide", "models": ["res34_se_im_net"], "splits": [1], "seeds": [0], "fields": {"width": 2}},
+    ]
+    profile = make_profile({"study": "s", "runs": groups})
+    runs = {e.run: (e.model, e.split, e.seed) for e in profile.experiments}
+    assert len(profile.experiments) == len(runs) == 9
+    assert runs["resnet34_3dres18-split3-seed5"] == ("resnet34_3dres18", 3, 5)
+    assert runs["wide-res34_se_im_net-split1-seed0"] == ("res34_se_im_net", 1, 0)
+    assert [e.width for e in profile.experiments if e.run.startswith("wide")] == [2.0]
+
+
+def test_group_fields_come_before_the_studys():
+    values = SMALL | {"remark": "all", "fields": {"epochs": 3, "frames": 4}}
+    values["runs"] = [values["runs"][0] | {"fields": {"epochs": 7}}]
+    (experiment,) = make_profile(values).experiments
+    assert (experiment.epochs, experiment.frames, experiment.remark) == (7, 4, "all")
+    assert experiment.dropout == Experiment().dropout
+
+
+FAULTS = [
+    ({"study": "s", "rnus": []}, r"profile: unknown name 'rnus'; did you mean 'runs'\?"),
+    ({"runs": SMALL["runs"]}, "study: name the study"),
+    ({}, "study: name the study"),
+    ([], "study: name the study"),
+    ("study", "study: name the study"),
+    ({"study": "s"}, "runs: list at least one group"),
+    ({"study": "s", "runs": []}, "runs: list at least one group"),
+    ({"study": "a/b", "runs": SMALL["runs"]}, "study: 'a/b' becomes a folder's name"),
+    ({"study": 3, "runs": SMALL["runs"]}, "study: 3 is not str"),
+    (SMALL | {"fields": {"epoch": 3}}, r"unknown name 'epoch'; did you mean 'epochs'\?"),
+    (SMALL | {"fields": {"epochs": "3"}}, "epochs: '3' is not int"),
+    (SMALL | {"fields": {"flip": "no"}}, "flip: 'no' is not bool"),
+    (SMALL | {"pages": {"complexiti": {}}}, r"pages: unknown name 'complexiti'; did you mean 'complexity'\?"),
+    (SMALL | {"fields": [1]}, "fields: "),
+    (SMALL | {"pages": ["online"]}, "pages: "),
+    (SMALL | {"demo_set": "data/demo"}, "demo_set: "),
+    (SMALL | {"runs": {"models": ["res34_se_im_net"]}}, "runs: "),
+    (SMALL | {"runs": ["res34_se_im_net"]}, "runs: "),
+]
+RUN_FAULTS = [
+    ({"models": None}, "runs: models must be a list with one entry or more"),
+    ({"models": []}, "runs: models must be a list"),
+    ({"models": "res34_se_im_net"}, "runs: models must be a list"),
+    ({"splits": 1}, "runs: splits must be a list"),
+    ({"seeds": None}, "runs: seeds must be a list"),
+    ({"seed": [0]}, r"runs: unknown name 'seed'; did you mean 'seeds'\?"),
+    ({"seeds": ["0"]}, "seed: '0' is not int"),
+    ({"models": ["res34_se_im"]}, r"model: unknown name 'res34_se_im'; did you mean 'res34_se_im_net'\?"),
+    ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
+    ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
+    ({"fields": ["width"]}, "fields: "),
+    ({"name": "a b"}, "run: 'a b-res34_se_im_net-split1-seed0' becomes a folder's name"),
+]
+
+
+@pytest.mark.parametrize("values, message", FAULTS + [
+    (SMALL | {"runs": [SMALL["runs"][0] | change]}, message) for change, message in RUN_FAULTS
+])  # fmt: skip
+def test_a_slip_names_file_key_and_mend(tmp_path, values, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(values))
+    with pytest.raises(ValueError, match=message) as caught:
+        read_profile(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_run_listed_in_two_groups(tmp_path):
+    with pytest.raises(ValueError, match="listed twice; give one group a name"):
+        make_profile(SMALL | {"runs": SMALL["runs"] * 2})
+    named = [SMALL["runs"][0], SMALL["runs"][0] | {"name": "again"}]
+    assert len(make_profile(SMALL | {"runs": named}).experiments) == 2
+
+
+def test_not_yaml_and_not_there(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("study: [demo\nruns: }")
+    with pytest.raises(ValueError, match=r"broken.yaml: not YAML: .*line 2"):
+        try:
+            read_profile(path)
+        except ValueError as error:
+            raise ValueError(" ".join(str(error).split())) from None
+    with pytest.raises(FileNotFoundError, match=r"there is no profile .*nowhere.yaml"):
+        read_profile(tmp_path / "nowhere.yaml")
+
+
+def test_a_profile_reads_without_torch():
+    """Snakemake reads it in every job; torch takes seconds to import."""
+    import subprocess
+    import sys
+
+    code = "import sys, repro.profile, repro.freshness; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
