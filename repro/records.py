@@ -91,8 +91,12 @@ def write_record(
     }
     (draft / "record.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     read_record(draft)  # what cannot be read again is not filed
-    shutil.rmtree(folder, ignore_errors=True)
+    old = folder.with_name(f".{folder.name}.old")  # set aside, not deleted, until the new one is in place
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
     draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return read_record(folder)
 
 

@@ -81,7 +81,7 @@ def demo_record(results: Path, *, wrong=(), to_partner=(), per_class: int = 10, 
 def both_networks(
     results: Path, wrong_first=range(60), wrong_second=range(10), *, seeds=(0, 1), kind="wrong", **fields
 ):
-    """Runs of both networks on the demo set's classes for every seed, with these clips wrong; by default a clear gain."""
+    """Runs of both networks on the demo set's classes for every seed, with these clips wrong: a clear gain."""
     return [
         demo_record(results, model=model, seed=seed, **{kind: list(wrong)}, **fields)
         for seed in seeds

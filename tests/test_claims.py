@@ -88,7 +88,7 @@ def test_a_verdict_says_what_is_missing():
 
 def test_no_number_is_typed_into_a_rule():
     """Digits in the rules' words: names, the interval's level and what the rule itself compares with; nothing else."""
-    names = r"\b[23]D\w*|\b[A-Za-z_]\w*"
+    names = r"\b[23]D\w*|\b[A-Za-z_][\w-]*"
     rule = r"95 %|above 50 %|less than 1 % more|3 or more seeds"
     module = ast.parse(Path(claims.__file__).read_text(encoding="utf-8"))
     documentation = {

@@ -142,7 +142,7 @@ def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
 
 
 def test_plain_papermill_refuses_a_string_for_a_flag(tmp_path):
-    done = papermill(small(tmp_path), tmp_path / "out.ipynb", "-p", "flag", "'false'")
+    done = papermill(small(tmp_path), tmp_path / "out.ipynb", "-p", "flag", "false")
     assert done.returncode != 0
     assert "flag is" in done.stderr and "papermill -f params.yaml" in done.stderr
 

@@ -78,16 +78,23 @@ def _one_opencv_thread(_worker: int) -> None:
     cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
 
 
+def _worker_options(workers: int) -> dict:
+    """Loader options for this many workers. They are spawned: one forked from a process whose OpenMP or OpenCV threads
+    have run can hang."""
+    if workers == 0:
+        return {}
+    return {"num_workers": workers, "worker_init_fn": _one_opencv_thread, "multiprocessing_context": "spawn"}
+
+
 def train_loader(dataset: ClipDataset, *, batch_size: int, workers: int = 0) -> DataLoader:
     """Every clip once an epoch in a seeded order; the last batch may be smaller and is kept."""
     return DataLoader(
         dataset,
         batch_size=batch_size,
         sampler=EpochSampler(len(dataset), seed=dataset.seed),
-        num_workers=workers,
-        worker_init_fn=_one_opencv_thread,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
+        **_worker_options(workers),
     )
 
 
@@ -96,9 +103,8 @@ def test_loader(dataset: ClipDataset, *, batch_size: int, workers: int = 0) -> D
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        num_workers=workers,
-        worker_init_fn=_one_opencv_thread,
         pin_memory=torch.cuda.is_available(),
+        **_worker_options(workers),
     )
 
 
