@@ -7,6 +7,7 @@
 # comment does; a page when the package's sources, its notebook or its records do.
 
 import json
+import re
 from pathlib import Path
 
 from repro.freshness import as_text, sources_state, todays_digest, used_by
@@ -16,7 +17,8 @@ try:
     PROFILE = make_profile(config)
 except ValueError as error:
     sys.exit(f"profile: {error}")
-RUNS = {experiment.run: experiment for experiment in PROFILE.experiments}
+RUNS = {(experiment.study, experiment.run): experiment for experiment in PROFILE.experiments}
+OWN = list(dict.fromkeys(study for study, _ in RUNS))  # the profile's studies: one, or one for each named group of runs
 DIGEST = todays_digest()
 CODE = sources_state()  # pages are made again when the package changes
 PYTHON = f"{sys.executable} -m repro.notebook"
@@ -24,20 +26,20 @@ PYTHON = f"{sys.executable} -m repro.notebook"
 # Studies recorded elsewhere (results/ holds them) are shown beside the profile's own.
 RECORDED = {}
 for path in sorted(Path("results").glob("*/[!.]*/record.json")):
-    if path.parent.parent.name != PROFILE.study:
+    if path.parent.parent.name not in OWN:
         RECORDED.setdefault(path.parent.parent.name, []).append(str(path))
 
 
 def records_of(study):
-    if study == PROFILE.study:
-        return [f"results/{study}/{run}/record.json" for run in RUNS]
+    if study in OWN:
+        return [f"results/{study}/{run}/record.json" for own, run in RUNS if own == study]
     return RECORDED.get(study, [])
 
 
 def fields_of(study):
     """The experiment fields of one run of a study: what its clips are."""
-    if study == PROFILE.study:
-        return PROFILE.experiments[0].to_dict()
+    if study in OWN:
+        return next(experiment for (own, _), experiment in RUNS.items() if own == study).to_dict()
     return json.loads(Path(RECORDED[study][0]).read_text())["experiment"]
 
 
@@ -48,14 +50,14 @@ def data_parameters(wildcards):
 
 
 # Online recognition needs a trained network's weights: the profile's first run of the attention network has them.
-ONLINE = next((run for run, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
-STUDIES = sorted({PROFILE.study, *RECORDED})
+ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
+STUDIES = sorted({*OWN, *RECORDED})
 PAGES = [
     "claims", "architecture", "complexity", "paper", "runs",
     *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in STUDIES),
-    *([f"online-{PROFILE.study}"] if ONLINE else []),
+    *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
-MEASURED = [f"results/{PROFILE.study}/complexity.json"] + ([f"results/{PROFILE.study}/online.json"] if ONLINE else [])
+MEASURED = [f"results/{PROFILE.study}/complexity.json"] + ([f"results/{ONLINE[0]}/online.json"] if ONLINE else [])
 
 
 def demo_set(_wildcards=None):
@@ -75,7 +77,7 @@ rule all:
 
 
 rule runs:
-    input: records_of(PROFILE.study)
+    input: [records_of(study) for study in OWN]
 
 
 rule book:
@@ -97,23 +99,24 @@ if PROFILE.demo_set:
 
 
 def run_of(wildcards):
-    if wildcards.run not in RUNS:
-        raise WorkflowError(f"the profile lists no run {wildcards.run}")
-    return RUNS[wildcards.run]
+    return RUNS[wildcards.study, wildcards.run]
 
 
 rule train:
+    wildcard_constraints:  # records of other studies are shown, not made
+        study="|".join(map(re.escape, OWN)),
+        run="|".join(sorted({re.escape(run) for _, run in RUNS})),
     input: demo_set
     output:
         # not removed before the run: a record that turns out to be fresh is kept as it is
-        record=update(f"results/{PROFILE.study}/{{run}}/record.json"),
-        predictions=update(f"results/{PROFILE.study}/{{run}}/predictions.parquet"),
+        record=update("results/{study}/{run}/record.json"),
+        predictions=update("results/{study}/{run}/predictions.parquet"),
     params:
         fields=lambda wildcards: json.dumps(run_of(wildcards).to_dict()),
         behaviour=lambda wildcards: as_text(used_by(run_of(wildcards), DIGEST)),
     threads: lambda wildcards: run_of(wildcards).threads or workflow.cores
     priority: 10
-    shell: "{PYTHON} notebooks/03_train.ipynb build/runs/{PROFILE.study}/{wildcards.run}.ipynb {params.fields:q}"
+    shell: "{PYTHON} notebooks/03_train.ipynb build/runs/{wildcards.study}/{wildcards.run}.ipynb {params.fields:q}"
 
 
 rule data_page:
@@ -164,16 +167,18 @@ rule complexity_page:
     shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
 
 
-rule online_page:
-    input: "notebooks/07_online.ipynb", f"results/{PROFILE.study}/{ONLINE}/record.json"
-    output:
-        page=f"build/pages/online-{PROFILE.study}.ipynb",
-        measured=f"results/{PROFILE.study}/online.json",
-    threads: workflow.cores
-    params:
-        values=json.dumps({"study": PROFILE.study, "run": ONLINE} | PROFILE.pages.get("online", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
+if ONLINE:
+
+    rule online_page:
+        input: "notebooks/07_online.ipynb", "results/{}/{}/record.json".format(*ONLINE)
+        output:
+            page=f"build/pages/online-{ONLINE[0]}.ipynb",
+            measured=f"results/{ONLINE[0]}/online.json",
+        params:
+            values=json.dumps({"study": ONLINE[0], "run": ONLINE[1]} | PROFILE.pages.get("online", {})),
+            code=CODE,
+        threads: workflow.cores
+        shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
 
 
 rule claims_page:

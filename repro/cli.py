@@ -18,12 +18,17 @@ def _render_demo(arguments) -> int:
 def _train(arguments) -> int:
     from repro.config import Experiment
     from repro.metrics.accuracy import topk_accuracy
-    from repro.training import train
 
-    values = yaml.safe_load(arguments.parameters.read_text(encoding="utf-8"))
+    try:
+        values = yaml.safe_load(arguments.parameters.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{arguments.parameters}: not YAML: {error}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{arguments.parameters}: expected 'field: value' lines, see repro/config.py for the fields")
-    record = train(Experiment.from_mapping(values))
+    experiment = Experiment.from_mapping(values)
+    from repro.training import train  # imports torch and Lightning: after the fields are known to be right
+
+    record = train(experiment)
     top1 = topk_accuracy(record.scores, record.labels, k=1)
     print(f"{record.folder}: top-1 {top1:.2%} on {len(record.predictions)} test clips")
     return 0
@@ -65,9 +70,8 @@ def _doctor(_arguments) -> int:
     except ImportError as error:
         faults += 1
         print(f"OpenCV does not import ({error}); on a server without libGL use opencv-python-headless")
-    import torch
-
-    print(f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
+    if torch := sys.modules.get("torch"):
+        print(f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
     return 1 if faults else 0
 
 

@@ -18,10 +18,10 @@ def test_every_profile_reads(path):
     assert profile.study == path.stem  # results/<study> is found by the profile's name
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     listed = sum(len(g["models"]) * len(g["splits"]) * len(g["seeds"]) for g in values["runs"])
-    runs = [experiment.run for experiment in profile.experiments]
+    runs = [(experiment.study, experiment.run) for experiment in profile.experiments]
     assert len(runs) == len(set(runs)) == listed
     for experiment in profile.experiments:
-        assert experiment.study == profile.study and experiment.remark == values["remark"]
+        assert experiment.study.startswith(profile.study) and experiment.remark == values["remark"]
         for name in values["fields"]:
             assert getattr(experiment, name) == pytest.approx(values["fields"][name])
 
@@ -58,11 +58,11 @@ def test_every_combination_is_one_run():
         {"name": "wide", "models": ["res34_se_im_net"], "splits": [1], "seeds": [0], "fields": {"width": 2}},
     ]
     profile = make_profile({"study": "s", "runs": groups})
-    runs = {e.run: (e.model, e.split, e.seed) for e in profile.experiments}
+    runs = {(e.study, e.run): (e.model, e.split, e.seed) for e in profile.experiments}
     assert len(profile.experiments) == len(runs) == 9
-    assert runs["resnet34_3dres18-split3-seed5"] == ("resnet34_3dres18", 3, 5)
-    assert runs["wide-res34_se_im_net-split1-seed0"] == ("res34_se_im_net", 1, 0)
-    assert [e.width for e in profile.experiments if e.run.startswith("wide")] == [2.0]
+    assert runs["s", "resnet34_3dres18-split3-seed5"] == ("resnet34_3dres18", 3, 5)
+    assert runs["s-wide", "res34_se_im_net-split1-seed0"] == ("res34_se_im_net", 1, 0)
+    assert [e.width for e in profile.experiments if e.study == "s-wide"] == [2.0]
 
 
 def test_group_fields_come_before_the_studys():
@@ -105,7 +105,7 @@ RUN_FAULTS = [
     ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
     ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
     ({"fields": ["width"]}, "fields: "),
-    ({"name": "a b"}, "run: 'a b-res34_se_im_net-split1-seed0' becomes a folder's name"),
+    ({"name": "a b"}, "study: '.*-a b' becomes a folder's name"),
 ]
 
 
