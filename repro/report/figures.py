@@ -119,8 +119,12 @@ def confusion_plot(records: Sequence[Record]) -> Figure:
     classes = records[0].classes
     order = [k for pair in named_pairs(classes) for k in pair]
     order += [k for k in range(len(classes)) if k not in order]
-    fig, axes = plt.subplots(1, len(models), figsize=(5.2 * len(models), 5.4), squeeze=False)
-    for model, axis in zip(models, axes[0], strict=True):
+    columns = min(2, len(models))
+    lines = -(-len(models) // columns)
+    fig, axes = plt.subplots(lines, columns, figsize=(5.2 * columns, 5.4 * lines), squeeze=False)
+    for axis in axes.flat[len(models) :]:
+        axis.remove()
+    for model, axis in zip(models, axes.flat[: len(models)], strict=True):
         counts = sum(
             confusion_counts(r.labels, r.scores.argmax(1), len(classes)) for r in records if r.experiment.model == model
         )
