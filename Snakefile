@@ -46,7 +46,9 @@ def fields_of(study):
 def data_parameters(wildcards):
     fields = fields_of(wildcards.study)
     names = ("study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split", "frames", "size")
-    return {name: fields[name] for name in names} | PROFILE.pages.get("data", {})
+    # a study recorded elsewhere is shown without its clips where they are not at hand
+    missing = "error" if wildcards.study in OWN else "note"
+    return {name: fields[name] for name in names} | {"if_missing": missing} | PROFILE.pages.get("data", {})
 
 
 # Online recognition needs a trained network's weights: the profile's first run of the attention network has them.

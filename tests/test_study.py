@@ -60,6 +60,12 @@ def test_the_book_opens_offline_without_a_fault(study, browser):
     assert audit(html, browser) == []
 
 
+def test_a_recorded_study_is_shown_without_its_clips(study):
+    html = (study / "book" / "_build" / "html" / "data-ucf101-3.html").read_text()
+    assert "The clips are not at hand on this machine" in html
+    assert "104" in (study / "book" / "_build" / "html" / "accuracy-ucf101-3.html").read_text()
+
+
 def test_nothing_changed_runs_nothing(study):
     done = snakemake(study)
     assert done.returncode == 0
