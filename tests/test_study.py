@@ -14,7 +14,7 @@ from browser import audit  # tests/browser.py
 from repro.records import read_record
 
 ROOT = Path(__file__).parents[1]
-RUNS = [f"{model}-split1-seed0" for model in ("resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average")]
+RUNS = [f"{model}-split1-seed0" for model in ("resnet34_3dres18", "res34_se_im_net")]
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,7 @@ def test_an_edited_docstring_retrains_nothing_and_a_changed_rule_does(study):
         path.write_text(source.replace("SGD with momentum", "Plain SGD with momentum"))
         assert path.read_text() != source and to_train() == 0
         path.write_text(source.replace("lr=experiment.learning_rate", "lr=2 * experiment.learning_rate"))
-        assert path.read_text() != source and to_train() == 3
+        assert path.read_text() != source and to_train() == 2
     finally:
         path.write_text(source)
 
@@ -132,9 +132,9 @@ def test_a_failed_notebook_is_kept_and_named_at_the_end(study, tmp_path):
     profile = tmp_path / "broken.yaml"
     text = (study / "tests" / "smoke.yaml").read_text()
     profile.write_text(text.replace("study: smoke", "study: broken").replace("classes: [Pick,", "classes: [Peck,"))
-    done = snakemake(study, "runs", profile=str(profile))
+    done = snakemake(study, f"results/broken/{RUNS[0]}/record.json", profile=str(profile))
     assert done.returncode != 0
-    assert "'Peck' is not a class of" in done.stderr.splitlines()[-1] or "'Peck' is not a class of" in done.stderr
+    assert "'Peck' is not a class of" in done.stderr
     assert list((study / "build" / "runs" / "broken").glob("*.failed.ipynb"))
     assert not (study / "results" / "broken").exists()
 
