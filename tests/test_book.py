@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from repro import paper
 from repro.report import book
-from repro.report.show import badge, link, show, show_table, table_html
+from repro.report.show import badge, link, plain, show, show_table, table_html
 
 SOURCE = Path(__file__).resolve().parents[1] / "book"
 ALT = 'Line chart: top-1 "rises" <with> the epochs & stays'
@@ -142,7 +142,7 @@ def test_a_shown_figure_carries_its_alt_text_and_is_sharp_and_closed():
 def test_a_table_escapes_text_aligns_numbers_and_names_its_headers():
     table = pd.DataFrame({"class <a>": ["x & y", None], "top-1": [0.5, np.nan], "n": [3, 4], "ok": [True, False]})
     html = table_html(table, "A <caption>", formats={"top-1": ".2%", "n": lambda n: f"{n} clips"})
-    assert "class &lt;a&gt;" in html and "x &amp; y" in html and "A &lt;caption&gt;</caption>" in html
+    assert "class &lt;a&gt;" in html and "x &amp; y" in html and "A &lt;caption&gt;</span></caption>" in html
     assert '<td style="text-align: right">50.00%</td>' in html and "3 clips" in html
     assert '<td style="text-align: right">–</td>' in html and '<td style="text-align: left">True</td>' in html
     assert html.count('scope="col"') == 4 and html.count('scope="row"') == 2
@@ -155,6 +155,13 @@ def test_a_table_escapes_text_aligns_numbers_and_names_its_headers():
 def test_a_named_index_becomes_the_first_column():
     html = table_html(pd.DataFrame({"n": [1]}, index=pd.Index(["a"], name="model")), "c")
     assert re.search(r'<th scope="row"[^>]*>a</th>', html) and ">model</th>" in html
+
+
+def test_plain_text_keeps_its_signs():
+    from markdown_it import MarkdownIt
+
+    text = "s*U, s*f: f_SE(f_X) <b> `c` [x](y) $1$ a\\b"
+    assert MarkdownIt().renderInline(plain(text)) == text.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def test_badges_know_their_words():

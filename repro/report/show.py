@@ -6,6 +6,7 @@ taken as HTML.
 
 import io
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -122,7 +123,8 @@ def table_html(
     )
     return Markup(
         '<div class="repro-table" style="overflow-x: auto" tabindex="0" role="region" aria-label="{label}">\n'
-        '<table class="dataframe">\n<caption style="caption-side: top; text-align: left">{caption}</caption>\n'
+        '<table class="dataframe">\n'
+        '<caption style="caption-side: top; text-align: left"><span>{caption}</span></caption>\n'
         "<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
     ).format(label=Markup(caption).striptags(), caption=caption, head=head, rows=rows)
 
@@ -142,6 +144,11 @@ def badge(verdict: str) -> Html:
 def link(text: str, target: str) -> Html:
     """A link, for a table's cell. To a page of the book by its HTML file: ``accuracy-demo.html``."""
     return Html(text, Markup('<a href="{}">{}</a>').format(target, text))
+
+
+def plain(text: str) -> str:
+    """Text for a Markdown output whose own signs (``s*U``, ``f_SE``) are not Markdown's."""
+    return re.sub(r"([\\`*_~$<\[\]])", r"\\\1", text)
 
 
 def _is_numeric(values: list[object]) -> bool:

@@ -117,7 +117,7 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
                 TITLES[second]: percent(is_right(b).mean()),
                 "difference [95 %]": with_interval(paired_difference([(a, b)], is_right), signed=True),
                 "only first right / only second right": f"{test.b} / {test.c}",
-                "McNemar p": f"{test.p:.3f}",
+                "McNemar p": f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001",
             }
         )
     return pd.DataFrame(rows)
