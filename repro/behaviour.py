@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from repro.config import Experiment
-from repro.data.sampling import test_frames, train_frames
-from repro.data.transforms import normalise, test_view, train_crop, train_view
+from repro.data.sampling import POLICIES
+from repro.data.transforms import augment, normalise, swap_sides, test_view, train_crop, train_view
 from repro.models import MODELS, build, options_of
 from repro.optim import make_optimiser, make_schedule
 
@@ -18,7 +18,9 @@ DIGITS = 9
 
 def digest() -> dict[str, list[float]]:
     """The digest of today's code: section name to numbers. Takes about two seconds on a CPU."""
-    sections = {"sampling": _sampling(), "transforms": _transforms(), "optimisation": _optimisation()}
+    sections = {"sampling": _sampling("paper_text"), "transforms": _transforms(), "optimisation": _optimisation()}
+    sections |= {f"sampling {name}": _sampling(name) for name in POLICIES if name != "paper_text"}
+    sections["labels swapped"] = _labels_swapped()
     sections |= {f"network {name}": _network(name) for name in MODELS}
     return {name: [float(f"{value:.{DIGITS}g}") for value in values] for name, values in sections.items()}
 
@@ -27,7 +29,8 @@ def _rng() -> np.random.Generator:
     return np.random.default_rng(20200307)
 
 
-def _sampling() -> list[float]:
+def _sampling(policy: str) -> list[float]:
+    train_frames, test_frames = POLICIES[policy]
     lengths = [(1, 16), (7, 16), (16, 16), (29, 8), (40, 8), (186, 16)]
     rng = _rng()
     return [float(i) for f, n in lengths for i in (*train_frames(f, n, rng), *test_frames(f, n))]
@@ -44,6 +47,14 @@ def _transforms() -> list[float]:
     values += [round(float(v), 0) for v in test_view(frames, 32).mean((1, 2)).ravel()]
     grey = torch.full((1, 3, 1, 1), 128, dtype=torch.uint8)
     return values + [round(float(v), 5) for v in normalise(grey).ravel()]
+
+
+def _labels_swapped() -> list[float]:
+    """The labels of mirror images, -1 for none, and which views are mirror images."""
+    names = ["Turn left", "Turn right", "from left to right", "from right to left", "upright", "pulling it right out"]
+    rng, frames = _rng(), np.zeros((1, 8, 8, 3), np.uint8)
+    labels = [-1 if label is None else label for label in swap_sides(names)]
+    return [float(value) for value in (*labels, *(augment(frames, 4, rng)[1] for _ in range(12)))]
 
 
 def _optimisation() -> list[float]:

@@ -18,6 +18,9 @@ TITLES = {
     "resnet34_frame_average": "ResNet-34, frames averaged",
 }
 """The networks by the names that code and readers use; ``repro.models.MODELS`` builds them."""
+LAYOUTS = ("ucf101", "hmdb51", "something_v1", "kinetics400", "folder")  # read by repro.data.layouts.LAYOUTS
+DECODERS = ("opencv", "torchcodec", "decord", "pyav")  # called by repro.data.decode
+SAMPLINGS = ("paper_text", "eco_pytorch")  # defined by repro.data.sampling.POLICIES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +34,13 @@ class Experiment:
 
     # data
     dataset: str = "the demo set"  # name shown to readers
-    layout: str = "ucf101"  # how folders and split files are laid out: ucf101 or hmdb51
-    videos: str = "data/demo/videos"  # folder with one folder a class
+    layout: str = "ucf101"  # how clips and lists lie: ucf101, hmdb51, something_v1, kinetics400, folder (your own)
+    videos: str = "data/demo/videos"  # folder with the clips, or with their frame caches
     annotations: str = "data/demo/annotations"  # folder with the official split files
     classes: list[str] | None = None  # a subset by name; None: all
-    split: int = 1  # official split, 1 to 3
+    split: int = 1  # official split, 1 to 3; the seed where a folder of your own has no split file
+    unusable: str = "error"  # listed clips that are missing or do not decode: error, or leave_out and say so
+    decoder: str = "opencv"  # of video files: opencv, as in the paper; torchcodec, decord or pyav where installed
 
     # network
     model: str = "res34_se_im_net"  # see repro.models.MODELS
@@ -50,8 +55,10 @@ class Experiment:
     # input
     frames: int = 16  # segments N; paper, section 4.1
     size: int = 224  # pixels a side after cropping; gives the paper's 7x7 maps
+    sampling: str = "paper_text"  # which frames: paper_text, or eco_pytorch as ref. 12's code with its defects
     crop_scales: list[float] = field(default_factory=lambda: [1.0, 0.875, 0.75, 0.66])  # of the short side; ref. 12
-    flip: bool = True  # mirror images in training; must be off where left and right are labels
+    flip: bool = True  # mirror images in training; where left and right are labels, off or with swap_labels
+    swap_labels: bool = False  # a mirror image of "left" is labelled "right"; not mirrored where no such class is
 
     # optimisation
     seed: int = 0  # training seed: weights, order, augmentation
@@ -79,8 +86,15 @@ class Experiment:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name}: {getattr(self, name)} must be more than 0")
         check_names([self.model], list(TITLES), "model")
-        if self.schedule not in ("plateau", "cosine"):
-            raise ValueError(f"schedule: {self.schedule!r} is not one of plateau, cosine")
+        allowed = {"layout": LAYOUTS, "decoder": DECODERS, "sampling": SAMPLINGS, "unusable": ("error", "leave_out")}
+        allowed["schedule"] = ("plateau", "cosine")
+        for name, values in allowed.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name}: {getattr(self, name)!r} is not one of {', '.join(values)}")
+        if self.layout == "something_v1" and self.flip and not self.swap_labels:
+            raise ValueError(
+                "flip: left and right are labels of Something-Something; set flip: false or swap_labels: true"
+            )
         if not 0 <= self.validation_fraction < 1:
             raise ValueError(f"validation_fraction: {self.validation_fraction} must be in 0 to 1")
         if self.schedule == "plateau" and self.validation_fraction == 0:

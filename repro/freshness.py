@@ -16,12 +16,18 @@ from repro.config import Experiment
 TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines agree to many more digits
 
 Digest = dict[str, list[float]]
-"""Section name to numbers. Sections named ``network <model>`` concern that network alone."""
+"""Section name to numbers. A section of two words concerns the runs that made that choice: ``network <model>``,
+``sampling <policy>``, ``labels swapped``; plain ``sampling`` is the policy paper_text."""
 
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
     """The sections that a run of this experiment depends on."""
-    return {k: v for k, v in sections.items() if not k.startswith("network ") or k == f"network {experiment.model}"}
+    unused = {"labels swapped"} if not experiment.swap_labels else set()
+    if experiment.sampling != "paper_text":
+        unused.add("sampling")
+    choices = (f"network {experiment.model}", f"sampling {experiment.sampling}")
+    unused |= {name for name in sections if name.startswith(("network ", "sampling ")) and name not in choices}
+    return {name: values for name, values in sections.items() if name not in unused}
 
 
 def differences(recorded: Digest, today: Digest) -> list[str]:

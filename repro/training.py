@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from repro.config import FILING_FIELDS, MACHINE_FIELDS, Experiment
-from repro.data.clips import Split, carve_validation, read_split
+from repro.data.clips import carve_validation
 from repro.data.loaders import ClipDataset, test_loader, train_loader
-from repro.data.manifest import build_manifest, manifest_hash
-from repro.data.transforms import normalise
+from repro.data.selection import select_clips
+from repro.data.transforms import normalise, swap_sides
 from repro.evaluation import predict
 from repro.freshness import as_text, todays_digest, used_by
 from repro.models import build, check_trainable, load_trunk, options_of, read_weights
@@ -148,7 +148,7 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
             loss is not finite, or a checkpoint belongs to other settings. Finished records stay as they are.
     """
     sections = used_by(experiment, todays_digest())
-    split, manifest, data = _read_data(experiment)
+    split, lengths, data = select_clips(experiment)
     found = _fresh_record(experiment, results, sections, data)
     if found is not None:
         print(f"{found.name}: a fresh record is there, nothing to train", flush=True)
@@ -177,10 +177,10 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
         check_trainable(network, batch=batch, frames=experiment.frames, size=experiment.size)
 
     def loader(clips, make):
-        lengths = manifest.loc[[clip.name for clip in clips]]
-        options = {"frames": experiment.frames, "size": experiment.size, "seed": experiment.seed}
-        options |= {"flip": experiment.flip, "scales": experiment.crop_scales}
-        dataset = ClipDataset(clips, lengths, **options)
+        names = ("frames", "size", "seed", "flip", "sampling", "decoder")
+        options = {name: getattr(experiment, name) for name in names} | {"scales": experiment.crop_scales}
+        options["mirror_labels"] = swap_sides(split.classes) if experiment.swap_labels else None
+        dataset = ClipDataset(clips, lengths.loc[[clip.name for clip in clips]], **options)
         return make(dataset, batch_size=experiment.batch_size, workers=experiment.workers)
 
     folder = Path(work) / experiment.study / experiment.run
@@ -235,21 +235,6 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     )
 
 
-def _read_data(experiment: Experiment) -> tuple[Split, pd.Series, dict]:
-    """The split, decoded frame counts by clip name, and what a record says of the data."""
-    split = read_split(
-        experiment.layout,
-        videos=experiment.videos,
-        annotations=experiment.annotations,
-        split=experiment.split,
-        classes=experiment.classes,
-    )
-    table = build_manifest([*split.train, *split.test])
-    train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]
-    data = {"hash": manifest_hash(train, test), "clips": {"train": len(train), "test": len(test)}}
-    return split, table.set_index("name")["frames"], data
-
-
 def _fresh_record(experiment: Experiment, results: Path, sections, data) -> Record | None:
     folder = Path(results) / experiment.study / experiment.run
     if not (folder / "record.json").is_file():
@@ -273,7 +258,9 @@ def _prepare_folder(folder: Path, experiment: Experiment, sections, data) -> Pat
     path = folder / "identity.json"
     last = folder / "last.ckpt"
     if path.is_file():
-        if json.loads(path.read_text()) == json.loads(json.dumps(identity)):
+        found = json.loads(path.read_text())
+        found["fields"] = _deciding(Experiment()) | found["fields"]  # a field added since: its default is what was done
+        if found == json.loads(json.dumps(identity)):
             if last.is_file():
                 print(f"{folder}: going on from the last finished epoch", flush=True)
                 return last

@@ -1,5 +1,7 @@
 """The behaviour digest changes with what the code does, section by section, and with nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ import torch
 import repro.behaviour as behaviour
 import repro.models.blocks as blocks
 from repro.config import Experiment
+from repro.data.sampling import POLICIES
 from repro.freshness import differences, used_by
+from repro.records import read_record
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +39,16 @@ def test_a_docstring_changes_nothing(today, monkeypatch):
 
 
 def test_other_sampling_changes_the_sampling(today, monkeypatch):
-    monkeypatch.setattr(behaviour, "test_frames", lambda frames, segments: np.arange(segments) * frames // segments)
-    assert changed(today) == ["sampling"]
+    for name, section in (("paper_text", "sampling"), ("eco_pytorch", "sampling eco_pytorch")):
+        other = POLICIES[name]._replace(test=lambda frames, segments: np.arange(segments) * frames // segments)
+        with monkeypatch.context() as patch:
+            patch.setitem(POLICIES, name, other)
+            assert changed(today) == [section]
+
+
+def test_other_labels_of_mirror_images_change_their_section_alone(today, monkeypatch):
+    monkeypatch.setattr(behaviour, "swap_sides", lambda classes: list(range(len(classes))))
+    assert changed(today) == ["labels swapped"]
 
 
 def test_another_gate_changes_its_network_alone(today, monkeypatch):
@@ -75,6 +87,26 @@ def test_differences_allow_rounding_only():
     assert differences(known, {"a": [1.0, 0.0]}) == ["b"]
 
 
-def test_a_run_uses_its_own_network_and_all_else(today):
-    names = set(used_by(Experiment(model="resnet34_3dres18"), today))
-    assert names == {"sampling", "transforms", "optimisation", "network resnet34_3dres18"}
+@pytest.mark.parametrize(
+    "fields, own",
+    [
+        ({}, {"sampling"}),
+        ({"sampling": "eco_pytorch"}, {"sampling eco_pytorch"}),
+        ({"swap_labels": True}, {"sampling", "labels swapped"}),
+    ],
+)
+def test_a_run_uses_its_own_choices_and_all_else(today, fields, own):
+    names = set(used_by(Experiment(model="resnet34_3dres18", **fields), today))
+    assert names == {"transforms", "optimisation", "network resnet34_3dres18"} | own
+
+
+RECORDS = sorted((Path(__file__).parents[1] / "results" / "ucf101-3").glob("*/record.json"))
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
+def test_the_recorded_runs_are_fresh_and_made_by_the_defaults(today, path):
+    record = read_record(path.parent)
+    assert record.stale(used_by(record.experiment, today)) == []
+    assert set(record.digest) == set(used_by(record.experiment, today))
+    e = record.experiment
+    assert (e.decoder, e.sampling, e.swap_labels, e.unusable) == ("opencv", "paper_text", False, "error")

@@ -1,19 +1,16 @@
-"""Split lists of both layouts: the official ones by their known numbers, made ones for every fault."""
+"""Where listed clips lie on the disk, what is missing and what no list names, and validation clips set aside."""
 
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import tiny
 
-from repro.data.clips import carve_validation, read_split
+from repro.data.clips import carve_validation, read_split, unlisted
 
-UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
 UCF101_3 = {1: (290, 104), 2: (283, 111), 3: (282, 112)}
-HMDB51 = {
-    "golf": {"Tips_300+_Yards!!!_golf_f_nm_np1_fr_med_0.avi": 1, "a_golf_f_cm_np1_le_med_2.avi": 2, "b_golf_u.avi": 0},
-    "climb": {"(HQ)_Rock_climb_f_cm_np1_le_med_2.avi": 1, "(HQ)_Rock_climb_f_cm_np1_le_med_3.avi": 2},
-}
 
 
 def read(data, **options):
@@ -25,20 +22,11 @@ def ucf101(tmp_path):
     return tiny.write_ucf101(tmp_path / "set", classes=("Bar", "Foo", "Qux"), videos=False)
 
 
-def annotation(data, name: str) -> Path:
-    return Path(data["annotations"]) / name
+def videos(data) -> Path:
+    return Path(data["videos"])
 
 
-# --- what is read ---
-
-
-def test_ucf101_by_hand(ucf101):
-    split = read(ucf101)
-    assert split.classes == ("Bar", "Foo", "Qux")
-    assert (len(split.train), len(split.test)) == (9, 6)
-    clip = next(c for c in split.test if c.name == "Foo/v_Foo_g02_c01.avi")
-    assert (clip.label, clip.group) == (1, "Foo/g02")
-    assert clip.path == Path(ucf101["videos"]) / clip.name
+# --- found ---
 
 
 def test_a_subset_keeps_the_dataset_s_order_and_counts_from_zero(ucf101):
@@ -47,133 +35,151 @@ def test_a_subset_keeps_the_dataset_s_order_and_counts_from_zero(ucf101):
     assert {clip.name.split("/")[0]: clip.label for clip in (*split.train, *split.test)} == {"Bar": 0, "Qux": 1}
 
 
-def test_hmdb51_by_hand(tmp_path):
-    split = read(tiny.write_hmdb51(tmp_path, HMDB51))
-    assert split.classes == ("climb", "golf")
-    assert [(clip.name, clip.label, clip.group) for clip in split.train] == [
-        ("climb/(HQ)_Rock_climb_f_cm_np1_le_med_2.avi", 0, "(HQ)_Rock"),
-        ("golf/Tips_300+_Yards!!!_golf_f_nm_np1_fr_med_0.avi", 1, "Tips_300+_Yards!!!"),
-    ]
-    assert [clip.label for clip in split.test] == [0, 1]  # flag 0 is in neither part
+def test_a_clip_is_the_video_else_its_frame_cache_else_its_frames(ucf101):
+    folder = videos(ucf101) / "Foo"
+    listed = folder / "v_Foo_g01_c01.avi"
+
+    def found() -> Path:
+        return next(clip.path for clip in read(ucf101).test if clip.name == "Foo/v_Foo_g01_c01.avi")
+
+    (folder / "v_Foo_g01_c01").mkdir()
+    (folder / "v_Foo_g01_c01.zip").touch()
+    (folder / "v_Foo_g01_c01.mp4").touch()  # another container is not what the list names
+    assert found() == listed
+    listed.unlink()
+    assert found() == folder / "v_Foo_g01_c01.zip"
+    (folder / "v_Foo_g01_c01.zip").unlink()
+    assert found() == folder / "v_Foo_g01_c01"
+    (folder / "v_Foo_g01_c01").rmdir()
+    with pytest.raises(FileNotFoundError, match="1 of 15 listed clips"):
+        read(ucf101)
 
 
-@pytest.fixture(scope="module")
-def ucf101_names(tmp_path_factory):
-    """Every clip of the official lists as an empty file."""
-    lists = tiny.shared_data() / "annotations" / "ucf101"
-    videos = tmp_path_factory.mktemp("ucf101")
-    for line in (lists / "trainlist01.txt").read_text().splitlines() + (
-        lists / "testlist01.txt"
-    ).read_text().splitlines():
-        path = videos / line.split()[0]
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    return {"layout": "ucf101", "videos": videos, "annotations": lists}
+@pytest.mark.parametrize("spelt", ["HandStandPushups", "handstandpushups"])
+def test_names_in_another_case_are_found(tmp_path, spelt):
+    data = tiny.write_ucf101(tmp_path / "set", classes=("HandstandPushups", "Foo"), videos=False)
+    folder = videos(data) / "HandstandPushups"
+    listed = {clip.name for clip in read(data).train}
+    for path in folder.iterdir():
+        path.rename(folder / path.name.replace("HandstandPushups", spelt).replace(".avi", ".AVI"))
+    folder.rename(videos(data) / spelt)
+    split = read(data)
+    assert {clip.name for clip in split.train} == listed  # called as the list has it
+    assert {clip.path.parent.name for clip in split.train if clip.label == 0} == {spelt}
+    assert all(clip.path.is_file() for clip in (*split.train, *split.test))
+    # with both spellings there the list's own counts, and with two others neither
+    shutil.copytree(videos(data) / spelt, folder)
+    for path in folder.iterdir():
+        path.rename(folder / path.name.replace(spelt, "HandstandPushups").replace(".AVI", ".avi"))
+    assert {clip.path.parent for clip in read(data).train if clip.label == 0} == {folder}
+    folder.rename(videos(data) / "HANDSTANDPUSHUPS")
+    with pytest.raises(FileNotFoundError, match=r"folder .*HandstandPushups does not exist"):
+        read(data)
 
 
-@pytest.mark.parametrize("number", UCF101)
-def test_the_official_ucf101_lists(ucf101_names, number):
-    split = read(ucf101_names, split=number)
-    assert len(split.classes) == 101
-    assert (len(split.train), len(split.test)) == UCF101[number]
-    assert not {c.group for c in split.train} & {c.group for c in split.test}
-    trap = [c for c in (*split.train, *split.test) if "HandStandPushups" in c.name]
-    assert trap and {split.classes[c.label] for c in trap} <= {"HandstandPushups", "HandStandPushups"}
+@pytest.mark.parametrize(
+    "folder", ["{part}/{label}", "{part}/{under_scores}", "{label}", "{under_scores}", "{part}", ""]
+)
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_kinetics_clips_are_found_in_each_of_its_layouts(tmp_path, folder, suffix):
+    data = tiny.write_kinetics400(tmp_path, folder=folder, suffix=suffix, frames=1)
+    split = read(data)
+    assert (len(split.train), len(split.test)) == (6, 4)
+    for clip in (*split.train, *split.test):
+        assert clip.path.is_file() and clip.path.name == clip.name.split("/")[1] + suffix
+    assert unlisted(**data, split=1) == []
+    stray = next(videos(data).rglob(f"*{suffix}")).with_name(f"other_000001_000011{suffix}")
+    stray.touch()
+    assert unlisted(**data, split=1) == [stray]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_official_hmdb51_lists(tmp_path, number):
-    lists = tiny.shared_data() / "annotations" / "hmdb51"
-    for path in lists.glob(f"*_test_split{number}.txt"):
-        folder = tmp_path / path.name.removesuffix(f"_test_split{number}.txt")
-        folder.mkdir()
-        for line in path.read_text().splitlines():
-            (folder / line.split()[0]).touch()
-    split = read({"layout": "hmdb51", "videos": tmp_path, "annotations": lists}, split=number)
-    assert (len(split.classes), len(split.train), len(split.test)) == (51, 3570, 1530)
-    assert set(Counter(clip.label for clip in split.test).values()) == {30}
+def test_something_v1_is_found_as_frames_or_as_frame_caches(tmp_path):
+    data = tiny.write_something_v1(tmp_path, frames=1)
+    assert {clip.path.name for clip in read(data).train} == {clip.name for clip in read(data).train}
+    for folder in videos(data).iterdir():
+        shutil.rmtree(folder)
+        folder.with_suffix(".zip").touch()
+    split = read(data)
+    assert {clip.path.name for clip in split.train} == {f"{clip.name}.zip" for clip in split.train}
 
 
 @pytest.mark.parametrize("number", UCF101_3)
 def test_the_three_real_classes_are_all_there(number):
     data = tiny.shared_data()
-    split = read_split(
-        "ucf101",
-        videos=data / "ucf101-3" / "videos",
-        annotations=data / "annotations" / "ucf101",
-        split=number,
-        classes=["BabyCrawling", "Punch", "PushUps"],
-    )
+    where = {"videos": data / "ucf101-3" / "videos", "annotations": data / "annotations" / "ucf101", "split": number}
+    split = read_split("ucf101", **where, classes=["BabyCrawling", "Punch", "PushUps"])
     assert (len(split.train), len(split.test)) == UCF101_3[number]
     assert len({clip.path for clip in (*split.train, *split.test)}) == 394
+    assert unlisted("ucf101", **where) == []
 
 
-# --- faults ---
+def test_each_folder_is_listed_once(ucf101, monkeypatch):
+    seen = Counter()
+    listdir = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: seen.update([Path(path).name]) or listdir(path))
+    read(ucf101)
+    assert seen == {"videos": 1, "Bar": 1, "Foo": 1, "Qux": 1}
 
 
-def edit(data, name, change):
-    path = annotation(data, name)
-    path.write_text(change(path.read_text()))
-
-
-FAULTS = {
-    "label": (lambda t: t.replace("g08_c01.avi 1", "g08_c01.avi 2"), r"trainlist01.txt, line 1: label 2 for Bar"),
-    "twice": (lambda t: t + t.splitlines()[0] + "\n", r"trainlist01.txt: Bar/v_Bar_g08_c01.avi is listed twice"),
-    "class": (lambda t: t + "Nix/v_Nix_g01_c01.avi 4\n", r"trainlist01.txt, line 10: 'Nix/v_Nix"),
-    "folder": (lambda t: t + "v_Bar_g01_c01.avi 1\n", r"trainlist01.txt, line 10: 'v_Bar_g01"),
-    "group": (lambda t: t + "Bar/clip.avi 1\n", r"trainlist01.txt, line 10: no group .* in 'clip.avi'"),
-    "none": (lambda t: "\n".join(x for x in t.splitlines() if "Foo" not in x), r"class Foo: .* no training clip"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_faulty_line_is_named(ucf101, fault):
-    change, message = FAULTS[fault]
-    edit(ucf101, "trainlist01.txt", change)
-    with pytest.raises(ValueError, match=message):
-        read(ucf101)
-
-
-def test_faults_of_other_lists_are_named(ucf101, tmp_path):
-    edit(ucf101, "classInd.txt", lambda text: text + "four Nix\n")
-    with pytest.raises(ValueError, match=r"classInd.txt, line 4: expected '<number> <class>', found 'four Nix'"):
-        read(ucf101)
-    annotation(ucf101, "classInd.txt").write_bytes(b"1 Caf\xe9\n")
-    with pytest.raises(ValueError, match=r"classInd.txt: not a text file in UTF-8"):
-        read(ucf101)
-    annotation(ucf101, "classInd.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"annotations: there is no file .*classInd.txt"):
-        read(ucf101)
-    data = tiny.write_hmdb51(tmp_path / "hmdb", HMDB51)
-    edit(data, "golf_test_split1.txt", lambda text: text + "x_golf_u.avi 3\n")
-    with pytest.raises(ValueError, match=r"golf_test_split1.txt, line 4: expected '<file> <0, 1 or 2>'"):
-        read(data)
-    with pytest.raises(FileNotFoundError, match=r"no file \*_test_split2.txt"):
-        read(data, split=2)
+# --- not found, not listed ---
 
 
 def test_missing_and_empty_folders_are_named(ucf101):
-    folder = Path(ucf101["videos"]) / "Foo"
-    first = folder / "v_Foo_g08_c01.avi"
-    first.unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of 15 listed clips .* first Foo/v_Foo_g08_c01.avi"):
+    folder = videos(ucf101) / "Foo"
+    (folder / "v_Foo_g08_c01.avi").unlink()
+    message = r"1 of 15 listed clips .* first Foo/v_Foo_g08_c01.avi; .* or set unusable: leave_out"
+    with pytest.raises(FileNotFoundError, match=message):
         read(ucf101)
     for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"class folder .*Foo is empty.*extract it again"):
+    with pytest.raises(FileNotFoundError, match=r"folder .*Foo is empty, but the lists name clips in it; extract it"):
         read(ucf101)
     folder.rmdir()
-    with pytest.raises(FileNotFoundError, match=r"class folder .*Foo does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"folder .*Foo does not exist"):
         read(ucf101)
     for field in ("videos", "annotations"):
         with pytest.raises(FileNotFoundError, match=rf"{field}: there is no folder .*nowhere; set {field}"):
             read(ucf101, **{field: "nowhere"})
 
 
+def test_unchecked_a_missing_clip_keeps_the_path_as_listed(ucf101):
+    path = videos(ucf101) / "Foo" / "v_Foo_g08_c01.avi"
+    whole = read(ucf101)
+    path.unlink()
+    assert read(ucf101, check=False) == whole
+    shutil.rmtree(videos(ucf101))
+    assert read(ucf101, check=False) == whole
+    path.parent.mkdir(parents=True)
+    path.with_suffix(".zip").touch()  # what is there is still found
+    assert path.with_suffix(".zip") in {clip.path for clip in read(ucf101, check=False).train}
+
+
+def test_clips_that_no_list_names_are_listed_and_are_no_error(ucf101):
+    folder = videos(ucf101)
+    assert unlisted(**ucf101, split=1) == []
+    strays = [folder / "Bar" / "v_Bar_g99_c01.avi", folder / "Extra" / "clip.mp4", folder / "Foo" / "frames"]
+    for path in strays:
+        path.parent.mkdir(exist_ok=True)
+        path.touch() if path.suffix else path.mkdir()
+    for name in ("Bar/Thumbs.db", "Bar/.hidden.avi", "Bar/v_Bar_g08_c01.zip", "notes.txt"):
+        (folder / name).touch()  # no clips, or the frame cache of a listed one
+    assert unlisted(**ucf101, split=1) == strays
+    assert len(read(ucf101).train) == 9
+
+
+def test_unused_clips_are_listed_ones(tmp_path):
+    data = tiny.write_hmdb51(tmp_path / "hmdb51", {"golf": {"a.avi": 1, "b.avi": 2, "c.avi": 0}})
+    assert unlisted(**data, split=1) == []
+    data = tiny.write_something_v1(tmp_path / "something", frames=1)
+    (videos(data) / "13").mkdir()  # of the test list
+    (videos(data) / "14").mkdir()
+    assert unlisted(**data, split=1) == [videos(data) / "14"]
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"layout": "ucf"}, "layout: 'ucf' is not one of ucf101, hmdb51"),
+        ({"layout": "ucf"}, "layout: 'ucf' is not one of ucf101, hmdb51, something_v1, kinetics400, folder"),
         ({"classes": ["Bar", "foo"]}, "classes: 'foo' is not a class of"),
         ({"classes": ["Bar"]}, "classes: name two classes or more"),
     ],
@@ -181,6 +187,17 @@ def test_missing_and_empty_folders_are_named(ucf101):
 def test_wrong_options_are_named(ucf101, options, message):
     with pytest.raises(ValueError, match=message):
         read(ucf101, **options)
+
+
+def test_a_class_without_clips_and_a_file_named_twice_are_refused(ucf101):
+    path = Path(ucf101["annotations"]) / "trainlist01.txt"
+    text = path.read_text()
+    path.write_text("\n".join(line for line in text.splitlines() if "Foo" not in line))
+    with pytest.raises(ValueError, match="class Foo: the lists name no training clip of it"):
+        read(ucf101)
+    path.write_text(text + "Bar/V_BAR_g08_c01.avi 1\n")
+    with pytest.raises(ValueError, match=r"the lists name it twice, as Bar/v_Bar_g08.* and as Bar/V_BAR_g08_c01.avi"):
+        read(ucf101)
 
 
 # --- validation ---

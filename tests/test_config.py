@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from repro.config import Experiment
+from repro.config import DECODERS, Experiment
+from repro.data import decoders
 from repro.optim import make_optimiser, make_schedule
 
 
@@ -45,11 +46,32 @@ def test_an_int_becomes_a_float_and_a_tuple_a_list():
         ({"validation_fraction": 1.0}, "validation_fraction: 1.0"),
         ({"head_stride": [2, 2]}, "head_stride:"),
         ({"study": "../x"}, "study: "),
+        ({"layout": "ucf"}, "layout: 'ucf' is not one of ucf101, hmdb51, something_v1, kinetics400, folder"),
+        ({"decoder": "ffmpeg"}, "decoder: 'ffmpeg' is not one of opencv, torchcodec, decord, pyav"),
+        ({"sampling": "eco"}, "sampling: 'eco' is not one of paper_text, eco_pytorch"),
+        ({"unusable": "skip"}, "unusable: 'skip' is not one of error, leave_out"),
+        ({"layout": "something_v1"}, "flip: left and right are labels of .*; set flip: false or swap_labels: true"),
     ],
 )
 def test_values_out_of_range_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Experiment(**values)
+
+
+def test_something_v1_is_mirrored_with_swapped_labels_or_not_at_all():
+    assert Experiment(layout="something_v1", flip=False).swap_labels is False
+    assert Experiment(layout="something_v1", swap_labels=True).flip is True
+
+
+def test_the_decoders_are_those_that_the_code_calls():
+    assert tuple(decoders.DECODERS) == DECODERS
+
+
+def test_a_record_of_before_these_fields_says_what_was_done():
+    old = Experiment().to_dict()
+    for name in ("decoder", "sampling", "swap_labels", "unusable"):
+        del old[name]
+    assert Experiment.from_mapping(old) == Experiment()
 
 
 def test_model_options_follow_the_network():

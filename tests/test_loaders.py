@@ -1,9 +1,11 @@
 """Batches depend on (seed, epoch, clip) alone: not on workers, order or place."""
 
+import numpy as np
 import pytest
 import tiny
 import torch
 
+from repro.data import loaders
 from repro.data.clips import read_split
 from repro.data.loaders import ClipDataset, EpochSampler, train_loader
 from repro.data.loaders import test_loader as evaluation_loader
@@ -48,6 +50,54 @@ def test_an_item_s_shape_and_label(clips):
     assert view.shape == (2, 3, 32, 32) and view.dtype == torch.uint8
     assert (label, index) == (one.clips[5].label, 5)
     torch.testing.assert_close(one[5][0], view, rtol=0, atol=0)
+
+
+def asked(monkeypatch, **options) -> ClipDataset:
+    """A dataset of one clip of 40 frames whose frames are not read; what is asked for stands in ``calls``."""
+    one = ClipDataset([loaders.Clip("Foo/v_Foo_g08_c01.avi", "a path", 0, "g")], [40], size=32, seed=4, **options)
+    one.calls = []
+
+    def read(path, indices, *, decoder):
+        one.calls.append((path, list(indices), decoder))
+        return np.zeros((len(indices), 48, 64, 3), np.uint8)
+
+    monkeypatch.setattr(loaders, "read_frames", read)
+    return one
+
+
+def test_the_default_reads_what_recorded_runs_read(monkeypatch):
+    one = asked(monkeypatch, frames=8)
+    one[0, 0], one[0]
+    # drawn at commit c2f1985, and the segments' middle frames
+    assert one.calls == [
+        ("a path", [1, 7, 12, 19, 20, 28, 34, 37], "opencv"),
+        ("a path", [2, 7, 12, 17, 22, 27, 32, 37], "opencv"),
+    ]
+
+
+def test_policy_and_decoder_are_taken(monkeypatch):
+    one = asked(monkeypatch, frames=40, sampling="eco_pytorch", decoder="pyav")
+    one[0, 0], one[0]
+    # 40 frames of 40: in testing, ECO's code takes the first 40 times
+    assert one.calls == [("a path", list(range(40)), "pyav"), ("a path", [0] * 40, "pyav")]
+
+
+def test_a_mirror_image_has_the_label_of_the_other_side(clips):
+    plain, swapped = dataset(clips), dataset(clips, mirror_labels=[1, 0])
+    never, unflipped = dataset(clips, mirror_labels=[None, None]), dataset(clips, flip=False)
+    changed = 0
+    for key in [(epoch, index) for epoch in range(3) for index in range(len(plain))]:
+        view, label, _ = swapped[key]
+        torch.testing.assert_close(view, plain[key][0], rtol=0, atol=0)  # the same draws
+        flat = unflipped[key][0]
+        mirrored = torch.equal(view, flat.flip(-1))
+        assert mirrored != torch.equal(view, flat)
+        assert label == (1 - plain[key][1] if mirrored else plain[key][1])
+        torch.testing.assert_close(never[key][0], flat, rtol=0, atol=0)
+        assert never[key][1] == plain[key][1]
+        changed += mirrored
+    assert 4 <= changed <= 20  # of 24
+    assert [swapped[k][1] for k in range(8)] == [clip.label for clip in swapped.clips]  # the test view is not mirrored
 
 
 def test_workers_do_not_change_a_batch(clips):

@@ -1,6 +1,7 @@
 """Training end to end on made clips: the same result whatever the workers and interruptions, and clear refusals."""
 
 import dataclasses
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import tiny
 import torch
 
 import repro.training as training
+from repro.data.clips import read_split
+from repro.data.decode import read_frames
+from repro.data.frames import cache_frames
 from repro.training import Recogniser, train
 
 PLATEAU = {"schedule": "plateau", "validation_fraction": 0.34, "saturate": 1, "batch_size": 2}
@@ -121,6 +125,10 @@ def test_changed_settings_set_the_old_checkpoints_aside(data, tmp_path):
     assert training._prepare_folder(folder, experiment, {}, known) is None
     (folder / "last.ckpt").write_bytes(b"weights")
     assert training._prepare_folder(folder, experiment, {}, known) == folder / "last.ckpt"
+    identity = json.loads((folder / "identity.json").read_text())
+    del identity["fields"]["sampling"]  # a run begun before there was this field goes on
+    (folder / "identity.json").write_text(json.dumps(identity))
+    assert training._prepare_folder(folder, experiment, {}, known) == folder / "last.ckpt"
     other = dataclasses.replace(experiment, learning_rate=0.5)
     assert training._prepare_folder(folder, other, {}, known) is None
     assert not (folder / "last.ckpt").exists()
@@ -133,6 +141,98 @@ def test_a_last_batch_of_one_clip_is_refused_before_the_first_step(data, tmp_pat
     with pytest.raises(ValueError, match=r"batch of 1 clip\(s\).*the last, partial batch"):
         run(tiny.experiment(data, batch_size=5), tmp_path)  # 6 clips: 5 and 1
     assert not (tmp_path / "results").exists()
+
+
+# --- each layout, from the tree to a record ---
+
+HMDB51 = {
+    name: {f"film{k}_{name}_f_cm_np1_le_med_{k}.avi": 1 + k // 4 for k in range(6)} for name in ("golf", "shoot_bow")
+}
+LAYOUTS = {
+    "ucf101": (tiny.write_ucf101, {}, {"sampling": "eco_pytorch"}),
+    "hmdb51": (tiny.write_hmdb51, {"files": HMDB51, "videos": True}, {}),
+    "something_v1": (tiny.write_something_v1, {}, {"swap_labels": True}),
+    "kinetics400": (tiny.write_kinetics400, {}, {}),
+    "folder": (tiny.write_folder, {}, {}),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_tree_in_each_layout_trains(tmp_path, layout):
+    write, options, fields = LAYOUTS[layout]
+    record = run(tiny.experiment(write(tmp_path / "set", **options), epochs=1, **fields), tmp_path)
+    split = read_split(layout, videos=tmp_path / "set/videos", annotations=tmp_path / "set/annotations", split=1)
+    assert record.data["clips"] == {"train": len(split.train), "test": len(split.test)}
+    assert list(record.predictions["clip"]) == [clip.name for clip in split.test]
+    assert record.labels.tolist() == [clip.label for clip in split.test]
+    assert np.isfinite(record.scores).all() and "left_out" not in record.data
+
+
+@pytest.mark.parametrize("layout", ["ucf101", "something_v1", "kinetics400", "folder"])
+def test_the_frame_cache_gives_the_same_clips(tmp_path, layout):
+    write, options, fields = LAYOUTS[layout]
+    experiment = tiny.experiment(write(tmp_path / "set", **options), **fields)
+    split, lengths, _ = training.select_clips(experiment)
+    clips = {clip.name: clip for clip in (*split.train, *split.test)}
+    cache_frames({name: clip.path for name, clip in clips.items()}, tmp_path / "set" / "frames", workers=1)
+    cached, counted, _ = training.select_clips(dataclasses.replace(experiment, videos=str(tmp_path / "set" / "frames")))
+    assert [clip.name for clip in cached.train] == [clip.name for clip in split.train]
+    assert {clip.path.suffix for clip in (*cached.train, *cached.test)} == {".zip"}
+    assert counted.to_dict() == lengths.to_dict()
+    pixels = [read_frames(one.test[0].path, [0, 3]).astype(int) for one in (split, cached)]
+    assert np.abs(pixels[0] - pixels[1]).mean() < 3  # JPEG once more
+
+
+# --- unusable clips ---
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Three clips a class and part; one training clip is cut to nothing, one test clip is gone."""
+    data = tiny.write_ucf101(tmp_path / "set", test_groups=(1, 2, 3))
+    folder = Path(data["videos"]) / "Foo"
+    (folder / "v_Foo_g08_c01.avi").write_bytes(b"")
+    (folder / "v_Foo_g01_c01.avi").unlink()
+    return data
+
+
+def test_unusable_clips_are_an_error_by_default(damaged, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"1 of 12 listed clips .* first Foo/v_Foo_g01_c01.avi"):
+        run(tiny.experiment(damaged), tmp_path)
+    tiny.write_video(Path(damaged["videos"]) / "Foo" / "v_Foo_g01_c01.avi")
+    with pytest.raises(OSError, match=r"1 of 12 clips do not decode; first: .*v_Foo_g08_c01.avi"):
+        run(tiny.experiment(damaged), tmp_path)
+    assert not (tmp_path / "results").exists()
+
+
+def test_left_out_clips_are_in_the_record_with_their_reasons(damaged, tmp_path, capsys):
+    record = run(tiny.experiment(damaged, epochs=1, unusable="leave_out", batch_size=5), tmp_path)
+    assert record.data["clips"] == {"train": 5, "test": 5} and record.data["listed"] == {"train": 6, "test": 6}
+    ((train, why_not),) = record.data["left_out"]["train"]
+    ((test, why_gone),) = record.data["left_out"]["test"]
+    assert (train, test) == ("Foo/v_Foo_g08_c01.avi", "Foo/v_Foo_g01_c01.avi")
+    assert "0 bytes" in why_not and "No such file" in why_gone
+    assert test not in set(record.predictions["clip"]) and len(record.predictions) == 5
+    assert "left out: 1 of 6 training and 1 of 6 test clips, first Foo/v_Foo_g08" in capsys.readouterr().out
+    # the record is fresh while nothing changes, and not when a clip is mended
+    select = training.select_clips(record.experiment).data
+    assert select == record.data
+    tiny.write_video(Path(damaged["videos"]) / "Foo" / "v_Foo_g01_c01.avi")
+    assert training.select_clips(record.experiment).data["hash"] != record.data["hash"]
+
+
+def test_nothing_left_out_leaves_no_trace(data, uninterrupted):
+    chosen = training.select_clips(tiny.experiment(data, unusable="leave_out"))
+    assert chosen.data == uninterrupted["cosine"].data
+
+
+def test_a_class_of_which_nothing_is_left_is_an_error(damaged):
+    for path in (Path(damaged["videos"]) / "Bar").glob("v_Bar_g0[123]*"):
+        path.write_text("not a video")
+    with pytest.raises(ValueError, match=r"class Bar: none of its test clips can be used, first Bar/v_Bar_g01_c01.avi"):
+        training.select_clips(tiny.experiment(damaged, unusable="leave_out"))
+    with pytest.raises(FileNotFoundError, match="videos: there is no folder"):
+        training.select_clips(tiny.experiment(damaged, unusable="leave_out", videos="nowhere"))
 
 
 def test_a_diverging_run_names_clips_and_keeps_its_checkpoint(data, tmp_path):

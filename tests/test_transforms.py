@@ -1,10 +1,24 @@
-"""Cropping, flipping, the test view and normalisation, by hand."""
+"""Cropping, flipping, swapped labels, the test view and normalisation, by hand."""
 
+import zlib
+
+import cv2
 import numpy as np
 import pytest
+import tiny
 import torch
 
-from repro.data.transforms import crop_offsets, crop_sizes, normalise, train_crop, train_view
+from repro.data.sampling import train_frames
+from repro.data.transforms import (
+    augment,
+    crop_offsets,
+    crop_sizes,
+    normalise,
+    planes,
+    swap_sides,
+    train_crop,
+    train_view,
+)
 from repro.data.transforms import test_view as centre_view
 
 
@@ -22,6 +36,35 @@ def test_crop_sizes_are_at_most_one_scale_apart():
         (a, a), (a, b), (b, a), (b, b), (b, c), (c, b), (c, c), (c, d), (d, c), (d, d)
     ]  # fmt: skip
     assert crop_sizes(320, 240) == crop_sizes(240, 320)
+
+
+def test_the_crops_of_a_320x240_frame_by_hand():
+    # base 240; 0.66 x 240 = 158.4 is cut to 158. A crop 158 high and 180 wide leaves 82 rows and 140 columns free,
+    # which is steps of 20 and 35
+    assert (158, 180) in crop_sizes(240, 320) and (158, 210) not in crop_sizes(240, 320)
+    assert crop_offsets(240, 320, 158, 180) == [
+        (0, 0), (0, 140), (80, 0), (80, 140), (40, 70),  # corners, centre
+        (40, 0), (40, 140), (80, 70), (0, 70),  # edge middles
+        (20, 35), (20, 105), (60, 35), (60, 105),  # quarter points
+    ]  # fmt: skip
+    assert crop_offsets(240, 320, 240, 240)[1::2][:2] == [(0, 80), (0, 80)]  # no row is free
+
+
+@pytest.mark.parametrize(
+    "seed, epoch, name, frames, crop, mirrored",
+    [
+        (4, 0, "Foo/v_Foo_g08_c01.avi", 40, (0, 140, 210, 180), False),
+        (0, 7, "Bar/v_Bar_g10_c02.avi", 186, (40, 0, 158, 158), False),
+        (2, 3, "y", 29, (0, 0, 210, 240), True),
+    ],
+)
+def test_recorded_runs_would_draw_the_same_crops_today(seed, epoch, name, frames, crop, mirrored):
+    rng = np.random.default_rng([seed, epoch, zlib.crc32(name.encode())])  # ClipDataset's
+    train_frames(frames, 8, rng)
+    state = rng.bit_generator.state
+    assert train_crop(240, 320, rng) == crop
+    rng.bit_generator.state = state
+    assert augment(np.zeros((1, 240, 320, 3), np.uint8), 8, rng)[1] == mirrored
 
 
 def test_drawn_crops_are_the_listed_ones_and_inside_the_frame():
@@ -56,6 +99,58 @@ def test_half_the_views_are_mirrored_and_none_without_flip():
     assert mirrored(flip=False) == 0
 
 
+@pytest.mark.parametrize("size", [32, 33])
+def test_the_view_is_the_resized_crop_and_its_mirror_image(size):
+    noise = np.random.default_rng(3).integers(0, 256, (3, 61, 83, 3), dtype=np.uint8)
+    seen = set()
+    for seed in range(8):
+        view, mirrored = augment(noise, size, np.random.default_rng(seed))
+        top, left, height, width = train_crop(61, 83, np.random.default_rng(seed))
+        crops = [frame[top : top + height, left : left + width] for frame in noise]
+        plain = np.stack([cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR) for crop in crops])
+        np.testing.assert_array_equal(view, plain[:, :, ::-1] if mirrored else plain)
+        np.testing.assert_array_equal(view, train_view(noise, size, np.random.default_rng(seed)))
+        seen.add(mirrored)
+    assert seen == {True, False}
+
+
+def test_planes_are_the_transposed_view():
+    noise = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(planes(noise), noise.transpose(0, 3, 1, 2))
+
+
+# --- labels that name a side ---
+
+
+def test_sides_swap_as_words_only():
+    names = ["from left to right", "from right to left", "TurnLeft", "TurnRight", "wave_left", "wave_right", "Upright"]
+    assert swap_sides(names) == [1, 0, 3, 2, 5, 4, 6]
+    assert swap_sides(["Turn left", "Turn right on", "Hold", "Brightleft"]) == [
+        None,
+        None,
+        2,
+        3,
+    ]  # no partner: never mirrored
+
+
+def test_something_v1_has_three_pairs_and_one_label_without_a_partner():
+    lists = tiny.shared_data() / "annotations" / "something_v1" / "something-something-v1-labels.csv"
+    names = lists.read_text(encoding="utf-8").splitlines()
+    swapped = swap_sides(names)
+    assert {names[k] for k, other in enumerate(swapped) if other not in (k, None)} == {
+        "Turning the camera left while filming something",
+        "Turning the camera right while filming something",
+        "Pushing something from left to right",
+        "Pushing something from right to left",
+        "Pulling something from left to right",
+        "Pulling something from right to left",
+    }
+    assert [names[k] for k, other in enumerate(swapped) if other is None] == [
+        "Plugging something into something but pulling it right out as you remove your hand"
+    ]
+    assert all(swapped[other] == k for k, other in enumerate(swapped) if other is not None)
+
+
 def test_the_same_generator_state_gives_the_same_view():
     one, two = (train_view(frames(), 24, np.random.default_rng(7)) for _ in range(2))
     np.testing.assert_array_equal(one, two)
@@ -70,6 +165,13 @@ def test_the_test_view_is_the_centre():
     # 256 x 320 at size 224: no resizing; rows 16 to 239, columns 48 to 271
     image = np.random.default_rng(0).integers(0, 256, (1, 256, 320, 3), dtype=np.uint8)
     np.testing.assert_array_equal(centre_view(image, 224), image[:, 16:240, 48:272])
+
+
+def test_the_test_view_is_a_crop_of_the_whole_frame_resized():
+    noise = np.random.default_rng(3).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
+    # short side round(56 x 256 / 224) = 64; 83 x 64 / 61 = 87.08
+    whole = np.stack([cv2.resize(frame, (87, 64), interpolation=cv2.INTER_LINEAR) for frame in noise])
+    np.testing.assert_array_equal(centre_view(noise, 56), whole[:, 4:60, 15:71])
 
 
 def test_normalise_by_hand():

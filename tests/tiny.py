@@ -1,4 +1,4 @@
-"""Tiny datasets for tests: UCF101 and HMDB51 layouts of made clips (MJPG avi), and the way to the shared real clips."""
+"""Tiny datasets for tests: made clips in each layout, and the way to the shared real clips."""
 
 import os
 from pathlib import Path
@@ -26,16 +26,30 @@ def shared_data() -> Path:
 
 
 def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 96, brightness: int = 0) -> Path:
-    """An MJPG avi of ``frames`` flat frames; frame i is grey ``brightness + 8 i`` with a bar at x = 8 i."""
+    """A video of ``frames`` flat frames, MJPG for .avi, else MPEG-4; frame i is grey ``brightness + 8 i`` with a bar at
+    x = 8 i."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, (width, height))
+    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 12, (width, height))
     assert video.isOpened(), f"this OpenCV cannot write {path}"
     for index in range(frames):
-        frame = np.full((height, width, 3), (brightness + 8 * index) % 256, np.uint8)
-        frame[:, (8 * index) % width : (8 * index) % width + 8] = (20, 120, 250)  # BGR
-        video.write(frame)
+        video.write(_frame(index, height, width, brightness))
     video.release()
     return path
+
+
+def write_frames(folder: Path, *, frames: int = 6, height: int = 72, width: int = 96, brightness: int = 0) -> Path:
+    """The frames of :func:`write_video` as ``00001.jpg`` ... in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(frames):
+        assert cv2.imwrite(str(folder / f"{index + 1:05d}.jpg"), _frame(index, height, width, brightness))
+    return folder
+
+
+def _frame(index: int, height: int, width: int, brightness: int) -> np.ndarray:
+    frame = np.full((height, width, 3), (brightness + 8 * index) % 256, np.uint8)
+    frame[:, (8 * index) % width : (8 * index) % width + 8] = (20, 120, 250)  # BGR
+    return frame
 
 
 def write_ucf101(
@@ -63,17 +77,74 @@ def write_ucf101(
     return {"layout": "ucf101", "videos": str(root / "videos"), "annotations": str(annotations)}
 
 
-def write_hmdb51(root: Path, files: dict[str, dict[str, int]], *, split: int = 1) -> dict[str, str]:
-    """Empty files in HMDB51's layout: ``{class: {file: flag}}``, the lists with the official trailing space."""
+def write_hmdb51(
+    root: Path, files: dict[str, dict[str, int]], *, split: int = 1, videos: bool = False
+) -> dict[str, str]:
+    """Clips or empty files in HMDB51's layout: ``{class: {file: flag}}``, lists with the official trailing space."""
     annotations = root / "annotations"
     annotations.mkdir(parents=True)
     for name, flags in files.items():
         lines = [f"{file} {flag} \n" for file, flag in flags.items()]
         (annotations / f"{name}_test_split{split}.txt").write_text("".join(lines))
         (root / "videos" / name).mkdir(parents=True)
-        for file in flags:
-            (root / "videos" / name / file).touch()
+        for number, file in enumerate(flags):
+            path = root / "videos" / name / file
+            write_video(path, frames=6 + number, brightness=20 * number) if videos else path.touch()
     return {"layout": "hmdb51", "videos": str(root / "videos"), "annotations": str(annotations)}
+
+
+SIDES = ("Pushing something from left to right", "Holding something", "Pushing something from right to left")
+
+
+def write_something_v1(root: Path, *, classes=SIDES, train=2, test=2, frames=6) -> dict[str, str]:
+    """Frame folders in Something-Something v1's layout, ids from 1, with one clip of the test list."""
+    annotations = root / "annotations"
+    annotations.mkdir(parents=True)
+    lists = {"train": [], "validation": []}
+    number = 0
+    for name in classes:
+        for part, count in (("train", train), ("validation", test)):
+            for _ in range(count):
+                number += 1
+                write_frames(root / "videos" / str(number), frames=frames + number % 3, brightness=20 * number)
+                lists[part].append(f"{number};{name}")
+    lists |= {"labels": list(classes), "test": [str(number + 1)]}
+    for part, lines in lists.items():
+        (annotations / f"something-something-v1-{part}.csv").write_text("".join(f"{line}\n" for line in lines))
+    return {"layout": "something_v1", "videos": str(root / "videos"), "annotations": str(annotations)}
+
+
+def write_kinetics400(
+    root: Path, *, classes=("air drumming", "zumba"), train=3, test=2, frames=6, folder="{part}/{label}", suffix=".mp4"
+) -> dict[str, str]:
+    """Clips in Kinetics-400's layout; ``folder`` says where under videos, with {part}, {label}, {under_scores}."""
+    annotations = root / "annotations"
+    annotations.mkdir(parents=True)
+    for part, count in (("train", train), ("val", test)):
+        lines = ["label,youtube_id,time_start,time_end,split,is_cc"]
+        for label in classes:
+            for number in range(count):
+                youtube_id = f"-{label[:3].strip():_<4}{part:_<5}{number}"
+                lines.append(f'"{label}",{youtube_id},{number},{number + 10},{part},0')
+                place = folder.format(part=part, label=label, under_scores=label.replace(" ", "_"))
+                file = f"{youtube_id}_{number:06d}_{number + 10:06d}{suffix}"
+                write_video(root / "videos" / place / file, frames=frames + number, brightness=20 * number)
+        (annotations / f"{part}.csv").write_text("".join(f"{line}\n" for line in lines))
+    return {"layout": "kinetics400", "videos": str(root / "videos"), "annotations": str(annotations)}
+
+
+def write_folder(root: Path, *, classes=CLASSES, clips=4, frames=6) -> dict[str, str]:
+    """A user's own clips, no lists: a video of another size and container each, the last one a folder of frames."""
+    (root / "annotations").mkdir(parents=True)
+    for number, name in enumerate(classes):
+        for clip in range(clips):
+            size = {"frames": frames + clip, "height": 64 + 8 * clip, "width": 96 - 4 * clip, "brightness": 90 * number}
+            stem = root / "videos" / name / f"clip {clip}"
+            if clip == clips - 1:
+                write_frames(stem, **size)
+            else:
+                write_video(stem.with_suffix((".avi", ".mp4", ".MKV")[clip % 3]), **size)
+    return {"layout": "folder", "videos": str(root / "videos"), "annotations": str(root / "annotations")}
 
 
 def experiment(data: dict[str, str], **fields) -> Experiment:

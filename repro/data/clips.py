@@ -1,21 +1,27 @@
-"""Which clips a dataset holds: readers of the UCF101 and HMDB51 layouts and their official split files.
+"""Which clips a dataset holds, and where each lies: the lists of a layout, matched with the files on the disk.
 
-UCF101 (Soomro et al. 2012): ``Class/v_Class_gNN_cNN.avi``; ``classInd.txt`` counts from 1; ``trainlist0k.txt`` has
-labels, ``testlist0k.txt`` has none. HMDB51 (Kuehne et al. 2011): one folder a class, ``<class>_test_split<k>.txt`` with
-``name flag``, flag 1 train, 2 test, 0 unused.
+A listed clip is found as the path as listed, else as the same stem with ``.zip`` (a frame-cache file), else as a folder
+of that stem (frames). Names that differ from the list's in case or in ``_`` for a space count as the same where one
+alone does: UCF101 writes HandstandPushups and HandStandPushups for one class, Kinetics' folders come with both.
 """
 
-import re
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+
+from repro.data.folder import VIDEO_SUFFIXES, split_suffix
+from repro.data.layouts import LAYOUTS
+from repro.data.lists import Listed, Lists, require_folder
 
 
 @dataclass(frozen=True)
 class Clip:
     """One listed clip."""
 
-    name: str  # "Class/file.avi": how records and messages call it
+    name: str  # "Class/file.avi": how records and messages call it, wherever it lies
     path: Path
     label: int  # counts from 0 within the classes read
     group: str  # clips cut from one source video share a group; groups never straddle a split
@@ -30,67 +36,145 @@ class Split:
     test: tuple[Clip, ...]
 
 
-def read_split(layout: str, *, videos, annotations, split: int, classes: Sequence[str] | None = None) -> Split:
+def read_split(
+    layout: str, *, videos, annotations, split: int, classes: Sequence[str] | None = None, check: bool = True
+) -> Split:
     """Read one split of a dataset in the given layout.
 
     Args:
-        layout: one of :data:`LAYOUTS`.
-        videos: folder with one folder a class.
+        layout: one of :data:`repro.data.layouts.LAYOUTS`, which describes each.
+        videos: folder with the clips, or with their frame caches.
         annotations: folder with the official lists.
         split: 1, 2 or 3.
         classes: a subset by name, kept in the dataset's own order and relabelled from 0; None takes all.
+        check: whether every listed clip must be there. If not, a clip that is not keeps the path as listed, and
+            ``videos`` need not exist.
 
     Raises:
         FileNotFoundError: a folder, list or clip is missing; the message names it and the field to mend.
         ValueError: a line, class name or layout is not understood; a class has no clips.
     """
+    if check:
+        require_folder("videos", videos)
+    lists = read_lists(layout, videos=videos, annotations=annotations, split=split)
+    wanted = _wanted(lists.classes, classes, annotations)
+    labels = {lists.classes.index(name): label for label, name in enumerate(wanted)}
+    disk = _Disk(Path(videos))
+    missing: list[Listed] = []
+
+    def clips(listed: list[Listed]) -> tuple[Clip, ...]:
+        found = []
+        for one in listed:
+            if one.label in labels:
+                path = disk.find(one)
+                if path is None:
+                    missing.append(one)
+                    path = disk.videos / one.folders[0] / one.file
+                found.append(Clip(one.name, path, labels[one.label], one.group))
+        return tuple(found)
+
+    result = Split(wanted, clips(lists.train), clips(lists.test))
+    _check_parts(result)
+    if check and missing:
+        _refuse(missing, len(result.train) + len(result.test), disk)
+    return result
+
+
+def read_lists(layout: str, *, videos, annotations, split: int) -> Lists:
+    """What the lists of one split say, the clips outside both parts included; nothing is looked up on the disk, but for
+    the seeded split of layout "folder", which has no list. Raises as :func:`read_split`."""
     if layout not in LAYOUTS:
         raise ValueError(f"layout: {layout!r} is not one of {', '.join(LAYOUTS)}")
-    videos, annotations = Path(videos), Path(annotations)
-    for field, folder in (("videos", videos), ("annotations", annotations)):
-        if not folder.is_dir():
-            raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder")
-    found = LAYOUTS[layout](videos, annotations, split, classes)
-    _check(found, videos)
-    return found
+    require_folder("annotations", annotations)
+    return LAYOUTS[layout].read(Path(videos), Path(annotations), split)
 
 
-def _check(split: Split, videos: Path) -> None:
-    for index, name in enumerate(split.classes):
-        for part, clips in (("training", split.train), ("test", split.test)):
-            if not any(clip.label == index for clip in clips):
-                raise ValueError(f"class {name}: the lists name no {part} clip of it")
-    folders: dict[Path, set[str]] = {}
-    missing = []
-    for clip in (*split.train, *split.test):
-        folder = clip.path.parent
-        if folder not in folders:
-            folders[folder] = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-        if clip.path.name not in folders[folder]:
-            missing.append(clip)
-    for folder, names in folders.items():
-        if not names:
-            state = "is empty" if folder.is_dir() else "does not exist"
-            raise FileNotFoundError(f"class folder {folder} {state}, but the split lists clips in it; extract it again")
-    if missing:
-        raise FileNotFoundError(
-            f"{len(missing)} of {len(split.train) + len(split.test)} listed clips are not under {videos}, "
-            f"first {missing[0].name}; extract the dataset again or name a subset of classes"
-        )
+def unlisted(layout: str, *, videos, annotations, split: int) -> list[Path]:
+    """Clips on the disk that no list of this split names, sorted. They are no error: no run reads them.
+
+    UCF101's and HMDB51's lists name every clip in each split (HMDB51's with flag 0 where it is unused).
+    """
+    require_folder("videos", videos)
+    lists = read_lists(layout, videos=videos, annotations=annotations, split=split)
+    disk = _Disk(Path(videos))
+    listed = {disk.find(clip) for clip in (*lists.train, *lists.test, *lists.unused)}
+    # By stem: the frame cache beside a listed clip is no other clip
+    stems = {(path.parent, split_suffix(path.name)[0]) for path in listed if path}
+    form = LAYOUTS[layout]
+    inside = [disk.videos / part for part in form.parts if (disk.videos / part).is_dir()]
+    on_disk = (path for folder in inside or [disk.videos] for path in _clips_under(folder, form.depth))
+    return sorted(path for path in on_disk if (path.parent, split_suffix(path.name)[0]) not in stems)
 
 
-def _lines(path: Path) -> list[tuple[int, list[str]]]:
-    """The non-empty lines of an official list, split at white space (some end with a space), with their numbers."""
-    if not path.is_file():
-        raise FileNotFoundError(f"annotations: there is no file {path}; take the official lists of this dataset")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from None
-    return [(number, line.split()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+class _Disk:
+    """What lies under ``videos``; each folder is listed once, so 240,000 clips take seconds."""
+
+    def __init__(self, videos: Path) -> None:
+        self.videos = videos
+        self.folders: dict[str, _Folder | None] = {}  # by path as the lists write it; None where there is none
+
+    def folder(self, name: str) -> "_Folder | None":
+        """The folder of that name below ``videos`` ("" for itself)."""
+        if name not in self.folders:
+            path: Path | None = self.videos
+            if name:
+                above, _, last = name.rpartition("/")
+                parent = self.folder(above)
+                found = parent and parent.same(last)
+                path = parent.path / found if parent and found else None
+            self.folders[name] = _Folder(path) if path and path.is_dir() else None
+        return self.folders[name]
+
+    def find(self, clip: Listed) -> Path | None:
+        """Where the clip lies, or None."""
+        stem, suffix = split_suffix(clip.file)
+        names = [clip.file, f"{stem}.zip", stem]
+        if not suffix:
+            names += [stem + container for container in VIDEO_SUFFIXES]
+        for folder in map(self.folder, clip.folders):
+            for name in names if folder else ():
+                if found := folder.same(name):
+                    return folder.path / found
+        return None
 
 
-def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) -> tuple[str, ...]:
+class _Folder:
+    """One folder's entries by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names = set(os.listdir(path))
+        self.near: dict[str, list[str]] = {}
+        for name in self.names:
+            self.near.setdefault(_folded(name), []).append(name)
+
+    def same(self, name: str) -> str | None:
+        """The entry of that name, or the only one that differs in case or spaces alone."""
+        if name in self.names:
+            return name
+        near = self.near.get(_folded(name), ())
+        return near[0] if len(near) == 1 else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ")
+
+
+def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
+    """Video files and frame caches down to ``depth`` folders, and the frame folders at that depth."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            if split_suffix(entry.name)[1]:
+                yield folder / entry.name
+        elif depth == 1:
+            yield folder / entry.name
+        else:
+            yield from _clips_under(folder / entry.name, depth - 1)
+
+
+def _wanted(known: Sequence[str], classes: Sequence[str] | None, where) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
     unknown = [name for name in classes if name not in known]
@@ -101,71 +185,29 @@ def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) ->
     return tuple(name for name in known if name in classes)
 
 
-def _unique(clips: list[Clip], where: Path) -> tuple[Clip, ...]:
-    seen = set()
-    for clip in clips:
-        if clip.name in seen:
-            raise ValueError(f"{where}: {clip.name} is listed twice; remove one line")
-        seen.add(clip.name)
-    return tuple(clips)
+def _check_parts(split: Split) -> None:
+    for part, clips in (("training", split.train), ("test", split.test)):
+        labels = {clip.label for clip in clips}
+        for label, name in enumerate(split.classes):
+            if label not in labels:
+                raise ValueError(f"class {name}: the lists name no {part} clip of it")
+    places: dict[Path, str] = {}
+    for clip in (*split.train, *split.test):
+        if places.setdefault(clip.path, clip.name) != clip.name:
+            raise ValueError(f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}")
 
 
-def _read_ucf101(videos: Path, annotations: Path, split: int, classes) -> Split:
-    index_file = annotations / "classInd.txt"
-    known = {}
-    for number, fields in _lines(index_file):
-        if len(fields) != 2 or not fields[0].isdigit():
-            raise ValueError(f"{index_file}, line {number}: expected '<number> <class>', found {' '.join(fields)!r}")
-        known[fields[1]] = int(fields[0])
-    wanted = _wanted(list(known), classes, index_file)
-
-    def read(part: str) -> tuple[Clip, ...]:
-        path = annotations / f"{part}list{split:02d}.txt"
-        clips = []
-        for number, fields in _lines(path):
-            # The class is the folder's name: file names spell HandStandPushups where the class list has Handstand...
-            class_name, _, file_name = fields[0].partition("/")
-            if class_name not in known or not file_name:
-                raise ValueError(f"{path}, line {number}: {fields[0]!r} is not in a class of {index_file.name}")
-            if len(fields) > 1 and fields[1] != str(known[class_name]):
-                raise ValueError(
-                    f"{path}, line {number}: label {fields[1]} for {class_name}, but {index_file.name} says "
-                    f"{known[class_name]}"
-                )
-            if class_name in wanted:
-                group = re.search(r"_(g\d+)_c\d+\.\w+$", file_name)
-                if group is None:
-                    raise ValueError(f"{path}, line {number}: no group (_gNN_cNN) in {file_name!r}")
-                label = wanted.index(class_name)
-                clips.append(Clip(fields[0], videos / fields[0], label, f"{class_name}/{group[1]}"))
-        return _unique(clips, path)
-
-    return Split(wanted, read("train"), read("test"))
-
-
-def _read_hmdb51(videos: Path, annotations: Path, split: int, classes) -> Split:
-    suffix = f"_test_split{split}.txt"
-    known = sorted(path.name.removesuffix(suffix) for path in annotations.glob(f"*{suffix}"))
-    if not known:
-        raise FileNotFoundError(f"annotations: {annotations} holds no file *{suffix}; take HMDB51's split files")
-    wanted = _wanted(known, classes, annotations)
-    parts = {"1": [], "2": []}
-    for label, class_name in enumerate(wanted):
-        path = annotations / f"{class_name}{suffix}"
-        for number, fields in _lines(path):
-            if len(fields) != 2 or fields[1] not in ("0", "1", "2"):
-                raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {' '.join(fields)!r}")
-            if fields[1] in parts:
-                # <source>_<class>_<six properties>: clips cut from one film share <source>
-                source = fields[0].rsplit(f"_{class_name}_", 1)[0]
-                name = f"{class_name}/{fields[0]}"
-                parts[fields[1]].append(Clip(name, videos / class_name / fields[0], label, source))
-        for clips in parts.values():
-            _unique(clips, path)
-    return Split(wanted, tuple(parts["1"]), tuple(parts["2"]))
-
-
-LAYOUTS = {"ucf101": _read_ucf101, "hmdb51": _read_hmdb51}
+def _refuse(missing: list[Listed], total: int, disk: _Disk) -> None:
+    for clip in missing:
+        folders = [disk.folder(name) for name in clip.folders]
+        if not any(folder and folder.names for folder in folders):
+            state = "is empty" if any(folders) else "does not exist"
+            where = disk.videos / clip.folders[0] if len(clip.folders) == 1 else disk.videos
+            raise FileNotFoundError(f"folder {where} {state}, but the lists name clips in it; extract it again")
+    raise FileNotFoundError(
+        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {missing[0].name}; "
+        "extract the dataset again, name a subset of classes, or set unusable: leave_out"
+    )
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
@@ -174,13 +216,14 @@ def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tu
     The test split is never used to steer training: the schedule needs validation clips of its own.
     Raises ValueError where a class has fewer than two groups, since none could then be set aside.
     """
-    import numpy as np
-
     if fraction == 0:
         return tuple(clips), ()
+    members: dict[int, set[str]] = {}
+    for clip in clips:
+        members.setdefault(clip.label, set()).add(clip.group)
     held_out = set()
-    for label in sorted({clip.label for clip in clips}):
-        groups = sorted({clip.group for clip in clips if clip.label == label})
+    for label in sorted(members):
+        groups = sorted(members[label])
         if len(groups) < 2:
             raise ValueError(f"validation_fraction: class {label} has one group only, none can be set aside")
         count = min(len(groups) - 1, max(1, round(fraction * len(groups))))

@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
-from repro.data.sampling import test_frames, train_frames
-from repro.data.transforms import SCALES, test_view, train_view
+from repro.data.decoders import quick_opening
+from repro.data.sampling import POLICIES
+from repro.data.transforms import SCALES, augment, planes, test_view
 
 
 class ClipDataset(Dataset):
@@ -23,6 +24,19 @@ class ClipDataset(Dataset):
 
     An item is ``(clip, label, index)`` with clip uint8 ``(N, 3, size, size)``, RGB. The key is an index (test view) or
     ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed, epoch, clip name)).
+
+    Args:
+        clips: the clips, each a video file, a frame-cache file or a folder of frames.
+        lengths: frames that each really has.
+        frames: N, frames sampled.
+        size: pixels a side.
+        seed: of the training views.
+        flip: mirror half of the training views.
+        scales: of the training crops.
+        sampling: one of :data:`repro.data.sampling.POLICIES`.
+        mirror_labels: label of each class's mirror image (:func:`repro.data.transforms.swap_sides`), None for a class
+            that must not be mirrored; left out, every class is its own.
+        decoder: for video files, see :func:`repro.data.decode.read_frames`.
     """
 
     def __init__(
@@ -35,11 +49,16 @@ class ClipDataset(Dataset):
         seed: int = 0,
         flip: bool = True,
         scales: Sequence[float] = SCALES,
+        sampling: str = "paper_text",
+        mirror_labels: Sequence[int | None] | None = None,
+        decoder: str = "opencv",
     ) -> None:
         if len(clips) != len(lengths):
             raise ValueError(f"{len(clips)} clips but {len(lengths)} frame counts")
         self.clips, self.lengths = list(clips), [int(n) for n in lengths]
         self.frames, self.size, self.seed, self.flip, self.scales = frames, size, seed, flip, tuple(scales)
+        self.policy, self.decoder = POLICIES[sampling], decoder
+        self.mirror_labels = None if mirror_labels is None else list(mirror_labels)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -48,13 +67,18 @@ class ClipDataset(Dataset):
         training = isinstance(key, tuple)
         index = key[1] if training else key
         clip, length = self.clips[index], self.lengths[index]
+        label = clip.label
         if training:
             rng = np.random.default_rng([self.seed, key[0], zlib.crc32(clip.name.encode())])
-            frames = read_frames(clip.path, train_frames(length, self.frames, rng))
-            view = train_view(frames, self.size, rng, flip=self.flip, scales=self.scales)
+            frames = read_frames(clip.path, self.policy.train(length, self.frames, rng), decoder=self.decoder)
+            other_side = label if self.mirror_labels is None else self.mirror_labels[label]
+            flip = self.flip and other_side is not None
+            view, mirrored = augment(frames, self.size, rng, flip=flip, scales=self.scales)
+            label = other_side if mirrored else label
         else:
-            view = test_view(read_frames(clip.path, test_frames(length, self.frames)), self.size)
-        return torch.from_numpy(view).permute(0, 3, 1, 2).contiguous(), clip.label, index
+            frames = read_frames(clip.path, self.policy.test(length, self.frames), decoder=self.decoder)
+            view = test_view(frames, self.size)
+        return torch.from_numpy(planes(view)), label, index
 
 
 class EpochSampler(Sampler):
@@ -74,8 +98,9 @@ class EpochSampler(Sampler):
         return ((self.epoch, int(index)) for index in order)
 
 
-def _one_opencv_thread(_worker: int) -> None:
+def _prepare_worker(_worker: int) -> None:
     cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
+    quick_opening()  # the frames alone matter here
 
 
 def _worker_options(workers: int) -> dict:
@@ -83,7 +108,7 @@ def _worker_options(workers: int) -> dict:
     have run can hang."""
     if workers == 0:
         return {}
-    return {"num_workers": workers, "worker_init_fn": _one_opencv_thread, "multiprocessing_context": "spawn"}
+    return {"num_workers": workers, "worker_init_fn": _prepare_worker, "multiprocessing_context": "spawn"}
 
 
 def train_loader(dataset: ClipDataset, *, batch_size: int, workers: int = 0) -> DataLoader:

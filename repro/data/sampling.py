@@ -1,9 +1,16 @@
 """Sparse sampling: N frames a clip, one from each of N segments of equal length (paper, section 4.1; refs. 7 and 12).
 
-Clips with fewer than N frames repeat frames evenly. The published ECO code feeds frame 1 N times there; that defect is
-not copied. Its training segments are F // N frames long, which drops up to N - 1 frames at the clip's end; the paper's
-text says equal segments, so these here cover the whole clip.
+Two policies by name, each for training and for testing; indices count from 0:
+
+- ``paper_text``, the default: the segments cover the whole clip, and a clip of fewer than N frames repeats frames
+  evenly. The paper's text says equal segments and no more.
+- ``eco_pytorch``: what the released code of ref. 12 does (mzolfaghari/ECO-pytorch at b175e7c), defects included, for
+  the study of the protocol. Training segments are F // N frames long, so up to N - 1 frames at the clip's end are never
+  seen; a clip shorter than N in training, or not longer than N in testing, is its first frame N times.
 """
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +27,40 @@ def test_frames(frames: int, segments: int) -> np.ndarray:
     """The middle frame of each segment, int(F/N/2 + i F/N), as in ECO's test script: int ``(segments,)``, from 0."""
     _check(frames, segments)
     return (np.arange(segments) * 2 + 1) * frames // (2 * segments)
+
+
+def eco_train_frames(frames: int, segments: int, rng: np.random.Generator) -> np.ndarray:
+    """ECO-pytorch's training indices: i (F // N) + a draw below F // N; the first frame N times where F < N.
+
+    Its middle branch, for clips of more than N frames whose F // N is 0, cannot be reached and is not here.
+    """
+    _check(frames, segments)
+    length = frames // segments
+    if length == 0:
+        return np.zeros(segments, dtype=int)
+    return np.arange(segments) * length + rng.integers(length, size=segments)
+
+
+def eco_test_frames(frames: int, segments: int) -> np.ndarray:
+    """ECO-pytorch's test indices: int(F/N/2 + F/N i) in floating point; the first frame N times where F <= N."""
+    _check(frames, segments)
+    if frames <= segments:
+        return np.zeros(segments, dtype=int)
+    step = frames / segments
+    return np.array([int(step / 2 + step * i) for i in range(segments)])
+
+
+class Policy(NamedTuple):
+    """Which frames a clip of F frames gives: ``train(F, N, rng)`` and ``test(F, N)``."""
+
+    train: Callable[[int, int, np.random.Generator], np.ndarray]
+    test: Callable[[int, int], np.ndarray]
+
+
+POLICIES = {
+    "paper_text": Policy(train_frames, test_frames),
+    "eco_pytorch": Policy(eco_train_frames, eco_test_frames),
+}
 
 
 def _check(frames: int, segments: int) -> None:

@@ -1,0 +1,147 @@
+"""A user's own clips: a folder a class, with a split file or a seeded split that keeps groups whole.
+
+``videos/<class>/<clip>``: any container that OpenCV reads, a frame-cache file or a folder of frames; sizes may differ
+from clip to clip. In ``annotations``, all optional:
+
+- ``split<k>.csv``: ``clip,part`` or ``clip,part,group``; clip is ``<class>/<file>``, part ``train`` or ``test``;
+- ``groups.csv``: ``clip,group``, for the seeded split: clips of one recording or person share a group.
+
+Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's way), else each clip is its own.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from repro.data.lists import Listed, Lists, Once, read_table, require_folder
+
+VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
+CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
+TEST_SHARE = 0.3  # of each class's groups, in the seeded split; UCF101 and HMDB51 give 28 % and 30 %
+
+
+def split_suffix(file: str) -> tuple[str, str]:
+    """A clip's file name as (stem, suffix): only the suffixes of clips count, so ``a.b`` has none."""
+    stem, dot, suffix = file.rpartition(".")
+    return (stem, dot + suffix) if stem and f".{suffix.lower()}" in CLIP_SUFFIXES else (file, "")
+
+
+def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
+    """The split file of that number, or else the seeded split of that seed over what lies under ``videos``.
+
+    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache.
+    """
+    path = annotations / f"split{split}.csv"
+    if path.is_file():
+        return _listed(path)
+    others = sorted(other.name for other in annotations.glob("split*.csv"))
+    if others:
+        raise FileNotFoundError(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
+    return _seeded(_on_disk(videos, annotations), split)
+
+
+def _clip(path: Path, number: int, value: str, group: str = "") -> Listed:
+    name, _, file = value.partition("/")
+    if not name or not file or "/" in file or "\\" in value:
+        raise ValueError(f"{path}, line {number}: {value!r} is not <class>/<file>")
+    stem, _ = split_suffix(file)
+    in_name = re.search(r"_(g\d+)_", stem)
+    own = f"{name}/{in_name[1] if in_name else stem}"
+    return Listed(f"{name}/{stem}", -1, group or own, (name,), file)
+
+
+def _labelled(clips: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
+    """The sorted class names, and the clips with their labels."""
+    classes = sorted({clip.folders[0] for clip in clips})
+    labels = {name: label for label, name in enumerate(classes)}
+    return tuple(classes), [clip._replace(label=labels[clip.folders[0]]) for clip in clips]
+
+
+def _listed(path: Path) -> Lists:
+    once, clips, parts = Once(), [], []
+    first: dict[str, tuple[str, int]] = {}  # of each group that the file names: part and line
+    for number, row in read_table(path, ["clip", "part"], of="a split file with the header clip,part"):
+        clip = _clip(path, number, row["clip"], row.get("group", ""))
+        if row["part"] not in ("train", "test"):
+            raise ValueError(f"{path}, line {number}: part {row['part']!r} is not train or test")
+        once.add(clip.name, path, number)
+        part, line = first.setdefault(row.get("group") or clip.name, (row["part"], number))
+        if part != row["part"]:
+            raise ValueError(
+                f"{path}, line {number}: group {clip.group!r} is in {row['part']}, and in {part} at line {line}; "
+                "keep a group in one part"
+            )
+        clips.append(clip)
+        parts.append(row["part"])
+    classes, clips = _labelled(clips)
+    return Lists(
+        classes,
+        [clip for clip, part in zip(clips, parts) if part == "train"],
+        [clip for clip, part in zip(clips, parts) if part == "test"],
+        [],
+    )
+
+
+def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
+    """Every clip under ``videos``, with the groups of ``groups.csv``."""
+    require_folder("videos", videos)
+    clips: dict[str, Listed] = {}
+    for folder in sorted(path for path in videos.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        before = len(clips)
+        for entry in sorted(folder.iterdir()):
+            if entry.name.startswith(".") or not (split_suffix(entry.name)[1] or entry.is_dir()):
+                continue
+            clip = _clip(folder, 0, f"{folder.name}/{entry.name}")
+            if clip.name in clips:
+                raise ValueError(
+                    f"{entry}: {clips[clip.name].file} has the same name; rename one, or list one in a split file"
+                )
+            clips[clip.name] = clip
+        if len(clips) == before:
+            raise FileNotFoundError(
+                f"folder {folder} holds no clip ({', '.join(CLIP_SUFFIXES)} or a folder of frames); "
+                "put clips there or remove it"
+            )
+    if not clips:
+        raise FileNotFoundError(f"videos: {videos} holds no folder of clips; make a folder for each class")
+    path = annotations / "groups.csv"
+    if path.is_file():
+        once = Once()
+        for number, row in read_table(path, ["clip", "group"], of="a list of groups"):
+            name = _clip(path, number, row["clip"]).name
+            once.add(name, path, number)
+            if name not in clips or not row["group"]:
+                raise ValueError(
+                    f"{path}, line {number}: {row['clip']!r} is not a clip under {videos}, or has no group"
+                )
+            clips[name] = clips[name]._replace(group=row["group"])
+    return list(clips.values())
+
+
+def _seeded(clips: list[Listed], split: int) -> Lists:
+    """About 30 % of each class's groups for testing, drawn from (split, class).
+
+    A group of several classes is drawn with the first of them, so it is never on both sides.
+    """
+    classes, clips = _labelled(clips)
+    part: dict[str, str] = {}
+    for label in range(len(classes)):
+        groups = sorted({clip.group for clip in clips if clip.label == label})
+        wanted = min(len(groups) - 1, max(1, round(TEST_SHARE * len(groups))))
+        wanted -= sum(part.get(group) == "test" for group in groups)
+        for place in np.random.default_rng([split, label]).permutation(len(groups)):
+            if groups[place] not in part:
+                part[groups[place]] = "test" if wanted > 0 else "train"
+                wanted -= 1
+        if len({part[group] for group in groups}) < 2:
+            raise ValueError(
+                f"class {classes[label]}: {len(groups)} group(s) of clips, none is left for the training or the test "
+                f"part; add clips or write annotations/split{split}.csv"
+            )
+    return Lists(
+        classes,
+        [clip for clip in clips if part[clip.group] == "train"],
+        [clip for clip in clips if part[clip.group] == "test"],
+        [],
+    )

@@ -1,0 +1,181 @@
+"""The layouts of the official datasets: what their lists say of each clip, and where it lies.
+
+- UCF101 (Soomro et al. 2012): ``Class/v_Class_gNN_cNN.avi``; ``classInd.txt`` counts from 1; ``trainlist0k.txt`` has
+  labels, ``testlist0k.txt`` has none.
+- HMDB51 (Kuehne et al. 2011): a folder a class; ``<class>_test_split<k>.txt`` with ``name flag``, flag 1 train, 2 test,
+  0 unused, and a space at the line's end.
+- Something-Something v1 (Goyal et al. 2017): a folder of frames a clip, ``<id>/00001.jpg``; lists of ``id;label``; the
+  labels count from 0 in the order of the labels csv. The validation list is the test part: the test list has no labels.
+- Kinetics-400 (Kay et al. 2017): ``train.csv`` and ``val.csv`` (``validate.csv`` in the first release) with ``label,
+  youtube_id,time_start,time_end,split``; clips ``<id>_<start>_<end>``, times of six digits, in a folder a class or not.
+
+Each reader takes (videos, annotations, split) and returns :class:`repro.data.lists.Lists` over all classes.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from repro.data.folder import read_folder
+from repro.data.lists import Listed, Lists, Once, read_lines, read_table
+
+
+def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
+    """UCF101. A group is one of the 25 sources of a class."""
+    official = "UCF101's official lists (classInd.txt, trainlist0k.txt, testlist0k.txt)"
+    index_file = annotations / "classInd.txt"
+    classes: list[str] = []
+    numbers: dict[str, tuple[int, str]] = {}  # by name in lower case: (label, the number that the index file gives)
+    for number, line in read_lines(index_file, of=official):
+        fields = line.split()
+        if len(fields) != 2 or not fields[0].isdigit():
+            raise ValueError(f"{index_file}, line {number}: expected '<number> <class>', found {line!r}")
+        if fields[1].casefold() in numbers:
+            raise ValueError(f"{index_file}, line {number}: class {fields[1]} is listed twice; remove one line")
+        numbers[fields[1].casefold()] = (len(classes), fields[0])
+        classes.append(fields[1])
+    once = Once()
+
+    def part(name: str) -> list[Listed]:
+        path = annotations / f"{name}list{split:02d}.txt"
+        clips = []
+        for number, line in read_lines(path, of=official):
+            clip, *label = line.split()
+            # The folder tells the class, in any case: copies of the lists spell Handstand... and HandStandPushups
+            folder, _, file = clip.partition("/")
+            if folder.casefold() not in numbers or not file:
+                raise ValueError(f"{path}, line {number}: {clip!r} is not in a class of {index_file.name}")
+            index, counted = numbers[folder.casefold()]
+            if label and label != [counted]:
+                raise ValueError(
+                    f"{path}, line {number}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}"
+                )
+            group = re.search(r"_(g\d+)_c\d+\.\w+$", file)
+            if group is None:
+                raise ValueError(f"{path}, line {number}: no group (_gNN_cNN) in {file!r}")
+            once.add(clip, path, number)
+            clips.append(Listed(clip, index, f"{classes[index]}/{group[1]}", (folder,), file))
+        return clips
+
+    return Lists(tuple(classes), part("train"), part("test"), [])
+
+
+def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
+    """HMDB51. A group is the film that the file's name begins with: ``<film>_<class>_<six properties>``."""
+    suffix = f"_test_split{split}.txt"
+    classes = sorted(path.name.removesuffix(suffix) for path in annotations.glob(f"*{suffix}"))
+    if not classes:
+        raise FileNotFoundError(f"annotations: {annotations} holds no file *{suffix}; take HMDB51's split files")
+    parts: dict[str, list[Listed]] = {"0": [], "1": [], "2": []}
+    for label, name in enumerate(classes):
+        path = annotations / f"{name}{suffix}"
+        once = Once()
+        for number, line in read_lines(path, of="HMDB51's split files"):
+            file, *flag = line.split()
+            if len(flag) != 1 or flag[0] not in parts:
+                raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {line!r}")
+            once.add(file, path, number)
+            film = file.rsplit(f"_{name}_", 1)[0]
+            parts[flag[0]].append(Listed(f"{name}/{file}", label, film, (name,), file))
+    return Lists(tuple(classes), parts["1"], parts["2"], parts["0"])
+
+
+def read_something_v1(_videos: Path, annotations: Path, split: int) -> Lists:
+    """Something-Something v1. Who filmed a clip is not published, so each clip is a group of its own."""
+    _only_split(split, "Something-Something v1")
+    official = "Something-Something v1's lists (something-something-v1-labels.csv, -train.csv, -validation.csv)"
+    stem = "something-something-v1"
+    labels_file = annotations / f"{stem}-labels.csv"
+    classes = [line for _, line in read_lines(labels_file, of=official)]
+    labels = {name: label for label, name in enumerate(classes)}
+    if len(labels) != len(classes):
+        raise ValueError(f"{labels_file}: a label is listed twice; remove one line")
+    once = Once()
+
+    def part(name: str) -> list[Listed]:
+        path = annotations / f"{stem}-{name}.csv"
+        clips = []
+        for number, line in read_lines(path, of=official):
+            clip, _, label = (text.strip() for text in line.partition(";"))
+            if not clip.isdigit() or (name != "test" and not label):
+                raise ValueError(f"{path}, line {number}: expected '<id>;<label>', found {line!r}")
+            if label and label not in labels:
+                raise ValueError(f"{path}, line {number}: {label!r} is not a label of {labels_file.name}")
+            once.add(clip, path, number)
+            clips.append(Listed(clip, labels.get(label, -1), clip, ("",), clip))
+        return clips
+
+    has_test = (annotations / f"{stem}-test.csv").is_file()
+    return Lists(tuple(classes), part("train"), part("validation"), part("test") if has_test else [])
+
+
+def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
+    """Kinetics-400. A group is a YouTube video; the classes are the sorted labels of the training list.
+
+    Clips may lie under ``videos/train`` and ``videos/val`` or under ``videos``, in a folder a class or all in one.
+    """
+    _only_split(split, "Kinetics-400")
+    official = "Kinetics-400's lists (train.csv, val.csv)"
+    once = Once()
+
+    def rows(path: Path, once: Once, *required: str) -> list[tuple[int, str, str, str]]:
+        """Line number, label, YouTube id and file name of each row."""
+        found = []
+        for number, row in read_table(path, [*required, "youtube_id", "time_start", "time_end"], of=official):
+            start, end = row["time_start"], row["time_end"]
+            if not (start.isdigit() and end.isdigit()):
+                raise ValueError(f"{path}, line {number}: times {start!r} and {end!r} are not whole seconds")
+            file = f"{row['youtube_id']}_{int(start):06d}_{int(end):06d}"
+            if required and not row["label"]:
+                raise ValueError(f"{path}, line {number}: {row['youtube_id']} has no label")
+            once.add(file, path, number)
+            found.append((number, row.get("label", ""), row["youtube_id"], file))
+        return found
+
+    train_file = annotations / "train.csv"
+    train_rows = rows(train_file, once, "label")
+    classes = sorted({label for _, label, _, _ in train_rows})
+    labels = {name: label for label, name in enumerate(classes)}
+
+    def clips(found, folder: str) -> list[Listed]:
+        places = {name: (f"{folder}/{name}", folder, name, "") for name in classes}
+        return [
+            Listed(f"{label}/{file}", labels[label], source, places[label], file) for _, label, source, file in found
+        ]
+
+    test_file = annotations / "validate.csv"
+    if not test_file.is_file():
+        test_file = annotations / "val.csv"
+    test_rows = rows(test_file, once, "label")
+    for number, label, _, _ in test_rows:
+        if label not in labels:
+            raise ValueError(f"{test_file}, line {number}: {label!r} is not a label of {train_file.name}")
+    unused_file = annotations / "test.csv"  # without labels in some releases
+    unused_rows = rows(unused_file, Once()) if unused_file.is_file() else []
+    unused = [
+        Listed(file, -1, source, (f"test/{label}", "test", label, ""), file) for _, label, source, file in unused_rows
+    ]
+    return Lists(tuple(classes), clips(train_rows, "train"), clips(test_rows, "val"), unused)
+
+
+def _only_split(split: int, dataset: str) -> None:
+    if split != 1:
+        raise ValueError(f"split: {split}; {dataset} has one official split, set split: 1")
+
+
+class Layout(NamedTuple):
+    """How a dataset lies on the disk."""
+
+    read: Callable[[Path, Path, int], Lists]
+    depth: int  # of a clip below ``videos``: 2 where there is a folder a class
+    parts: tuple[str, ...] = ()  # folders that may stand between ``videos`` and all this
+
+
+LAYOUTS = {
+    "ucf101": Layout(read_ucf101, 2),
+    "hmdb51": Layout(read_hmdb51, 2),
+    "something_v1": Layout(read_something_v1, 1),
+    "kinetics400": Layout(read_kinetics400, 2, ("train", "val", "test")),
+    "folder": Layout(read_folder, 2),
+}

@@ -1,0 +1,94 @@
+"""Official lists as text: lines and tables with their numbers, and one clear message for a file that is not right."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Listed(NamedTuple):
+    """A clip as a list names it: what it is called, and where under ``videos`` it may lie."""
+
+    name: str  # how records and messages call it
+    label: int  # counts from 0 within the dataset's classes; -1 where no label is given
+    group: str  # clips cut from one source video share a group
+    folders: tuple[str, ...]  # folders under ``videos`` that may hold it, tried in turn; "" is ``videos`` itself
+    file: str  # its name there; without a video's suffix any container matches
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What the lists of one split say, before anything is looked up on the disk."""
+
+    classes: tuple[str, ...]
+    train: list[Listed]
+    test: list[Listed]
+    unused: list[Listed]  # named by the lists, in neither part
+
+
+class Once:
+    """Refuses a clip that is listed twice, in one list or in two."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, tuple[Path, int]] = {}
+
+    def add(self, name: str, path: Path, number: int) -> None:
+        """Raises ValueError that names both lines."""
+        first = self.seen.setdefault(name, (path, number))
+        if first != (path, number):
+            other = "" if first[0] == path else f"{first[0].name}, "
+            raise ValueError(
+                f"{path}, line {number}: {name} is listed twice, first in {other}line {first[1]}; remove one line"
+            )
+
+
+def require_folder(field: str, folder) -> None:
+    """Raises FileNotFoundError that names the field when the folder is not there."""
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder")
+
+
+def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
+    """The non-empty lines of a list with their numbers; spaces at the ends (some official lists have them) are gone.
+
+    Args:
+        path: the list.
+        of: what it belongs to, for the message when it is not there: "UCF101's official lists".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not UTF-8, or starts with a byte-order mark; the message names the line.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"annotations: there is no file {path}; take {of}")
+    content = path.read_bytes()
+    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise ValueError(f"{path}, line 1: starts with a byte-order mark; save it as UTF-8 without one")
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{path}, line {number}: byte 0x{content[error.start]:02x} is not UTF-8; save the list as UTF-8"
+        ) from None
+    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a comma-separated list with a header, as (line number, values by column name).
+
+    ``columns`` must be there; others may be. Raises as :func:`read_lines`, and ValueError for a missing column or a
+    row of another length than the header.
+    """
+    lines = read_lines(path, of=of)
+    rows = csv.reader(io.StringIO("\n".join(line for _, line in lines)), skipinitialspace=True)
+    header = [name.strip() for name in next(rows, [])]
+    for column in columns:
+        if column not in header:
+            raise ValueError(f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}")
+    for (number, _), row in zip(lines[1:], rows):
+        if len(row) != len(header):
+            raise ValueError(f"{path}, line {number}: {len(row)} values for {len(header)} columns ({','.join(header)})")
+        yield number, {name: value.strip() for name, value in zip(header, row)}

@@ -1,0 +1,73 @@
+"""The clips of one experiment: its split as read, unusable clips refused or left out, and what each really holds."""
+
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from repro.config import Experiment
+from repro.data.clips import Split, read_split
+from repro.data.lists import require_folder
+from repro.data.manifest import build_manifest, manifest_hash, usable
+
+
+class Selection(NamedTuple):
+    """What a run trains and is tested on."""
+
+    split: Split
+    lengths: pd.Series  # decoded frames by clip name
+    data: dict[str, Any]  # what the record says: hash, clips by part; listed and left_out where a clip was left out
+
+
+def select_clips(experiment: Experiment) -> Selection:
+    """Read the experiment's split and count every clip's frames.
+
+    A listed clip that is missing or does not decode is an error, or left out and named in ``data`` with the reason
+    (``unusable: leave_out``): accuracies are then of the clips that are left, and the record says how many were listed.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`repro.data.clips.read_split`; a class has no usable clip in one part.
+        DecodeError: a clip does not decode, and is not to be left out.
+    """
+    leave_out = experiment.unusable == "leave_out"
+    if leave_out:
+        require_folder("videos", experiment.videos)
+    split = read_split(
+        experiment.layout,
+        videos=experiment.videos,
+        annotations=experiment.annotations,
+        split=experiment.split,
+        classes=experiment.classes,
+        check=not leave_out,
+    )
+    split, notes = _without_unusable(split) if leave_out else (split, {})
+    table = build_manifest([*split.train, *split.test])
+    train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]
+    data = {"hash": manifest_hash(train, test), "clips": {"train": len(train), "test": len(test)}}
+    return Selection(split, table.set_index("name")["frames"], data | notes)
+
+
+def _without_unusable(split: Split) -> tuple[Split, dict[str, Any]]:
+    """The split without its unusable clips, and what the record says of them; nothing where all can be used."""
+    reasons = dict(usable([*split.train, *split.test])[1])
+    if not reasons:
+        return split, {}
+    listed = {"train": split.train, "test": split.test}
+    kept = {part: tuple(clip for clip in clips if clip.name not in reasons) for part, clips in listed.items()}
+    for part, clips in listed.items():
+        labels = {clip.label for clip in kept[part]}
+        for label, name in enumerate(split.classes):
+            if label not in labels:
+                first = next(clip.name for clip in clips if clip.label == label)
+                raise ValueError(
+                    f"class {name}: none of its {part} clips can be used, first {first} ({reasons[first]}); "
+                    "mend them or name a subset of classes"
+                )
+    left_out = {part: [[c.name, reasons[c.name]] for c in clips if c.name in reasons] for part, clips in listed.items()}
+    name, reason = next(iter(reasons.items()))
+    print(
+        f"left out: {len(left_out['train'])} of {len(split.train)} training and {len(left_out['test'])} of "
+        f"{len(split.test)} test clips, first {name}: {reason}",
+        flush=True,
+    )
+    notes = {"listed": {part: len(clips) for part, clips in listed.items()}, "left_out": left_out}
+    return Split(split.classes, kept["train"], kept["test"]), notes
