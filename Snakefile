@@ -46,6 +46,8 @@ def fields_of(study):
 def data_parameters(wildcards):
     fields = fields_of(wildcards.study)
     names = ("study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split", "frames", "size")
+    fields = {"unusable": "error"} | fields  # a record from before this field
+    names += ("unusable",)
     # a study recorded elsewhere is shown without its clips where they are not at hand
     missing = "error" if wildcards.study in OWN else "note"
     return {name: fields[name] for name in names} | {"if_missing": missing} | PROFILE.pages.get("data", {})
@@ -55,7 +57,7 @@ def data_parameters(wildcards):
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
 PAGES = [
-    "claims", "architecture", "complexity", "paper", "runs",
+    "claims", "datasets", "decoding", "architecture", "complexity", "paper", "runs",
     *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in STUDIES),
     *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
@@ -135,6 +137,25 @@ rule architecture_page:
     output: "build/pages/architecture.ipynb"
     params:
         values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+
+
+rule datasets_page:
+    input: "notebooks/12_datasets.ipynb"
+    output: "build/pages/datasets.ipynb"
+    params:
+        values=json.dumps(PROFILE.pages.get("datasets", {})),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+
+
+rule decoding_page:
+    input: "notebooks/11_decoding.ipynb"
+    output: "build/pages/decoding.ipynb"
+    threads: workflow.cores  # where it measures: a speed measured while another run shares the cores is not one
+    params:
+        values=json.dumps(PROFILE.pages.get("decoding", {})),
         code=CODE,
     shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 

@@ -1,4 +1,4 @@
-"""The command line: ``repro render-demo | train | claims | doctor``. Thin: each command calls one function."""
+"""The command line: ``repro prepare | render-demo | train | claims | doctor``. Each command calls one function."""
 
 import argparse
 import sys
@@ -12,6 +12,18 @@ def _render_demo(arguments) -> int:
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("call", "root")}
     print(render_demo_set(arguments.root, **options))
+    return 0
+
+
+def _prepare(arguments) -> int:
+    from repro.data.prepare import prepare
+
+    options = {name: value for name, value in vars(arguments).items() if name not in ("call", "name", "root")}
+    try:
+        prepare(arguments.name, arguments.root, **options)
+    except KeyboardInterrupt:
+        print("repro: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -88,6 +100,18 @@ def main() -> int:
     demo.add_argument("--frames", type=int, default=40, help="frames a clip (%(default)s)")
     demo.add_argument("--workers", type=int, default=None, help="processes (all cores)")
     demo.set_defaults(call=_render_demo)
+
+    prepare = commands.add_parser(
+        "prepare", help="bring a dataset to ROOT/videos and ROOT/annotations: download, verify, extract, audit"
+    )
+    prepare.add_argument("name", help="hmdb51, ucf101, something_v1, kinetics400; folder: clips of your own")
+    prepare.add_argument("--root", type=Path, required=True, help="the dataset's folder; archives in it are used")
+    prepare.add_argument("--annotations", type=Path, default=None, help="folder of the official lists, if elsewhere")
+    prepare.add_argument("--audit", action="store_true", help="decode every clip once, into ROOT/manifest.parquet")
+    prepare.add_argument("--frames", action="store_true", help="make the frame cache ROOT/frames")
+    prepare.add_argument("--workers", type=int, default=None, help="processes (all cores)")
+    prepare.add_argument("--no-download", dest="download", action="store_false", help="use what is there only")
+    prepare.set_defaults(call=_prepare)
 
     train = commands.add_parser("train", help="train and evaluate one network, file its record")
     train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/config.py)")

@@ -23,7 +23,7 @@ from repro.config import Experiment, check_names
 
 KEYS = ("study", "remark", "demo_set", "fields", "runs", "pages")
 RUN_KEYS = ("models", "splits", "seeds", "name", "fields")
-PAGES = ("data", "complexity", "online")
+PAGES = ("data", "datasets", "decoding", "complexity", "online")
 
 
 @dataclass(frozen=True)

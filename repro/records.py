@@ -201,12 +201,24 @@ def _processor() -> str:
 
 
 def write_measurement(
-    study: str, name: str, content: dict[str, Any], *, provenance: dict, results: Path = RESULTS
+    study: str,
+    name: str,
+    content: dict[str, Any],
+    *,
+    provenance: dict,
+    table: pd.DataFrame | None = None,
+    results: Path = RESULTS,
 ) -> Path:
-    """File what was measured on this machine (speed, online recognition) as ``results/<study>/<name>.json``."""
+    """File what was measured on this machine (speed, an audit) as ``results/<study>/<name>.json``.
+
+    A ``table`` goes beside it as ``<name>.parquet``, first, so that a measurement with its JSON file is whole.
+    """
     path = Path(results) / study / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
+    if table is not None:
+        table.to_parquet(draft, index=False)
+        draft.replace(path.with_suffix(".parquet"))
     draft.write_text(json.dumps({"provenance": provenance, **content}, indent=1) + "\n", encoding="utf-8")
     draft.replace(path)
     return path
@@ -221,3 +233,14 @@ def read_measurements(name: str, results: Path = RESULTS) -> dict[str, dict[str,
         except ValueError as error:
             raise ValueError(f"{path}: not JSON ({error}); delete it and measure again") from None
     return found
+
+
+def read_measured_table(study: str, name: str, results: Path = RESULTS) -> pd.DataFrame | None:
+    """The table filed with a measurement, or None where there is none. Raises ValueError for a broken file."""
+    path = Path(results) / study / f"{name}.parquet"
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a parquet file ({error}); delete it and measure again") from None

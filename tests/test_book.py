@@ -176,14 +176,14 @@ def test_badges_know_their_words():
 
 def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
     names = ["runs", "reproduce", "references", "paper", "index", "online-demo", "complexity", "confusion-demo"]
-    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "data-demo"]
+    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "decoding", "datasets", "data-demo"]
     toc = yaml.safe_load(book.table_of_contents(names))
     assert toc["root"] == "index"
     assert [(part["caption"], [chapter["file"] for chapter in part["chapters"]]) for part in toc["parts"]] == [
+        ("Data", ["datasets", "data-demo", "decoding"]),
         (
             "Experiments",
             [
-                "data-demo",
                 "architecture",
                 "accuracy-demo",
                 "accuracy-ucf101-3",

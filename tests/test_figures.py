@@ -148,14 +148,40 @@ def test_frame_strip_wants_clips_of_one_length():
         figures.frame_strip([("a", frames(4)), ("b", frames(3))])
 
 
-@pytest.mark.parametrize("length, segments, epochs", [(40, 8, 3), (5, 8, 1), (1, 1, 0)])
-def test_sampling_plot(length, segments, epochs):
-    taken = np.arange(segments) * length // segments
-    (axis,) = drawn(figures.sampling_plot(length, segments, [taken] * epochs, taken)).axes
+@pytest.mark.parametrize("length, segments, rows", [(40, 8, 3), (5, 8, 1), (1, 1, 2)])
+def test_sampling_plot(length, segments, rows):
+    indices = np.arange(segments) * length // segments
+    taken = {f"row {k}": indices for k in range(rows)} | {"test": indices}
+    (axis,) = drawn(figures.sampling_plot(length, segments, taken)).axes
     assert "frame" in axis.get_xlabel() and axis.get_title()
-    assert len(axis.get_yticklabels()) == epochs + 1
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(taken)
+    drawn_rows = [line for line in axis.lines if line.get_linestyle() == "None"]
+    assert [list(line.get_xdata()) for line in drawn_rows] == [list(indices)] * (rows + 1)
+    assert [line.get_marker() for line in drawn_rows] == ["o"] * rows + ["s"]
     low, high = axis.get_xlim()
-    assert low < taken.min() and taken.max() < high
+    assert low < indices.min() and indices.max() < high
+
+
+def test_clip_histograms():
+    audit = pd.DataFrame({"frames": [30, 40, 0], "seconds": [1.2, 1.6, np.nan], "fps": [25.0, 25.0, np.nan]})
+    sizes = [(320 + k, 240) for k in range(9)]
+    audit = pd.concat([audit] * 3, ignore_index=True).assign(width=[w for w, _ in sizes], height=[h for _, h in sizes])
+    fig = drawn(figures.clip_histograms(audit))
+    assert [axis.get_xlabel() for axis in fig.axes] == ["decoded frames", "duration (s)", "frames a second", "clips"]
+    assert sum(bar.get_height() for bar in fig.axes[0].patches) == 9  # clips that do not decode too
+    assert sum(bar.get_height() for bar in fig.axes[1].patches) == 6
+    names = [label.get_text() for label in fig.axes[3].get_yticklabels()]
+    assert len(names) == 7 and names[0] == "320 × 240" and names[-1] == "3 others"
+    assert fig.axes[3].patches[-1].get_width() == 3
+
+
+@pytest.mark.parametrize("classes", [2, 101])
+def test_class_balance(classes):
+    counts = pd.DataFrame({"train": [7] * classes, "test": [3] * classes}, index=[f"c{k}" for k in range(classes)])
+    (axis,) = drawn(figures.class_balance(counts)).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(counts.index)
+    ends = {bar.get_x() + bar.get_width() for bar in axis.patches}
+    assert ends == {7, 10} and axis.get_xlabel() == "clips"
 
 
 @pytest.mark.parametrize("count", [1, 13])

@@ -24,6 +24,13 @@ def test_accuracy_table_by_hand(tmp_path):
     assert row["network"] == "Res34-SE-IM-Net (width ×0.25)"
 
 
+def test_clips_left_out_are_told(tmp_path):
+    made = record(tmp_path, labels=[0, 1, 2], scores=np.eye(3))
+    made.data["listed"] = {"train": 12, "test": 5}
+    assert tables.accuracy_table([made])["right / clips"][0] == "3 / 3 of 5 listed"
+    assert tables.provenance_table([made], DIGEST)["clips train / test"][0] == "10 of 12 listed / 3 of 5 listed"
+
+
 def test_accuracy_table_counts_top5_where_there_are_more_classes(tmp_path):
     classes = tuple("ABCDEFG")
     scores = np.tile(np.arange(7.0), (7, 1))  # ranks 6 to 0: the last five classes are within the first five

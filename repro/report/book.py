@@ -30,7 +30,8 @@ from repro import paper
 ROOT_PAGE = "claims"
 
 CHAPTERS = (
-    ("Experiments", ("data", "architecture", "accuracy", "confusion", "complexity", "online")),
+    ("Data", ("datasets", "data", "decoding")),
+    ("Experiments", ("architecture", "accuracy", "confusion", "complexity", "online")),
     ("The paper", ("paper", "references")),
     ("Do it yourself", ("reproduce",)),
     ("Appendix", ("runs",)),

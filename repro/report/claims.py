@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from repro.data.catalogue import CATALOGUE
 from repro.freshness import Digest, todays_digest
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.paper import Claim, Paper, load
@@ -36,10 +37,9 @@ from repro.report.tables import (
 OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
 CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
 FEWEST_GROUPS = 20  # bootstrap intervals over fewer are too narrow (repro.metrics.statistics)
-# classes and test clips of each official split; the keys are also the layouts
-OFFICIAL = {"hmdb51": (51, {1: 1530, 2: 1530, 3: 1530}), "ucf101": (101, {1: 3783, 2: 3734, 3: 3696})}
 FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
-NAMES = {"hmdb51": "HMDB51", "ucf101": "UCF101", "sthv1": "Something-Something v1"}
+OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
+NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,13 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
     test = f"Top-1 of {claim.text} against the 95 % interval of full-size runs on {name}'s whole official split."
     runs = []
     if claim.dataset in OFFICIAL:
-        classes, clips = OFFICIAL[claim.dataset]
+        official = CATALOGUE[OFFICIAL[claim.dataset]]
         runs = [
             r
             for r in evidence.records
-            if r.experiment.layout == claim.dataset
-            and len(r.classes) == classes
-            and len(r.labels) == clips.get(r.experiment.split)
+            if r.experiment.layout == official.layout
+            and len(r.classes) == official.counts["classes"]
+            and len(r.labels) == official.counts.get(f"split {r.experiment.split}: test")
             and r.experiment.model == ATTENTION
             and r.experiment.gate in (None, "se_im")
             and all(getattr(r.experiment, field) == value for field, value in FULL.items())

@@ -3,7 +3,7 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -40,19 +40,19 @@ def frame_strip(rows: Sequence[tuple[str, np.ndarray]], *, width: float = 10) ->
     return fig
 
 
-def sampling_plot(length: int, segments: int, draws: Sequence[np.ndarray], centres: np.ndarray) -> Figure:
-    """Which frames are taken: several training draws and the test frames on the clip's time axis."""
-    fig, axis = plt.subplots(figsize=(9, 2.4))
+def sampling_plot(length: int, segments: int, taken: Mapping[str, np.ndarray]) -> Figure:
+    """Which frames are taken of a clip, on its time axis: a row of indices for each name, tests as squares."""
+    fig, axis = plt.subplots(figsize=(9, 0.9 + 0.4 * len(taken)))
     for edge in np.arange(segments + 1) * length / segments:
         axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
-    for row, draw in enumerate(draws, start=1):
-        axis.plot(draw, np.full(segments, row), "o", color=COLOURS[BASELINE], markersize=5)
-    axis.plot(centres, np.zeros(segments), "s", color=HIGHLIGHT, markersize=5)
-    axis.set_yticks(range(len(draws) + 1), ["test", *(f"training, epoch {k}" for k in range(len(draws)))])
+    for row, (name, indices) in enumerate(taken.items()):
+        mark = {"marker": "s", "color": HIGHLIGHT} if "test" in name else {"marker": "o", "color": COLOURS[BASELINE]}
+        axis.plot(indices, np.full(len(indices), row), linestyle="", markersize=5, **mark)
+    axis.set_yticks(range(len(taken)), taken, fontsize=8)
     axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
-    axis.set_xlim(-0.5, length - 0.5)
-    axis.set_ylim(-0.7, len(draws) + 0.7)
+    axis.set(xlim=(-0.5, length - 0.5), ylim=(len(taken) - 0.4, -0.6))
     axis.set_title("Frames taken", fontsize=10)
+    fig.tight_layout()
     return fig
 
 
@@ -66,6 +66,39 @@ def crop_plot(frame: np.ndarray, crop_height: int, crop_width: int, offsets: Seq
         axis.imshow(frame)
         axis.add_patch(Rectangle((left, top), crop_width, crop_height, fill=False, edgecolor=HIGHLIGHT, linewidth=2))
         axis.set_title(f"{number}", fontsize=8)
+    fig.tight_layout()
+    return fig
+
+
+def clip_histograms(audit: pd.DataFrame) -> Figure:
+    """What the clips are: decoded frames, seconds, frames a second and picture sizes of an audit's rows."""
+    fig, axes = plt.subplots(1, 4, figsize=(11, 2.7), layout="constrained")
+    for axis, (column, label) in zip(
+        axes, (("frames", "decoded frames"), ("seconds", "duration (s)"), ("fps", "frames a second")), strict=False
+    ):
+        axis.hist(audit[column].dropna(), bins=24, color=COLOURS[BASELINE])
+        axis.set(xlabel=label, ylabel="clips" if column == "frames" else "")
+    sizes = (audit["width"].astype(str) + " × " + audit["height"].astype(str)).value_counts()
+    shown = sizes.head(6)
+    if len(sizes) > len(shown):
+        shown = pd.concat([shown, pd.Series({f"{len(sizes) - 6} others": sizes.iloc[6:].sum()})])
+    axes[3].barh(range(len(shown)), shown, color=COLOURS[BASELINE])
+    axes[3].set_yticks(range(len(shown)), shown.index)
+    axes[3].invert_yaxis()
+    axes[3].set(xlabel="clips", title="width × height (pixels)")
+    axes[3].title.set_fontsize(9)
+    return fig
+
+
+def class_balance(counts: pd.DataFrame) -> Figure:
+    """Clips of each class in training and test: ``counts`` with columns train and test, indexed by class."""
+    fig, axis = plt.subplots(figsize=(9, 0.9 + max(0.16, 0.28 - 0.001 * len(counts)) * len(counts)))
+    rows = np.arange(len(counts))
+    axis.barh(rows, counts["train"], color=COLOURS[BASELINE], label="training")
+    axis.barh(rows, counts["test"], left=counts["train"], color=HIGHLIGHT, label="test")
+    axis.set_yticks(rows, counts.index, fontsize=8 if len(counts) < 60 else 5)
+    axis.set(xlabel="clips", ylim=(len(counts) - 0.5, -0.5))
+    axis.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     fig.tight_layout()
     return fig
 

@@ -44,6 +44,12 @@ def with_interval(interval: Interval, *, signed: bool = False) -> str:
     return f"{100 * interval.point:{sign}.1f}{unit} [{low:{sign}.1f}, {high:{sign}.1f}]"
 
 
+def clips_of(record: Record, part: str) -> str:
+    """How many clips of a part ("train", "test") a run used, and of how many listed where some had to be left out."""
+    used, listed = record.data["clips"][part], record.data.get("listed", record.data["clips"])[part]
+    return str(used) if used == listed else f"{used} of {listed} listed"
+
+
 def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
     """One row a run: top-1 with its Wilson 95 % interval over clips, top-5 and mean of classes, clips k/n."""
     rows = []
@@ -55,7 +61,7 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
                 "network": title(record),
                 "split": record.experiment.split,
                 "seed": record.experiment.seed,
-                "right / clips": f"{right} / {len(labels)}",
+                "right / clips": f"{right} / {clips_of(record, 'test')}",
                 "top-1 [95 %]": with_interval(wilson_interval(right, len(labels))),
                 # among 5 classes or fewer every clip is right at top-5
                 "top-5": percent(topk_accuracy(scores, labels, k=5)) if scores.shape[1] > 5 else "5 classes or fewer",
@@ -205,7 +211,7 @@ def provenance_table(records: Sequence[Record], today) -> pd.DataFrame:
                 "commit": provenance["commit"][:10]
                 + (" + uncommitted changes" if provenance["uncommitted_changes"] else ""),
                 "torch": provenance["libraries"].get("torch", ""),
-                "clips train / test": "{train} / {test}".format(**record.data["clips"]),
+                "clips train / test": f"{clips_of(record, 'train')} / {clips_of(record, 'test')}",
                 "data": record.data["hash"],
                 "state": "fresh" if not stale else "stale: " + ", ".join(stale),
             }

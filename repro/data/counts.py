@@ -1,0 +1,34 @@
+"""What a dataset's official lists hold, counted in the lists themselves: the report's Table 2."""
+
+import hashlib
+from pathlib import Path
+
+from repro.data.catalogue import dataset
+from repro.data.clips import read_lists
+
+
+def count_lists(name: str, annotations) -> dict:
+    """Count the classes and clips that the lists in the folder ``annotations`` name; no clip is looked up.
+
+    Returns ``found``, the quantities of :func:`repro.data.catalogue.compare`; ``files``, how many of the dataset's
+    lists the folder holds; ``sha256`` of their names and contents in order.
+    Raises FileNotFoundError and ValueError as :func:`repro.data.clips.read_lists`.
+    """
+    one = dataset(name)
+    folder = Path(annotations)
+    found: dict[str, int] = {}
+    named: set[str] = set()
+    for number in sorted({int(quantity.split()[1].rstrip(":")) for quantity in one.counts if ":" in quantity}):
+        lists = read_lists(one.layout, videos=folder, annotations=folder, split=number)
+        found["classes"] = len(lists.classes)
+        for part, clips in (("train", lists.train), ("test", lists.test), ("unused", lists.unused)):
+            named |= {clip.name for clip in clips}
+            found |= {f"split {number}: {part}": len(clips)}
+        found["listed without label"] = sum(clip.label < 0 for clip in lists.unused)
+    found["clips"] = len(named)
+    found = {quantity: found[quantity] for quantity in one.counts if quantity in found}
+    files = sorted({path for pattern in one.lists for path in folder.glob(pattern)})
+    content = hashlib.sha256()
+    for path in files:
+        content.update(path.name.encode() + b"\0" + path.read_bytes())
+    return {"found": found, "files": len(files), "sha256": content.hexdigest()}

@@ -1,0 +1,156 @@
+"""What one clip on disk really is: decoded once from end to end by OpenCV on one thread, as training will read it.
+
+HMDB51 as distributed announces one frame more than decodes: the last packet of its files is empty. So "count differs"
+is usual there and harmless; a count that is short by more is told as a clip that may have been cut.
+"""
+
+import hashlib
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from repro.data.decode import read_frames
+from repro.data.decoders import DecodeError, open_opencv
+from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
+from repro.data.sampling import test_frames
+
+OK, COUNT_DIFFERS, DOES_NOT_DECODE = "ok", "count differs", "does not decode"
+PRINTS = 4  # frames of a clip with a perceptual hash: the middle ones of four equal segments
+FIELDS = {
+    "bytes": 0,
+    "modified": 0,  # nanoseconds since 1970
+    "sha256": "",
+    "frames": 0,
+    "announced": 0,  # frames by the container's header, or images in the folder or zip
+    "fps": math.nan,
+    "width": 0,
+    "height": 0,
+    "seconds": math.nan,
+    "codec": "",
+    "verdict": DOES_NOT_DECODE,
+    "reason": "",
+    "prints": "",
+}
+
+
+def state_of(path) -> tuple[int, int]:
+    """(bytes, st_mtime_ns) by which a clip is known to be unchanged. Of a folder: its files' bytes, its own time.
+
+    Raises OSError when it is not there.
+    """
+    state = os.stat(path)
+    if not os.path.isdir(path):
+        return state.st_size, state.st_mtime_ns
+    with os.scandir(path) as entries:
+        return sum(entry.stat().st_size for entry in entries), state.st_mtime_ns
+
+
+def inspect_clip(path) -> dict:
+    """Decode the clip at ``path`` (video file, folder of frames, or .zip of frames) and say what it is.
+
+    Returns the keys of :data:`FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames`` frames; or "does
+    not decode", unusable. ``reason`` says why it is not "ok". ``codec`` is the container's four letters, "jpg" for
+    frames; ``sha256`` is of the file's bytes, of frames in order for a folder or zip. ``prints`` is four dHashes of 16
+    hexadecimal digits each. Never raises for a bad clip.
+    """
+    path = Path(path)
+    facts = dict(FIELDS)
+    try:
+        facts["bytes"], facts["modified"] = state_of(path)
+        facts |= _inspect_images(path) if holds_images(path) else _inspect_video(path, facts["bytes"])
+    except FileNotFoundError:
+        facts["reason"] = "no such clip; extract the dataset again"
+    except DecodeError as error:
+        facts["reason"] = str(error).removeprefix(f"{path}: ")
+    except OSError as error:
+        facts["reason"] = f"cannot be read: {error.strerror}"
+    except cv2.error as error:
+        facts["reason"] = f"OpenCV cannot decode it ({error.err})"
+    return facts
+
+
+def _inspect_video(path: Path, size: int) -> dict:
+    with open(path, "rb") as file:
+        facts = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        file.seek(0)
+        start = file.read(64)
+    try:
+        video = open_opencv(path)
+    except DecodeError:
+        return facts | {"reason": _why_not_a_video(size, start)}
+    announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))  # below 0: the container does not say
+    # The middle frames by the announced count: converting every frame to choose among them would triple the time
+    positions = test_frames(max(1, announced), PRINTS).tolist()
+    count, converted = 0, {}
+    while video.grab():
+        if count in positions:
+            ok, frame = video.retrieve()
+            converted |= {count: cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)} if ok else {}
+        count += 1
+    fps = video.get(cv2.CAP_PROP_FPS)
+    fourcc = int(video.get(cv2.CAP_PROP_FOURCC))
+    video.release()
+    facts |= {"codec": fourcc.to_bytes(4, "little", signed=fourcc < 0).decode("latin-1").strip("\0 ")}
+    if fps > 0:
+        facts |= {"fps": fps, "seconds": count / fps}
+    if count and (abs(count - announced) > 1 or not converted.keys() >= set(positions)):
+        middle = read_frames(path, test_frames(count, PRINTS))
+    else:
+        middle = [converted[index] for index in positions if count]
+    return facts | _counted(count, announced, middle)
+
+
+def _inspect_images(path: Path) -> dict:
+    digest, shape, count, reason = hashlib.sha256(), None, 0, ""
+    with open_images(path) as images:
+        announced = len(images.images) if isinstance(images, FrameFolder) else len(images)
+        while count < len(images):
+            data = images.encoded(count)
+            try:
+                frame = decode_image(data, frame_name(count))
+            except DecodeError as error:
+                reason = str(error)
+                break
+            if shape not in (None, frame.shape):
+                reason = f"{frame_name(count)} is of another size than the frames before it"
+                break
+            digest.update(data)
+            shape, count = frame.shape, count + 1
+    facts = _counted(count, announced, read_images(path, test_frames(count, PRINTS)) if count else [])
+    if count < announced:
+        reason = reason or f"{frame_name(count)} is missing"
+        facts["reason"] = f"{count} of {announced} images can be used: {reason}"
+    return facts | {"sha256": digest.hexdigest(), "codec": "jpg"}
+
+
+def _counted(count: int, announced: int, middle: Sequence[np.ndarray]) -> dict:
+    """What the counts say of a clip of which ``count`` frames decode; ``middle`` are the frames to print."""
+    if count == 0:
+        return {"announced": announced, "reason": f"opens, but not one of {announced} frames decodes; fetch it again"}
+    verdict, reason = OK, ""
+    if count != announced:
+        verdict, reason = COUNT_DIFFERS, f"frames decoded: {count}, announced: {announced}"
+    if count < announced - 1:
+        reason += "; cut short, or announced wrongly"
+    height, width = middle[0].shape[:2]
+    prints = "".join(_difference_hash(frame) for frame in middle)
+    facts = {"frames": count, "announced": announced, "verdict": verdict, "reason": reason, "prints": prints}
+    return facts | {"width": width, "height": height}
+
+
+def _difference_hash(frame: np.ndarray) -> str:
+    """dHash: whether each of 8x8 places is brighter than its left neighbour, as 16 hexadecimal digits."""
+    small = cv2.resize(frame, (9, 8), interpolation=cv2.INTER_AREA).sum(axis=2)
+    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()
+
+
+def _why_not_a_video(size: int, start: bytes) -> str:
+    if size == 0:
+        return "empty file (0 bytes); extract or fetch it again"
+    if start.isascii() and start.decode("ascii").replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable():
+        return f"not a video: a text file that starts with {start[:32].decode('ascii')!r}; fetch the clip again"
+    return f"no video that OpenCV can open ({size} bytes, starts with {start[:8].hex(' ')}); fetch it again"

@@ -1,0 +1,141 @@
+"""One function over many clips on all cores, with progress, for work that lasts hours.
+
+Workers are spawned processes: one forked from a process whose OpenCV or OpenMP threads have run can hang. They end by
+themselves when the process that started them is killed. A clip that kills its worker (a fault inside the decoder) is
+found by running the clips in hand once more, each alone, and given back as None; the work goes on.
+"""
+
+import fcntl
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 20
+IN_HAND_A_WORKER = 2  # one being worked on, one waiting so that no worker idles
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(
+    function: Callable, tasks: Mapping[str, tuple], *, title: str, unit: str = "clip", workers: int | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield (name, ``function(*arguments)``) for each task as it ends, in any order; None where its process died.
+
+    Args:
+        function: importable by name, since other processes call it.
+        tasks: name to arguments.
+        title: what is being done, for the progress bar (terminal, Jupyter) or the lines of a log.
+        unit: what a task is, there.
+        workers: processes; None takes every core, 1 works in this process, where a crash ends everything.
+
+    An exception of ``function`` ends the work and is raised here; tasks in hand are finished first.
+    """
+    workers = min(workers or cores(), len(tasks))
+    if workers < 1:
+        return
+    source = ((name, function(*arguments)) for name, arguments in tasks.items())
+    if workers > 1:
+        source = _spread(function, tasks, workers)
+    with progress(len(tasks), title, unit) as advance:
+        for name, result in source:
+            yield name, result
+            advance()
+
+
+@contextmanager
+def progress(total: int, title: str, unit: str = "clip") -> Iterator[Callable[[], None]]:
+    """Gives a function to call after each one: a bar where a person is watching, else a plain line now and then."""
+    watched = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ  # papermill's kernels have no session
+    start = said = time.monotonic()
+    done = 0
+    with tqdm(total=total, desc=title, unit=unit, disable=not watched) as bar:
+
+        def advance() -> None:
+            nonlocal done, said
+            done += 1
+            bar.update()
+            now = time.monotonic()
+            if watched or now - said < SECONDS_BETWEEN_LINES:
+                return
+            said, rate = now, done / (now - start)
+            left = f"about {(total - done) / rate / 60:.0f} minutes to go"
+            print(f"{title}: {done:,} of {total:,} {unit}s, {rate:.1f} a second, {left}", flush=True)
+
+        yield advance
+
+
+@contextmanager
+def only_one(path: Path):
+    """Open the file ``path`` for appending bytes and hold its lock, which the system gives up however this ends.
+
+    Raises BlockingIOError when another process holds it, OSError where it cannot be written.
+    """
+    with open(path, "ab", buffering=0) as file:  # what is written is with the system at once, and survives a kill
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(f"{path}: another process is at this work; wait for it, or stop it") from None
+        yield file
+
+
+def _spread(function: Callable, tasks: Mapping[str, tuple], workers: int) -> Iterator[tuple[str, Any]]:
+    waiting = deque(tasks.items())
+    while waiting:
+        in_hand: dict[Future, tuple[str, tuple]] = {}
+        pool = _pool(workers)
+        try:
+            while waiting or in_hand:
+                while waiting and len(in_hand) < IN_HAND_A_WORKER * workers:
+                    in_hand[pool.submit(function, *waiting[0][1])] = waiting[0]
+                    waiting.popleft()  # only now: submit raises when the pool is broken
+                for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield in_hand.pop(future)[0], result
+        except BrokenProcessPool:
+            pass  # a worker died: one of the tasks in hand did it
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for name, arguments in in_hand.values():
+            yield name, _alone(function, arguments)
+
+
+def _alone(function: Callable, arguments: tuple) -> Any:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except BrokenProcessPool:
+            return None
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
+    # What FFmpeg and OpenCV say of each damaged frame would flood a log; the function says it once a clip
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

@@ -1,0 +1,108 @@
+"""What a dataset's folder ROOT holds: archives as downloaded, an extracted tree, lists, finished folders."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from repro.data.catalogue import Archive, Dataset
+from repro.data.clips import read_lists
+from repro.data.layouts import LAYOUTS
+
+ARCHIVES = "archives"  # folder in ROOT for what is downloaded
+
+
+def groups(archive: Archive, root: Path) -> list[tuple[Path, ...]]:
+    """The archive's files in ROOT or ROOT/archives: one group for each to unpack, all parts of a cut tar in one."""
+    for folder in (root, root / ARCHIVES):
+        files = sorted(path for path in folder.glob(archive.file) if path.is_file())
+        if files:
+            return [tuple(files)] if archive.kind == "tar in parts" else [(path,) for path in files]
+    return []
+
+
+def index_file(archive: Archive, root: Path) -> Path:
+    """Where the list of an archive's addresses is kept."""
+    return (root / ARCHIVES / archive.file).parent / archive.index.rpartition("/")[2]
+
+
+def addresses(archive: Archive, root: Path) -> dict[str, Path]:
+    """Where to fetch the archive from, and where to: official address -> file. The index, if any, must be there."""
+    if not archive.index:
+        return {archive.url: root / ARCHIVES / archive.file} if archive.url else {}
+    index = index_file(archive, root)
+    urls = index.read_text(encoding="utf-8").split()
+    return {url: index.with_name(url.rpartition("/")[2]) for url in urls}
+
+
+def is_absent(archive: Archive, root: Path) -> bool:
+    """Whether files of the archive are still to be had.
+
+    Of one with an index, whatever is there will do, unless a download of the whole was begun here.
+    """
+    if archive.index and index_file(archive, root).is_file():
+        return not all(path.is_file() for path in addresses(archive, root).values())
+    return not groups(archive, root)
+
+
+def holds_lists(one: Dataset, folder: Path) -> bool:
+    """Whether every official list that is needed is in the folder."""
+    return folder.is_dir() and all(any(folder.glob(pattern)) for pattern in one.lists)
+
+
+def find_lists(one: Dataset, root: Path) -> list[Path]:
+    """The extracted folder of lists, or single lists that lie in ROOT or ROOT/archives; [] where some are missing."""
+    for name in one.list_folders:
+        if holds_lists(one, root / name):
+            return [root / name]
+    patterns = {*one.lists, *(archive.file for archive in one.of("annotations") if archive.kind == "file")}
+    found = {
+        pattern: [path for folder in (root, root / ARCHIVES) for path in folder.glob(pattern)] for pattern in patterns
+    }
+    if not all(found[pattern] for pattern in one.lists):
+        return []
+    return sorted({path for paths in found.values() for path in paths})
+
+
+class Tree(NamedTuple):
+    """An extracted tree in ROOT."""
+
+    folders: list[Path]
+    becomes: bool  # the one folder is what videos/ is to be; otherwise the folders belong into it
+
+
+def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
+    """The folder that archives or common copies unpack to, or class folders that lie in ROOT itself."""
+    if not root.is_dir():
+        return None
+    suffix = one.of("videos")[0].takes
+    named = [root / name for name in one.folders if _holds_clips(root / name, suffix)]
+    if named:
+        # Kinetics' train and val both go into videos/; of the others, one name is used
+        return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
+    lists = read_lists(one.layout, videos=root, annotations=annotations, split=1)
+    tops = {_folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
+    folders = [Path(e) for e in os.scandir(root) if e.is_dir() and _folded(e.name) in tops and _has(e, suffix)]
+    return Tree(sorted(folders), False) if folders else None
+
+
+def inner_archives(one: Dataset, root: Path) -> list[Path]:
+    """The archives of an archive of archives that somebody has unpacked once already."""
+    if not any(archive.kind == "rar of rars" for archive in one.archives):
+        return []
+    outer = {archive.file for archive in one.archives}
+    for folder in (root, root / ARCHIVES, *(root / name for name in one.folders)):
+        if rars := sorted(path for path in folder.glob("*.rar") if path.name not in outer):
+            return rars
+    return []
+
+
+def _holds_clips(folder: Path, suffix: str) -> bool:
+    return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in os.scandir(folder) if e.is_dir()))
+
+
+def _has(folder: os.PathLike, suffix: str) -> bool:
+    return any(entry.name.lower().endswith(suffix) for entry in os.scandir(folder))
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("_", " ")

@@ -1,0 +1,191 @@
+"""Writing the frame cache: its pictures, what is kept and what made anew, its space, and every way it can stop."""
+
+import errno
+import os
+import re
+import zipfile
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tiny
+
+import repro.data.frames as frames
+import repro.data.space as space
+from repro.data.decode import read_frames
+from repro.data.frames import Cached, cache_frames
+from repro.data.images import FrameZip, count_images, read_images
+from repro.data.parallel import only_one
+from repro.data.space import Space, estimate_space, expected_bytes
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Three clips of 6, 7 and 8 frames by name, in two classes."""
+    names = ("Bar/v_a.b_g01_c01.avi", "Bar/v_a.b_g01_c02.avi", "Foo/v_Foo_g02_c01.avi")
+    return {name: tiny.write_video(tmp_path / "videos" / name, frames=6 + i) for i, name in enumerate(names)}
+
+
+def zips(out) -> list[str]:
+    return sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+
+
+WHOLE = ["Bar/v_a.b_g01_c01.zip", "Bar/v_a.b_g01_c02.zip", "Foo/v_Foo_g02_c01.zip"]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_frame_of_every_clip_is_there(paths, tmp_path, workers):
+    out = tmp_path / "frames"
+    done = cache_frames(paths, out, workers=workers)
+    assert zips(out) == WHOLE
+    assert done == Cached(written=3, kept=0, bytes=sum((out / name).stat().st_size for name in WHOLE), left_out=())
+    for (name, path), count in zip(paths.items(), (6, 7, 8), strict=True):
+        zipped = out / name.replace(".avi", ".zip")
+        assert count_images(zipped) == count
+        difference = read_images(zipped, range(count)).astype(int) - read_frames(path, range(count))
+        assert np.abs(difference).mean() < 2 and np.abs(difference[:, :, 40:]).mean() < 3
+    with zipfile.ZipFile(zipped) as archive:  # any program can read it
+        assert archive.testzip() is None
+        assert [i.filename for i in archive.infolist()] == [f"{i:05d}.jpg" for i in range(1, 9)]
+        assert {i.compress_type for i in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+@pytest.mark.parametrize(
+    "size, short_side, expected",
+    [((72, 96), 256, (72, 96)), ((72, 96), 36, (36, 48)), ((96, 72), 36, (48, 36)), ((72, 96), 72, (72, 96))],
+)
+def test_frames_are_made_smaller_never_larger(tmp_path, size, short_side, expected):
+    path = tiny.write_video(tmp_path / "clip.avi", height=size[0], width=size[1])
+    folder = tiny.write_frames(tmp_path / "7", height=size[0], width=size[1])
+    cache_frames({"clip.avi": path, "7": folder}, tmp_path / "out", short_side=short_side, workers=1)
+    for name in ("clip", "7"):
+        assert read_images(tmp_path / "out" / f"{name}.zip", [0, 5]).shape == (2, *expected, 3)
+
+
+def test_jpeg_frames_that_are_small_enough_are_taken_as_they_are(tmp_path):
+    folder = tiny.write_frames(tmp_path / "7", frames=4)
+    cache_frames({"7": folder}, tmp_path / "out", quality=10, workers=1)
+    with FrameZip(tmp_path / "out" / "7.zip") as images:
+        stored = [images.encoded(i).tobytes() for i in range(len(images))]
+    assert stored == [(folder / f"{i:05d}.jpg").read_bytes() for i in range(1, 5)]
+
+
+def test_only_changed_or_missing_clips_are_made_again(paths, tmp_path):
+    out = tmp_path / "frames"
+    cache_frames(paths, out, workers=1)
+    before = {name: (out / name).stat().st_ino for name in WHOLE}
+    assert cache_frames(paths, out, workers=1).kept == 3
+    tiny.write_video(paths["Foo/v_Foo_g02_c01.avi"], frames=4)
+    (out / WHOLE[1]).write_bytes((out / WHOLE[1]).read_bytes()[:-50])  # cut by hand
+    (out / "Bar" / "v_x.zip.draft").touch()  # what a kill leaves
+    done = cache_frames(paths, out, workers=1)
+    assert (done.written, done.kept) == (2, 1) and zips(out) == WHOLE
+    assert (out / WHOLE[0]).stat().st_ino == before[WHOLE[0]]
+    assert count_images(out / WHOLE[2]) == 4 and count_images(out / WHOLE[1]) == 7
+    assert cache_frames(paths, out, quality=80, workers=1).written == 3
+
+
+def test_clips_that_do_not_decode_are_left_out_with_the_reason(paths, tmp_path):
+    names = list(paths)
+    content = tiny.write_video(paths[names[0]], frames=40).read_bytes()
+    paths[names[0]].write_bytes(content[: len(content) * 6 // 10])
+    paths[names[1]].write_text("no video")
+    folder = tiny.write_frames(tmp_path / "7", frames=5)
+    (folder / "00004.jpg").write_bytes(b"")
+    paths |= {"gone.avi": tmp_path / "gone.avi", "7": folder}
+    done = cache_frames(paths, tmp_path / "out", workers=1)
+    assert done.written == 3 and [name for name, _ in done.left_out] == [names[1], "gone.avi"]
+    assert done.left_out[0][1] == "OpenCV cannot open this clip (8 bytes); fetch it again"
+    assert done.left_out[1][1] == "No such file or directory"
+    assert zips(tmp_path / "out") == ["7.zip", WHOLE[0], WHOLE[2]]
+    assert 10 < count_images(tmp_path / "out" / WHOLE[0]) < 30 and count_images(tmp_path / "out" / "7.zip") == 3
+
+
+def test_a_clip_of_too_many_frames_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames, "jpegs", lambda *_: (b"" for _ in range(65_536)))
+    path = tiny.write_video(tmp_path / "long.avi")
+    done = cache_frames({"long.avi": path}, tmp_path / "out", workers=1)
+    assert done.left_out == (("long.avi", "more than 65,535 frames or 2 GB of them; decode this clip from the video"),)
+    assert zips(tmp_path / "out") == []
+
+
+def test_a_full_disk_keeps_what_is_finished_and_leaves_no_draft(paths, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    jpegs = frames.jpegs
+
+    def full(path, *options):
+        for index, data in enumerate(jpegs(path, *options)):
+            if len(zips(out)) > 1 and index == 3 and path == paths["Bar/v_a.b_g01_c02.avi"]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            yield data
+
+    monkeypatch.setattr(frames, "jpegs", full)
+    message = f"{out}: the frame cache cannot be written: No space left on device; finished clips stay, run the same"
+    with pytest.raises(OSError, match=re.escape(message)):
+        cache_frames(paths, out, workers=1)
+    assert [name for name in zips(out) if name != "cache.lock"] == WHOLE[:1]
+    monkeypatch.undo()
+    done = cache_frames(paths, out, workers=1)
+    assert (done.written, done.kept) == (2, 1) and zips(out) == WHOLE
+
+
+def test_a_cache_that_would_not_fit_is_not_begun(paths, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(space.shutil, "disk_usage", lambda _: SimpleNamespace(free=999))
+    with pytest.raises(
+        OSError, match=r"it would take about \d+\.\d kB for 3 clips \(21 frames of .+\), 999 bytes are fr"
+    ):
+        cache_frames(paths, tmp_path / "out", workers=1)
+    assert "frame cache: about" in capsys.readouterr().out
+    assert list((tmp_path / "out").rglob("*.zip")) == []
+
+
+def test_the_estimate_is_near_what_is_written(paths, tmp_path):
+    space = estimate_space(paths, tmp_path)
+    assert (space.clips, space.frames) == (3, 21)
+    written = cache_frames(paths, tmp_path / "out", workers=1).bytes
+    assert space.bytes == pytest.approx(written, rel=0.1)
+    counts = dict.fromkeys(list(paths)[:2], 100)
+    assert estimate_space(paths, tmp_path, frames=counts).frames == 207  # the third as the sample: 7
+    (tmp_path / "bad.avi").touch()
+    assert estimate_space({"bad.avi": tmp_path / "bad.avi"}, tmp_path).bytes == 0
+    assert (
+        str(Space(2, 1000, 20_000.0, 5 * 10**9))
+        == "about 20.0 MB for 2 clips (1,000 frames of 20.0 kB), 5.0 GB are free"
+    )
+
+
+def test_expected_bytes_by_hand():
+    assert expected_bytes(1000, 320, 240) == round(1000 * (320 * 240 * 0.307 + 94))
+    assert expected_bytes(10, 640, 512, quality=90) == round(10 * (320 * 256 * 0.224 + 94))
+    assert expected_bytes(10, 320, 240, quality=80) < expected_bytes(10, 320, 240, quality=85)
+
+
+def test_real_clips_take_about_the_expected_bytes(shared_data, tmp_path):
+    names = ("v_Punch_g01_c01.avi", "6arrowswithin30seconds_shoot_bow_f_nm_np1_fr_med_3.avi")
+    paths = {name: shared_data / "as-distributed" / name for name in names}
+    done = cache_frames(paths, tmp_path, workers=1)
+    assert done.bytes == pytest.approx(expected_bytes(121 + 81, 320, 240), rel=0.3)
+    cache_frames(paths, tmp_path / "q75", quality=75, workers=1)
+    original = read_frames(paths[names[0]], [0, 60, 120]).astype(float)
+
+    def signal_to_noise(folder):
+        error = ((read_images(folder / "v_Punch_g01_c01.zip", [0, 60, 120]) - original) ** 2).mean()
+        return 10 * np.log10(255**2 / error)  # dB
+
+    assert signal_to_noise(tmp_path) > 42 and signal_to_noise(tmp_path) > signal_to_noise(tmp_path / "q75") + 2
+
+
+def test_faults_of_the_request(paths, tmp_path):
+    two = {"Foo/a.avi": tmp_path / "a.avi", "Foo/a.mp4": tmp_path / "a.mp4"}
+    with pytest.raises(
+        ValueError, match=r"Foo/a.mp4 and Foo/a.avi would both be cached as .*a.zip; rename one of them"
+    ):
+        cache_frames(two, tmp_path / "out")
+    with pytest.raises(ValueError, match="short_side 256 must be 1 or more, quality 0 in 1 to 100"):
+        cache_frames(paths, tmp_path / "out", quality=0)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file/frames: the frame cache cannot be written: Not a directory"):
+        cache_frames(paths, tmp_path / "file" / "frames")
+    (tmp_path / "out").mkdir()
+    with only_one(tmp_path / "out" / "cache.lock"), pytest.raises(BlockingIOError, match="another process is at this"):
+        cache_frames(paths, tmp_path / "out")

@@ -1,0 +1,74 @@
+"""Work spread over processes: every result once, crashes set apart, faults passed on, progress said."""
+
+import os
+import time
+
+import pytest
+
+from repro.data import parallel
+from repro.data.parallel import cores, only_one, run_all
+
+
+def double(number: int) -> tuple[int, int]:
+    time.sleep(0.02)
+    return 2 * number, os.getpid()
+
+
+def crash_at_three(number: int) -> int:
+    if number == 3:
+        os.abort()
+    return number
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise OSError(28, "No space left on device")
+    return number
+
+
+TASKS = {f"clip {i}": (i,) for i in range(12)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_task_once_on_the_processes_asked_for(workers):
+    results = dict(run_all(double, TASKS, title="doubling", workers=workers))
+    assert {name: result[0] for name, result in results.items()} == {f"clip {i}": 2 * i for i in range(12)}
+    processes = {result[1] for result in results.values()}
+    assert len(processes) == workers and (os.getpid() in processes) == (workers == 1)
+
+
+def test_a_task_that_kills_its_process_is_none_and_the_others_are_done():
+    results = list(run_all(crash_at_three, TASKS, title="crashing", workers=2))
+    assert sorted(name for name, _ in results) == sorted(TASKS)
+    assert {name: result for name, result in results} == {f"clip {i}": i if i != 3 else None for i in range(12)}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_ends_the_work_and_is_raised(workers):
+    done = []
+    with pytest.raises(OSError, match="No space left on device"):
+        done += (name for name, _ in run_all(fail_at_three, TASKS, title="failing", workers=workers))
+
+
+def test_nothing_to_do():
+    assert list(run_all(double, {}, title="nothing")) == [] and cores() >= 1
+
+
+def test_progress_in_a_log_is_lines_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(parallel, "SECONDS_BETWEEN_LINES", 0)
+    list(run_all(double, TASKS, title="doubling", unit="file", workers=1))
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12 and lines[2].startswith("doubling: 3 of 12 files, ")
+    assert lines[2].endswith("a second, about 0 minutes to go")
+    monkeypatch.setattr(parallel, "SECONDS_BETWEEN_LINES", 60)
+    list(run_all(double, TASKS, title="doubling", workers=1))
+    assert capsys.readouterr().out == ""
+
+
+def test_only_one_process_holds_a_file(tmp_path):
+    with only_one(tmp_path / "lock") as file:
+        file.write(b"x")
+        with pytest.raises(BlockingIOError, match="lock: another process is at this work"), only_one(tmp_path / "lock"):
+            pass
+    with only_one(tmp_path / "lock"):
+        assert (tmp_path / "lock").read_bytes() == b"x"

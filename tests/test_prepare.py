@@ -1,0 +1,423 @@
+"""``repro prepare`` on miniature datasets in every layout: from archives, a tree or nothing to a trained batch."""
+
+import dataclasses
+import errno
+import functools
+import hashlib
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import tiny
+import torch
+import yaml
+from made_rar import write_rar
+from miniature import (
+    ARCHIVES,
+    CLIPS,
+    HMDB_CLIPS,
+    LISTS,
+    hmdb51_archives,
+    hmdb51_lists,
+    kinetics_archives,
+    something_archives,
+    ucf101_archives,
+    ucf101_clips,
+    ucf101_lists,
+    video,
+    write_files,
+)
+
+from repro import cli
+from repro.config import Experiment
+from repro.data import archives, download, fill
+from repro.data import prepare as module
+from repro.data.catalogue import CATALOGUE
+from repro.data.clips import read_split
+from repro.data.loaders import ClipDataset, train_loader
+from repro.data.manifest import build_manifest
+from repro.data.prepare import prepare
+from repro.data.transforms import normalise
+from repro.models import build
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    """Miniature archives have other sums than the official ones; nothing may reach the network."""
+    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(download.requests, "get", functools.partial(_only_here, download.requests.get))
+    for name, one in list(CATALOGUE.items()):
+        unsummed = tuple(dataclasses.replace(archive, sha256="") for archive in one.archives)
+        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=unsummed))
+
+
+def _only_here(get, url, **options):
+    assert url.startswith("http://127.0.0.1:"), f"a test reached for {url}"
+    return get(url, **options)
+
+
+def files_in(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def trained_batch(ready):
+    """One step of a small network on a batch of the training clips: the loss."""
+    split = read_split(ready.layout, videos=ready.frames or ready.videos, annotations=ready.annotations, split=1)
+    lengths = build_manifest(split.train, cache=None)["frames"]
+    torch.manual_seed(0)
+    clips, labels, _ = next(iter(train_loader(ClipDataset(split.train, lengths, frames=2, size=64), batch_size=2)))
+    network = build("resnet34_frame_average", classes=len(split.classes), width=0.0625)
+    loss = torch.nn.functional.cross_entropy(network(normalise(clips)), labels)
+    loss.backward()
+    return loss.item()
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_from_archives_to_a_trained_batch(tmp_path, capsys, name):
+    ARCHIVES[name](tmp_path)
+    ready = prepare(name, tmp_path, download=False, workers=1)
+    assert (ready.layout, ready.videos, ready.annotations) == (name, tmp_path / "videos", tmp_path / "annotations")
+    inside = [file for file in files_in(ready.videos) if not file.startswith(".unlisted/")]
+    assert inside == sorted(CLIPS[name])
+    assert files_in(ready.annotations) == sorted(LISTS[name]())
+    assert 0 < trained_batch(ready) < 10
+    assert not list(tmp_path.glob("*.part")) and not (tmp_path / ".prepare.lock").exists()
+    out = capsys.readouterr().out
+    assert f"{CATALOGUE[name].title} in {tmp_path}:\n  " in out and " are free" in out
+    _, _, lines = out.partition("For a profile:\n")
+    fields = {"dataset": CATALOGUE[name].title, "layout": name}
+    fields |= {"videos": str(tmp_path / "videos"), "annotations": str(tmp_path / "annotations")}
+    assert yaml.safe_load(lines).items() >= fields.items()
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert prepare(name, tmp_path, download=False, workers=1) == ready  # again: nothing is touched
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == times
+    assert f"{CATALOGUE[name].title} in" not in capsys.readouterr().out
+
+
+def test_kinetics_clips_are_sorted_replaced_and_the_others_kept_aside(tmp_path, capsys):
+    kinetics_archives(tmp_path)
+    ready = prepare("kinetics400", tmp_path, download=False, workers=1)
+    better = ready.videos / "abseiling" / "AbCdEfGhIj2_000003_000013.mp4"
+    assert better.read_bytes() == video(9)
+    assert files_in(ready.videos / ".unlisted") == ["zzzzzzzzzzz_000000_000010.mp4"]
+    assert "clips in no list: 1, kept in" in capsys.readouterr().out
+
+
+def test_archives_that_are_streams_are_read_once(tmp_path, capsys):
+    something_archives(tmp_path)
+    ready = prepare("something_v1", tmp_path, download=False, workers=1)
+    shutil.rmtree(ready.videos / "85")
+    prepare("something_v1", tmp_path, download=False, workers=1)
+    out = capsys.readouterr().out
+    assert (
+        "1 of 4 listed clips are not there, first 85\n" in out and f"{tmp_path / 'unpacked.json'} are not read" in out
+    )
+    (tmp_path / "unpacked.json").unlink()
+    prepare("something_v1", tmp_path, download=False, workers=1)
+    assert files_in(ready.videos) == sorted(CLIPS["something_v1"])
+    fields = yaml.safe_load("\n".join(ready.lines()))
+    assert fields["flip"] is False and Experiment(**fields).layout == "something_v1"
+
+
+TREES = {  # where the clips lie in ROOT
+    "ucf101": ["UCF-101", ".", "videos"],
+    "hmdb51": ["hmdb51_org", "hmdb51", "."],
+    "something_v1": ["20bn-something-something-v1", "."],
+    "kinetics400": ["train", "."],
+}
+
+
+@pytest.mark.parametrize("name, place", [(name, place) for name, places in TREES.items() for place in places])
+def test_an_extracted_tree_is_renamed_not_copied(tmp_path, name, place):
+    folder = tmp_path / place
+    clips = [clip.replace(" ", "_") for clip in CLIPS[name]]  # as some copies of Kinetics spell their folders
+    write_files(folder, dict.fromkeys(clips, video()))
+    inodes = sorted((folder / clip).stat().st_ino for clip in clips)
+    lists = tmp_path / (CATALOGUE[name].list_folders or (".",))[0]
+    write_files(lists, LISTS[name]())
+    ready = prepare(name, tmp_path, download=False, workers=1)
+    assert sorted(path.stat().st_ino for path in ready.videos.rglob("*") if path.is_file()) == inodes
+    assert files_in(ready.annotations) == sorted(LISTS[name]())
+    assert len(read_split(name, videos=ready.videos, annotations=ready.annotations, split=1).train) > 1
+
+
+def test_hmdb51_whose_outer_archive_is_unpacked(tmp_path):
+    write_files(tmp_path / "annotations", hmdb51_lists())
+    for name, clips in HMDB_CLIPS.items():
+        write_rar(tmp_path / "hmdb51_org" / f"{name}.rar", {clip: video() for clip in clips})  # without a folder inside
+    ready = prepare("hmdb51", tmp_path, download=False, workers=1)
+    assert files_in(ready.videos) == sorted(CLIPS["hmdb51"])
+    assert len(list((tmp_path / "hmdb51_org").iterdir())) == 2  # the user's own files stay
+
+
+def test_what_a_tree_lacks_comes_from_the_archive(tmp_path):
+    ucf101_archives(tmp_path)
+    first = ucf101_clips()[0]
+    write_files(tmp_path / "UCF-101", {first: video()})
+    os.utime(tmp_path / "UCF-101" / first, ns=(1, 1))
+    ready = prepare("ucf101", tmp_path, download=False, workers=1)
+    assert files_in(ready.videos) == sorted(ucf101_clips())
+    assert (ready.videos / first).stat().st_mtime_ns == 1
+
+
+def test_lists_elsewhere_are_left_there(tmp_path):
+    write_files(tmp_path / "lists", ucf101_lists())
+    write_files(tmp_path / "set" / "videos", dict.fromkeys(ucf101_clips(), video()))
+    ready = prepare("ucf101", tmp_path / "set", annotations=tmp_path / "lists")
+    assert ready.annotations == tmp_path / "lists" and sorted(os.listdir(tmp_path / "set")) == ["videos"]
+    with pytest.raises(FileNotFoundError, match=r"annotations: .*set does not hold UCF101's lists \(classInd.txt, "):
+        prepare("ucf101", tmp_path / "set", annotations=tmp_path / "set")
+
+
+def test_nothing_there_says_what_to_get_from_whom_and_where_to_put_it(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        prepare("something_v1", tmp_path)
+    for words in ("20bn-something-something-v1-00, -01", "Qualcomm", str(tmp_path / "archives"), "labels.csv"):
+        assert words in str(error.value)
+    with pytest.raises(FileNotFoundError, match=r"and UCF101\.rar \(6\.9 GB, https://www\.crcv\.ucf\.edu/data"):
+        prepare("ucf101", tmp_path, download=False)
+    with pytest.raises(ValueError, match="dataset: unknown name 'hmdb'; did you mean 'hmdb51'"):
+        prepare("hmdb", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_archive_leaves_nothing(tmp_path):
+    ucf101_archives(tmp_path)
+    path = tmp_path / "UCF101.rar"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(archives.ArchiveError, match=r"UCF101\.rar: damaged or cut short"):
+        prepare("ucf101", tmp_path, download=False, workers=1)
+    assert not (tmp_path / "videos").exists() and not (tmp_path / "videos.part").exists()
+
+
+def test_checksum_mismatch(tmp_path, monkeypatch):
+    ucf101_archives(tmp_path)
+    one = CATALOGUE["ucf101"]
+    wrong = tuple(dataclasses.replace(archive, sha256="0" * 64) for archive in one.archives)
+    monkeypatch.setitem(CATALOGUE, "ucf101", dataclasses.replace(one, archives=wrong))
+    with pytest.raises(download.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
+        prepare("ucf101", tmp_path, download=False)
+    assert not (tmp_path / "annotations").exists()
+
+
+def test_read_only_root(tmp_path, monkeypatch):
+    ucf101_archives(tmp_path)
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)  # root may write anywhere
+    with pytest.raises(PermissionError, match="is read-only: nothing was done; make it writable, or name another"):
+        prepare("ucf101", tmp_path, download=False)
+    assert sorted(os.listdir(tmp_path)) == ["UCF101.rar", "UCF101TrainTestSplits-RecognitionTask.zip"]
+
+
+@pytest.mark.parametrize("place", ["videos", "UCF-101", "."])
+def test_a_tree_on_a_read_only_disk_is_used_where_it_is(tmp_path, monkeypatch, place):
+    (tmp_path / "UCF101.rar").write_bytes(b"never read")  # though a clip that it might have is missing
+    write_files(tmp_path / place, dict.fromkeys(ucf101_clips()[1:], video()))
+    write_files(tmp_path / "ucfTrainTestlist", ucf101_lists())
+    monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("mkdir", "rename", "replace", "unlink"):
+        monkeypatch.setattr(os, name, refuse)
+    ready = prepare("ucf101", tmp_path)
+    assert (ready.videos, ready.annotations) == (tmp_path / place, tmp_path / "ucfTrainTestlist")
+
+
+def test_disk_too_small_is_said_before_anything_is_unpacked(tmp_path, monkeypatch):
+    ucf101_archives(tmp_path)
+    monkeypatch.setattr(fill.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
+    with pytest.raises(download.DiskFull, match=r"[\d.]+ kB are to be unpacked, 20\.0 kB are free on that disk"):
+        prepare("ucf101", tmp_path, download=False, workers=1)
+    assert not (tmp_path / "videos.part").exists()
+
+
+def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
+    hmdb51_archives(tmp_path)
+    copied, copy = [], shutil.copyfileobj
+
+    def full(reader, writer, length):
+        if writer.name.endswith(".avi"):
+            copied.append(writer.name)
+        if len(copied) > 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        copy(reader, writer, length)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archives.shutil, "copyfileobj", full)
+        with pytest.raises(download.DiskFull, match="run the same command again, it goes on from there"):
+            prepare("hmdb51", tmp_path, download=False, workers=1)
+    assert len(list((tmp_path / "videos.part").glob("*/*.avi"))) == 4 and not (tmp_path / "videos").exists()
+    assert files_in(prepare("hmdb51", tmp_path, download=False, workers=1).videos) == sorted(CLIPS["hmdb51"])
+
+
+SLOW = """
+import os, sys, time
+from repro.data import archives
+from repro.data.prepare import prepare
+replace = os.replace
+def slowly(source, target):
+    time.sleep(0.02)
+    replace(source, target)
+archives.os.replace = slowly
+prepare("{name}", {root!r}, download=False, workers=1)
+"""
+
+
+@pytest.mark.parametrize("name", ["ucf101", "something_v1"])
+def test_killed_while_unpacking_goes_on(tmp_path, name):
+    ARCHIVES[name](tmp_path)
+    sums = {p.name: {"sha256": hashlib.sha256(p.read_bytes()).hexdigest()} for p in tmp_path.iterdir()}
+    (tmp_path / "checksums.json").write_text(json.dumps(sums))  # the other process has the real catalogue
+    part = tmp_path / "videos.part"
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW.format(name=name, root=str(tmp_path))], stdout=subprocess.DEVNULL
+    ) as run:
+        while len(finished(part)) < 3 and run.poll() is None:
+            time.sleep(0.005)
+        run.send_signal(signal.SIGKILL)
+    before = finished(part)
+    assert 3 <= len(before) < len(CLIPS[name]) and not (tmp_path / "videos").exists()
+    ready = prepare(name, tmp_path, download=False, workers=1)
+    assert files_in(ready.videos) == sorted(CLIPS[name])
+    assert before.items() <= finished(ready.videos).items()  # nothing done was done again
+
+
+def finished(folder):
+    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.glob("[!.]*/*")}
+
+
+def test_a_folder_of_ones_own(tmp_path, capsys):
+    for label in ("run", "walk"):
+        for group in range(1, 5):
+            tiny.write_video(tmp_path / "videos" / label / f"a_g{group:02d}_x.avi", frames=4 + group)
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    assert (ready.layout, ready.annotations) == ("folder", tmp_path / "annotations")
+    table = pd.read_parquet(tmp_path / "manifest.parquet")
+    assert sorted(table["frames"]) == [5, 5, 6, 6, 7, 7, 8, 8] and "8 ok" in capsys.readouterr().out
+    assert 0 < trained_batch(ready) < 10
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere/videos: put your clips there"):
+        prepare("folder", tmp_path / "nowhere")
+
+
+def test_audit_and_frames(tmp_path, capsys):
+    write_files(tmp_path / "videos", dict.fromkeys(ucf101_clips()[1:], video()))
+    (tmp_path / "videos" / "Golf" / "stray.avi").write_bytes(video())
+    write_files(tmp_path / "annotations", ucf101_lists())
+    ready = prepare("ucf101", tmp_path, audit=True, frames=True, workers=1)
+    out = capsys.readouterr().out
+    assert "1 of 8 listed clips are not there, first Golf/v_Golf_g01_c01.avi" in out
+    assert "8 clips, 1 of them in no list; 2 classes" in out
+    assert "the lists differ from the catalogue: classes 2, not 101" in out
+    assert ready.frames == tmp_path / "frames" and f"videos: {tmp_path / 'frames'}\n" in out
+    names = pd.read_parquet(tmp_path / "manifest.parquet")["name"]
+    assert sorted(names) == sorted([*ucf101_clips()[1:], "Golf/stray.avi"])
+    assert files_in(ready.frames) == sorted(name.replace(".avi", ".zip") for name in names)
+
+
+KINETICS_SERVER = "https://s3.amazonaws.com/kinetics/400"
+
+
+@pytest.fixture
+def mirror(tmp_path, monkeypatch):
+    """A folder that a server on this machine offers, as the official addresses of the catalogue."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    handler = functools.partial(_Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    at = f"http://127.0.0.1:{server.server_port}"
+    for name, one in list(CATALOGUE.items()):
+        moved = tuple(
+            dataclasses.replace(
+                a, url=a.url and f"{at}/{a.file}", index=a.index and f"{at}/{a.index.split('/400/')[1]}"
+            )
+            for a in one.archives
+        )
+        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=moved))
+    yield SimpleNamespace(folder=folder, at=at)
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def test_clips_from_nothing_with_lists_elsewhere(tmp_path, mirror):
+    ucf101_archives(mirror.folder)
+    write_files(tmp_path / "lists", ucf101_lists())
+    ready = prepare("ucf101", tmp_path / "root", annotations=tmp_path / "lists", workers=1)
+    assert files_in(ready.videos) == sorted(ucf101_clips()) and ready.annotations == tmp_path / "lists"
+
+
+@pytest.mark.parametrize("name", ["ucf101", "hmdb51", "kinetics400"])
+def test_from_nothing(tmp_path, mirror, name):
+    ARCHIVES[name](mirror.folder)
+    for part in ("train", "val"):
+        if (mirror.folder / part).is_dir():
+            (mirror.folder / part / f"k400_{part}_path.txt").write_text(f"{mirror.at}/{part}/part_0.tar.gz\n")
+    ready = prepare(name, tmp_path / "root", workers=1)
+    inside = [file for file in files_in(ready.videos) if not file.startswith(".unlisted/")]
+    assert inside == sorted(CLIPS[name]) and files_in(ready.annotations) == sorted(LISTS[name]())
+    sums = json.loads((tmp_path / "root" / "checksums.json").read_text())
+    assert all(len(entry["sha256"]) == 64 for entry in sums.values()) and len(sums) >= 2
+
+
+def test_a_download_of_many_parts_goes_on_until_all_are_there(tmp_path, mirror, monkeypatch, capsys):
+    kinetics_archives(mirror.folder)
+    second = mirror.folder / "train" / "part_1.tar.gz"
+    addresses = f"{mirror.at}/train/part_0.tar.gz\n{mirror.at}/train/part_1.tar.gz\n"
+    (mirror.folder / "train" / "k400_train_path.txt").write_text(addresses)
+    (mirror.folder / "val" / "k400_val_path.txt").write_text(f"{mirror.at}/val/part_0.tar.gz\n")
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**11))
+    with pytest.raises(download.DownloadError, match=r"train/part_1\.tar\.gz: the server answers 404"):
+        prepare("kinetics400", tmp_path / "root", workers=1)
+    assert "about 805.0 GB in all; 100.0 GB are free: it will stop when the disk is full" in capsys.readouterr().out
+    shutil.copy(mirror.folder / "train" / "part_0.tar.gz", second)
+    ready = prepare("kinetics400", tmp_path / "root", workers=1)
+    assert (tmp_path / "root" / "archives" / "train" / "part_1.tar.gz").is_file()
+    assert len(list(ready.videos.glob("[!.]*/*.mp4"))) == 4
+
+
+def test_a_gone_server_says_how_else(tmp_path, mirror):
+    with pytest.raises(download.DownloadError) as error:
+        prepare("hmdb51", tmp_path / "root")
+    for words in (
+        "/test_train_splits.rar: the server answers 404",
+        "Get test_train_splits.rar (200.0 kB, http",
+        "mirror",
+    ):
+        assert words in str(error.value)
+    assert files_in(tmp_path / "root") == []
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    ucf101_archives(tmp_path)
+    monkeypatch.setattr(
+        sys, "argv", ["repro", "prepare", "ucf101", "--root", str(tmp_path), "--no-download", "--workers", "1"]
+    )
+    assert cli.main() == 0 and "layout: ucf101" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["repro", "prepare", "hmdb51", "--root", str(tmp_path / "x"), "--no-download"])
+    assert cli.main() == 1
+    err = capsys.readouterr().err
+    assert err.startswith("repro: ") and "hmdb51_org.rar (2.1 GB, http" in err and err.count("\n") == 1
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "prepare", interrupted)
+    assert cli.main() == 130 and "the same command goes on from there" in capsys.readouterr().err
