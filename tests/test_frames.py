@@ -62,6 +62,12 @@ def test_frames_are_made_smaller_never_larger(tmp_path, size, short_side, expect
         assert read_images(tmp_path / "out" / f"{name}.zip", [0, 5]).shape == (2, *expected, 3)
 
 
+def test_a_dot_in_a_name_is_no_suffix(tmp_path):
+    path = tiny.write_video(tmp_path / "clip.avi")
+    cache_frames({"a/take 1.3": path, "a/take 1.4": path, "a/take 2.avi": path}, tmp_path / "out", workers=1)
+    assert zips(tmp_path / "out") == ["a/take 1.3.zip", "a/take 1.4.zip", "a/take 2.zip"]
+
+
 def test_jpeg_frames_that_are_small_enough_are_taken_as_they_are(tmp_path):
     folder = tiny.write_frames(tmp_path / "7", frames=4)
     cache_frames({"7": folder}, tmp_path / "out", quality=10, workers=1)

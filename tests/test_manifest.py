@@ -51,6 +51,17 @@ def test_counts_and_the_cache(clips, counted, tmp_path):
     assert counted[6:] == [clips[2].path.name]
 
 
+@pytest.mark.parametrize("place", ["videos/a", "videos/train/a", "videos"])
+def test_an_audit_speaks_for_its_clips_wherever_they_lie_below_it(tmp_path, counted, place):
+    path = tiny.write_video(tmp_path / "set" / place / "x.avi")
+    audit({"a/x": path}, tmp_path / "set" / manifest.STORE, workers=1)
+    assert build_manifest([Clip("a/x", path, 0, "g")], cache=None)["frames"].tolist() == [6]
+    assert counted == []
+    tiny.write_video(path, frames=4)  # changed since: counted anew
+    assert build_manifest([Clip("a/x", path, 0, "g")], cache=None)["frames"].tolist() == [4]
+    assert counted == ["x.avi"]
+
+
 def test_bad_clips_are_counted_and_the_others_kept(clips, counted, tmp_path):
     cache = tmp_path / "manifest.parquet"
     clips[4].path.write_bytes(b"")

@@ -11,11 +11,12 @@ import stat
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import cv2
 
 from repro.data.decoders import DecodeError
+from repro.data.folder import split_suffix
 from repro.data.images import FrameZip, frame_name
 from repro.data.jpegs import QUALITY, SHORT_SIDE, jpegs
 from repro.data.parallel import only_one, run_all
@@ -94,7 +95,7 @@ def _targets(paths: Mapping[str, Path], out: Path) -> dict[str, Path]:
     targets: dict[str, Path] = {}
     owners: dict[Path, str] = {}
     for name in paths:
-        target = out / PurePosixPath(name).with_suffix(".zip")
+        target = out / f"{split_suffix(name)[0]}.zip"  # "take 1.3" has no suffix, so it keeps its name whole
         if target in owners:
             raise ValueError(f"{name} and {owners[target]} would both be cached as {target}; rename one of them")
         owners[target], targets[name] = name, target

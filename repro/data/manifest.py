@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,7 +21,8 @@ from repro.data.inspect import DOES_NOT_DECODE, FIELDS, inspect_clip, state_of
 from repro.data.parallel import only_one, progress, run_all
 
 STORE = "manifest.parquet"  # the audit's name in a prepared dataset's folder, beside videos/
-CACHE = Path("build/manifest.parquet")
+LEVELS = 4  # folders from a clip's own up to its dataset's: class, part, videos, root
+CACHE = Path("build/frame_counts.parquet")
 COLUMNS = ["path", "bytes", "modified", "frames"]
 
 
@@ -186,13 +187,14 @@ def _count(clips: Sequence[Clip], cache: Path | None) -> tuple[pd.DataFrame, dic
 
 
 def _read_audits(clips: Sequence[Clip]) -> dict[str, dict]:
-    """The audit's rows by name, of each dataset (``<root>/videos/<name>``) that these clips lie in."""
-    depth = {clip.name: len(PurePosixPath(clip.name).parts) for clip in clips}
-    roots = {Path(*clip.path.absolute().parts[: -depth[clip.name] - 1]) for clip in clips}
+    """The rows by name of each audit that these clips lie in: a ``manifest.parquet`` in a folder above them."""
+    folders = {clip.path.absolute().parent for clip in clips}
+    # <root>/videos/<part>/<class>: no audit lies farther up
+    above = {up for folder in folders for up in (folder, *folder.parents)[:LEVELS]}
     rows: dict[str, dict] = {}
-    for store in (root / STORE for root in roots):
-        if store.is_file():
-            table = pd.read_parquet(store, columns=["name", "bytes", "modified", "frames", "verdict", "reason"])
+    for store in sorted(folder / STORE for folder in above):
+        table = pd.read_parquet(store) if store.is_file() else pd.DataFrame()
+        if {"name", *FIELDS} <= set(table.columns):  # else somebody else's file of that name
             rows |= {row["name"]: row for row in table.to_dict("records")}
     return rows
 
