@@ -15,7 +15,7 @@ import pytest
 from made import both_networks
 from nbformat.v4 import new_code_cell, new_notebook
 
-from repro import notebook
+from repro import notebook, paper
 from repro.config import Experiment
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -159,7 +159,8 @@ def page(tmp_path_factory) -> Path:
 def test_a_notebook_runs_from_its_own_folder(page):
     shown = text_of(page)
     assert "The paper&#39;s eight tables" in shown and "71.85 %" in shown and "not stated in the text" in shown
-    assert shown.count("<table") >= 11  # the list of tables, eight tables, the ledger, the peers
+    assert shown.count("<table") >= 10  # the list of tables, eight tables, the peers
+    assert shown.count("**Taken here:**") == len(paper.load().assumptions) > 30
 
 
 def test_a_failure_is_kept_and_the_earlier_page_too(tmp_path):
@@ -188,9 +189,25 @@ def test_data_that_is_not_there(tmp_path):
 
 @pytest.mark.slow
 def test_data_that_is_not_there_can_be_noted(tmp_path):
-    notebook.execute(named("01"), tmp_path / "out.ipynb", {"videos": "nowhere/videos", "if_missing": "note"})
+    gone = {"videos": "nowhere/videos", "if_missing": "note"}
+    notebook.execute(named("01"), tmp_path / "out.ipynb", gone | {"study": "no-such-study"})
     shown = text_of(tmp_path / "out.ipynb")
-    assert "not at hand on this machine" in shown and "nowhere/videos" in shown and "<table" not in shown
+    assert "not at hand on this machine" in shown and "nowhere/videos" in shown and "What could spoil" not in shown
+
+
+@pytest.mark.slow
+def test_a_recorded_audit_is_shown_without_the_clips(tmp_path):
+    gone = {"videos": "nowhere/videos", "if_missing": "note", "study": "ucf101-3"}
+    notebook.execute(named("01"), tmp_path / "out.ipynb", gone)
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "The audit is as recorded at" in shown and "394 clips, 73,478 decoded frames" in shown
+
+
+@pytest.mark.slow
+def test_lists_that_are_not_at_hand_are_shown_as_last_counted(tmp_path):
+    notebook.execute(named("12"), tmp_path / "out.ipynb", {"annotations": {"ucf101": "nowhere"}})
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "Differences: **0**. Not counted: Kinetics-400." in shown and "13,320" in shown
 
 
 @pytest.mark.slow
