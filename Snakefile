@@ -1,7 +1,7 @@
 # The study's runs, pages and book for one profile:
 #
-#     snakemake --cores all --configfile profiles/demo.yaml          # runs, pages, book
-#     snakemake --cores all --configfile profiles/server.yaml runs   # the runs alone
+#     snakemake --cores all --configfile profiles/demo.yaml           # runs, pages, book
+#     snakemake runs --cores all --configfile profiles/server.yaml    # the runs alone (a name after --configfile is a file)
 #
 # A run is made again when its fields or the behaviour of the code that it uses change (repro/behaviour.py), not when a
 # comment does; a page when the package's sources, its notebook or its records do.

@@ -61,7 +61,7 @@ def asked(monkeypatch, **options) -> ClipDataset:
         one.calls.append((path, list(indices), decoder))
         return np.zeros((len(indices), 48, 64, 3), np.uint8)
 
-    monkeypatch.setattr(loaders, "read_frames", read)
+    monkeypatch.setattr(loaders, "iter_frames", read)
     return one
 
 

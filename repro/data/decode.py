@@ -39,9 +39,11 @@ def iter_frames(path, indices: Sequence[int], *, decoder: str = "opencv") -> Ite
     ValueError for other indices and for a decoder that is unknown or not installed.
     """
     check_names([decoder], list(DECODERS), "decoder")
-    wanted = _rising(indices)
+    wanted = [int(i) for i in indices]
+    if not wanted or wanted[0] < 0 or any(b < a for a, b in itertools.pairwise(wanted)):
+        raise ValueError(f"indices must be a non-empty, non-decreasing list from 0, not {wanted}")
     if images.holds_images(path):
-        yield from images.read_images(path, wanted)
+        yield from images.iter_images(path, wanted)
         return
     _check_file(path)
     times = Counter(wanted)
@@ -57,22 +59,12 @@ def iter_frames(path, indices: Sequence[int], *, decoder: str = "opencv") -> Ite
 
 def read_frames(path, indices: Sequence[int], *, decoder: str = "opencv") -> np.ndarray:
     """The frames of :func:`iter_frames` together: uint8 ``(len(indices), H, W, 3)``, RGB."""
-    wanted = _rising(indices)
-    if images.holds_images(path):
-        return images.read_images(path, wanted)
     frames = None
-    for row, frame in enumerate(iter_frames(path, wanted, decoder=decoder)):
+    for row, frame in enumerate(iter_frames(path, indices, decoder=decoder)):
         if frames is None:
-            frames = np.empty((len(wanted), *frame.shape), np.uint8)
+            frames = np.empty((len(indices), *frame.shape), np.uint8)
         frames[row] = frame
     return frames
-
-
-def _rising(indices: Sequence[int]) -> list[int]:
-    wanted = [int(i) for i in indices]
-    if not wanted or wanted[0] < 0 or any(b < a for a, b in itertools.pairwise(wanted)):
-        raise ValueError(f"indices must be a non-empty, non-decreasing list from 0, not {wanted}")
-    return wanted
 
 
 def _check_file(path) -> None:

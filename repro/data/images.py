@@ -8,7 +8,7 @@ array: Python's ``zipfile`` builds an object for each of some 200 entries to fin
 
 import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -148,25 +148,27 @@ def count_images(path) -> int:
         return len(images)
 
 
-def read_images(path, indices: Sequence[int]) -> np.ndarray:
-    """The frames at ``indices`` (from 0; any order, repeats allowed): uint8 ``(len(indices), H, W, 3)``, RGB.
+def iter_images(path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+    """One by one, the frames at ``indices`` (from 0; any order, repeats allowed): uint8 ``(H, W, 3)``, RGB.
 
     Raises DecodeError where a frame is not there, does not decode, or differs in size from the first.
     """
-    frames = None
+    frame, before = None, None
     with open_images(path) as images:
-        for row, index in enumerate(indices):
-            if row and index == indices[row - 1]:
-                frames[row] = frames[row - 1]
-                continue
-            frame = decode_image(images.encoded(index), f"{path}: {frame_name(index)}")
-            if frames is None:
-                frames = np.empty((len(indices), *frame.shape), np.uint8)
-            elif frame.shape != frames.shape[1:]:
-                shapes = [f"{s[1]}x{s[0]}" for s in (frame.shape, frames.shape[1:])]
-                raise DecodeError(f"{path}: frame {index} is {shapes[0]} pixels, frame {indices[0]} is {shapes[1]}")
-            frames[row] = frame
-    return frames
+        for index in indices:
+            if index != before:
+                shape = frame.shape if frame is not None else None
+                frame = decode_image(images.encoded(index), f"{path}: {frame_name(index)}")
+                if shape not in (None, frame.shape):
+                    sizes = [f"{s[1]}x{s[0]}" for s in (frame.shape, shape)]
+                    raise DecodeError(f"{path}: frame {index} is {sizes[0]} pixels, frame {indices[0]} is {sizes[1]}")
+            yield frame
+            before = index
+
+
+def read_images(path, indices: Sequence[int]) -> np.ndarray:
+    """The frames of :func:`iter_images` together: uint8 ``(len(indices), H, W, 3)``, RGB."""
+    return np.stack(list(iter_images(path, indices)))
 
 
 def decode_image(data: np.ndarray, where: str) -> np.ndarray:

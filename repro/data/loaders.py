@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from repro.data.clips import Clip
-from repro.data.decode import read_frames
+from repro.data.decode import iter_frames
 from repro.data.decoders import quick_opening
 from repro.data.sampling import POLICIES
 from repro.data.transforms import SCALES, augment, planes, test_view
@@ -70,14 +70,14 @@ class ClipDataset(Dataset):
         label = clip.label
         if training:
             rng = np.random.default_rng([self.seed, key[0], zlib.crc32(clip.name.encode())])
-            frames = read_frames(clip.path, self.policy.train(length, self.frames, rng), decoder=self.decoder)
+            frames = iter_frames(clip.path, self.policy.train(length, self.frames, rng), decoder=self.decoder)
             other_side = label if self.mirror_labels is None else self.mirror_labels[label]
             flip = self.flip and other_side is not None
-            view, mirrored = augment(frames, self.size, rng, flip=flip, scales=self.scales)
+            view, mirrored = augment(frames, self.size, rng, count=self.frames, flip=flip, scales=self.scales)
             label = other_side if mirrored else label
         else:
-            frames = read_frames(clip.path, self.policy.test(length, self.frames), decoder=self.decoder)
-            view = test_view(frames, self.size)
+            frames = iter_frames(clip.path, self.policy.test(length, self.frames), decoder=self.decoder)
+            view = test_view(frames, self.size, count=self.frames)
         return torch.from_numpy(planes(view)), label, index
 
 

@@ -4,14 +4,14 @@ The others are what the same libraries offer first, kept to show what they retur
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from repro.data.decode import read_frames
+from repro.data.decode import iter_frames
 from repro.data.decoders import OPENCV_OPTIONS, DecodeError
 
 CEILING, CACHE = "opencv grab only", "frame cache"
@@ -22,14 +22,14 @@ class Way:
     """One way from a clip's file to its frames."""
 
     title: str
-    read: Callable[[Path, list[int]], np.ndarray | None]  # path, rising indices; None: it converts no frame
+    read: Callable[[Path, list[int]], Iterable[np.ndarray]]  # path, rising indices; frames RGB, as they come
     offered: bool  # training can use it; the others are shown for comparison
     library: str = "opencv"  # of DECODERS
     cached: bool = False  # reads the clip's frame cache instead of its video
 
 
-def _reader(decoder: str) -> Callable[[Path, list[int]], np.ndarray]:
-    return lambda path, wanted: read_frames(path, wanted, decoder=decoder)
+def _reader(decoder: str) -> Callable[[Path, list[int]], Iterable[np.ndarray]]:
+    return lambda path, wanted: iter_frames(path, wanted, decoder=decoder)
 
 
 def plain_opencv(path: Path) -> cv2.VideoCapture:
@@ -48,25 +48,25 @@ def sequential(path: Path) -> Iterator[np.ndarray]:
         yield cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB)
 
 
-def grab_only(path: Path, wanted: list[int]) -> None:
+def grab_only(path: Path, wanted: list[int]) -> Iterable[np.ndarray]:
     video = plain_opencv(path)
     while video.grab():
         pass
+    return ()
 
 
-def _every_frame(path: Path, wanted: list[int]) -> np.ndarray:
-    return np.stack([frame for index, frame in enumerate(sequential(path)) if index in set(wanted)])
+def _every_frame(path: Path, wanted: list[int]) -> Iterator[np.ndarray]:
+    return (frame for index, frame in enumerate(sequential(path)) if index in wanted)
 
 
-def _opencv_seek(path: Path, wanted: list[int]) -> np.ndarray:
-    video, frames = plain_opencv(path), []
+def _opencv_seek(path: Path, wanted: list[int]) -> Iterator[np.ndarray]:
+    video = plain_opencv(path)
     for index in wanted:
         video.set(cv2.CAP_PROP_POS_FRAMES, index)
         ok, frame = video.read()
         if not ok:
             raise DecodeError(f"{path}: nothing at frame {index}")
-        frames.append(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    return np.stack(frames)
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
 def _torchcodec_approximate(path: Path, wanted: list[int]) -> np.ndarray:
