@@ -219,6 +219,13 @@ def test_a_study_that_is_not_there_is_said_to_be_not_run(tmp_path, prefix):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("study, words", [("no-such-study", "**Not measured:**"), ("ucf101-3", "interleaved rounds")])
+def test_decoding_speed_is_shown_as_recorded(tmp_path, study, words):
+    notebook.execute(named("11"), tmp_path / "out.ipynb", {"study": study})
+    assert words in text_of(tmp_path / "out.ipynb")
+
+
+@pytest.mark.slow
 def test_runs_without_a_record(tmp_path):
     notebook.execute(named("10"), tmp_path / "out.ipynb", {"results": str(tmp_path / "results")})
     assert "**Not run:**" in text_of(tmp_path / "out.ipynb")

@@ -260,3 +260,18 @@ def test_gradients_are_clipped_before_the_step(data, tmp_path, monkeypatch):
     fields = {"momentum": 0.0, "weight_decay": 0.0, "learning_rate": 1.0, "clip_gradient": 0.01, "batch_size": 6}
     run(tiny.experiment(data, epochs=1, **fields), tmp_path)
     assert moves == pytest.approx([0.01], rel=1e-3)  # rate 1 x the largest norm allowed
+
+
+@pytest.mark.parametrize("width, channels_last", [(0.1, False), (0.125, True)])
+def test_channels_last_only_where_torch_is_sound(data, tmp_path, monkeypatch, width, channels_last):
+    """With fewer than 8 channels torch 2.15 on a CPU corrupts memory in the backward of that layout."""
+    layouts = []
+
+    def fit(_trainer, module, *_loaders, **_options):
+        layouts.append(module.network.trunk.layer4[0].conv1.weight.is_contiguous(memory_format=torch.channels_last))
+        raise RuntimeError("enough seen")
+
+    monkeypatch.setattr(training.L.Trainer, "fit", fit)
+    with pytest.raises(RuntimeError, match="enough seen"):
+        run(tiny.experiment(data, width=width), tmp_path)
+    assert layouts == [channels_last]
