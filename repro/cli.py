@@ -102,14 +102,19 @@ def main() -> int:
     demo.set_defaults(call=_render_demo)
 
     prepare = commands.add_parser(
-        "prepare", help="bring a dataset to ROOT/videos and ROOT/annotations: download, verify, extract, audit"
+        "prepare",
+        help="bring a dataset to ROOT/videos and ROOT/annotations: download, verify, extract, audit",
+        description="Bring a dataset to ROOT/videos and ROOT/annotations. ROOT may hold nothing yet, the archives as "
+        "downloaded (in ROOT or ROOT/archives), or an extracted tree; your own clips lie in ROOT/videos/<class>/.",
+        epilog="example: repro prepare ucf101 --root /data/ucf101 --audit",
     )
     prepare.add_argument("name", help="hmdb51, ucf101, something_v1, kinetics400; folder: clips of your own")
-    prepare.add_argument("--root", type=Path, required=True, help="the dataset's folder; archives in it are used")
+    # as text: Path("") would be the folder that one stands in
+    prepare.add_argument("--root", required=True, help="the dataset's folder, made if it is not there")
     prepare.add_argument("--annotations", type=Path, default=None, help="folder of the official lists, if elsewhere")
     prepare.add_argument("--audit", action="store_true", help="decode every clip once, into ROOT/manifest.parquet")
     prepare.add_argument("--frames", action="store_true", help="make the frame cache ROOT/frames")
-    prepare.add_argument("--workers", type=int, default=None, help="processes (all cores)")
+    prepare.add_argument("--workers", type=int, default=None, help="processes at once (default: one a core)")
     prepare.add_argument("--no-download", dest="download", action="store_false", help="use what is there only")
     prepare.set_defaults(call=_prepare)
 

@@ -165,5 +165,8 @@ def _typed(name: str, value: Any, hint: Any) -> Any:
             return value
         if typing.get_origin(kind) is list and isinstance(value, list | tuple):
             return [_typed(name, item, typing.get_args(kind)[0]) for item in value]
+    one = isinstance(value, str | int | float) and not isinstance(value, bool) and not str(value).startswith("[")
+    if one and any(typing.get_origin(kind) is list for kind in allowed):
+        raise ValueError(f"{name}: {value!r} is not a list; write {name}: [{value}, ...]")
     names = " or ".join("nothing" if kind is type(None) else getattr(kind, "__name__", str(kind)) for kind in allowed)
     raise ValueError(f"{name}: {value!r} is not {names}; pass parameters in a YAML file (papermill -f params.yaml)")

@@ -141,7 +141,8 @@ class Recogniser(L.LightningModule):
 def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK) -> Record:
     """Train, evaluate on the test split, file the record.
 
-    A fresh record with the same fields is returned as it is. An interrupted run goes on from its last epoch.
+    A fresh record with the same fields is returned as it is; one of another experiment in the same folder is replaced,
+    and a line says so first. An interrupted run goes on from its last epoch.
 
     Raises:
         FileNotFoundError, ValueError, OSError: data, configuration or a clip is unusable (before the first step), the
@@ -149,8 +150,16 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     """
     sections = used_by(experiment, todays_digest())
     split, lengths, data = select_clips(experiment)
-    found = _fresh_record(experiment, results, sections, data)
-    if found is not None:
+    found = _record_there(experiment, results)
+    differing = _differing(found, experiment, data) if found else []
+    if differing:
+        what = " and ".join(differing[:2])
+        print(
+            f"{found.folder}: holds the record of another experiment, which differs in {what}; it will be replaced "
+            "when this run ends (set run: to keep both)",
+            flush=True,
+        )
+    elif found and not found.stale(sections):
         print(f"{found.name}: a fresh record is there, nothing to train", flush=True)
         if found.experiment == experiment:
             return found
@@ -235,13 +244,20 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     )
 
 
-def _fresh_record(experiment: Experiment, results: Path, sections, data) -> Record | None:
+def _record_there(experiment: Experiment, results: Path) -> Record | None:
     folder = Path(results) / experiment.study / experiment.run
-    if not (folder / "record.json").is_file():
-        return None
-    record = read_record(folder)
-    same = _deciding(record.experiment) == _deciding(experiment)
-    return record if same and record.data["hash"] == data["hash"] and not record.stale(sections) else None
+    return read_record(folder) if (folder / "record.json").is_file() else None
+
+
+def _differing(record: Record, experiment: Experiment, data) -> list[str]:
+    """The fields in which the record is of another result than this experiment's; empty where it is of the same."""
+    old, new = _deciding(record.experiment), _deciding(experiment)
+    fields = [name for name in new if old[name] != new[name]]
+    if record.data["hash"] != data["hash"]:
+        places = ("dataset", "videos", "annotations")
+        fields += [name for name in places if getattr(record.experiment, name) != getattr(experiment, name)]
+        fields.append("the clips themselves")
+    return fields
 
 
 def _deciding(experiment: Experiment) -> dict:

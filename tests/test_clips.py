@@ -73,7 +73,7 @@ def test_names_in_another_case_are_found(tmp_path, spelt):
         path.rename(folder / path.name.replace(spelt, "HandstandPushups").replace(".AVI", ".avi"))
     assert {clip.path.parent for clip in read(data).train if clip.label == 0} == {folder}
     folder.rename(videos(data) / "HANDSTANDPUSHUPS")
-    with pytest.raises(FileNotFoundError, match=r"folder .*HandstandPushups does not exist"):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*HandstandPushups, but"):
         read(data)
 
 
@@ -127,19 +127,74 @@ def test_each_folder_is_listed_once(ucf101, monkeypatch):
 def test_missing_and_empty_folders_are_named(ucf101):
     folder = videos(ucf101) / "Foo"
     (folder / "v_Foo_g08_c01.avi").unlink()
-    message = r"1 of 15 listed clips .* first Foo/v_Foo_g08_c01.avi; .* or set unusable: leave_out"
+    message = (
+        r"1 of 15 listed clips .* first Foo/v_Foo_g08_c01.avi \(.*/trainlist01.txt, line 4\); extract the dataset again"
+        ", name a subset with classes, or set unusable: leave_out"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         read(ucf101)
     for path in folder.iterdir():
         path.unlink()
-    with pytest.raises(FileNotFoundError, match=r"folder .*Foo is empty, but the lists name clips in it; extract it"):
+    with pytest.raises(
+        FileNotFoundError, match=r"class Foo: folder .*Foo is empty, but .*/trainlist01.txt, line 4 names"
+    ):
         read(ucf101)
     folder.rmdir()
-    with pytest.raises(FileNotFoundError, match=r"folder .*Foo does not exist"):
+    mends = r"extract the dataset again, or name a subset with classes \(unusable: leave_out"
+    with pytest.raises(
+        FileNotFoundError, match=rf"class Foo: no folder .*videos/Foo, but .*, line 4 names .*; {mends}"
+    ):
         read(ucf101)
     for field in ("videos", "annotations"):
         with pytest.raises(FileNotFoundError, match=rf"{field}: there is no folder .*nowhere; set {field}"):
             read(ucf101, **{field: "nowhere"})
+
+
+def own_listed(folder: Path, *lines: str) -> dict[str, str]:
+    """Eight clips of two classes, and a split file of these lines."""
+    data = tiny.write_folder(folder, frames=1)
+    (folder / "annotations" / "split1.csv").write_text("\n".join(["clip,part", *lines]) + "\n")
+    return data
+
+
+WHOLE = ("Bar/clip 0.avi,train", "Bar/clip 1.mp4,test", "Foo/clip 0.avi,train", "Foo/clip 1.mp4,test")
+
+
+def test_own_clips_that_are_missing_are_named_as_the_list_writes_them(tmp_path):
+    data = own_listed(tmp_path, *WHOLE, "Foo/clip 2.avi,train")
+    message = (
+        r"1 of 5 listed clips are not under .*, first Foo/clip 2.avi \(.*/split1.csv, line 6; clip 2.MKV is there\)"
+        "; mend the list or put the clip there, name a subset with classes, or set unusable: leave_out"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        read(data)
+    (videos(data) / "Foo" / "clip 2.MKV").unlink()
+    with pytest.raises(FileNotFoundError, match=r"first Foo/clip 2.avi \(.*/split1.csv, line 6\); mend the list"):
+        read(data)
+
+
+def test_own_classes_without_folder_or_clips_are_named_with_their_line(tmp_path):
+    data = own_listed(tmp_path / "a", *WHOLE, "run/clip 0.avi,train")
+    message = (
+        r"class run: no folder .*videos/run, but .*/split1.csv, line 6 names a clip in it; mend the list or put the"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        read(data)
+    assert len(read(data, classes=["Bar", "Foo"]).train) == 2  # the mend that the message names
+    data = own_listed(tmp_path / "b", *WHOLE[:3])
+    message = (
+        r"class Foo: .*/split1.csv names no test clip of it \(.*/split1.csv, line 4 is the first of it\); mend the"
+    )
+    with pytest.raises(ValueError, match=message):
+        read(data)
+
+
+def test_a_missing_kinetics_clip_is_named_with_its_line(tmp_path):
+    data = tiny.write_kinetics400(tmp_path, frames=1)
+    sorted((videos(data) / "val" / "zumba").iterdir())[1].unlink()
+    message = r"first zumba/-zum_val__1_000001_000011 \(.*/val.csv, line 5\); extract"
+    with pytest.raises(FileNotFoundError, match=message):
+        read(data)
 
 
 def test_unchecked_a_missing_clip_keeps_the_path_as_listed(ucf101):
@@ -193,7 +248,9 @@ def test_a_class_without_clips_and_a_file_named_twice_are_refused(ucf101):
     path = Path(ucf101["annotations"]) / "trainlist01.txt"
     text = path.read_text()
     path.write_text("\n".join(line for line in text.splitlines() if "Foo" not in line))
-    with pytest.raises(ValueError, match="class Foo: the lists name no training clip of it"):
+    with pytest.raises(
+        ValueError, match=r"class Foo: .*/trainlist01.txt names no training clip of it \(.*/testlist01.txt, line 3"
+    ):
         read(ucf101)
     path.write_text(text + "Bar/V_BAR_g08_c01.avi 1\n")
     with pytest.raises(ValueError, match=r"the lists name it twice, as Bar/v_Bar_g08.* and as Bar/V_BAR_g08_c01.avi"):

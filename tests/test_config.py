@@ -1,5 +1,7 @@
 """The experiment's fields: the paper's defaults, and one clear message for a slip."""
 
+import re
+
 import pytest
 import torch
 
@@ -23,11 +25,23 @@ def test_an_unknown_name_gets_the_nearest_one():
 @pytest.mark.parametrize(
     "values",
     [{"flip": "false"}, {"epochs": "3"}, {"epochs": 2.5}, {"epochs": True}, {"seed": None}, {"learning_rate": "1e-3"},
-     {"classes": "Punch"}, {"classes": [1]}, {"head_stride": [2, 2, "2"]}],
+     {"classes": "[A, B]"}, {"classes": [1]}, {"classes": True}, {"head_stride": [2, 2, "2"]}],
 )  # fmt: skip
 def test_a_wrong_type_is_refused_by_name(values):
     (name,) = values
     with pytest.raises(ValueError, match=rf"^{name}: .* is not .*-f params.yaml"):
+        Experiment(**values)
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"classes": "Punch"}, "classes: 'Punch' is not a list; write classes: [Punch, ...]"),
+        ({"head_stride": 2}, "head_stride: 2 is not a list; write head_stride: [2, ...]"),
+    ],
+)
+def test_one_value_for_a_list_is_told_how_to_write_it(values, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
         Experiment(**values)
 
 

@@ -6,6 +6,7 @@ import http.server
 import json
 import shutil
 import threading
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -131,25 +132,44 @@ def test_a_whole_part_needs_no_request(site, get, tmp_path):
     assert get().read_bytes() == CONTENT and len(site.asked) == 1
 
 
-def test_checksum_mismatch_keeps_the_file_aside(site, get, tmp_path):
+def test_checksum_mismatch_keeps_the_file_aside(site, tmp_path):
+    path, record = tmp_path / "archives" / "set.tgz", tmp_path / "checksums.json"
     with pytest.raises(ChecksumError, match=rf"its sha256 is {SUM}, but the catalogue says {'0' * 64}") as error:
+        download(site.url, path, record=record, sha256="0" * 64)
+    assert "set.tgz.wrong" in str(error.value) and '{"archives/set.tgz": {"sha256": "' in str(error.value)
+    assert names(tmp_path) == ["set.tgz.wrong"]
+
+
+def test_what_is_no_archive_is_said_and_its_sum_is_not_offered(site, get, tmp_path):
+    site.content = b"<html>404 Not found</html>"
+    with pytest.raises(
+        ChecksumError, match=r"set\.rar\.part: is not a rar, it starts with b'<html>404 Not fo'"
+    ) as error:
         get(sha256="0" * 64)
-    assert "set.rar.wrong" in str(error.value) and '{"archives/set.rar": {"sha256": "' in str(error.value)
-    assert names(tmp_path) == ["set.rar.wrong"]
+    assert "to use it all the same" not in str(error.value) and names(tmp_path) == ["set.rar.wrong"]
+    path = tmp_path / "lists.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", bytes(1000))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(
+        ChecksumError, match=r"lists\.zip: damaged or cut short: File is not a zip file; fetch it"
+    ) as error:
+        check_sums({"lists.zip": (path, "0" * 64)}, tmp_path / "c.json")
+    assert "to use it all the same" not in str(error.value)
 
 
 def test_the_second_use_must_agree_with_the_first(tmp_path):
-    path, record = tmp_path / "a.rar", tmp_path / "checksums.json"
+    path, record = tmp_path / "a.bin", tmp_path / "checksums.json"
     path.write_bytes(b"first")
-    check_sums({"a.rar": (path, "")}, record)
+    check_sums({"a.bin": (path, "")}, record)
     path.write_bytes(b"other")
-    with pytest.raises(ChecksumError, match=r"a\.rar: its sha256 is .* but checksums.json says a7937b64b8caa58f"):
-        check_sums({"a.rar": (path, "")}, record)
-    record.write_text(json.dumps({"a.rar": {"sha256": hashlib.sha256(b"other").hexdigest()}}))  # the message's mend
-    check_sums({"a.rar": (path, "0" * 64)}, record)
+    with pytest.raises(ChecksumError, match=r"a\.bin: its sha256 is .* but checksums.json says a7937b64b8caa58f"):
+        check_sums({"a.bin": (path, "")}, record)
+    record.write_text(json.dumps({"a.bin": {"sha256": hashlib.sha256(b"other").hexdigest()}}))  # the message's mend
+    check_sums({"a.bin": (path, "0" * 64)}, record)
     record.write_text("{")
     with pytest.raises(ValueError, match=r"checksums\.json: not JSON .*mend or delete it"):
-        check_sums({"a.rar": (path, "")}, record)
+        check_sums({"a.bin": (path, "")}, record)
 
 
 def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
@@ -165,7 +185,7 @@ def test_refused(site, get, tmp_path, status, reason):
     site.status = status
     with pytest.raises(DownloadError, match=rf"set.rar: the server answers {status} \({reason}\)\. Get it by hand\."):
         get(otherwise="Get it by hand.")
-    assert len(site.asked) == 1 and names(tmp_path) == []
+    assert len(site.asked) == 1 and not (tmp_path / "root" / "archives").exists()
 
 
 def test_no_server(get, site, tmp_path, monkeypatch):

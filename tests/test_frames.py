@@ -12,6 +12,7 @@ import tiny
 
 import repro.data.frames as frames
 import repro.data.space as space
+from repro.data.clips import read_split, unlisted
 from repro.data.decode import read_frames
 from repro.data.frames import Cached, cache_frames
 from repro.data.images import FrameZip, count_images, read_images
@@ -105,6 +106,61 @@ def test_clips_that_do_not_decode_are_left_out_with_the_reason(paths, tmp_path):
     assert done.left_out[1][1] == "No such file or directory"
     assert zips(tmp_path / "out") == ["7.zip", WHOLE[0], WHOLE[2]]
     assert 10 < count_images(tmp_path / "out" / WHOLE[0]) < 30 and count_images(tmp_path / "out" / "7.zip") == 3
+
+
+def test_the_frames_of_a_clip_that_is_gone_or_broken_are_moved_aside_and_named(paths, tmp_path):
+    out, (gone, broken, kept) = tmp_path / "frames", paths
+    before = cache_frames(paths, out, workers=1)
+    assert before.moved == ()
+    content = {name: (out / name).read_bytes() for name in WHOLE}
+    paths[gone].unlink()
+    paths[broken].write_text("no video")
+    stray = out / "Foo" / "v_stray.zip"  # its clip is not among the paths
+    stray.write_bytes(b"stray")
+    done = cache_frames(paths, out, workers=1)
+    aside = out / ".without_source"
+    assert done.moved == (aside / WHOLE[0], aside / WHOLE[1], aside / "Foo" / "v_stray.zip")
+    assert zips(out) == sorted([*(str(path.relative_to(out)) for path in done.moved), WHOLE[2]])
+    assert (aside / WHOLE[0]).read_bytes() == content[WHOLE[0]] and not (out / "Bar").exists()
+    assert (out / WHOLE[2]).read_bytes() == content[WHOLE[2]] and (done.written, done.kept) == (0, 1)
+    where = "the cached frames were moved to"
+    assert done.left_out == (
+        (gone, f"its video is gone; {where} {done.moved[0]}"),
+        (broken, f"OpenCV cannot open this clip (8 bytes); fetch it again; {where} {done.moved[1]}"),
+        ("Foo/v_stray.zip", f"its video is gone; {where} {done.moved[2]}"),
+    )
+    # what was moved stays, a second one of that name lies beside it, and a run with nothing to move names nothing
+    stray.write_bytes(b"another")
+    assert cache_frames({kept: paths[kept]}, out, workers=1).moved == (aside / "Foo" / "v_stray (2).zip",)
+    assert (aside / "Foo" / "v_stray.zip").read_bytes() == b"stray"
+    again = cache_frames({kept: paths[kept]}, out, workers=1)
+    assert again.moved == again.left_out == ()
+
+
+def test_a_clip_that_is_a_zip_in_the_same_folder_is_no_stray(tmp_path):
+    folder = tiny.write_frames(tmp_path / "7", frames=4)
+    cache_frames({"7": folder}, tmp_path / "in", workers=1)
+    source = tmp_path / "in" / "7.zip"
+    assert cache_frames({"eight": source}, tmp_path / "in", workers=1).moved == () and source.is_file()
+
+
+@pytest.mark.parametrize("write", [tiny.write_ucf101, tiny.write_folder, tiny.write_something_v1])
+def test_no_layout_reads_what_was_moved_aside(tmp_path, write):
+    data = write(tmp_path / "set")
+    split = read_split(**data, split=1)
+    clips = {clip.name: clip.path for clip in (*split.train, *split.test)}
+    cache = tmp_path / "set" / "frames"
+    cache_frames(clips, cache, workers=1)
+    data["videos"] = str(cache)
+    first = split.train[0].name
+    cache_frames({name: path for name, path in clips.items() if name != first}, cache, workers=1)
+    assert unlisted(**data, split=1) == []
+    if data["layout"] == "folder":
+        left = read_split(**data, split=1)
+        assert {clip.name for clip in (*left.train, *left.test)} == clips.keys() - {first}
+    else:
+        with pytest.raises(FileNotFoundError, match=r"1 of .* listed clips are not under"):
+            read_split(**data, split=1)
 
 
 def test_a_clip_of_too_many_frames_is_left_out(tmp_path, monkeypatch):

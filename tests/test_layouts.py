@@ -9,6 +9,7 @@ import tiny
 
 from repro.config import LAYOUTS as LAYOUT_NAMES
 from repro.data.clips import read_lists, read_split
+from repro.data.folder import write_splits
 from repro.data.layouts import LAYOUTS
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
@@ -178,6 +179,33 @@ def test_groups_csv_may_join_clips_of_several_classes(tmp_path):
         assert not {c.group for c in split.train} & {c.group for c in split.test}
 
 
+def test_drawn_lists_say_what_was_drawn(tmp_path):
+    data = own(tmp_path, *many(), 'a/"q", x.avi', "b/take 1.3")
+    (tmp_path / "annotations" / "groups.csv").write_text("clip,group\na/x_g00_0.mp4,one\nb/x_g00_0.mp4,one\n")
+    drawn = [read(data, split=k) for k in (1, 2, 3)]
+    written = write_splits(data["videos"], data["annotations"])
+    assert [path.name for path in written] == ["split1.csv", "split2.csv", "split3.csv"]
+    assert [read(data, split=k) for k in (1, 2, 3)] == drawn
+    (tmp_path / "videos" / "a" / "x_g01_0.mp4").unlink()
+    assert [c.name for c in read(data).train] == [c.name for c in drawn[0].train]  # missing, but not drawn anew
+    assert sorted(p.name for p in data["annotations"].iterdir()) == ["groups.csv", *(p.name for p in written)]
+
+
+def test_a_name_that_a_list_cannot_hold(tmp_path):
+    data = own(tmp_path, "a /1.avi", "a /2.avi", "b/1.avi", "b/2 ")
+    (tmp_path / "videos" / "b" / "2 ").unlink()
+    (tmp_path / "videos" / "b" / "2 ").mkdir()
+    with pytest.raises(ValueError, match=r"videos/b/2 ': spaces at an end, or not UTF-8; rename it"):
+        write_splits(data["videos"], data["annotations"])
+    assert list(data["annotations"].iterdir()) == []
+
+
+def test_a_folder_of_videos_in_a_class_folder_is_no_clip(tmp_path):
+    data = own(tmp_path, "a/1.avi", "a/2.avi", "b/1.avi", "b/sub/x.mp4")
+    with pytest.raises(ValueError, match=r"folder .*b/sub holds videos \(x\.mp4\), not frames: move them up into"):
+        read(data)
+
+
 def test_a_split_file_by_hand(tmp_path):
     data = own(tmp_path, "a/1.avi", "a/2.mp4", "b/1.avi", "b/v_g03_c1.avi", "b/not listed.avi")
     text = "clip,part,group\na/1.avi,train,\na/2,test,anna\nb/1.avi,train, ben \nb/v_g03_c1.avi,test,\n"
@@ -272,6 +300,10 @@ FAULTS = {
     ],
     (own_listed, "split1.csv"): [
         (swap("part", "side"), "line 1: no column 'part'; the header must name clip,part"),
+        (
+            swap(",", ";"),
+            "line 1: no column 'clip'; the header must name clip,part; values must be separated by commas",
+        ),
         (swap(",test,", ",val,"), "line 3: part 'val' is not train or test"),
         (add("c.avi,train,z"), "line 6: 'c.avi' is not <class>/<file>"),
         (add("a\\c.avi,train,z"), "line 6: 'a\\\\c.avi' is not <class>/<file>"),
@@ -308,8 +340,19 @@ def test_a_wrong_encoding_is_named_with_its_line(tmp_path, make, name):
     path.write_bytes("\n\nCafé".encode("latin-1") + b"\n" + text.encode())
     with pytest.raises(ValueError, match=rf"{name}, line 3: byte 0xe9 is not UTF-8; save the list as UTF-8"):
         read(data)
-    path.write_text(text, encoding="utf-8-sig")
-    with pytest.raises(ValueError, match=rf"{name}, line 1: starts with a byte-order mark; save it as UTF-8 without"):
+    path.write_text(text, encoding="utf-16")
+    with pytest.raises(ValueError, match=rf"{name}, line 1: is UTF-16; save the list as UTF-8"):
+        read(data)
+
+
+@pytest.mark.parametrize("make, name", LISTS)
+def test_a_byte_order_mark_of_utf_8_is_passed_over(tmp_path, make, name):
+    data = make(tmp_path / "set")
+    path, lists = Path(data["annotations"]) / name, read_lists(**data, split=1)
+    path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")  # as Excel writes it
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf") and read_lists(**data, split=1) == lists
+    path.write_bytes(path.read_bytes() + "Café".encode("latin-1"))
+    with pytest.raises(ValueError, match=rf"{name}, line \d+: byte 0xe9 is not UTF-8"):
         read(data)
 
 

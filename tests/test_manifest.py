@@ -66,8 +66,9 @@ def test_bad_clips_are_counted_and_the_others_kept(clips, counted, tmp_path):
     cache = tmp_path / "manifest.parquet"
     clips[4].path.write_bytes(b"")
     clips[1].path.write_text("not a video")
-    with pytest.raises(DecodeError, match=rf"2 of 6 clips do not decode; first: .*{clips[1].path.name}"):
+    with pytest.raises(DecodeError, match=rf"2 of 6 clips do not decode; first: .*{clips[1].path.name}") as caught:
         build_manifest(clips, cache=cache)
+    assert str(caught.value).endswith(". Mend them, name a subset with classes, or set unusable: leave_out")
     for index in (1, 4):
         tiny.write_video(clips[index].path, frames=3)
     counted.clear()

@@ -46,6 +46,7 @@ from repro.data.clips import read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.manifest import build_manifest
 from repro.data.prepare import prepare
+from repro.data.selection import select_clips
 from repro.data.transforms import normalise
 from repro.models import build
 
@@ -90,6 +91,7 @@ def test_from_archives_to_a_trained_batch(tmp_path, capsys, name):
     inside = [file for file in files_in(ready.videos) if not file.startswith(".unlisted/")]
     assert inside == sorted(CLIPS[name])
     assert files_in(ready.annotations) == sorted(LISTS[name]())
+    assert ready.more == {}  # every clip is there
     assert 0 < trained_batch(ready) < 10
     assert not list(tmp_path.glob("*.part")) and not (tmp_path / ".prepare.lock").exists()
     out = capsys.readouterr().out
@@ -310,6 +312,112 @@ def test_a_folder_of_ones_own(tmp_path, capsys):
         prepare("folder", tmp_path / "nowhere")
 
 
+def own_clips(root, groups=4):
+    for label in ("run", "walk"):
+        for group in range(1, groups + 1):
+            tiny.write_video(root / "videos" / label / f"a, {group}.avi", frames=3 + group)
+
+
+def parts(ready, videos, split=1):
+    found = read_split("folder", videos=videos, annotations=ready.annotations, split=split, check=False)
+    return [[(clip.name, clip.label, clip.group) for clip in part] for part in (found.train, found.test)]
+
+
+def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
+    own_clips(tmp_path, groups=10)
+    (tmp_path / "annotations").mkdir()
+    where = {"videos": tmp_path / "videos", "annotations": tmp_path / "annotations"}
+    drawn = [read_split("folder", **where, split=split) for split in (1, 2, 3)]  # without any file
+    broken = tmp_path / "videos" / "run" / "a, 2.avi"
+    broken.write_bytes(b"")
+    ready = prepare("folder", tmp_path, frames=True, workers=1)
+    out = capsys.readouterr().out
+    assert f"{ready.annotations}: split1.csv, split2.csv, split3.csv drawn, 30 %" in out
+    assert [read_split("folder", **where, split=split) for split in (1, 2, 3)] == drawn
+    assert not (ready.frames / "run" / "a, 2.zip").exists()
+    assert parts(ready, ready.frames) == parts(ready, ready.videos)
+    assert yaml.safe_load("\n".join(ready.lines()))["unusable"] == "leave_out"
+    assert "unusable: leave_out  # 1 cannot be used\n" in out
+    times = {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}
+    tiny.write_video(tmp_path / "videos" / "run" / "new.avi")
+    (ready.annotations / "groups.csv").write_text("clip,group\n")
+    prepare("folder", tmp_path, workers=1)
+    out = capsys.readouterr().out
+    assert f"1 clips, first {tmp_path}/videos/run/new.avi; list them, or delete {ready.annotations}/split*.csv" in out
+    assert "groups.csv is newer than split1.csv" in out
+    assert times.items() <= {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}.items()
+
+
+def test_own_lists_are_not_written_where_the_user_named_a_folder(tmp_path, capsys):
+    own_clips(tmp_path)
+    (tmp_path / "mine").mkdir()
+    prepare("folder", tmp_path, annotations=tmp_path / "mine", workers=1)
+    assert os.listdir(tmp_path / "mine") == [] and "no split*.csv, and none is written" in capsys.readouterr().out
+
+
+def test_own_files_that_are_no_clips_are_named(tmp_path, capsys):
+    own_clips(tmp_path)
+    write_files(tmp_path / "videos", {"run/odd.ogv": b"", "loose.mp4": b"", "run/b.txt": b"", "walk/c.txt": b""})
+    prepare("folder", tmp_path, workers=1)
+    out = capsys.readouterr().out
+    assert "and are skipped: 4 (loose.mp4, run/b.txt, run/odd.ogv and 1 more)" in out and "in no split file" not in out
+    (tmp_path / "videos" / "run" / "sub").mkdir()
+    (tmp_path / "videos" / "run" / "sub" / "x.mp4").touch()
+    message = r"folder .*run/sub holds videos \(x\.mp4\), not frames: move them up into .*videos/run;"
+    with pytest.raises(ValueError, match=message):
+        prepare("folder", tmp_path, workers=1)
+    (tmp_path / "videos" / "run" / "sub" / "00001.jpg").touch()
+    prepare("folder", tmp_path, workers=1)
+
+
+def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
+    own_clips(tmp_path, groups=9)
+    for group in range(1, 8):
+        (tmp_path / "videos" / "run" / f"b {group}.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(90))
+    command = [sys.executable, "-m", "repro.cli", "prepare", "folder", "--root", str(tmp_path), "--audit"]
+    done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV can open" in done.stdout
+    assert "run/b 6" not in done.stdout and "  and 2 more\n  training stops at those" in done.stdout
+    assert "  unusable: leave_out  # 7 cannot be used\n" in done.stdout
+
+
+def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
+    root = tmp_path / "set"
+    tiny.write_ucf101(root, classes=("Bar", "Foo", "Qux", "Zip"))
+    clips = sorted((root / "videos").glob("*/*.avi"))
+    for split in (2, 3):
+        for part in ("train", "test"):
+            shutil.copy(root / f"annotations/{part}list01.txt", root / f"annotations/{part}list0{split}.txt")
+    for clip in clips:  # no Bar, no test clip of Qux, one training clip less of Foo
+        if clip.parent.name == "Bar" or "Qux_g01" in clip.name or "Qux_g02" in clip.name or "Foo_g08" in clip.name:
+            clip.unlink()
+    ready = prepare("ucf101", root, download=False, workers=1)
+    out = capsys.readouterr().out
+    assert "8 of 20 listed clips are not there" in out and "  3 of 4 classes have clips\n" in out
+    assert "  classes: [Foo, Zip]\n  unusable: leave_out  # 1 listed clips are missing\n" in out
+    fields = yaml.safe_load("\n".join(ready.lines()))
+    selection = select_clips(Experiment(**fields))
+    assert selection.split.classes == ("Foo", "Zip") and selection.data["clips"] == {"train": 5, "test": 4}
+    shutil.rmtree(root / "videos" / "Zip")
+    assert prepare("ucf101", root, download=False, workers=1).more == {}
+    assert "nothing can be trained yet: 1 classes have usable clips in both parts" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("place", ["UCF-101/Golf", "Golf"])
+def test_a_second_batch_beside_the_videos_is_said(tmp_path, capsys, place):
+    write_files(tmp_path / "videos", dict.fromkeys(ucf101_clips()[1:], video()))
+    write_files(tmp_path / "annotations", ucf101_lists())
+    (tmp_path / place).mkdir(parents=True)
+    prepare("ucf101", tmp_path, download=False, workers=1)
+    assert "is here too" not in capsys.readouterr().out
+    write_files(tmp_path / place, {"v_Golf_g01_c01.avi": video()})
+    prepare("ucf101", tmp_path, download=False, workers=1)
+    folder = tmp_path / place.split("/")[0]
+    message = f"{folder} is here too and is not used: move its listed clips into {tmp_path}/videos/<class>\n"
+    assert message in capsys.readouterr().out
+
+
 def test_audit_and_frames(tmp_path, capsys):
     write_files(tmp_path / "videos", dict.fromkeys(ucf101_clips()[1:], video()))
     (tmp_path / "videos" / "Golf" / "stray.avi").write_bytes(video())
@@ -383,10 +491,10 @@ def test_a_download_of_many_parts_goes_on_until_all_are_there(tmp_path, mirror, 
     addresses = f"{mirror.at}/train/part_0.tar.gz\n{mirror.at}/train/part_1.tar.gz\n"
     (mirror.folder / "train" / "k400_train_path.txt").write_text(addresses)
     (mirror.folder / "val" / "k400_val_path.txt").write_text(f"{mirror.at}/val/part_0.tar.gz\n")
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=10**11))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**11))
     with pytest.raises(download.DownloadError, match=r"train/part_1\.tar\.gz: the server answers 404"):
         prepare("kinetics400", tmp_path / "root", workers=1)
-    assert "about 805.0 GB in all; 100.0 GB are free: it will stop when the disk is full" in capsys.readouterr().out
+    assert "about 805.0 GB for this; 100.0 GB are free: it will stop when the disk is full" in capsys.readouterr().out
     shutil.copy(mirror.folder / "train" / "part_0.tar.gz", second)
     ready = prepare("kinetics400", tmp_path / "root", workers=1)
     assert (tmp_path / "root" / "archives" / "train" / "part_1.tar.gz").is_file()
@@ -402,7 +510,64 @@ def test_a_gone_server_says_how_else(tmp_path, mirror):
         "mirror",
     ):
         assert words in str(error.value)
-    assert files_in(tmp_path / "root") == []
+    assert not (tmp_path / "root").exists()
+
+
+def test_the_whole_need_is_said_before_the_lists_are_fetched(tmp_path, mirror, capsys):
+    ucf101_archives(mirror.folder)
+    prepare("ucf101", tmp_path / "root", workers=1)
+    first, second = capsys.readouterr().out.splitlines()[:2]
+    assert first.startswith("UCF101, lists and clips: 6.9 GB to download, about 13.") and first.endswith(" are free")
+    assert second == f"UCF101 in {tmp_path / 'root'}:"
+    write_files(tmp_path / "clips" / "videos", dict.fromkeys(ucf101_clips(), video()))
+    prepare("ucf101", tmp_path / "clips", workers=1)
+    assert "lists and clips:" not in capsys.readouterr().out
+
+
+def test_only_what_is_missing_is_asked_for(tmp_path):
+    write_files(tmp_path / "clips" / "UCF-101", dict.fromkeys(ucf101_clips(), video()))
+    with pytest.raises(FileNotFoundError, match=r"does not hold the lists of UCF101.* with --annotations") as error:
+        prepare("ucf101", tmp_path / "clips", download=False)
+    assert "RecognitionTask.zip" in str(error.value) and "UCF101.rar" not in str(error.value)
+    write_files(tmp_path / "lists", ucf101_lists())
+    with pytest.raises(FileNotFoundError, match=r"does not hold the clips of UCF101.* move or link their") as error:
+        prepare("ucf101", tmp_path / "set", annotations=tmp_path / "lists", download=False)
+    assert "UCF101.rar" in str(error.value) and "RecognitionTask.zip" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["ucf101", "folder"])
+def test_arguments_that_cannot_be_right(tmp_path, name):
+    (tmp_path / "file").touch()
+    for root in (tmp_path / "file", tmp_path / "file" / "set"):
+        with pytest.raises(NotADirectoryError, match=r"^--root: .*/file is a file; name a folder$"):
+            prepare(name, root)
+    with pytest.raises(ValueError, match="--root: it is empty"):
+        prepare(name, "")
+    with pytest.raises(ValueError, match="--workers: 0 is not 1 or more"):
+        prepare(name, tmp_path, workers=0)
+    with pytest.raises(ValueError, match=f"unknown name '{name.upper()}'; did you mean '{name}'"):
+        prepare(name.upper(), tmp_path)
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_root_that_cannot_be_made(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(OSError, match=r"^--root: .*nope cannot be made \(No such file or directory\); name another"):
+        prepare("ucf101", tmp_path / "nope")
+
+
+def test_the_help_says_what_root_may_hold(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["repro", "prepare", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    out = " ".join(capsys.readouterr().out.split())
+    assert "example: repro prepare ucf101 --root /data/ucf101 --audit" in out and "or an extracted tree" in out
+    assert "processes at once (default: one a core)" in out
+    monkeypatch.setattr(sys, "argv", ["repro", "prepare", "folder", "--root", ""])
+    assert cli.main() == 1 and capsys.readouterr().err.startswith("repro: --root: it is empty")
 
 
 def test_the_command_line(tmp_path, monkeypatch, capsys):

@@ -119,6 +119,34 @@ def test_a_fresh_record_is_returned_and_nothing_trained(uninterrupted, monkeypat
     np.testing.assert_array_equal(found.scores, record.scores)
 
 
+def test_a_record_of_another_experiment_is_not_replaced_in_silence(uninterrupted, data, monkeypatch, tmp_path, capsys):
+    record = uninterrupted["cosine"]
+    results = record.folder.parents[1]
+
+    class Begun(Exception):
+        """The run has got as far as it should."""
+
+    def begin(*_arguments, **_options):
+        raise Begun
+
+    def said(experiment) -> str:
+        with pytest.raises(Begun):
+            train(experiment, results=results, work=tmp_path / "work")
+        return capsys.readouterr().out
+
+    monkeypatch.setattr(training, "build", begin)
+    other = dataclasses.replace(record.experiment, epochs=9, learning_rate=0.5, frames=3, remark="another")
+    message = f"{record.folder}: holds the record of another experiment, which differs in frames and epochs; it will be"
+    assert message in said(other) and (record.folder / "record.json").is_file()
+    elsewhere = tiny.write_ucf101(tmp_path / "set", train_groups=(8, 9))
+    assert "differs in videos and annotations; it will be replaced when this run ends (set run: to keep both)" in said(
+        dataclasses.replace(record.experiment, **elsewhere)
+    )
+    assert said(dataclasses.replace(other, run="another")) == ""
+    monkeypatch.setattr(training, "todays_digest", lambda: {"sampling": [2.0]})  # stale: made again, as it should be
+    assert said(record.experiment) == ""
+
+
 def test_changed_settings_set_the_old_checkpoints_aside(data, tmp_path):
     folder = tmp_path / "run"
     experiment, known = tiny.experiment(data), {"hash": "0123"}

@@ -6,7 +6,7 @@ alone does: UCF101 writes HandstandPushups and HandStandPushups for one class, K
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
-from repro.data.lists import Listed, Lists, require_folder
+from repro.data.lists import Listed, Lists, line_of, require_folder
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,15 @@ def read_split(
                 found.append(Clip(one.name, path, labels[one.label], one.group))
         return tuple(found)
 
+    def list_of(part: str, label: int) -> Path | None:
+        return LAYOUTS[layout].list_of(part, Path(annotations), split, lists.classes[label])
+
     result = Split(wanted, clips(lists.train), clips(lists.test))
-    _check_parts(result)
     if check and missing:
-        _refuse(missing, len(result.train) + len(result.test), disk)
+        own = layout == "folder"
+        mend = "mend the list or put the clip there" if own else "extract the dataset again"
+        _refuse(missing, len(result.train) + len(result.test), disk, lists, list_of, mend)
+    _check_parts(result, lists, list_of)
     return result
 
 
@@ -185,29 +190,57 @@ def _wanted(known: Sequence[str], classes: Sequence[str] | None, where) -> tuple
     return tuple(name for name in known if name in classes)
 
 
-def _check_parts(split: Split) -> None:
-    for part, clips in (("training", split.train), ("test", split.test)):
+_PARTS = {"train": "training", "test": "test"}
+ListOf = Callable[[str, int], Path | None]  # the list by part ("train", "test") and label in the whole dataset
+
+
+def _check_parts(split: Split, lists: Lists, list_of: ListOf) -> None:
+    for part, clips in (("train", split.train), ("test", split.test)):
         labels = {clip.label for clip in clips}
         for label, name in enumerate(split.classes):
             if label not in labels:
-                raise ValueError(f"class {name}: the lists name no {part} clip of it")
+                number = lists.classes.index(name)
+                other = next((clip for clip in (*lists.train, *lists.test) if clip.label == number), None)
+                found = f" ({_line(other, list_of)} is the first of it)" if other else ""
+                raise ValueError(
+                    f"class {name}: {list_of(part, number) or 'the split'} names no {_PARTS[part]} clip of it{found}; "
+                    "mend the list, or name a subset with classes"
+                )
     places: dict[Path, str] = {}
     for clip in (*split.train, *split.test):
         if places.setdefault(clip.path, clip.name) != clip.name:
             raise ValueError(f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}")
 
 
-def _refuse(missing: list[Listed], total: int, disk: _Disk) -> None:
+def _refuse(missing: list[Listed], total: int, disk: _Disk, lists: Lists, list_of: ListOf, mend: str) -> None:
     for clip in missing:
         folders = [disk.folder(name) for name in clip.folders]
         if not any(folder and folder.names for folder in folders):
-            state = "is empty" if any(folders) else "does not exist"
             where = disk.videos / clip.folders[0] if len(clip.folders) == 1 else disk.videos
-            raise FileNotFoundError(f"folder {where} {state}, but the lists name clips in it; extract it again")
+            state = f"folder {where} is empty" if any(folders) else f"no folder {where}"
+            raise FileNotFoundError(
+                f"class {lists.classes[clip.label]}: {state}, but {_line(clip, list_of)} names a clip in it; {mend}, "
+                "or name a subset with classes (unusable: leave_out leaves out clips, not a whole class)"
+            )
+    first = missing[0]
+    near = disk.find(first._replace(file=split_suffix(first.file)[0]))  # in another container
     raise FileNotFoundError(
-        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {missing[0].name}; "
-        "extract the dataset again, name a subset of classes, or set unusable: leave_out"
+        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {_written(first)} "
+        f"({_line(first, list_of)}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with classes, or "
+        "set unusable: leave_out"
     )
+
+
+def _written(clip: Listed) -> str:
+    """The clip's name with its file as the list writes it."""
+    return f"{clip.name.rpartition('/')[0]}/{clip.file}".lstrip("/")
+
+
+def _line(clip: Listed, list_of: ListOf) -> str:
+    """The list and the line that name a clip; Kinetics' hold its YouTube id, which is its group."""
+    files = dict.fromkeys(filter(None, (list_of(part, clip.label) for part in _PARTS)))
+    lines = ((file, line_of(file, text)) for text in (_written(clip), clip.file, clip.group) for file in files)
+    return next((f"{file}, line {line}" for file, line in lines if line), "a list")
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:

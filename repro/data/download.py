@@ -4,6 +4,7 @@ A file on its way is ``name.part``, with what is known of it in ``name.part.json
 and its sum agrees. Sums that no catalogue gives are recorded on first use, and must agree from then on.
 """
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import requests
 
+from repro.data.entries import MAGIC, ArchiveError, directory
 from repro.data.progress import bytes_progress, size_text
 
 CHUNK = 1 << 15  # bytes: of a chunk that breaks off nothing is kept
@@ -64,6 +66,7 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
                 f"{path}: the disk is full; {size_text(_size(part))} are kept in {part.name}: free some space and run "
                 "the same command again, it goes on from there"
             ) from None
+        _remove_empty(path.parent, record.parent)
         raise
     try:
         check_sums({os.path.relpath(path, record.parent): (part, sha256)}, record)
@@ -75,6 +78,14 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
     part.replace(path)
     _state_file(part).unlink()
     return path
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Take away folders in which nothing arrived, up to ``root``."""
+    with contextlib.suppress(OSError):  # something is in it
+        while folder != root and root in folder.parents:
+            folder.rmdir()
+            folder = folder.parent
 
 
 def _fetch(url: str, part: Path, otherwise: str) -> None:
@@ -176,6 +187,9 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
         for (name, (path, expected, where, state)), digest in zip(todo.items(), sums, strict=True):
             advance(state.st_size)
             if expected and digest != expected:
+                if fault := _no_archive(path, name):
+                    wrong.append(fault)
+                    continue
                 wrong.append(
                     f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged or another file. "
                     "Delete it and fetch it again; to use it all the same, write "
@@ -186,6 +200,27 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
             write_json(record, known)
     if wrong:
         raise ChecksumError(wrong[0])
+
+
+def _no_archive(path: Path, name: str) -> str:
+    """Why a file that is a rar or zip by its name is none at all, or not a whole one; "" where it is one."""
+    kind = Path(name).suffix.lower()
+    if kind not in MAGIC.values():
+        return ""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if MAGIC.get(start[:4]) != kind:
+        return (
+            f"{path}: is not a {kind[1:]}, it starts with {start!r}: a web page or another file. Delete it and fetch "
+            "it again"
+        )
+    try:
+        directory(path)
+    except ArchiveError as error:
+        return str(error)
+    except OSError:  # no program for compressed entries: nothing is known of it
+        pass
+    return ""
 
 
 def _sha256(path: Path) -> str:

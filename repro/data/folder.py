@@ -6,9 +6,14 @@ from clip to clip. In ``annotations``, all optional:
 - ``split<k>.csv``: ``clip,part`` or ``clip,part,group``; clip is ``<class>/<file>``, part ``train`` or ``test``;
 - ``groups.csv``: ``clip,group``, for the seeded split: clips of one recording or person share a group.
 
+The seeded split depends on every clip that is there, so ``repro prepare`` writes it into split files once: the videos
+and a frame cache that lacks some of them then have one split.
+
 Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's way), else each clip is its own.
 """
 
+import csv
+import os
 import re
 from pathlib import Path
 
@@ -18,6 +23,7 @@ from repro.data.lists import Listed, Lists, Once, read_table, require_folder
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of a folder of frames; only 00001.jpg ... can be read
 TEST_SHARE = 0.3  # of each class's groups, in the seeded split; UCF101 and HMDB51 give 28 % and 30 %
 
 
@@ -39,6 +45,57 @@ def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     if others:
         raise FileNotFoundError(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
     return _seeded(_on_disk(videos, annotations), split)
+
+
+def write_splits(videos: Path, annotations: Path) -> list[Path]:
+    """Draw the seeded splits 1 to 3 and write them as split files, each whole or not at all; the files written.
+
+    Clips without enough groups for a second or third split get those that can be drawn. Raises ValueError, as
+    :func:`read_folder` does for split 1, and for a name that a list cannot hold.
+    """
+    drawn: dict[Path, list[tuple[str, str, str]]] = {}
+    for split in (1, 2, 3):
+        path = annotations / f"split{split}.csv"
+        try:
+            lists = _seeded(_on_disk(videos, annotations), split)
+        except ValueError:
+            if split == 1:
+                raise
+            continue
+        parts = [(clip, part) for part, clips in (("train", lists.train), ("test", lists.test)) for clip in clips]
+        rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
+        for name, clip, _, group in rows:
+            if any(text != text.strip() or not text.isprintable() for text in (f"{name}/{clip}", group)):
+                raise ValueError(f"{str(videos / name / clip)!r}: spaces at an end, or not UTF-8; rename it")
+        drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
+    for path, rows in drawn.items():
+        draft = path.with_name(path.name + ".draft")
+        with open(draft, "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *rows])
+        draft.replace(path)
+    return list(drawn)
+
+
+def skipped(videos: Path) -> list[Path]:
+    """Files under ``videos`` that no reader takes for a clip: outside the class folders, or of unknown suffixes."""
+    files = (path for pattern in ("[!.]*", "[!.]*/[!.]*") for path in videos.glob(pattern))
+    return sorted(
+        path for path in files if not (path.parent != videos and split_suffix(path.name)[1]) and not path.is_dir()
+    )
+
+
+def refuse_nested(folder: Path) -> None:
+    """Raise ValueError for a folder in a class folder that holds videos and no image: it is no folder of frames."""
+    videos = ""
+    for entry in os.scandir(folder):
+        if entry.name.lower().endswith(IMAGE_SUFFIXES):
+            return
+        videos = videos or (entry.name if entry.name.lower().endswith(VIDEO_SUFFIXES) else "")
+    if videos:
+        raise ValueError(
+            f"folder {folder} holds videos ({videos}), not frames: move them up into {folder.parent}; a class has no "
+            "folders of its own"
+        )
 
 
 def _clip(path: Path, number: int, value: str, group: str = "") -> Listed:
@@ -92,6 +149,8 @@ def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
         for entry in sorted(folder.iterdir()):
             if entry.name.startswith(".") or not (split_suffix(entry.name)[1] or entry.is_dir()):
                 continue
+            if entry.is_dir():
+                refuse_nested(entry)
             clip = _clip(folder, 0, f"{folder.name}/{entry.name}")
             if clip.name in clips:
                 raise ValueError(

@@ -2,14 +2,15 @@
 
 ``out/<class>/<clip>.zip`` holds ``00001.jpg`` ..., stored and not compressed again; ``repro.data.images`` reads it. One
 file a clip and not one a frame, since UCF101 would be 2.5 million files to copy, scan and back up. The zip's comment
-says which source, quality and size it is of, so a changed one is made anew.
+says which source, quality and size it is of, so a changed one is made anew. A zip whose clip is gone or no longer
+decodes is moved aside: training from the cache would else use a clip that training from the videos refuses.
 """
 
 import json
 import os
 import stat
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from repro.data.jpegs import QUALITY, SHORT_SIDE, jpegs
 from repro.data.parallel import only_one, run_all
 from repro.data.space import Space, estimate_space
 
+ASIDE = ".without_source"  # folder in the cache for zips without a usable clip; hidden, so no layout reads it
+
 
 @dataclass(frozen=True)
 class Cached:
@@ -30,7 +33,8 @@ class Cached:
     written: int  # clips
     kept: int  # clips that were there already
     bytes: int  # of all of them
-    left_out: tuple[tuple[str, str], ...]  # (name, reason) of clips that have no cache
+    left_out: tuple[tuple[str, str], ...]  # (name, reason) of clips that have no cache, and of zips that have no clip
+    moved: tuple[Path, ...] = ()  # where zips without a usable clip lie now
 
 
 def cache_frames(
@@ -43,6 +47,9 @@ def cache_frames(
     frames: Mapping[str, int] | None = None,
 ) -> Cached:
     """Write ``out/<name without suffix>.zip`` for every clip, on all cores; those that are there already are kept.
+
+    ``paths`` are all clips of this cache. A zip in ``out`` whose clip is not among them, is gone or does not decode is
+    moved to ``out/.without_source``, never deleted (it may be the last copy), and named in ``left_out``.
 
     Frames whose short side is longer than ``short_side`` pixels are made smaller (by area), none larger. JPEG frames of
     a folder that are small enough are taken as they are. Each zip appears whole or not at all, so a killed run goes on.
@@ -73,6 +80,8 @@ def cache_frames(
                 if result != "":
                     left_out[name] = result or "the decoder crashed on it"
             _remove_drafts(out)  # of a process that crashed
+            there = {name: targets[name].stat() for name in paths if name not in left_out}
+            moved = _move_aside(out, kept=_same_files(paths.values()) | {(s.st_dev, s.st_ino) for s in there.values()})
             lock.unlink()
     except BlockingIOError:
         raise
@@ -81,13 +90,19 @@ def cache_frames(
             f"{out}: the frame cache cannot be written: {error.strerror or error}; finished clips stay, run the same "
             "again to go on"
         ) from error
-    there = [targets[name] for name in paths if name not in left_out]
     written = len(tasks.keys() - left_out.keys())
+    reasons = {name: left_out[name] for name in paths if name in left_out}
+    owners = {targets[name]: name for name in reasons}
+    for target, place in moved.items():
+        name = owners.get(target, target.relative_to(out).as_posix())
+        why = reasons[name] if name in reasons and os.path.exists(paths[name]) else "its video is gone"
+        reasons[name] = f"{why}; the cached frames were moved to {place}"
     return Cached(
         written=written,
         kept=len(there) - written,
-        bytes=sum(target.stat().st_size for target in there),
-        left_out=tuple((name, left_out[name]) for name in paths if name in left_out),
+        bytes=sum(state.st_size for state in there.values()),
+        left_out=tuple(reasons.items()),
+        moved=tuple(moved.values()),
     )
 
 
@@ -129,6 +144,32 @@ def _check_space(space: Space, short_side: int, quality: int) -> None:
 def _remove_drafts(out: Path) -> None:
     for draft in out.rglob("*.draft"):
         draft.unlink()
+
+
+def _same_files(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """The files by device and number, which know one file under two spellings (macOS) as one."""
+    states = (os.stat(path) for path in paths if os.path.exists(path))
+    return {(state.st_dev, state.st_ino) for state in states}
+
+
+def _move_aside(out: Path, kept: set[tuple[int, int]]) -> dict[Path, Path]:
+    """Move every zip in ``out`` that is not of ``kept``; where it lay -> where it lies. A class left empty goes."""
+    moved: dict[Path, Path] = {}
+    for path in sorted(out.rglob("*")):
+        within = path.relative_to(out)
+        if path.suffix.lower() != ".zip" or any(part.startswith(".") for part in within.parts) or not path.is_file():
+            continue
+        if not _same_files([path]) & kept:
+            place, number = out / ASIDE / within, 1
+            while place.exists():  # of an earlier run: neither is lost
+                number += 1
+                place = (out / ASIDE / within).with_stem(f"{path.stem} ({number})")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.rename(place)
+            moved[path] = place
+            if path.parent != out and not any(path.parent.iterdir()):
+                path.parent.rmdir()  # a class without clips would be refused
+    return moved
 
 
 def _stamp(path: Path, short_side: int, quality: int) -> bytes:

@@ -169,13 +169,24 @@ class Layout(NamedTuple):
 
     read: Callable[[Path, Path, int], Lists]
     depth: int  # of a clip below ``videos``: 2 where there is a folder a class
+    train: tuple[str, ...]  # names of the training list by {split} and {name} of the class; the first one there is read
+    test: tuple[str, ...]
     parts: tuple[str, ...] = ()  # folders that may stand between ``videos`` and all this
+
+    def list_of(self, part: str, annotations: Path, split: int, name: str) -> Path | None:
+        """The list that names the ``part`` ("train" or "test") clips of class ``name``; None where they were drawn."""
+        names = (file.format(split=split, name=name) for file in getattr(self, part))
+        return next((annotations / file for file in names if (annotations / file).is_file()), None)
 
 
 LAYOUTS = {
-    "ucf101": Layout(read_ucf101, 2),
-    "hmdb51": Layout(read_hmdb51, 2),
-    "something_v1": Layout(read_something_v1, 1),
-    "kinetics400": Layout(read_kinetics400, 2, ("train", "val", "test")),
-    "folder": Layout(read_folder, 2),
+    "ucf101": Layout(read_ucf101, 2, ("trainlist{split:02d}.txt",), ("testlist{split:02d}.txt",)),
+    "hmdb51": Layout(read_hmdb51, 2, *2 * [("{name}_test_split{split}.txt",)]),
+    "something_v1": Layout(
+        read_something_v1, 1, ("something-something-v1-train.csv",), ("something-something-v1-validation.csv",)
+    ),
+    "kinetics400": Layout(
+        read_kinetics400, 2, ("train.csv",), ("validate.csv", "val.csv"), parts=("train", "val", "test")
+    ),
+    "folder": Layout(read_folder, 2, *2 * [("split{split}.csv",)]),
 }

@@ -1,7 +1,9 @@
 """Official lists as text: lines and tables with their numbers, and one clear message for a file that is not right."""
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,19 +55,22 @@ def require_folder(field: str, folder) -> None:
 def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
     """The non-empty lines of a list with their numbers; spaces at the ends (some official lists have them) are gone.
 
+    A UTF-8 byte-order mark (Excel writes one) is passed over.
+
     Args:
         path: the list.
         of: what it belongs to, for the message when it is not there: "UCF101's official lists".
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not UTF-8, or starts with a byte-order mark; the message names the line.
+        ValueError: the file is not UTF-8; the message names the line.
     """
     if not path.is_file():
         raise FileNotFoundError(f"annotations: there is no file {path}; take {of}")
     content = path.read_bytes()
-    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(f"{path}, line 1: starts with a byte-order mark; save it as UTF-8 without one")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{path}, line 1: is UTF-16; save the list as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -74,6 +79,12 @@ def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
             f"{path}, line {number}: byte 0x{content[error.start]:02x} is not UTF-8; save the list as UTF-8"
         ) from None
     return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def line_of(path: Path, text: str) -> int:
+    """The first line of a list that has ``text`` as a value of its own; 0 where there is none."""
+    value = re.compile(rf"""(?<![^\s,;"]){re.escape(text)}(?![^\s,;"])""")
+    return next((number for number, line in read_lines(path, of="the lists") if value.search(line)), 0)
 
 
 def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -87,7 +98,10 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
     header = [name.strip() for name in next(rows, [])]
     for column in columns:
         if column not in header:
-            raise ValueError(f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}")
+            separator = "; values must be separated by commas" if re.search("[;\t]", ",".join(header)) else ""
+            raise ValueError(
+                f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}{separator}"
+            )
     for (number, _), row in zip(lines[1:], rows):
         if len(row) != len(header):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(header)} columns ({','.join(header)})")

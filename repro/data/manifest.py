@@ -138,7 +138,10 @@ def build_manifest(clips: Sequence[Clip], *, cache: Path | None = CACHE) -> pd.D
     if left_out:
         path = {clip.name: clip.path for clip in clips}
         first = min(f"{path[name]}: {reason}" for name, reason in left_out.items())
-        raise DecodeError(f"{len(left_out)} of {len(clips)} clips do not decode; first: {first}")
+        raise DecodeError(
+            f"{len(left_out)} of {len(clips)} clips do not decode; first: {first}. Mend them, name a subset with "
+            "classes, or set unusable: leave_out"
+        )
     return table
 
 

@@ -49,9 +49,11 @@ def run_all(
     workers = min(workers or cores(), len(tasks))
     if workers < 1:
         return
-    source = ((name, function(*arguments)) for name, arguments in tasks.items())
     if workers > 1:
         source = _spread(function, tasks, workers)
+    else:
+        quiet_decoders()
+        source = ((name, function(*arguments)) for name, arguments in tasks.items())
     with progress(len(tasks), title, unit) as advance:
         for name, result in source:
             yield name, result
@@ -131,8 +133,15 @@ def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
-    # What FFmpeg and OpenCV say of each damaged frame would flood a log; the function says it once a clip
-    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+    quiet_decoders()
+
+
+def quiet_decoders() -> None:
+    """From now on FFmpeg and OpenCV print nothing in this process, if no clip was opened in it before.
+
+    What they say of each damaged frame would flood a log; the function that decodes says it once a clip.
+    """
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # read when the first clip is opened
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 

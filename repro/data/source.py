@@ -1,5 +1,6 @@
 """What a dataset's folder ROOT holds: archives as downloaded, an extracted tree, lists, finished folders."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -83,6 +84,27 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
     tops = {_folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
     folders = [Path(e) for e in os.scandir(root) if e.is_dir() and _folded(e.name) in tops and _has(e, suffix)]
     return Tree(sorted(folders), False) if folders else None
+
+
+def has_clips(one: Dataset, root: Path) -> bool:
+    """Whether ROOT holds clips in any form, archives included; a quick look, before any list is there."""
+    suffix = one.of("videos")[0].takes
+    if inner_archives(one, root) or any(groups(archive, root) for archive in one.of("videos")):
+        return True
+    if not root.is_dir():
+        return False
+    for folder in [Path(entry) for entry in os.scandir(root) if entry.is_dir()]:
+        with contextlib.suppress(PermissionError):  # lost+found
+            if _holds_clips(folder, suffix):
+                return True
+    return False
+
+
+def beside(one: Dataset, root: Path, annotations: Path) -> list[Path]:
+    """Folders of clips in ROOT that lie beside a filled ROOT/videos, where nothing reads them."""
+    named = [root / name for name in one.folders if _holds_clips(root / name, one.of("videos")[0].takes)]
+    tree = None if named else find_tree(one, root, annotations)
+    return named or (tree.folders if tree else [])
 
 
 def inner_archives(one: Dataset, root: Path) -> list[Path]:
