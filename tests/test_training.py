@@ -83,8 +83,7 @@ def test_the_cosine_rate_falls_once_an_epoch(uninterrupted):
     assert uninterrupted["cosine"].history["learning_rate"].tolist() == pytest.approx([0.02, 0.015, 0.005], abs=1e-6)
 
 
-@pytest.mark.parametrize("name, fields", [("cosine", {}), ("plateau", PLATEAU)])
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("name, fields, workers", [("cosine", {}, 0), ("plateau", PLATEAU, 0), ("plateau", PLATEAU, 2)])
 def test_an_interrupted_run_goes_on_to_the_same_predictions(
     uninterrupted, data, tmp_path, monkeypatch, name, fields, workers
 ):

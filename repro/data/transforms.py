@@ -7,11 +7,13 @@ these datasets' 240-pixel frames (240, 210, 180, 158) is that near to 224.
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor  # importing torch takes seconds, and the pages that show clips need none of it
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 LARGEST_DISTORTION = 1  # width and height scales are at most one step apart
@@ -123,11 +125,11 @@ def swap_sides(classes: Sequence[str]) -> list[int | None]:
     return [labels.get(SIDE.sub(lambda side: OTHER_SIDE[side[0]], name)) for name in classes]
 
 
-def normalise(clips: Tensor) -> Tensor:
+def normalise(clips: "Tensor") -> "Tensor":
     """uint8 RGB ``(..., 3, H, W)`` to float with ImageNet's mean and deviation, on the clips' own device.
 
     The published code would feed BGR values of 0-255 less 0.485 to such a trunk: see the ledger of assumptions.
     """
-    mean = torch.tensor(MEAN, device=clips.device).view(3, 1, 1) * 255
-    std = torch.tensor(STD, device=clips.device).view(3, 1, 1) * 255
-    return (clips.float() - mean) / std
+    values = clips.float()
+    mean, std = (values.new_tensor(each).view(3, 1, 1) * 255 for each in (MEAN, STD))
+    return (values - mean) / std

@@ -1,12 +1,11 @@
 """Which classes a network confuses: counts, the paper's pair indicator with its interval, and choices within a pair.
 
-A confusion matrix has the true class in its rows, the predicted class in its columns.
+A confusion matrix has the true class in its rows, the predicted class in its columns. scikit-learn and statsmodels are
+imported where they are used: they take seconds, and most pages that import this module need neither.
 """
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
-from statsmodels.stats.proportion import proportion_confint
 
 from repro.metrics.checks import as_array, check_confidence, check_labels, check_scores
 
@@ -20,6 +19,8 @@ def confusion_counts(labels, predictions, classes: int) -> np.ndarray:
     labels, predictions = check_labels(labels, classes), check_labels(predictions, classes, "predictions")
     if len(labels) != len(predictions):
         raise ValueError(f"{len(labels)} labels, but {len(predictions)} predictions")
+    from sklearn.metrics import confusion_matrix
+
     return confusion_matrix(labels, predictions, labels=np.arange(classes))
 
 
@@ -36,6 +37,8 @@ def confusion_indicator(counts, *, confidence: float = 0.95) -> pd.DataFrame:
     exact coverage at 30 clips a class is near the nominal 95 % for common confusions and 90 to 96 % for rare ones. It
     covers one pair chosen beforehand; for the worst of many pairs see `worst_pairs`.
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     check_confidence(confidence)
     counts = _check_counts(counts)
     i, j = np.triu_indices(len(counts), k=1)

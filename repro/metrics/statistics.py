@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from repro.metrics.checks import as_array, check_confidence
 
@@ -54,10 +53,10 @@ def wilson_interval(correct: int, n: int, *, confidence: float = 0.95) -> Interv
     check_confidence(confidence)
     if n < 1 or not 0 <= correct <= n or correct != int(correct) or n != int(n):
         raise ValueError(f"need whole numbers 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    low, high = proportion_confint(correct, n, alpha=1 - confidence, method="wilson")
+    ends = stats.binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
     point = correct / n
     # at 0 and at n correct one end equals the point, but for rounding
-    return Interval(point, min(float(low), point), max(float(high), point), int(n), confidence)
+    return Interval(point, min(float(ends.low), point), max(float(ends.high), point), int(n), confidence)
 
 
 def mcnemar_exact(correct_a, correct_b) -> PairedTest:
