@@ -10,13 +10,20 @@ import json
 import re
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
+
 from repro.freshness import as_text, sources_state, todays_digest, used_by
-from repro.profile import make_profile
+from repro.profile import make_profile, source_of
 
 try:
     PROFILE = make_profile(config)
 except ValueError as error:
     sys.exit(f"profile: {error}")
+# workflow.dryrun is not known yet while this file is read
+if workflow.is_main_process and any(re.fullmatch("--dry-?run|-[pqr]*n[pqr]*", argument) for argument in sys.argv):
+    from repro.costs import cost_text  # imports torch
+
+    print(f"All runs of the profile, finished ones included:\n{cost_text(PROFILE.experiments)}\n", file=sys.stderr)
 RUNS = {(experiment.study, experiment.run): experiment for experiment in PROFILE.experiments}
 OWN = list(dict.fromkeys(study for study, _ in RUNS))  # the profile's studies: one, or one for each named group of runs
 DIGEST = todays_digest()
@@ -57,7 +64,7 @@ def data_parameters(wildcards):
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
 PAGES = [
-    "claims", "datasets", "decoding", "architecture", "complexity", "paper", "runs",
+    "claims", "datasets", "decoding", "architecture", "complexity", "training", "paper", "runs",
     *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in STUDIES),
     *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
@@ -66,6 +73,17 @@ MEASURED = [f"results/{PROFILE.study}/complexity.json"] + ([f"results/{ONLINE[0]
 
 def demo_set(_wildcards=None):
     return [f"{PROFILE.demo_set['root']}/demo.json"] if PROFILE.demo_set else []
+
+
+CORES_ELSEWHERE = 8  # of a job that --executor slurm sends away; --set-threads train=16 changes it
+
+
+def whole_machine(_wildcards=None):
+    """Cores of a job that takes a machine for itself: all that --cores gives, where it is given."""
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return CORES_ELSEWHERE
 
 
 wildcard_constraints:
@@ -98,7 +116,7 @@ if PROFILE.demo_set:
     rule demo_set:
         params: " ".join(f"--{name.replace(chr(95), chr(45))} {value}" for name, value in PROFILE.demo_set.items())
         output: update(demo_set())
-        threads: workflow.cores
+        threads: whole_machine
         shell: "{sys.executable} -m repro.cli render-demo {params}"
 
 
@@ -106,11 +124,17 @@ def run_of(wildcards):
     return RUNS[wildcards.study, wildcards.run]
 
 
+def source_record(wildcards):
+    """The record of the run whose weights a run starts from, where it is one of this profile's."""
+    source = source_of(run_of(wildcards))
+    return ["results/{}/{}/record.json".format(*source)] if source in RUNS else []
+
+
 rule train:
     wildcard_constraints:  # records of other studies are shown, not made
         study="|".join(map(re.escape, OWN)),
         run="|".join(sorted({re.escape(run) for _, run in RUNS})),
-    input: demo_set
+    input: demo_set, source_record
     output:
         # not removed before the run: a record that turns out to be fresh is kept as it is
         record=update("results/{study}/{run}/record.json"),
@@ -118,7 +142,7 @@ rule train:
     params:
         fields=lambda wildcards: json.dumps(run_of(wildcards).to_dict()),
         behaviour=lambda wildcards: as_text(used_by(run_of(wildcards), DIGEST)),
-    threads: lambda wildcards: run_of(wildcards).threads or workflow.cores
+    threads: lambda wildcards: run_of(wildcards).threads or whole_machine()
     priority: 10
     shell: "{PYTHON} notebooks/03_train.ipynb build/runs/{wildcards.study}/{wildcards.run}.ipynb {params.fields:q}"
 
@@ -153,9 +177,19 @@ rule datasets_page:
 rule decoding_page:
     input: "notebooks/11_decoding.ipynb"
     output: "build/pages/decoding.ipynb"
-    threads: workflow.cores  # where it measures: a speed measured while another run shares the cores is not one
+    threads: whole_machine  # where it measures: a speed measured while another run shares the cores is not one
     params:
         values=json.dumps(PROFILE.pages.get("decoding", {})),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+
+
+rule training_page:
+    input: "notebooks/13_training.ipynb"
+    output: "build/pages/training.ipynb"
+    threads: whole_machine  # where it measures: a speed measured while another run shares the cores is not one
+    params:
+        values=json.dumps(PROFILE.pages.get("training", {})),
         code=CODE,
     shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 
@@ -183,7 +217,7 @@ rule complexity_page:
     output:
         page="build/pages/complexity.ipynb",
         measured=f"results/{PROFILE.study}/complexity.json",
-    threads: workflow.cores  # a speed measured while another run shares the cores is not one
+    threads: whole_machine  # a speed measured while another run shares the cores is not one
     params:
         values=json.dumps({"study": PROFILE.study} | PROFILE.pages.get("complexity", {})),
         code=CODE,
@@ -200,7 +234,7 @@ if ONLINE:
         params:
             values=json.dumps({"study": ONLINE[0], "run": ONLINE[1]} | PROFILE.pages.get("online", {})),
             code=CODE,
-        threads: workflow.cores
+        threads: whole_machine
         shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
 
 

@@ -8,10 +8,20 @@ import numpy as np
 import torch
 
 from repro.config import Experiment
-from repro.data.sampling import POLICIES
-from repro.data.transforms import augment, normalise, swap_sides, test_view, train_crop, train_view
+from repro.data.batches import Batches, Order, mean_over_views, window_clips
+from repro.data.sampling import POLICIES, test_views
+from repro.data.transforms import (
+    VALUES,
+    augment,
+    normalise,
+    swap_sides,
+    test_places,
+    test_view,
+    train_crop,
+    train_view,
+)
 from repro.models import MODELS, build, options_of
-from repro.optim import make_optimiser, make_schedule
+from repro.optim import make_optimiser, make_schedule, parameter_groups
 
 DIGITS = 9
 
@@ -21,6 +31,8 @@ def digest() -> dict[str, list[float]]:
     sections = {"sampling": _sampling("paper_text"), "transforms": _transforms(), "optimisation": _optimisation()}
     sections |= {f"sampling {name}": _sampling(name) for name in POLICIES if name != "paper_text"}
     sections["labels swapped"] = _labels_swapped()
+    sections |= {f"values {name}": _values(name) for name in VALUES if name != "imagenet"}
+    sections |= {"groups eco_pytorch": _groups(), "batches": _batches(), "views": _views()}
     sections |= {f"network {name}": _network(name) for name in MODELS}
     return {name: [float(f"{value:.{DIGITS}g}") for value in values] for name, values in sections.items()}
 
@@ -55,6 +67,44 @@ def _labels_swapped() -> list[float]:
     rng, frames = _rng(), np.zeros((1, 8, 8, 3), np.uint8)
     labels = [-1 if label is None else label for label in swap_sides(names)]
     return [float(value) for value in (*labels, *(augment(frames, 4, rng)[1] for _ in range(12)))]
+
+
+def _values(name: str) -> list[float]:
+    colour = torch.tensor([10, 100, 200], dtype=torch.uint8).view(1, 3, 1, 1)
+    return [round(float(v), 5) for v in normalise(colour, name).ravel()]
+
+
+def _groups() -> list[float]:
+    """Rates and decays of the published code's parameter groups, how many parameters each has, and two steps."""
+    network = build("res34_se_im_net", classes=3, width=0.125)
+    experiment = Experiment(learning_rate=0.1, parameter_groups="eco_pytorch", nesterov=True)
+    groups = parameter_groups(network, experiment)
+    values = [float(v) for group in groups for v in (group["lr"], group["weight_decay"], len(group["params"]))]
+    firsts = [torch.nn.Parameter(torch.ones(1, dtype=torch.float64)) for _ in groups]
+    optimiser = make_optimiser([group | {"params": [first]} for group, first in zip(groups, firsts)], experiment)
+    for _ in range(2):
+        for first in firsts:
+            first.grad = torch.full_like(first, 0.5)
+        optimiser.step()
+    return values + [first.item() for first in firsts]
+
+
+def _batches() -> list[float]:
+    """What accumulation and the fate of the last batch make of 23 clips."""
+    values = []
+    for last_batch in ("keep", "drop_partial", "drop"):
+        batches = Batches(Order(23, seed=1), batch_size=4, last_batch=last_batch)
+        values += [float(len(batches)), *map(float, window_clips(batches.sizes(), 3))]
+        values += [float(index) for batch in batches for _, index in batch]
+    return values
+
+
+def _views() -> list[float]:
+    """Which frames and places several test views have, and what becomes of their scores."""
+    frames = test_views(100, 8, 3).ravel()
+    places = [value for crops in (3, 10) for place in test_places(256, 340, 224, crops) for value in place]
+    scores = mean_over_views(torch.cos(torch.arange(24, dtype=torch.float64)).view(3, 2, 4) * 3)
+    return [float(value) for value in (*frames, *places, *scores.ravel())]
 
 
 def _optimisation() -> list[float]:

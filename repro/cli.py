@@ -1,6 +1,10 @@
-"""The command line: ``repro prepare | render-demo | train | claims | doctor``. Each command calls one function."""
+"""The command line: ``repro prepare | render-demo | protocol | plan | train | claims | doctor``.
+
+Each command calls one function.
+"""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -27,22 +31,60 @@ def _prepare(arguments) -> int:
     return 0
 
 
+def _values(path: Path) -> dict:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected 'field: value' lines, see repro/config.py for the fields")
+    return values
+
+
 def _train(arguments) -> int:
     from repro.config import Experiment
+
+    experiment = Experiment.from_mapping(_values(arguments.parameters))
+    # These import torch and Lightning: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
+    from repro.processes import OWN, TrainingStopped
+    from repro.training import train
 
     try:
-        values = yaml.safe_load(arguments.parameters.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{arguments.parameters}: not YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{arguments.parameters}: expected 'field: value' lines, see repro/config.py for the fields")
-    experiment = Experiment.from_mapping(values)
-    from repro.training import train  # imports torch and Lightning: after the fields are known to be right
-
-    record = train(experiment)
+        record = train(experiment, results=arguments.results, work=arguments.work)
+    except TrainingStopped as error:
+        print(f"repro: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("repro: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    if OWN in os.environ:  # the process that asked for this one says how it ended
+        return 0
     top1 = topk_accuracy(record.scores, record.labels, k=1)
     print(f"{record.folder}: top-1 {top1:.2%} on {len(record.predictions)} test clips")
+    return 0
+
+
+def _plan(arguments) -> int:
+    from repro.profile import make_profile
+
+    values = _values(arguments.profile)
+    if arguments.only:
+        values["only"] = arguments.only
+    try:
+        profile = make_profile(values)
+    except ValueError as error:
+        raise ValueError(f"{arguments.profile}: {error}") from None
+    from repro.costs import cost_text
+
+    print(cost_text(profile.experiments, measure=not arguments.no_probe))
+    return 0
+
+
+def _protocol(arguments) -> int:
+    from repro.protocols import as_yaml
+
+    print(as_yaml(arguments.name, arguments.habits, layout=arguments.layout), end="")
     return 0
 
 
@@ -57,7 +99,6 @@ def _claims(_arguments) -> int:
 def _doctor(_arguments) -> int:
     """Say what this machine has; status 1 when something that every run needs does not work."""
     import importlib
-    import os
     import platform
     import shutil
     from importlib.metadata import version
@@ -120,7 +161,25 @@ def main() -> int:
 
     train = commands.add_parser("train", help="train and evaluate one network, file its record")
     train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/config.py)")
+    train.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
+    train.add_argument("--work", type=Path, default=Path("build/runs"), help="folder of checkpoints (%(default)s)")
     train.set_defaults(call=_train)
+
+    plan = commands.add_parser("plan", help="say what a profile's runs will cost, before any of them starts")
+    plan.add_argument("profile", type=Path, help="a profile, such as profiles/server.yaml")
+    plan.add_argument("--only", nargs="+", help="groups of the profile, such as hmdb51")
+    plan.add_argument("--no-probe", action="store_true", help="count only, measure no training step")
+    plan.set_defaults(call=_plan)
+
+    protocol = commands.add_parser(
+        "protocol",
+        help="print the fields of a training protocol, for repro train or papermill -f",
+        epilog="example: repro protocol as_published_code --layout hmdb51 > params.yaml",
+    )
+    protocol.add_argument("name", help="sound, paper_text, as_published_code")
+    protocol.add_argument("habits", nargs="*", help="habits of published code to switch on (repro/protocols.py)")
+    protocol.add_argument("--layout", default="ucf101", help="of the dataset it is for (%(default)s)")
+    protocol.set_defaults(call=_protocol)
 
     commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
     commands.add_parser("doctor", help="say what this machine has").set_defaults(call=_doctor)

@@ -1,4 +1,4 @@
-"""Scores for every clip of a split, in the test view: one centre crop of the N segment centres."""
+"""Scores for every clip of a split, in the test view: one centre crop of the N segment centres, or several views."""
 
 import lightning as L
 import pandas as pd
@@ -6,19 +6,22 @@ import torch
 from torch.utils.data import DataLoader
 
 from repro.data.loaders import ClipDataset
+from repro.processes import gathered
 from repro.records import check_whole_split
 
 
-def predict(trainer: L.Trainer, network: L.LightningModule, loader: DataLoader) -> pd.DataFrame:
-    """Score every clip of the loader's dataset once.
+def predict(trainer: L.Trainer, recogniser: L.LightningModule, loader: DataLoader) -> pd.DataFrame:
+    """Score every clip of the loader's dataset once, each process its share.
 
-    Returns one row a clip in the dataset's order: ``clip, label, group, logit_0 ...`` (float32).
+    Returns, on every process, one row a clip in the dataset's order: ``clip, label, group, logit_0 ...`` (float32).
     Raises ValueError when clips scored are not clips listed, or a score is not finite.
     """
     dataset: ClipDataset = loader.dataset
-    batches = trainer.predict(network, loader)
-    indices = torch.cat([index for index, _ in batches])
-    logits = torch.cat([scores for _, scores in batches]).float()
+    recogniser.scored.clear()
+    trainer.test(recogniser, loader, verbose=False)
+    scored = [pair for part in gathered(recogniser.scored) for pair in part]
+    indices = torch.cat([index for index, _ in scored])
+    logits = torch.cat([scores for _, scores in scored])
     if not logits.isfinite().all():
         first = dataset.clips[int(indices[~logits.isfinite().all(1)][0])].name
         raise ValueError(f"{first}: a score is not finite; the network has diverged: lower the learning rate")

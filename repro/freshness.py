@@ -17,16 +17,25 @@ TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines
 
 Digest = dict[str, list[float]]
 """Section name to numbers. A section of two words concerns the runs that made that choice: ``network <model>``,
-``sampling <policy>``, ``labels swapped``; plain ``sampling`` is the policy paper_text."""
+``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so do ``batches`` (accumulation, a last
+batch that is dropped) and ``views`` (several in the test). Plain ``sampling`` is the policy paper_text."""
 
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
     """The sections that a run of this experiment depends on."""
     unused = {"labels swapped"} if not experiment.swap_labels else set()
+    if experiment.accumulate == 1 and experiment.last_batch == "keep":
+        unused.add("batches")
+    if experiment.test_clips * experiment.test_crops == 1:
+        unused.add("views")
     if experiment.sampling != "paper_text":
         unused.add("sampling")
-    choices = (f"network {experiment.model}", f"sampling {experiment.sampling}")
-    unused |= {name for name in sections if name.startswith(("network ", "sampling ")) and name not in choices}
+    chosen = {"network": experiment.model, "sampling": experiment.sampling, "values": experiment.values}
+    chosen["groups"] = experiment.parameter_groups
+    for name in sections:
+        kind, space, choice = name.partition(" ")
+        if space and kind in chosen and chosen[kind] != choice:
+            unused.add(name)
     return {name: values for name, values in sections.items() if name not in unused}
 
 

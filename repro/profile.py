@@ -5,10 +5,15 @@ Keys::
     study: demo                      # folder under results/
     remark: ...                      # printed wherever the results are shown
     demo_set: {root: data/demo, ...} # optional: arguments of repro.data.demo.render_demo_set, rendered when missing
+    protocol: paper_text             # optional: fields of repro.protocols; fields below come before it
+    habits: [test_steers, ...]       # optional: habits of published code to switch on
     fields: {...}                    # repro.config.Experiment fields of every run
     runs:                            # every combination of models, splits and seeds is one run
-      # name and fields are optional; a named group is a study of its own, results/<study>-<name>: one for each dataset
-      - {models: [...], splits: [...], seeds: [...], name: "hmdb51", fields: {...}}
+      # Of these, name, protocol, habits and fields are optional; they come before the study's. A named group is a study
+      # of its own, results/<study>-<name>: one for each dataset.
+      # start_from: "{study}-kinetics/{model}-split1-seed{seed}" in fields makes a chain: that run comes first
+      - {models: [...], splits: [...], seeds: [...], name: "hmdb51", protocol: ..., habits: [...], fields: {...}}
+    only: [hmdb51]                   # optional: these groups alone, and those that they start from
     pages: {complexity: {...}, online: {...}}   # optional: parameters of those notebooks
 """
 
@@ -20,10 +25,11 @@ from typing import Any
 import yaml
 
 from repro.config import Experiment, check_names
+from repro.protocols import fields_of
 
-KEYS = ("study", "remark", "demo_set", "fields", "runs", "pages")
-RUN_KEYS = ("models", "splits", "seeds", "name", "fields")
-PAGES = ("data", "datasets", "decoding", "complexity", "online")
+KEYS = ("study", "remark", "demo_set", "protocol", "habits", "fields", "runs", "only", "pages")
+RUN_KEYS = ("models", "splits", "seeds", "name", "protocol", "habits", "fields")
+PAGES = ("data", "datasets", "decoding", "complexity", "online", "training")
 
 
 @dataclass(frozen=True)
@@ -79,14 +85,57 @@ def make_profile(values: Mapping[str, Any]) -> Profile:
                     run = f"{model}-split{split}-seed{seed}"
                     if (study, run) in experiments:
                         raise ValueError(f"runs: {run} is listed twice; give one group a name")
-                    fields = {
-                        "remark": values.get("remark", ""),
-                        **(values.get("fields") or {}),
-                        **group.get("fields", {}),
-                    }
-                    fields |= {"study": study, "run": run, "model": model, "split": split, "seed": seed}
-                    experiments[study, run] = Experiment.from_mapping(fields)
-    return Profile(values["study"], values.get("demo_set"), tuple(experiments.values()), pages)
+                    fields = {"remark": values.get("remark", ""), **_fields(values, group)}
+                    names = {"study": study, "run": run, "model": model, "split": split, "seed": seed}
+                    if isinstance(fields.get("start_from"), str):
+                        fields["start_from"] = _filled(fields["start_from"], names | {"study": values["study"]})
+                    experiments[study, run] = Experiment.from_mapping(fields | names)
+    return Profile(values["study"], values.get("demo_set"), _chosen(experiments, values), pages)
+
+
+def _fields(values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a group's runs: the protocol's, then the habits', then the study's own, then the group's."""
+    own = {**(values.get("fields") or {}), **(group.get("fields") or {})}
+    habits = group.get("habits", values.get("habits")) or []
+    if not isinstance(habits, list):
+        raise ValueError(f"habits: {habits!r} is not a list; write habits: [{habits}, ...]")
+    protocol = group.get("protocol", values.get("protocol")) or "sound"
+    layout = own.get("layout", Experiment().layout)
+    for name in habits:
+        for field, value in fields_of(habits=[name], layout=layout).items():
+            if own.get(field, value) != value:
+                raise ValueError(
+                    f"habits: {name} sets {field}: {value!r}, but fields say {own[field]!r}; leave one out"
+                )
+    return fields_of(protocol, habits, layout=layout) | own
+
+
+def _filled(pattern: str, names: Mapping[str, Any]) -> str:
+    try:
+        return pattern.format(**names)
+    except (KeyError, ValueError, IndexError):
+        known = ", ".join(f"{{{name}}}" for name in names if name != "run")
+        raise ValueError(f"start_from: {pattern!r} is not understood; it may hold {known}") from None
+
+
+def _chosen(experiments: Mapping[tuple[str, str], Experiment], values: Mapping[str, Any]) -> tuple[Experiment, ...]:
+    """The runs of the groups named by ``only``, with those that they start from, which come first; all without it."""
+    only = values.get("only")
+    if not only:
+        return tuple(experiments.values())
+    only = [only] if isinstance(only, str) else only
+    names = [group["name"] for group in values["runs"] if "name" in group]
+    check_names(only, names, "only")
+    wanted = {key for key in experiments if key[0] in {f"{values['study']}-{name}" for name in only}}
+    while sources := {source_of(experiments[key]) for key in wanted} & set(experiments) - wanted:
+        wanted |= sources
+    return tuple(experiment for key, experiment in experiments.items() if key in wanted)
+
+
+def source_of(experiment: Experiment) -> tuple[str, str] | None:
+    """Study and run that a run starts from, if it starts from one."""
+    study, slash, run = (experiment.start_from or "").partition("/")
+    return (study, run) if slash and study else None
 
 
 def _check_mapping(value: Any, key: str) -> None:

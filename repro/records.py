@@ -9,6 +9,7 @@ Nothing derived is kept: accuracies are computed from the predictions whenever t
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import platform
@@ -172,7 +173,25 @@ def make_provenance() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "lock": _lock_hash(),
+        "driver": _driver(),
     }
+
+
+def _lock_hash() -> str | None:
+    """16 hexadecimal digits over requirements.lock, where this is a checkout."""
+    lock = Path(__file__).parents[1] / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.is_file() else None
+
+
+def _driver() -> str | None:
+    """The GPU driver's version, where there is one."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return None
+    return done.stdout.split("\n")[0].strip() or None if done.returncode == 0 else None
 
 
 def _git(*arguments: str) -> str:

@@ -51,6 +51,23 @@ def test_other_labels_of_mirror_images_change_their_section_alone(today, monkeyp
     assert changed(today) == ["labels swapped"]
 
 
+def test_other_values_groups_batches_and_views_change_their_sections_alone(today, monkeypatch):
+    normalise, windows = behaviour.normalise, behaviour.window_clips
+    slips = {
+        "normalise": lambda clips, values="imagenet": normalise(clips, values) * (1 if values == "imagenet" else 2),
+        "parameter_groups": lambda network, experiment: [{"lr": 1, "weight_decay": 0, "params": []}],
+        "window_clips": lambda sizes, accumulate: windows(sizes, 1),
+        "test_places": lambda *arguments: [(0, 0)],
+        "test_views": lambda frames, segments, clips: np.zeros((clips, segments)),
+        "mean_over_views": lambda logits: logits.mean(0),
+    }
+    sections = [["values eco_pytorch", "values eco_pytorch_resnet"], ["groups eco_pytorch"], ["batches"]]
+    for (name, slip), expected in zip(slips.items(), [*sections, ["views"], ["views"], ["views"]], strict=True):
+        with monkeypatch.context() as patch:
+            patch.setattr(behaviour, name, slip)
+            assert changed(today) == expected
+
+
 def test_another_gate_changes_its_network_alone(today, monkeypatch):
     weights = blocks.Gate.weights
     monkeypatch.setattr(blocks.Gate, "weights", lambda self, branch: weights(self, branch) * 0.99)
@@ -93,6 +110,12 @@ def test_differences_allow_rounding_only():
         ({}, {"sampling"}),
         ({"sampling": "eco_pytorch"}, {"sampling eco_pytorch"}),
         ({"swap_labels": True}, {"sampling", "labels swapped"}),
+        ({"values": "eco_pytorch_resnet"}, {"sampling", "values eco_pytorch_resnet"}),
+        ({"parameter_groups": "eco_pytorch"}, {"sampling", "groups eco_pytorch"}),
+        ({"accumulate": 2}, {"sampling", "batches"}),
+        ({"last_batch": "drop"}, {"sampling", "batches"}),
+        ({"test_clips": 2}, {"sampling", "views"}),
+        ({"test_crops": 3}, {"sampling", "views"}),
     ],
 )
 def test_a_run_uses_its_own_choices_and_all_else(today, fields, own):

@@ -77,6 +77,25 @@ def test_train_without_its_file(monkeypatch, capsys, tmp_path):
     assert status == 1 and "nowhere.yaml" in err
 
 
+def test_a_protocol_is_printed_as_fields(monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, "protocol", "as_published_code", "--layout", "something_v1")
+    assert status == 0 and out.startswith("# protocol as_published_code\n")
+    assert "mirror_sides: true" in out and 'watch: "test"' in out
+    status, out, _ = call(monkeypatch, capsys, "protocol", "sound", "bgr_slip")
+    assert status == 0 and 'values: "eco_pytorch_resnet"' in out
+    status, _, err = call(monkeypatch, capsys, "protocol", "sund")
+    assert status == 1 and "did you mean 'sound'?" in err
+
+
+def test_a_plan_is_a_table_of_a_profiles_runs(monkeypatch, capsys):
+    profile = Path(__file__).resolve().parents[1] / "profiles" / "server.yaml"
+    status, out, _ = call(monkeypatch, capsys, "plan", profile, "--no-probe", "--only", "hmdb51")
+    assert status == 0 and "20 runs, " in out and "hours" not in out
+    assert "server-kinetics" in out and "server-ucf101" not in out  # what it starts from comes along
+    status, _, err = call(monkeypatch, capsys, "plan", profile, "--only", "hmdb")
+    assert status == 1 and f"repro: {profile}: only: unknown name 'hmdb'; did you mean 'hmdb51'?" in err
+
+
 def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
     from repro.paper import load
     from repro.report import claims

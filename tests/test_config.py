@@ -5,9 +5,11 @@ import re
 import pytest
 import torch
 
-from repro.config import DECODERS, Experiment
+from repro.config import CHOICES, DECODERS, Experiment
 from repro.data import decoders
-from repro.optim import make_optimiser, make_schedule
+from repro.data.batches import scored_clips
+from repro.data.transforms import TEST_CROPS, VALUES
+from repro.optim import freeze_statistics, make_optimiser, make_schedule
 
 
 def test_defaults_are_what_the_paper_states():
@@ -65,6 +67,32 @@ def test_an_int_becomes_a_float_and_a_tuple_a_list():
         ({"sampling": "eco"}, "sampling: 'eco' is not one of paper_text, eco_pytorch"),
         ({"unusable": "skip"}, "unusable: 'skip' is not one of error, leave_out"),
         ({"layout": "something_v1"}, "flip: left and right are labels of .*; set flip: false or swap_labels: true"),
+        ({"accumulate": 0}, "accumulate: 0 must be more than 0"),
+        ({"prefetch": 0}, "prefetch: 0 must be more than 0"),
+        ({"devices": 0}, "devices: 0 must be more than 0"),
+        ({"nodes": 0}, "nodes: 0 must be more than 0"),
+        ({"test_clips": 0}, "test_clips: 0 must be more than 0"),
+        ({"test_clips": 11}, "test_clips: 11 must be 1 to 10"),
+        ({"test_crops": 5}, "test_crops: 5 is not one of 1, 3, 10"),
+        ({"values": "bgr"}, "values: 'bgr' is not one of imagenet, eco_pytorch, eco_pytorch_resnet"),
+        ({"last_batch": "pad"}, "last_batch: 'pad' is not one of keep, drop_partial, drop"),
+        ({"clipping": "never"}, "clipping: 'never' is not one of before_step, after_step"),
+        ({"parameter_groups": "two"}, "parameter_groups: 'two' is not one of one, eco_pytorch"),
+        ({"batch_norm": "last"}, "batch_norm: 'last' is not one of all, first, none"),
+        ({"watch": "train"}, "watch: 'train' is not one of validation, test"),
+        ({"precision": "bf16"}, "precision: 'bf16' is not one of 32-true, bf16-mixed, 16-mixed"),
+        ({"accelerator": "gpu"}, "accelerator: 'gpu' is not one of auto, cpu, cuda"),
+        ({"crop_on": "gpu"}, "crop_on: 'gpu' is not one of cpu, device"),
+        ({"watch": "test"}, "watch: test clips steer this run, so set none aside: validation_fraction: 0"),
+        ({"start_from": "a/b", "trunk_weights": "w"}, "start_from: .* leave trunk_weights and head_weights empty"),
+        ({"start_from": "a/b", "head_weights": "w"}, "start_from: .* leave trunk_weights and head_weights empty"),
+        ({"batch_size": 6, "devices": 2, "nodes": 2}, "batch_size: 6 clips cannot be shared evenly by 4 devices"),
+        ({"mirror_sides": True, "swap_labels": True}, "mirror_sides: needs flip: true and no swap_labels"),
+        ({"mirror_sides": True, "flip": False}, "mirror_sides: needs flip: true and no swap_labels"),
+        ({"layout": "something_v1", "flip": False, "test_crops": 10}, "test_crops: 10 mirrors clips"),
+        ({"test_clips": 2, "sampling": "eco_pytorch"}, "test_clips: .* one clip a video; set sampling: paper_text"),
+        ({"crop_on": "device", "test_clips": 2}, "crop_on: several views are cropped on the cpu"),
+        ({"crop_on": "device", "test_crops": 3}, "crop_on: several views are cropped on the cpu"),
     ],
 )
 def test_values_out_of_range_are_refused(values, message):
@@ -77,14 +105,42 @@ def test_something_v1_is_mirrored_with_swapped_labels_or_not_at_all():
     assert Experiment(layout="something_v1", swap_labels=True).flip is True
 
 
-def test_the_decoders_are_those_that_the_code_calls():
+def test_something_v1_is_mirrored_with_the_labels_kept_only_where_that_is_asked_for():
+    assert Experiment(layout="something_v1", mirror_sides=True).flip is True
+    assert Experiment(layout="something_v1", flip=False, test_crops=3).test_crops == 3
+
+
+def test_the_choices_are_those_that_the_code_knows():
     assert tuple(decoders.DECODERS) == DECODERS
+    assert tuple(VALUES) == CHOICES["values"] and CHOICES["test_crops"] == TEST_CROPS
+    for last_batch in CHOICES["last_batch"]:
+        assert scored_clips(9, 4, last_batch) in (9, 8)
+    network = torch.nn.Sequential(torch.nn.BatchNorm1d(1))
+    for batch_norm in CHOICES["batch_norm"]:
+        freeze_statistics(network, batch_norm)
+
+
+def test_the_test_list_steers_only_where_that_is_asked_for():
+    steered = Experiment(watch="test", validation_fraction=0.0)
+    assert (steered.schedule, steered.watch) == ("plateau", "test")
+    assert Experiment(schedule="cosine", validation_fraction=0.0).watch == "validation"
+
+
+def test_the_effective_batch():
+    assert Experiment(batch_size=16, accumulate=4, devices=2, nodes=2).effective_batch == 64
+    assert Experiment().effective_batch == Experiment().batch_size
 
 
 def test_a_record_of_before_these_fields_says_what_was_done():
     old = Experiment().to_dict()
-    for name in ("decoder", "sampling", "swap_labels", "unusable"):
-        del old[name]
+    before = {
+        "decoder": "opencv", "sampling": "paper_text", "swap_labels": False, "unusable": "error", "values": "imagenet",
+        "mirror_sides": False, "accumulate": 1, "last_batch": "keep", "clipping": "before_step",
+        "parameter_groups": "one", "batch_norm": "all", "watch": "validation", "test_clips": 1, "test_crops": 1,
+        "prefetch": 2, "accelerator": "auto", "devices": 1, "nodes": 1, "crop_on": "cpu", "compile": False,
+        "head_weights": None, "start_from": None,
+    }  # fmt: skip
+    assert {name: old.pop(name) for name in before} == before
     assert Experiment.from_mapping(old) == Experiment()
 
 

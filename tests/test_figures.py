@@ -109,6 +109,28 @@ def test_learning_curves(tmp_path, case, validated):
     assert len(legend) == len(set(legend)) == len({r.experiment.model for r in records})
 
 
+@pytest.mark.parametrize("measured_peak", [True, False])
+def test_pace_plot(tmp_path, measured_peak):
+    history = pd.DataFrame({"epoch": [0, 1], "train_loss": [2.0, 1.0], "train_top1": [0.1, 0.2]})
+    history = history.assign(gradient_norm=[3.0, 2.0], gradient_norm_largest=[9.0, 4.0], learning_rate=[0.1, 0.05])
+    history = history.assign(clips_per_second=[10.0, 12.0], waiting_share=[0.5, 0.25])
+    if measured_peak:
+        history["peak_share"] = [0.3, 0.4]
+    (one,) = [run(tmp_path, 3, history=history)]
+    norms, rates, shares, steps = drawn(figures.pace_plot(one)).axes
+    assert [list(line.get_ydata()) for line in norms.lines] == [[3, 2], [9, 4]]
+    assert list(steps.lines[0].get_ydata()) == [0.1, 0.05] and list(rates.lines[0].get_ydata()) == [10, 12]
+    assert [list(line.get_ydata()) for line in shares.lines] == [[50, 25], [30, 40]][: 1 + measured_peak]
+    assert all(axis.get_xlabel() == "epoch" and axis.get_ylabel() for axis in (norms, rates, shares))
+
+
+def test_learning_curves_name_the_part_that_steered(tmp_path):
+    history = pd.DataFrame({"epoch": [0], "train_loss": [2.0], "train_top1": [0.1], "test_top1": [0.3]})
+    fields = {"watch": "test", "schedule": "plateau"}
+    _, rights = drawn(figures.learning_curves([run(tmp_path, 3, history=history, **fields)])).axes
+    assert "dashed: test" in rights.get_title() and len(rights.lines) == 2
+
+
 @pytest.mark.parametrize("models", [[CONTROL], [BASELINE, ATTENTION, CONTROL]])
 def test_backwards_plot(tmp_path, models):
     labels = labels_of(12, 10)

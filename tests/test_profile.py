@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from repro.config import Experiment
-from repro.profile import make_profile, read_profile
+from repro.profile import make_profile, read_profile, source_of
+from repro.protocols import habits_of
 
 PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
 SMALL = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
@@ -29,16 +30,19 @@ def test_every_profile_reads(path):
 
 
 def test_the_profiles_of_the_issue_are_there():
-    assert {"demo", "ucf101-3", "server", "paper"} <= {path.stem for path in PROFILES}
+    assert {"demo", "ucf101-3", "server", "paper", "hmdb51"} <= {path.stem for path in PROFILES}
 
 
-@pytest.mark.parametrize("name", ["demo", "ucf101-3", "server", "paper"])
+@pytest.mark.parametrize("name", ["demo", "ucf101-3", "server", "paper", "hmdb51"])
 def test_both_networks_run_alike(name):
     """Every baseline has a run of the attention network with the same fields otherwise, or nothing can be compared."""
     profile = read_profile(PROFILES[0].parent / f"{name}.yaml")
 
     def others(experiment):
-        return str({k: v for k, v in experiment.to_dict().items() if k not in ("model", "run")})
+        fields = {k: v for k, v in experiment.to_dict().items() if k not in ("model", "run")}
+        if fields["start_from"]:  # each network from its own pre-training
+            fields["start_from"] = fields["start_from"].replace(experiment.model, "{model}")
+        return str(fields)
 
     by_model = {
         model: sorted(others(e) for e in profile.experiments if e.model == model)
@@ -52,6 +56,64 @@ def test_the_papers_profile_holds_what_the_text_states():
               "schedule": "plateau", "saturate": 5}  # fmt: skip
     for experiment in read_profile(PROFILES[0].parent / "paper.yaml").experiments:
         assert {name: getattr(experiment, name) for name in stated} == stated
+
+
+@pytest.mark.parametrize("name", ["server", "paper"])
+def test_every_run_of_the_paper_is_listed(name):
+    """Kinetics pre-training of both networks, then both on HMDB51 and UCF101 (three splits) and Something-Something."""
+    experiments = read_profile(PROFILES[0].parent / f"{name}.yaml").experiments
+    for model in ("resnet34_3dres18", "res34_se_im_net"):
+        runs = {(e.layout, e.split) for e in experiments if e.model == model}
+        assert runs == {(layout, k) for layout in ("hmdb51", "ucf101") for k in (1, 2, 3)} | {
+            ("kinetics400", 1),
+            ("something_v1", 1),
+        }
+    (kinetics,) = {e.study for e in experiments if e.layout == "kinetics400"}
+    for experiment in experiments:
+        chained = f"{kinetics}/{experiment.model}-split1-seed0"
+        assert experiment.start_from == (None if experiment.study == kinetics else chained)
+        assert len({e.seed for e in experiments if e.study == experiment.study}) == (
+            1 if not experiment.start_from else 3
+        )
+
+
+CHAIN = {
+    "study": "s",
+    "runs": [
+        {"name": "big", "models": ["res34_se_im_net"], "splits": [1], "seeds": [4]},
+        {"name": "middle", "models": ["res34_se_im_net"], "splits": [2], "seeds": [4],
+         "fields": {"start_from": "{study}-big/{model}-split1-seed{seed}"}},
+        {"name": "small", "models": ["res34_se_im_net"], "splits": [2], "seeds": [4],
+         "fields": {"start_from": "{study}-middle/{model}-split{split}-seed{seed}"}},
+        {"name": "other", "models": ["res34_se_im_net"], "splits": [1], "seeds": [0],
+         "fields": {"start_from": "weights/some file.pth"}},
+    ],
+}  # fmt: skip
+
+
+def test_only_takes_groups_and_what_they_start_from():
+    def studies(**more):
+        return [e.study for e in make_profile(CHAIN | more).experiments]
+
+    assert studies() == ["s-big", "s-middle", "s-small", "s-other"]
+    assert studies(only="small") == ["s-big", "s-middle", "s-small"]
+    assert studies(only=["other", "big"]) == ["s-big", "s-other"]
+    small = make_profile(CHAIN).experiments[2]
+    assert source_of(small) == ("s-middle", "res34_se_im_net-split2-seed4")
+    with pytest.raises(ValueError, match=r"only: unknown name 'smal'; did you mean 'small'\?"):
+        studies(only="smal")
+
+
+def test_protocol_and_habits_come_before_fields():
+    group = SMALL["runs"][0]
+    (plain,) = make_profile(SMALL | {"protocol": "paper_text"}).experiments
+    assert (plain.accumulate, plain.watch, habits_of(plain)) == (4, "validation", [])
+    (own,) = make_profile(SMALL | {"protocol": "paper_text", "fields": {"accumulate": 1}}).experiments
+    assert own.accumulate == 1 and own.nesterov
+    (code,) = make_profile(SMALL | {"runs": [group | {"protocol": "as_published_code"}]}).experiments
+    assert (code.watch, code.last_batch, code.clipping) == ("test", "drop", "after_step")
+    (one,) = make_profile(SMALL | {"protocol": "paper_text", "runs": [group | {"habits": ["bgr_slip"]}]}).experiments
+    assert habits_of(one) == ["bgr_slip"] and one.accumulate == 4
 
 
 def test_every_combination_is_one_run():
@@ -107,6 +169,15 @@ RUN_FAULTS = [
     ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
     ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
     ({"fields": ["width"]}, "fields: "),
+    ({"protocol": "as_publishd_code"}, r"unknown name 'as_publishd_code'; did you mean 'as_published_code'\?"),
+    ({"habits": ["test_stears"]}, r"habits: unknown name 'test_stears'; did you mean 'test_steers'\?"),
+    ({"habits": "bgr_slip"}, r"habits: 'bgr_slip' is not a list"),
+    ({"habits": ["sides_mirrored"]}, "habits: sides_mirrored concerns datasets whose labels have sides"),
+    ({"habits": ["bgr_slip"], "fields": {"values": "imagenet"}}, "habits: bgr_slip sets values: .*leave one out"),
+    (
+        {"fields": {"start_from": "{studdy}-x/{model}"}},
+        "start_from: .* is not understood; it may hold {study}, {model}",
+    ),
     ({"name": "a b"}, "study: '.*-a b' becomes a folder's name"),
 ]
 

@@ -1,7 +1,6 @@
 """Training end to end on made clips: the same result whatever the workers and interruptions, and clear refusals."""
 
 import dataclasses
-import json
 import os
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import repro.training as training
 from repro.data.clips import read_split
 from repro.data.decode import read_frames
 from repro.data.frames import cache_frames
+from repro.recogniser import TIMINGS
 from repro.training import Recogniser, train
 
 PLATEAU = {"schedule": "plateau", "validation_fraction": 0.34, "saturate": 1, "batch_size": 2}
@@ -23,6 +23,11 @@ EPOCHS = 3
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return tiny.write_ucf101(tmp_path_factory.mktemp("set") / "set")
+
+
+def what_was_learnt(record):
+    """The history without the columns that say how fast it went."""
+    return record.history.drop(columns=list(TIMINGS))
 
 
 def run(experiment, folder: Path):
@@ -100,7 +105,7 @@ def test_an_interrupted_run_goes_on_to_the_same_predictions(
     )
     resumed = run(experiment, tmp_path)
     assert epochs == [1, 2]  # epoch 0 is not trained again
-    assert resumed.history.to_dict() == uninterrupted[name].history.to_dict()
+    assert what_was_learnt(resumed).equals(what_was_learnt(uninterrupted[name]))
     np.testing.assert_array_equal(resumed.scores, uninterrupted[name].scores)
 
 
@@ -144,23 +149,6 @@ def test_a_record_of_another_experiment_is_not_replaced_in_silence(uninterrupted
     assert said(dataclasses.replace(other, run="another")) == ""
     monkeypatch.setattr(training, "todays_digest", lambda: {"sampling": [2.0]})  # stale: made again, as it should be
     assert said(record.experiment) == ""
-
-
-def test_changed_settings_set_the_old_checkpoints_aside(data, tmp_path):
-    folder = tmp_path / "run"
-    experiment, known = tiny.experiment(data), {"hash": "0123"}
-    assert training._prepare_folder(folder, experiment, {}, known) is None
-    (folder / "last.ckpt").write_bytes(b"weights")
-    assert training._prepare_folder(folder, experiment, {}, known) == folder / "last.ckpt"
-    identity = json.loads((folder / "identity.json").read_text())
-    del identity["fields"]["sampling"]  # a run begun before there was this field goes on
-    (folder / "identity.json").write_text(json.dumps(identity))
-    assert training._prepare_folder(folder, experiment, {}, known) == folder / "last.ckpt"
-    other = dataclasses.replace(experiment, learning_rate=0.5)
-    assert training._prepare_folder(folder, other, {}, known) is None
-    assert not (folder / "last.ckpt").exists()
-    (aside,) = (path for path in tmp_path.iterdir() if path.name.startswith("run."))
-    assert (aside / "last.ckpt").read_bytes() == b"weights"
 
 
 def test_a_last_batch_of_one_clip_is_refused_before_the_first_step(data, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from repro.models.fused import (
     resnet34_3dres18,
     resnet34_frame_average,
 )
-from repro.models.trunk import LoadReport, load_trunk, read_weights
+from repro.models.start import LoadReport, load_head, load_network, load_trunk, read_weights, weights_digest
 
 MODELS = {factory.__name__: factory for factory in (resnet34_3dres18, res34_se_im_net, resnet34_frame_average)}
 
@@ -37,10 +37,13 @@ __all__ = [
     "LoadReport",
     "build",
     "check_trainable",
+    "load_head",
+    "load_network",
     "load_trunk",
     "options_of",
     "read_weights",
     "res34_se_im_net",
     "resnet34_3dres18",
     "resnet34_frame_average",
+    "weights_digest",
 ]

@@ -5,6 +5,7 @@ Equation 4 and Fig. 4c of the paper. Parameter names follow torchvision's ResNet
 """
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 GATES = ("none", "se_im", "se", "constant", "se_im_vector")
 """What is done to the residual branch f before it is added to the shortcut x.
@@ -74,6 +75,25 @@ def make_gate(mode: str, channels: int, *, reduction: int = 16, bias: float = 0.
     return Gate(channels, mode=mode, reduction=reduction, bias=bias)
 
 
+class Conv3d(nn.Conv3d):
+    """``nn.Conv3d`` that leaves out what only meets padding, for maps of one cell: the same result, sooner.
+
+    Along an axis of length 1 a kernel of 3 with a padding of 1 reaches the map with its middle alone. The head's last
+    maps are 1x1 at 112 pixels; leaving out the rest there halves the head's training time on a CPU.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        middle = [
+            length == 1 and kernel == 3 and padding == 1
+            for length, kernel, padding in zip(x.shape[-3:], self.kernel_size, self.padding)
+        ]
+        if not any(middle):
+            return super().forward(x)
+        weight = self.weight[(..., *(slice(1, 2) if each else slice(None) for each in middle))]
+        padding = tuple(0 if each else padding for each, padding in zip(middle, self.padding))
+        return functional.conv3d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
 class BasicBlock(nn.Module):
     """Two 3x3 (or 3x3x3) convolutions and a shortcut; ReLU after the sum.
 
@@ -89,7 +109,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, channels_in, channels_out, *, stride=1, dims=2, gate: nn.Module | None = None) -> None:
         super().__init__()
-        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+        conv = {2: nn.Conv2d, 3: Conv3d}[dims]
         norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
         self.conv1 = conv(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
         self.bn1 = norm(channels_out)

@@ -114,13 +114,45 @@ def learning_curves(records: Sequence[Record]) -> Figure:
         epochs = history["epoch"] + 1
         losses.plot(epochs, history["train_loss"], color=COLOURS[model], alpha=0.8, label=label)
         rights.plot(epochs, 100 * history["train_top1"], color=COLOURS[model], alpha=0.8)
-        if "validation_top1" in history:
-            rights.plot(epochs, 100 * history["validation_top1"], color=COLOURS[model], linestyle="--", alpha=0.8)
+        watched = f"{record.experiment.watch}_top1"
+        if watched in history:
+            rights.plot(epochs, 100 * history[watched], color=COLOURS[model], linestyle="--", alpha=0.8)
     losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
-    rights.set(xlabel="epoch", ylabel="top-1 (%)", title="Training top-1 (dashed: validation)", ylim=(0, 100))
+    rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1 (dashed: {_watched(records)})", ylim=(0, 100))
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False, fontsize=8)
     fig.tight_layout()
+    return fig
+
+
+def _watched(records: Sequence[Record]) -> str:
+    return " or ".join(sorted({record.experiment.watch for record in records}))
+
+
+def pace_plot(record: Record) -> Figure:
+    """The course of one run: gradient norm and learning rate, clips a second, shares of time and of the peak."""
+    history = record.history
+    epochs = history["epoch"] + 1
+    fig, (norms, rates, shares) = plt.subplots(1, 3, figsize=(11, 3.1), layout="constrained")
+    norms.plot(epochs, history["gradient_norm"], color=COLOURS[BASELINE], label="mean")
+    norms.plot(epochs, history["gradient_norm_largest"], color=COLOURS[BASELINE], linestyle=":", label="largest")
+    norms.set(
+        xlabel="epoch", ylabel="gradient norm before clipping", title="Gradient norm, learning rate", yscale="log"
+    )
+    steps = norms.twinx()
+    steps.plot(epochs, history["learning_rate"], color=HIGHLIGHT, label="learning rate")
+    steps.set(ylabel="learning rate")
+    steps.set_ylim(bottom=0)
+    lines = [*norms.get_lines(), *steps.get_lines()]
+    norms.legend(lines, [line.get_label() for line in lines], frameon=False, fontsize=8)
+    rates.plot(epochs, history["clips_per_second"], color=COLOURS[BASELINE])
+    rates.set(xlabel="epoch", ylabel="clips/s", title="Training speed")
+    rates.set_ylim(bottom=0)
+    shares.plot(epochs, 100 * history["waiting_share"], color=HIGHLIGHT, label="time waiting for clips")
+    if "peak_share" in history:
+        shares.plot(epochs, 100 * history["peak_share"], color=COLOURS[BASELINE], label="of the measured peak")
+    shares.set(xlabel="epoch", ylabel="%", title="Shares", ylim=(0, 105))
+    shares.legend(frameon=False, fontsize=8)
     return fig
 
 

@@ -81,7 +81,10 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
     records = [record for record in records if record.experiment.gate in (None, "se_im")]
 
     def key(record):
-        return str({k: v for k, v in record.experiment.to_dict().items() if k not in own}) + record.data["hash"]
+        fields = {k: v for k, v in record.experiment.to_dict().items() if k not in own}
+        if fields["start_from"]:  # each network from its own pre-training
+            fields["start_from"] = fields["start_from"].replace(record.experiment.model, "{model}")
+        return str(fields) + record.data["hash"]
 
     seconds = {key(record): record for record in records if record.experiment.model == second}
     pairs = [(record, seconds.get(key(record))) for record in records if record.experiment.model == first]

@@ -1,0 +1,186 @@
+"""Memory of training: what a step needs, known before the first one, and what the device has left.
+
+The estimate runs the network's forward pass on the meta device, where tensors have shapes but no data, and adds up
+what autograd keeps for the backward pass. Bytes throughout.
+"""
+
+import copy
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from repro.metrics.peak import dtype_of
+
+BATCHES = (2, 4)  # two, for a slope; not one clip, which can leave a batch norm a single value per channel
+
+
+@dataclass(frozen=True)
+class TrainingMemory:
+    """Bytes that a training step needs at its peak: ``fixed + batch * per_clip``; see `training_memory`."""
+
+    fixed: int
+    per_clip: int
+
+    def total(self, batch: int) -> int:
+        """Bytes with a batch of this many clips. Raises ValueError for fewer than one."""
+        if batch < 1:
+            raise ValueError(f"a batch has one clip or more, not {batch}")
+        return self.fixed + batch * self.per_clip
+
+    def largest_batch(self, available: int) -> int:
+        """The most clips a batch for which these bytes are enough; 0 where not even one clip fits."""
+        return max(0, (available - self.fixed) // self.per_clip)
+
+
+def training_memory(
+    network: nn.Module, *, frames: int, size: int, precision: str = "32-true", optimiser_copies: int = 1
+) -> TrainingMemory:
+    """Estimate what training a network of clips ``(B, frames, 3, size, size)`` needs; costs no arithmetic.
+
+    precision: a name of Lightning's (`repro.metrics.peak.DTYPES`). optimiser_copies: values that the optimiser keeps
+    for each trainable parameter: 1 for momentum, 0 for plain SGD, 2 for Adam. The network stays as it is.
+
+    In the estimate are, as ``fixed``, parameters, gradients, optimiser state, buffers and whatever is kept whatever
+    the batch; as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the
+    backward pass. All of these are alive at once at the end of the forward pass: Lightning drops the last step's
+    gradients after it. In the backward pass what is kept shrinks while gradients of activations come and go. Two of
+    them, the arriving and the leaving one, beside all that was kept up to their activation are the second bound, and
+    the larger of the two counts. (For networks whose activations shrink with depth, as here, that is the first.)
+
+    Mixed precision: autocast does nothing to meta tensors, so the rule is that all activations have 16 bits, as in a
+    16-bit copy of the network; added are the clip in 32 bits and a 16-bit copy of each weight of two or more
+    dimensions, which autocast makes. Layers that autocast leaves in 32 bits (softmax, losses) are thus taken at half.
+
+    Not in the estimate: workspaces of the libraries (cuDNN, oneDNN), fragmentation and rounding of the allocator, the
+    CUDA context, the loader's uint8 clips, the loss, and an optimiser step's own temporaries.
+
+    Raises ValueError for an unknown precision, fewer than 0 copies, or what the network says to the shape.
+    """
+    if optimiser_copies < 0:
+        raise ValueError(f"optimiser_copies: {optimiser_copies} must be 0 or more")
+    dtype = dtype_of(precision)
+    mixed = precision.endswith("mixed")
+    stored = torch.float32 if mixed else dtype
+
+    def bytes_of(tensors):
+        return sum(t.numel() * (stored if t.is_floating_point() else t.dtype).itemsize for t in tensors)
+
+    parameters = list(network.parameters())
+    trainable = [parameter for parameter in parameters if parameter.requires_grad]
+    fixed = bytes_of([*parameters, *network.buffers()]) + (1 + optimiser_copies) * bytes_of(trainable)
+    clip = frames * 3 * size * size
+    if mixed:
+        fixed += sum(parameter.numel() for parameter in parameters if parameter.ndim > 1) * dtype.itemsize
+    few, many = (_peak_of_backward(network, (b, frames, 3, size, size), dtype, keep_input=not mixed) for b in BATCHES)
+    slope = math.ceil((many - few) / (BATCHES[1] - BATCHES[0]))
+    return TrainingMemory(
+        fixed=fixed + max(0, few - BATCHES[0] * slope),
+        per_clip=slope + (clip * stored.itemsize if mixed else 0),
+    )
+
+
+def _peak_of_backward(network: nn.Module, shape: tuple[int, ...], dtype: torch.dtype, *, keep_input: bool) -> int:
+    """Bytes kept by one forward pass in training, or those kept up to an activation with its two gradients if more."""
+    probe = _on_meta(network, dtype).train()
+    own = {tensor.untyped_storage()._cdata for tensor in (*probe.parameters(), *probe.buffers())}
+    kept: dict[int, torch.UntypedStorage] = {}  # the storages themselves, so that no address is used twice
+    total = peak = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        nonlocal total, peak
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own and storage._cdata not in kept:
+            kept[storage._cdata] = storage
+            total += storage.nbytes()
+            gradients = 2 * storage.nbytes() if tensor.is_floating_point() else 0  # max-pool's indices have none
+            peak = max(peak, total + gradients)
+        return tensor
+
+    clips = torch.empty(shape, dtype=dtype, device="meta")
+    if keep_input:
+        storage = clips.untyped_storage()
+        kept[storage._cdata] = storage
+        total = peak = storage.nbytes()
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        probe(clips)
+    return peak
+
+
+def _on_meta(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """A copy in this type of float, made without copying any data."""
+
+    def empty(tensor):
+        kind = dtype if tensor.is_floating_point() else tensor.dtype
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="meta")
+
+    memo = {id(p): nn.Parameter(empty(p), requires_grad=p.requires_grad) for p in network.parameters()}
+    return copy.deepcopy(network, memo | {id(buffer): empty(buffer) for buffer in network.buffers()})
+
+
+def available_memory(device: str | torch.device) -> int:
+    """Bytes that a process can still take on "cpu" or a CUDA device; ValueError for another one.
+
+    CUDA: free memory as the driver sees it, so what torch's allocator holds unused is not counted. CPU: Linux's
+    MemAvailable, or what the process's control groups (versions 1 and 2; a container's limit) leave it, where that is
+    less, file cache not counted as used; on other systems the free memory by sysconf, or all of it where free memory
+    is not told (macOS). Raises OSError on a system that has none of these.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "cpu":
+        return _left_on_host(Path("/"))
+    raise ValueError(f"cannot ask device {device} for its memory: cpu or cuda is needed")
+
+
+def _left_on_host(root: Path) -> int:
+    available = _table(root / "proc/meminfo").get("MemAvailable:")  # KiB
+    if available is not None:
+        return min([available * 1024, *_left_in_groups(root)])
+    known = getattr(os, "sysconf_names", {})
+    for pages in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):
+        if pages in known:
+            return os.sysconf(pages) * os.sysconf("SC_PAGE_SIZE")
+    raise OSError("this system does not tell its memory by /proc/meminfo or sysconf")
+
+
+def _left_in_groups(root: Path) -> Iterator[int]:
+    """Limit less use, for each control group from the top one down to the process's own that has a limit."""
+    membership = root / "proc/self/cgroup"
+    for line in membership.read_text().splitlines() if membership.is_file() else ():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            top, limit, used, cache = "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, limit, used, cache = (
+                "sys/fs/cgroup/memory",
+                "memory.limit_in_bytes",
+                "memory.usage_in_bytes",
+                "total_inactive_file",
+            )
+        else:
+            continue
+        parts = path.strip("/").split("/")
+        # In a container the path may be the host's, of which only the top is there: folders without files are passed
+        for depth in range(len(parts) + 1):
+            group = root.joinpath(top, *parts[:depth])
+            most, taken = _number(group / limit), _number(group / used)
+            if most is not None and taken is not None:
+                yield max(0, most - taken + _table(group / "memory.stat").get(cache, 0))
+
+
+def _number(path: Path) -> int | None:
+    """A file's number; None where there is no such file, or no limit ("max")."""
+    text = path.read_text().strip() if path.is_file() else "max"
+    return None if text == "max" else int(text)
+
+
+def _table(path: Path) -> dict[str, int]:
+    """Lines "name number ..." of a file; empty where there is none."""
+    rows = [line.split() for line in path.read_text().splitlines()] if path.is_file() else []
+    return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}

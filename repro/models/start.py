@@ -1,0 +1,368 @@
+"""Starting a network from weights: where they come from, which of them fit, and a report of everything that did not.
+
+Sources: torchvision's ResNet-34 (He et al. 2016, ref. 14; ImageNet) for the trunk, its r3d_18 (Tran et al. 2018;
+Kinetics-400) for the 3D head, and networks of ours. Nothing is skipped in silence: see :class:`LoadReport`.
+"""
+
+import hashlib
+import re
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from os import PathLike
+from pathlib import Path
+from pickle import UnpicklingError
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor, nn
+
+from repro.models.fused import FusedNet
+from repro.models.head import ResNet18Head3d
+from repro.models.trunk import ResNet34Trunk
+
+OUR_PREFIX = "network."  # of every name in our Lightning checkpoints
+NOT_IN_FILE = "not in the file"
+NO_GATES_IN_FILE = "no gates in the file"  # apart, so that a line shows other tensors that are lacking
+ANOTHER_SHAPE = "another shape"
+NO_SUCH_TENSOR = "no such tensor here"
+WHOLE_NETWORK = "a whole network of ours belongs in start_from"
+NO_GATES = {".gate.": "no gates here"}
+CLASSIFIER = ("head.fc.weight", "head.fc.bias")
+MET_BY_OTHER_MAPS = ("stage1.0.conv1.weight", "stage1.0.downsample.0.weight")
+"""The head's only convolutions on the trunk's maps: 512 channels in, where r3d_18's have 64."""
+
+
+# --- the report ---
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """Which tensors some weights gave to a module, and why the others did not.
+
+    ``loaded`` and ``not_loaded`` (name -> reason) are the module's tensors, ``unused`` (name -> reason) the file's.
+    """
+
+    loaded: tuple[str, ...]
+    not_loaded: dict[str, str]
+    unused: dict[str, str]
+
+    def __str__(self) -> str:
+        parts = [f"loaded {len(self.loaded)} of {len(self.loaded) + len(self.not_loaded)} tensors"]
+        for title, reasons in (("not loaded", self.not_loaded), ("unused", self.unused)):
+            # A line has no room for each tensor's two shapes; to_dict has them
+            kinds = _by_reason({name: reason.split(":")[0] for name, reason in reasons.items()})
+            parts += [f"{title} {len(names)}: {kind} ({_names(names)})" for kind, names in kinds.items()]
+        return "; ".join(parts)
+
+    def to_dict(self) -> dict:
+        """For a record: three counts, and the names that were left out, grouped by reason."""
+        return {
+            "loaded": len(self.loaded),
+            "not_loaded": len(self.not_loaded),
+            "unused": len(self.unused),
+            "not_loaded_by_reason": _by_reason(self.not_loaded),
+            "unused_by_reason": _by_reason(self.unused),
+        }
+
+
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        groups.setdefault(reason, []).append(name)
+    return groups
+
+
+def _names(names) -> str:
+    names = list(names)
+    return (", ".join(names[:3]) + (", ..." if len(names) > 3 else "")) or "nothing"
+
+
+# --- reading ---
+
+
+def read_weights(source: str | PathLike) -> dict[str, Tensor]:
+    """Read a state dict, on the CPU; nothing in a file is executed.
+
+    Args:
+        source: a ``.safetensors`` file; a ``torch.save`` file of a state dict; a Lightning checkpoint of ours (names
+            lose their ``network.``); or the name of torchvision weights, such as ``ResNet34_Weights.IMAGENET1K_V1`` or
+            ``R3D_18_Weights.KINETICS400_V1``, downloaded once into torch's cache.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a damaged file, one that is not weights, or a name that torchvision does not know.
+        OSError: the download failed (the message says which file to put where), or the file cannot be opened.
+    """
+    path = Path(source)
+    if not path.exists() and re.fullmatch(r"\w+_Weights\.\w+", str(source)):
+        return _read_torchvision(str(source))
+    if not path.is_file():
+        kind = "a folder, not a file" if path.is_dir() else "no such file"
+        raise FileNotFoundError(
+            f"{source}: {kind} (looked for {path.absolute()}); name a .safetensors or torch.save file, or torchvision "
+            "weights such as ResNet34_Weights.IMAGENET1K_V1"
+        )
+    return _read_file(path)
+
+
+def _read_file(path: Path) -> dict[str, Tensor]:
+    path.open("rb").close()  # no permission to read: Python's message says so and names the file
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found = load_file(path)
+        else:
+            found = _read_torch_file(path)
+    except UnpicklingError:  # its message advises to let the file execute code
+        raise ValueError(
+            f"{path}: not a file of tensors alone; write the network's state_dict() with torch.save or safetensors"
+        ) from None
+    except Exception as error:  # the readers raise a dozen kinds for a file that was cut short or is something else
+        raise ValueError(
+            f"{path}: cannot be read as weights ({path.stat().st_size:,} bytes): damaged, cut short or another kind of "
+            "file; fetch or copy it again"
+        ) from error
+    return _checked(found, path)
+
+
+def _read_torch_file(path: Path):
+    with path.open("rb") as file:
+        is_zip = file.read(2) == b"PK"  # torch's files before 1.6 are not
+    if is_zip:
+        with zipfile.ZipFile(path) as archive:  # torch.load leaves the checksums unread, and damage in the numbers
+            for entry in archive.infolist():
+                if entry.CRC:  # 0: torch wrote no checksums
+                    archive.read(entry)  # raises BadZipFile
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol of files that are refused anyway
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _checked(found, source) -> dict[str, Tensor]:
+    """The state dict in what a reader returned."""
+    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
+        found = found["state_dict"]
+        others = [name for name in found if not str(name).startswith(OUR_PREFIX)]
+        if others:
+            raise ValueError(
+                f"{source}: a training checkpoint, but not one of ours ({others[0]} does not start with {OUR_PREFIX}); "
+                "write the network's state_dict() into a file of its own"
+            )
+        found = {name.removeprefix(OUR_PREFIX): tensor for name, tensor in found.items()}
+    if not isinstance(found, Mapping) or not found:
+        raise ValueError(f"{source}: holds {_described(found)}, not a state dict of named tensors")
+    odd = [name for name, value in found.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
+    if odd:
+        raise ValueError(
+            f"{source}: {odd[0]!r} is {_described(found[odd[0]])}, not a tensor; write the network's state_dict() alone"
+        )
+    return dict(found)
+
+
+def _described(value) -> str:
+    return "nothing" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
+
+
+def _read_torchvision(name: str) -> dict[str, Tensor]:
+    import torchvision  # here, since importing it takes longer than reading a file
+
+    try:
+        weights = torchvision.models.get_weight(name)
+    except (KeyError, ValueError):
+        raise ValueError(f"{name}: torchvision {torchvision.__version__} has no weights of this name") from None
+    place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    if place.is_file():
+        _check_hash(place)
+        return _read_file(place)
+    try:
+        found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    except (OSError, HTTPException, RuntimeError) as error:  # RuntimeError: what arrived has another hash
+        raise OSError(
+            f"{name}: the download failed ({error}); fetch {weights.url} on a machine with network access and put it "
+            f"at {place}, or give that file's own path here"
+        ) from error
+    return _checked(found, name)
+
+
+def _check_hash(place: Path) -> None:
+    """torch checks a file's hash (in its name) when it downloads it, not when a person put it there."""
+    expected = torch.hub.HASH_REGEX.search(place.name)
+    with place.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if expected and not digest.startswith(expected.group(1)):
+        raise ValueError(
+            f"{place}: its sha256 starts with {digest[: len(expected.group(1))]}, not with {expected.group(1)} as its "
+            "name says: damaged, cut short or another file; delete it and fetch it again"
+        )
+
+
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """16 hex digits of a sha256 over names, dtypes, shapes and bytes in name order; the kind of file has no part in it.
+
+    A record keeps it to say which weights a run started from.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+# --- loading ---
+
+
+def load_trunk(trunk: ResNet34Trunk, state: Mapping[str, Tensor]) -> LoadReport:
+    """Load torchvision's ResNet-34 state dict (or one with its names) into a trunk of width 1.
+
+    Gates keep their initial values, since no ImageNet weights exist for them.
+    Raises ValueError when no weight matches by name, or when a tensor of the same name has another shape.
+    """
+    report = _compare(trunk, state, unused={"fc.": "the trunk ends before the classifier"} | NO_GATES)
+    wrong = _of_another_shape(report)
+    if wrong:
+        raise ValueError(
+            f"{len(wrong)} tensors have another shape than the trunk's ({_shapes(report, wrong[0])}); "
+            "only ResNet-34's weights fit, and torchvision's only a trunk of width 1"
+        )
+    expected = f"torchvision's conv1.weight, layer1.0.conv1.weight, ...; {WHOLE_NETWORK}"
+    _refuse_nothing(trunk, report, state, expected)
+    return _copy(trunk, state, report)
+
+
+def load_head(head: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
+    """Load torchvision's r3d_18 state dict into a 3D head of width 1, where shapes match.
+
+    Its layers 2, 3 and 4 are the head's three stages. The first unit's ``conv1`` and projection take the trunk's 512
+    channels in place of 64 and keep their initial values, and so does the classifier unless it has 400 classes.
+
+    Raises ValueError for a head without convolutions (frame averaging), and when a convolution other than those two is
+    not in the file or has another shape: another width, or another network than r3d_18.
+    """
+    if not isinstance(head, ResNet18Head3d):
+        raise ValueError(
+            f"a {type(head).__name__} has no convolutions that could take r3d_18's weights; leave head_weights out, "
+            "or choose a network with the 3D head"
+        )
+    renamed = {_head_name(name): tensor for name, tensor in state.items()}
+    before_the_head = "the 2D trunk stands in its place"
+    report = _compare(head, renamed, unused={"stem.": before_the_head, "layer1.": before_the_head})
+    # r2plus1d_18 and mc3_18 share names with r3d_18: without this, their batch norms would arrive and little else
+    convolutions = [name for name, weight in head.named_parameters() if weight.ndim == 5]
+    wrong = [name for name in convolutions if name in report.not_loaded and name not in MET_BY_OTHER_MAPS]
+    if wrong:
+        raise ValueError(
+            f"no fit for {len(wrong)} of the head's {len(convolutions)} convolutions ({_shapes(report, wrong[0])}); "
+            f"only r3d_18's weights do, and only a head of width 1 ({WHOLE_NETWORK}); found {_names(state)}"
+        )
+    return _copy(head, renamed, report)
+
+
+def _head_name(name: str) -> str:
+    """``layer2.0.conv1.0.weight`` of r3d_18 is the head's ``stage1.0.conv1.weight``, and ``conv1.1`` its ``bn1``."""
+    match = re.fullmatch(r"layer([234])\.(\d)\.(.+)", name)
+    if not match:
+        return name
+    layer, unit, rest = match.groups()
+    rest = re.sub(r"^conv([12])\.0\.", r"conv\1.", rest)
+    rest = re.sub(r"^conv([12])\.1\.", r"bn\1.", rest)
+    return f"stage{int(layer) - 1}.{unit}.{rest}"
+
+
+def load_network(network: FusedNet, state: Mapping[str, Tensor]) -> LoadReport:
+    """Load the state dict of one of our networks into another, which may differ in classes, gates or head.
+
+    With another class count the classifier keeps its initial values; so do gates that the file lacks.
+    Raises ValueError when no weight matches by name, or when another tensor than the classifier's has another shape:
+    the file is of another width, or its gates have another reduction.
+    """
+    report = _compare(network, state, unused=NO_GATES)
+    wrong = [name for name in _of_another_shape(report) if name not in CLASSIFIER]
+    if wrong:
+        what = "gate reduction" if all(".gate." in name for name in wrong) else "width"
+        raise ValueError(
+            f"these weights are of a network of another {what} ({_shapes(report, wrong[0])}); "
+            f"start from one of the same {what}"
+        )
+    expected = "our trunk.conv1.weight, ...; torchvision's weights belong in trunk_weights or head_weights"
+    _refuse_nothing(network, report, state, expected)
+    return _copy(network, state, report)
+
+
+def _compare(module: nn.Module, state: Mapping[str, Tensor], *, unused: Mapping[str, str]) -> LoadReport:
+    """What would be loaded. ``unused``: part of a name -> why the module has no such tensor."""
+    own = module.state_dict()
+    not_loaded = {}
+    for name, tensor in own.items():
+        if name not in state:
+            not_loaded[name] = NO_GATES_IN_FILE if ".gate." in name else NOT_IN_FILE
+        elif state[name].shape != tensor.shape:
+            not_loaded[name] = f"{ANOTHER_SHAPE}: {tuple(state[name].shape)} there, {tuple(tensor.shape)} here"
+    left = {
+        name: next((reason for part, reason in unused.items() if part in name), NO_SUCH_TENSOR)
+        for name in state
+        if name not in own
+    }
+    return LoadReport(tuple(name for name in own if name not in not_loaded), not_loaded, left)
+
+
+def _of_another_shape(report: LoadReport) -> list[str]:
+    return [name for name, reason in report.not_loaded.items() if reason.startswith(ANOTHER_SHAPE)]
+
+
+def _shapes(report: LoadReport, name: str) -> str:
+    return f"{name}: {report.not_loaded[name].removeprefix(f'{ANOTHER_SHAPE}: ')}"
+
+
+def _refuse_nothing(module: nn.Module, report: LoadReport, state: Mapping[str, Tensor], expected: str) -> None:
+    """Raise ValueError where no weight was found; buffers alone (a batch norm's counter, say) do not count."""
+    weights = dict(module.named_parameters())
+    if not any(name in weights for name in report.loaded):
+        raise ValueError(f"no tensor of this state dict fits by name (expected {expected}; found {_names(state)})")
+
+
+def _copy(module: nn.Module, state: Mapping[str, Tensor], report: LoadReport) -> LoadReport:
+    module.load_state_dict({name: state[name] for name in report.loaded}, strict=False)
+    return report
+
+
+# --- starting ---
+
+
+def start(network: FusedNet, *, trunk_weights=None, head_weights=None, start_from=None) -> list[dict]:
+    """Give a freshly built network its first weights, print a line for each source, and return what a record keeps.
+
+    Args:
+        trunk_weights: source (see :func:`read_weights`) of ResNet-34's weights for the trunk.
+        head_weights: source of r3d_18's weights for the 3D head.
+        start_from: source of one of our own networks' weights, for all of it.
+
+    Returns for each source ``part`` (network, trunk or head), ``source``, ``digest`` (:func:`weights_digest` of the
+    whole file) and :meth:`LoadReport.to_dict`; an empty list when nothing is given: the network starts at random.
+    Raises what :func:`read_weights` and the loaders raise, with the field's name before the message, and ValueError
+    for ``start_from`` together with another source.
+    """
+    if start_from and (trunk_weights or head_weights):
+        other = "trunk_weights" if trunk_weights else "head_weights"
+        raise ValueError(f"start_from: gives weights to the whole network, {other} to a part of it; set one of the two")
+    sources = [
+        ("start_from", start_from, "network", load_network, network),
+        ("trunk_weights", trunk_weights, "trunk", load_trunk, network.trunk),
+        ("head_weights", head_weights, "head", load_head, network.head),
+    ]
+    entries = []
+    for field, source, part, load, module in sources:
+        if not source:
+            continue
+        try:
+            state = read_weights(source)
+            report = load(module, state)
+        except (ValueError, OSError) as error:
+            raise type(error)(f"{field}: {error}") from error
+        print(f"{field} {source}: {report}", flush=True)
+        entries.append({"part": part, "source": str(source), "digest": weights_digest(state), **report.to_dict()})
+    return entries

@@ -1,0 +1,126 @@
+"""What a run or a profile says before it starts: counts by hand, memory, the batch that fits, and no trace left."""
+
+import pytest
+import tiny
+import torch
+
+from repro import costs, plan, training
+from repro.config import Experiment
+from repro.metrics.memory import TrainingMemory
+from repro.plan import Plan, Size, make_plan
+from repro.training import train
+
+GB = 10**9
+SIZE = Size(parameters=10_000_000, multiply_adds=2 * GB, memory=TrainingMemory(fixed=GB, per_clip=GB // 2))
+
+
+def made(available=40 * GB, step=None, load=None, clips=(100, 20, 30), **fields) -> Plan:
+    parts = dict(zip(("train", "watched", "test"), clips))
+    fields = {"schedule": "cosine", "batch_size": 16, "epochs": 4, "run": "r", **fields}
+    return Plan(Experiment(**fields), parts, SIZE, "the CPU", available, step, load)
+
+
+def test_counts_by_hand():
+    one = made()
+    assert (one.batches, one.steps) == (7, 7)  # 6 of 16 and one of 4
+    assert (made(last_batch="drop_partial").batches, made(accumulate=4).steps) == (6, 2)
+    assert one.memory == 9 * GB  # 1 + 16 / 2
+    assert made(devices=2).memory == 5 * GB
+    assert one.batch_that_fits == 70  # (0.9 x 40 - 1) / 0.5
+    # weights and momentum of the last, of the best and of one being written, and the weights: 4 bytes x 10 M x 7
+    assert one.disk == 280_000_000 and made(clips=(100, 0, 30)).disk == 200_000_000
+
+
+def test_time_by_hand():
+    assert made().epoch_seconds is None
+    # training 100 and scoring 20 clips at a third: 106.67 x 0.3 s; reading 120 x 0.1 s
+    assert made(step=0.3, load=0.1).epoch_seconds == pytest.approx(32 + 12)  # in one process: one after the other
+    assert made(step=0.3, load=0.1, workers=2).epoch_seconds == pytest.approx(32)  # beside
+    assert made(step=0.03, load=0.1, workers=2).epoch_seconds == pytest.approx(6)  # starved
+    assert made(step=0.3, load=0.1, workers=2, devices=2).epoch_seconds == pytest.approx(16)
+
+
+def test_what_it_says():
+    first, network, memory, time = made(step=0.3, load=0.1, accumulate=4).lines()
+    assert (
+        first
+        == "r: 100 training clips, 20 validation clips watched, 30 test clips; 4 epochs of 2 steps, batch 16 x 4 = 64"
+    )
+    # 6 operations x 2 G x 100 clips x 4 epochs
+    assert network == "  network: 10.00 M parameters, 2.00 GMACs a clip; training is 4.8 TFLOP"
+    assert memory.startswith(
+        "  memory: about 9.00 GB on the CPU (40.0 GB free; up to 70 clips a device fit); disk: up to 0.28"
+    )
+    assert "about 44.0 seconds an epoch, 2.9 minutes in all (probe: 300 ms of arithmetic and 100 ms of reading" in time
+
+
+@pytest.mark.parametrize("available, advice", [
+    (6 * GB, "about 9.0 GB were expected, 6.0 GB were free at first; batch_size: 8 with accumulate: 2 keeps"),
+    (4 * GB, "batch_size: 4 with accumulate: 4 keeps"),
+    (GB, "not even one clip fits: use a smaller size or fewer frames"),
+])  # fmt: skip
+def test_advice_for_who_ran_out_of_memory(available, advice):
+    assert advice in made(available).advice()
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
+    return tiny.write_ucf101(tmp_path / "set")
+
+
+def test_the_probe_leaves_no_trace(data, tmp_path, monkeypatch):
+    weights = []
+    for name, probed in (("with", True), ("without", False)):
+        with monkeypatch.context() as patch:
+            if not probed:
+                patch.setattr(training, "make_plan", lambda *a, **k: make_plan(*a, **k | {"dataset": None}))
+            experiment = tiny.experiment(data, run=name)
+            train(experiment, results=tmp_path / "results", work=tmp_path / "work")
+        weights.append(torch.load(tmp_path / "work" / "tiny" / name / "weights.pt", weights_only=True))
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+# --- of a profile
+
+
+def test_costs_of_runs_by_hand(data, monkeypatch):
+    """Two seeds of a network on the made clips: 6 training clips, and 4 test clips at a third."""
+    monkeypatch.setattr(costs, "size_of", lambda *_: SIZE)
+    runs = [tiny.experiment(data, seed=seed, epochs=5, workers=0) for seed in (0, 1)]
+    (row,) = costs.cost_table(runs).to_dict("records")
+    assert (row["study"], row["network"], row["protocol"], row["runs"]) == ("tiny", "Res34-SE-IM-Net", "sound", 2)
+    assert (row["training clips"], row["counted in"], row["steps an epoch"]) == (6, "lists", 2)
+    assert row["PFLOP"] == pytest.approx(2 * 12e9 * (6 * 5 + 4 / 3) / 1e15)
+    assert row["GB a device"] == pytest.approx(2.5) and row["GB of disk"] == pytest.approx(2 * 0.2)
+    monkeypatch.setattr(costs, "step_seconds", lambda *_: 36.0)
+    (row,) = costs.cost_table(runs, device=torch.device("cpu")).to_dict("records")
+    assert row["hours"] == pytest.approx(2 * (6 * 5 + 4 / 3) * 36 / 3600)
+
+
+@pytest.mark.parametrize("fields, parts, classes", [
+    ({"layout": "hmdb51", "validation_fraction": 0.1}, (3213, 357, 1530), 51),
+    ({"layout": "ucf101", "split": 2, "watch": "test", "validation_fraction": 0.0}, (9586, 3734, 3734), 101),
+    ({"layout": "kinetics400", "schedule": "cosine", "validation_fraction": 0.0}, (246534, 0, 19906), 400),
+])  # fmt: skip
+def test_clips_of_a_dataset_that_is_not_here(fields, parts, classes):
+    found = costs.count_clips(Experiment(videos="nowhere", annotations="nowhere", **fields))
+    assert tuple(found.parts.values()) == parts and (found.classes, found.source) == (classes, "catalogue")
+
+
+def test_clips_of_nobody_knows_what():
+    for fields in ({"layout": "folder"}, {"layout": "ucf101", "classes": ["A", "B"]}):
+        experiment = Experiment(videos="nowhere", annotations="nowhere", **fields)
+        assert costs.count_clips(experiment) is None
+    (row,) = costs.cost_table([experiment]).to_dict("records")
+    assert row["counted in"] == "not at hand" and row["PFLOP"] == 0
+
+
+def test_a_step_is_measured_on_a_copy():
+    network = training.build("res34_se_im_net", classes=2, width=0.125)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    experiment = Experiment(width=0.125, frames=2, size=64)
+    assert plan.step_seconds(experiment, network, torch.device("cpu")) > 0
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
