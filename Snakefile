@@ -7,6 +7,7 @@
 # comment does; a page when the package's sources, its notebook or its records do.
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -80,6 +81,8 @@ CORES_ELSEWHERE = 8  # of a job that --executor slurm sends away; --set-threads 
 
 def whole_machine(_wildcards=None):
     """Cores of a job that takes a machine for itself: all that --cores gives, where it is given."""
+    if not workflow.is_main_process and "SLURM_CPUS_PER_TASK" in os.environ:
+        return int(os.environ["SLURM_CPUS_PER_TASK"])  # in the job itself: what it was given, not all that its node has
     try:
         return workflow.cores
     except WorkflowError:

@@ -13,9 +13,33 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "tools" / "slurm-one-node.sh"
 
 
-def call(*arguments, path: str | None = None):
-    env = os.environ | ({"PATH": path} if path else {})
+def call(*arguments, **variables):
+    env = os.environ | variables
     return subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, timeout=600, check=False, env=env)
+
+
+def refusal(*arguments, **variables):
+    done = call(*arguments, **variables)
+    assert done.returncode == 1 and not done.stdout
+    return done.stderr
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A PATH that has neither Slurm nor anything that could change the machine, and whose id names a chosen user."""
+    for tool in ("bash", "dirname", "env", "grep", "sed"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+
+    def path(user: int = 0) -> str:
+        (tmp_path / "id").write_text(f"#!/usr/bin/env bash\necho {user}\n")
+        (tmp_path / "id").chmod(0o755)
+        return str(tmp_path)
+
+    return path
+
+
+def test_the_script_parses():
+    subprocess.run(["bash", "-n", SCRIPT], check=True)
 
 
 def test_without_a_command_it_explains_itself():
@@ -24,18 +48,33 @@ def test_without_a_command_it_explains_itself():
     assert "run profiles/demo.yaml" in done.stdout and not done.stderr
 
 
-def test_a_profile_that_is_not_there():
-    done = call("run", "profiles/nowhere.yaml")
-    assert done.returncode == 1
-    assert done.stderr == "slurm-one-node: there is no profile profiles/nowhere.yaml\n"
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_services_need_root(bare, command):
+    said = refusal(command, PATH=bare(user=1000))
+    assert said == f"slurm-one-node: '{command}' starts and stops system services: run it as root\n"
 
 
-def test_without_slurm_it_says_what_to_do(tmp_path):
-    for tool in ("bash", "dirname", "sed", "env"):
-        (tmp_path / tool).symlink_to(shutil.which(tool))
-    done = call("run", "profiles/demo.yaml", path=str(tmp_path))
-    assert done.returncode == 1
-    assert done.stderr == "slurm-one-node: there is no Slurm here: 'up' installs one\n"
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_another_slurm_stays_as_it_is(bare, command, tmp_path):
+    conf = tmp_path / "slurm.conf"
+    conf.write_text("ClusterName=theirs\n")
+    said = refusal(command, PATH=bare(), SLURM_CONF=str(conf))
+    assert said.startswith(f"slurm-one-node: {conf} is another Slurm's configuration and stays as it is")
+    assert conf.read_text() == "ClusterName=theirs\n"
+
+
+def test_a_run_needs_a_profile():
+    assert refusal("run").startswith("slurm-one-node: run needs a profile")
+    assert refusal("run", "profiles/nowhere.yaml") == "slurm-one-node: there is no profile profiles/nowhere.yaml\n"
+
+
+def test_a_run_needs_slurm(bare, tmp_path):
+    said = refusal("run", "profiles/demo.yaml", PATH=bare())
+    assert said == "slurm-one-node: there is no Slurm here (sinfo): 'up' installs one\n"
+    (tmp_path / "timeout").symlink_to(shutil.which("timeout"))
+    (tmp_path / "sinfo").symlink_to(shutil.which("false"))
+    said = refusal("run", "profiles/demo.yaml", PATH=bare())
+    assert said == "slurm-one-node: Slurm does not answer (sinfo): 'up' starts it on this machine\n"
 
 
 @pytest.mark.parametrize("tasks, several", [("1", False), ("2", True)])
@@ -48,9 +87,10 @@ def test_a_slurm_job_of_one_task_is_a_plain_process(monkeypatch, tasks, several)
 
 @pytest.mark.slow
 def test_the_smoke_study_through_slurm(tmp_path):
-    """Where Slurm is up (REPRO_SLURM=1): starting one is a change to the machine that a test does not make."""
-    if os.environ.get("REPRO_SLURM") != "1":
-        pytest.skip("REPRO_SLURM is not 1: tools/slurm-one-node.sh up, then REPRO_SLURM=1, runs a study through Slurm")
+    if os.environ.get("REPRO_SLURM") != "1":  # starting one changes the machine, so a test does not
+        pytest.skip("REPRO_SLURM is not 1: after tools/slurm-one-node.sh up, REPRO_SLURM=1 runs a study through Slurm")
+    if not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, timeout=60, check=False).returncode:
+        pytest.skip("sinfo does not work here: tools/slurm-one-node.sh up starts a Slurm")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file():
@@ -61,5 +101,6 @@ def test_the_smoke_study_through_slurm(tmp_path):
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=env)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    assert "has been submitted with SLURM jobid" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert said.count("has been submitted with SLURM jobid") == 3  # the clips and two runs
     assert len(list((tmp_path / "results" / "smoke").glob("*/record.json"))) == 2
