@@ -233,7 +233,7 @@ def test_a_raw_item_s_label_is_the_mirror_image_s(clips):
     assert not any(never[key][0].mirrored for key in keys)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_raw_batches_hold_the_items_whatever_the_workers(clips, workers):
     one = dataset(clips, crop_on="device")
     loader = torch.utils.data.DataLoader(
