@@ -166,8 +166,12 @@ def habits_of(experiment: Experiment) -> list[str]:
 
 
 def protocol_of(experiment: Experiment) -> str:
-    """In a few words for a table: ``sound``, or the habits switched on."""
+    """In a few words for a table: ``sound``, or the habits switched on and other values of their fields."""
     found = habits_of(experiment)
+    usual, values = Experiment().to_dict(), experiment.to_dict()
+    named = {field for name in found for field in HABITS[name].fields}
+    unsound = ("watch", "last_batch", "values", "mirror_sides", "sampling", "clipping", "parameter_groups")
+    found += [f"{field} {values[field]}" for field in unsound if values[field] != usual[field] and field not in named]
     wanted = [name for name in HABITS if name != "sides_mirrored" or experiment.layout in SIDED_LAYOUTS]
     if not found:
         return "sound"

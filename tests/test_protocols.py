@@ -96,6 +96,12 @@ def test_published_code_has_every_habit_that_concerns_the_dataset(layout):
     assert experiment("paper_text", layout=layout).flip == (layout != "something_v1")
 
 
+def test_a_half_habit_is_not_called_sound():
+    assert protocol_of(Experiment(last_batch="drop_partial")) == "sound but last_batch drop_partial"
+    both = Experiment(values="eco_pytorch", **HABITS["test_steers"].fields)
+    assert protocol_of(both) == "sound but test_steers, values eco_pytorch"
+
+
 def test_the_default_is_sound():
     assert habits_of(Experiment()) == [] and PROTOCOLS["sound"] == {}
 
