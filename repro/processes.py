@@ -166,6 +166,8 @@ def trainer_options(experiment: Experiment) -> dict[str, Any]:
         raise ValueError("accelerator: torch sees no GPU here; set accelerator: cpu, or see repro doctor")
     if uses_gpu and experiment.devices > torch.cuda.device_count():
         raise ValueError(f"devices: {experiment.devices} GPUs are asked for, {torch.cuda.device_count()} are here")
+    if experiment.precision == "16-mixed" and not uses_gpu:
+        raise ValueError("precision: 16-mixed needs a GPU; use bf16-mixed or 32-true")  # Lightning would take bf16
     kind = "gpu" if uses_gpu else "cpu"
     options = {"accelerator": kind, "devices": experiment.devices, "num_nodes": experiment.nodes}
     if experiment.devices * experiment.nodes == 1:

@@ -14,8 +14,7 @@ from repro.training import train
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
-        peak = training.measure_peak
-        patch.setattr(training, "measure_peak", lambda *a, **k: peak("cpu", "32-true", seconds=0.05))
+        patch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
         yield
 
 
@@ -80,6 +79,29 @@ def test_other_weights_make_another_run(chain, capsys):
         path.write_bytes(kept)
     assert "which differs in the weights it starts from" in capsys.readouterr().out
     assert changed.data["start"][0]["digest"] != first.data["start"][0]["digest"]
+
+
+def test_an_unfinished_run_does_not_go_on_from_other_weights(chain, monkeypatch):
+    folder, run = chain
+    step = training.Recogniser.on_train_epoch_start
+
+    def cut(self):
+        step(self)
+        assert self.current_epoch < 1, "power cut"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Recogniser, "on_train_epoch_start", cut)
+        with pytest.raises(AssertionError, match="power cut"):
+            run(run="cut", start_from="pre/base", epochs=2)
+    path = folder / "work" / "pre" / "base" / "weights.pt"
+    kept, state = path.read_bytes(), weights(folder, "pre/base")
+    try:
+        torch.save({name: value + 0.01 for name, value in state.items()}, path)
+        with pytest.raises(ValueError, match=r"an unfinished run .* the weights it starts from are others\. Set run:"):
+            run(run="cut", start_from="pre/base", epochs=2)
+    finally:
+        path.write_bytes(kept)
+    assert len(run(run="cut", start_from="pre/base", epochs=2).history) == 2
 
 
 def test_nothing_is_said_of_a_run_from_scratch(chain):

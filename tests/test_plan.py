@@ -67,6 +67,7 @@ def test_advice_for_who_ran_out_of_memory(available, advice):
 def data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
+    monkeypatch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
     return tiny.write_ucf101(tmp_path / "set")
 
 
@@ -80,6 +81,26 @@ def test_the_probe_leaves_no_trace(data, tmp_path, monkeypatch):
             train(experiment, results=tmp_path / "results", work=tmp_path / "work")
         weights.append(torch.load(tmp_path / "work" / "tiny" / name / "weights.pt", weights_only=True))
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+])  # fmt: skip
+def test_where_memory_runs_out_in_the_probe_the_run_says_it(data, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    monkeypatch.setattr(plan, "step_seconds", full)
+    experiment = tiny.experiment(data)
+    split, lengths, _ = training.select_clips(experiment)
+    dataset = training.make_dataset(experiment, split.train, lengths, split.classes, "train")
+    network, clips = training.make_network(experiment, 2)[0], {"train": 6, "watched": 0, "test": 4}
+    found = make_plan(experiment, network, clips=clips, device=torch.device("cpu"), dataset=dataset)
+    assert found.step_seconds is None and len(found.lines()) == 3
+    error.args = ("something else",)
+    if type(error) is RuntimeError:
+        with pytest.raises(RuntimeError, match="something else"):
+            make_plan(experiment, network, clips=clips, device=torch.device("cpu"), dataset=dataset)
 
 
 # --- of a profile

@@ -106,20 +106,23 @@ def test_two_processes_give_the_loss_curve_of_one(folder, data, capfd):
     assert again.returncode == 0 and out.count("a fresh record is there") == 1, err[-3000:]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("clips", ["made", "real"])
-def test_104_clips_on_three_processes_are_scored_once_each(folder, request, clips):
-    """104 = 34 x 3 + 2: a padded split would score 105 or more. The scores are those of one process."""
-    if clips == "real":
-        shared = request.getfixturevalue("shared_data")
-        data = {"videos": str(shared / "ucf101-3/videos"), "annotations": str(shared / "annotations/ucf101")}
-        data |= {"layout": "ucf101", "classes": ["BabyCrawling", "Punch", "PushUps"], "batch_size": 30}
-    else:
+def clips_104(folder: Path) -> dict:
+    """Fields of 104 test clips: the real ones of three classes of UCF101, made ones where those are not here."""
+    try:
+        shared = tiny.shared_data()
+    except pytest.skip.Exception:
         groups = {"train_groups": (60, 61, 62), "test_groups": range(1, 53)}
-        data = tiny.write_ucf101(folder / "104", frames=2, **groups) | {"batch_size": 6}
-    three = run(folder, tiny.experiment(data, run=f"three-{clips}", devices=3, epochs=1, **ALIKE))
+        return tiny.write_ucf101(folder / "104", frames=2, **groups) | {"batch_size": 6}
+    places = {"videos": str(shared / "ucf101-3/videos"), "annotations": str(shared / "annotations/ucf101")}
+    return places | {"layout": "ucf101", "classes": ["BabyCrawling", "Punch", "PushUps"], "batch_size": 30}
+
+
+@pytest.mark.slow
+def test_104_clips_on_three_processes_are_scored_once_each(folder):
+    """104 = 34 x 3 + 2: a padded split would score 105 or more. The scores are those of one process."""
+    three = run(folder, tiny.experiment(clips_104(folder), run="three", devices=3, epochs=1, **ALIKE))
     assert len(three.predictions) == three.predictions["clip"].nunique() == three.data["clips"]["test"] == 104
-    alone = dataclasses.replace(three.experiment, run=f"alone-{clips}", devices=1)
+    alone = dataclasses.replace(three.experiment, run="alone", devices=1)
     split, lengths, _ = training.select_clips(alone)
     assert three.predictions["clip"].tolist() == [clip.name for clip in split.test]
     network, _ = training.make_network(alone, len(split.classes))
@@ -133,7 +136,7 @@ def test_104_clips_on_three_processes_are_scored_once_each(folder, request, clip
 
 @pytest.mark.slow
 def test_a_killed_starter_leaves_no_process_and_torchrun_goes_on(folder, data):
-    experiment = tiny.experiment(data, run="orphans", devices=2, epochs=150, batch_size=16, **ALIKE)
+    experiment = tiny.experiment(data, run="orphans", devices=2, epochs=60, batch_size=16, **ALIKE)
     process, checkpoint = begin(folder, experiment), folder / "work" / "tiny" / "orphans" / "last.ckpt"
     wait_for(checkpoint.is_file, process)
     assert len(at_work("orphans.params.yaml")) == 2 and len(at_work("orphans")) == 3
@@ -141,19 +144,19 @@ def test_a_killed_starter_leaves_no_process_and_torchrun_goes_on(folder, data):
     process.communicate()
     wait_for(lambda: not at_work("orphans"), seconds=20)
     reached = epochs_in(checkpoint)
-    assert 0 < reached < 150
+    assert 0 < reached < 60
     resumed = begin(folder, experiment, module=torchrun)
     out, err = resumed.communicate(timeout=240)
     assert resumed.returncode == 0, err[-3000:]
     assert "going on from the last finished epoch" in out
     record = read_record(folder / "results" / "tiny" / "orphans")
-    assert record.history["epoch"].tolist() == list(range(150)) and len(record.predictions) == 4
+    assert record.history["epoch"].tolist() == list(range(60)) and len(record.predictions) == 4
 
 
 def test_what_several_processes_cannot_do_is_refused(folder, data, monkeypatch):
     with pytest.raises(ValueError, match=r"batch_size: 3 clips cannot be shared evenly by 2 devices"):
         tiny.experiment(data, devices=2)
-    with pytest.raises(ValueError, match="batch statistics cannot be synchronised between CPU processes.*batch_norm"):
+    with pytest.raises(ValueError, match=r"batch statistics cannot be synchronised between CPU processes.*none"):
         run(folder, tiny.experiment(data, run="bn", devices=2, batch_size=4, accelerator="cpu"))
     with pytest.raises(ValueError, match=r"nodes: 2 nodes are started by srun or torchrun.*srun --nodes 2"):
         run(folder, tiny.experiment(data, run="nodes", nodes=2, batch_size=4, **ALIKE))
@@ -165,9 +168,7 @@ def test_what_several_processes_cannot_do_is_refused(folder, data, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     three = tiny.experiment(data, run="few", devices=3, batch_size=15, **ALIKE)  # 16 clips: 15 and 1
     assert not needs_own_process(three)
-    with pytest.raises(
-        ValueError, match=r"batch_size: the last batch of an epoch has 1 clip\(s\) for 3 processes; use"
-    ):
+    with pytest.raises(ValueError, match=r"batch_size: the last batch of an epoch has 1 clip\(s\) for 3 processes"):
         run(folder, three)
     # As in one of two that torchrun started
     monkeypatch.delenv(OWN)
@@ -274,5 +275,5 @@ def test_another_process_that_ended_is_named(data):
 
 
 def test_other_errors_stay_as_they_are(data):
-    for error in (RuntimeError("something else"), KeyError("in DataLoader worker"), SystemExit(3)):
-        assert explained(error, tiny.experiment(data), advice="") is error or "loader" in str(error)
+    for error in (RuntimeError("something else"), KeyError("Caught KeyError in Data"), OSError("x"), SystemExit(3)):
+        assert explained(error, tiny.experiment(data), advice="") is error

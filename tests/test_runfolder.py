@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from repro import training
+from repro import runfolder, training
 from repro.runfolder import prepare_folder, read_checkpoint, save_whole, write_whole
 from repro.training import train
 
@@ -20,8 +20,7 @@ START = [{"part": "trunk", "digest": "aa"}]
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(training, "todays_digest", lambda: SECTIONS)
-    peak = training.measure_peak
-    monkeypatch.setattr(training, "measure_peak", lambda *a, **k: peak("cpu", "32-true", seconds=0.05))
+    monkeypatch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
 
 
 @pytest.fixture
@@ -143,6 +142,38 @@ def test_a_full_disk_in_training_keeps_the_epoch_before(tmp_path, monkeypatch):
     assert len(train(experiment, results=tmp_path / "results", work=tmp_path / "work").history) == 3
 
 
+def test_the_best_is_known_after_the_folder_was_moved(tmp_path, monkeypatch):
+    """The first epoch is the best: after going on elsewhere, a later, worse one does not take its place."""
+    fields = {"validation_fraction": 0.34, "schedule": "plateau", "batch_size": 2, "epochs": 3}
+    experiment = tiny.experiment(tiny.write_ucf101(tmp_path / "set"), **fields)
+    means = training.Recogniser._means
+
+    def falling(self, part):
+        if part == "validation" and self.current_epoch == stop:
+            raise RuntimeError("power cut")
+        return means(self, part) | {f"{part}_top1": 1 / (1 + self.current_epoch)}
+
+    monkeypatch.setattr(training.Recogniser, "_means", falling)
+    stop = 1
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(experiment, results=tmp_path / "results", work=tmp_path / "work")
+    best = tmp_path / "moved" / "tiny" / experiment.run / "best.ckpt"
+    (tmp_path / "work").rename(tmp_path / "moved")
+    content, stop = best.read_bytes(), None
+    train(experiment, results=tmp_path / "results", work=tmp_path / "moved")
+    assert best.read_bytes() == content
+
+
+def test_an_interrupted_write_leaves_no_draft(tmp_path, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runfolder.os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "last.ckpt", b"new")
+    assert list(tmp_path.iterdir()) == []
+
+
 def damage(path: Path, how: str) -> None:
     content = path.read_bytes()
     path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"not a checkpoint"}[how])
@@ -154,7 +185,8 @@ def test_a_damaged_checkpoint_is_named(trained, tmp_path, how):
     damage(folder / "last.ckpt", how)
     (folder / "weights.pt").unlink()
     with pytest.raises(
-        ValueError, match=rf"{folder / 'last.ckpt'}: this checkpoint cannot be read .*; delete .*last.ckpt"
+        ValueError,
+        match=rf"{folder / 'last.ckpt'}: this checkpoint cannot be read .*; put a copy of it back, or delete",
     ):
         train(dataclasses.replace(experiment, remark="x"), results=tmp_path / "none", work=tmp_path / "work")
     assert (folder / "best.ckpt").is_file() and record.folder.is_dir()

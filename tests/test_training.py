@@ -49,9 +49,10 @@ def uninterrupted(data, tmp_path_factory, _the_same_digest):
 
 @pytest.fixture(scope="module", autouse=True)
 def _the_same_digest():
-    """Two seconds saved a run: the digest has tests of its own."""
+    """Four seconds saved a run: the digest and the peak have tests of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
+        patch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
         yield
 
 
@@ -88,7 +89,10 @@ def test_the_cosine_rate_falls_once_an_epoch(uninterrupted):
     assert uninterrupted["cosine"].history["learning_rate"].tolist() == pytest.approx([0.02, 0.015, 0.005], abs=1e-6)
 
 
-@pytest.mark.parametrize("name, fields, workers", [("cosine", {}, 0), ("plateau", PLATEAU, 0), ("plateau", PLATEAU, 2)])
+@pytest.mark.parametrize(
+    "name, fields, workers",
+    [("cosine", {}, 0), ("plateau", PLATEAU, 0), pytest.param("plateau", PLATEAU, 2, marks=pytest.mark.slow)],
+)
 def test_an_interrupted_run_goes_on_to_the_same_predictions(
     uninterrupted, data, tmp_path, monkeypatch, name, fields, workers
 ):
@@ -109,6 +113,7 @@ def test_an_interrupted_run_goes_on_to_the_same_predictions(
     np.testing.assert_array_equal(resumed.scores, uninterrupted[name].scores)
 
 
+@pytest.mark.slow
 def test_two_workers_give_the_same_predictions_as_none(uninterrupted, data, tmp_path):
     again = run(tiny.experiment(data, epochs=EPOCHS, run="cosine", workers=2), tmp_path)
     np.testing.assert_array_equal(again.scores, uninterrupted["cosine"].scores)

@@ -101,10 +101,11 @@ def precision_difference(scores: pd.DataFrame) -> Interval:
     return paired_bootstrap(first["value"], second["value"], groups=first["group"].to_numpy())
 
 
-def findings(content: Mapping[str, Any], difference: Interval | None) -> list[str]:
-    """What the numbers say, a sentence each."""
+def findings(content: Mapping[str, Any] | None, difference: Interval | None) -> list[str]:
+    """What the numbers say, a sentence each; of what was measured."""
     found = []
-    reached = {name: way["ratio"] for name, way in content["ways"].items() if "ratio" in way}
+    ways = content["ways"] if content else {}
+    reached = {name: way["ratio"] for name, way in ways.items() if "ratio" in way}
     if reached:
         best = max(reached, key=lambda name: reached[name]["median"])
         ratio = reached[best]

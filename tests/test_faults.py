@@ -1,0 +1,265 @@
+"""What goes wrong in the middle of a run, through the command line: one clear line, nothing lost, and it goes on.
+
+Each test starts with a run of three epochs of which the first is done. Processes that are killed: test_processes.py.
+"""
+
+import errno
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import tiny
+import torch
+import yaml
+
+from repro import cli, training
+from repro.training import Recogniser, train
+
+FIELDS = {"epochs": 3, "schedule": "plateau", "validation_fraction": 0.34, "batch_size": 2, "run": "run"}
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
+        patch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A folder with ``set``, a finished run in ``whole`` and one in ``begun`` that was cut off after an epoch."""
+    folder = tmp_path_factory.mktemp("faults")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        experiment = tiny.experiment(tiny.write_ucf101(folder / "set"), **FIELDS)
+        train(experiment, results=folder / "results", work=folder / "whole")
+        start = Recogniser.on_train_epoch_start
+
+        def cut(self):
+            start(self)
+            assert self.current_epoch < 1, "power cut"
+
+        patch.setattr(Recogniser, "on_train_epoch_start", cut)
+        with pytest.raises(AssertionError, match="power cut"):
+            train(experiment, results=folder / "none", work=folder / "begun")
+    return folder, experiment
+
+
+@pytest.fixture
+def begun(runs, tmp_path, monkeypatch, capsys):
+    """The run's folder, and a function that goes on with it: exit status and the one line of standard error.
+
+    The folder of the records holds the run's earlier record, of other code: it is stale.
+    """
+    folder, experiment = runs
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder / "begun", tmp_path / "work")
+    shutil.copytree(folder / "results", tmp_path / "results")
+    path = tmp_path / "results/tiny/run/record.json"
+    path.write_text(path.read_text().replace('"sampling": [\n   1.0', '"sampling": [\n   0.5'))
+    record = path.read_bytes()
+    place = tmp_path / "work" / "tiny" / "run"
+
+    def go_on(**fields):
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(experiment.to_dict() | fields))
+        arguments = ["repro", "train", "params.yaml", "--results", "results", "--work", "work"]
+        monkeypatch.setattr(sys, "argv", arguments)
+        status = cli.main()
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        assert not [path for path in tmp_path.rglob("*.*") if path.suffix in (".draft", ".lock") and path.is_file()]
+        if status:
+            assert err.startswith("repro: ") and err.count("\n") == 1, err
+            assert path.read_bytes() == record  # the earlier record is as it was
+        return status, err
+
+    return place, go_on
+
+
+def epochs_done(place: Path) -> int:
+    return len(torch.load(place / "last.ckpt", weights_only=True)["history"])
+
+
+def ends_as_it_would_have(runs, place, go_on) -> bool:
+    """Going on, without the fault, the run ends with the weights of the one that was never cut off."""
+    assert go_on() == (0, "")
+    files = (runs[0] / "whole/tiny/run/weights.pt", place / "weights.pt")
+    first, second = (torch.load(file, weights_only=True) for file in files)
+    return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def fails_in(monkeypatch, method: str, epoch: int, fail) -> None:
+    """Calls ``fail`` at the start of a method of the Recogniser in that epoch."""
+    original = getattr(Recogniser, method)
+
+    def call(self, *arguments):
+        if self.current_epoch == epoch:
+            fail()
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Recogniser, method, call)
+
+
+def raiser(error):
+    def fail():
+        raise error
+
+    return fail
+
+
+def sender(number):
+    return lambda: os.kill(os.getpid(), number)
+
+
+GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has a total capacity of 80 GiB")
+CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to")
+
+
+@pytest.mark.parametrize("method, fail, status, said", [
+    ("training_step", raiser(GPU), 1, "run: out of memory with batch_size 2: about 0.0 GB were expected"),
+    ("validation_step", raiser(CPU), 1, "batch_size: 1 with accumulate: 2 keeps the effective batch"),
+    ("training_step", raiser(FULL), 1, "run: the disk is full ([Errno 28] No space left on device): free some space"),
+    ("training_step", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
+    ("validation_step", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
+    ("training_step", sender(signal.SIGINT), 130, "interrupted; the same command goes on from the last finished epoch"),
+])  # fmt: skip
+def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, method, fail, status, said):
+    place, go_on = begun
+    with monkeypatch.context() as patch:
+        fails_in(patch, method, 2, fail)
+        found, err = go_on()
+    assert found == status and said in err
+    assert epochs_done(place) == 2
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def test_stopped_while_the_test_clips_are_scored(runs, begun, monkeypatch):
+    place, go_on = begun
+    with monkeypatch.context() as patch:
+        fails_in(patch, "test_step", 3, sender(signal.SIGTERM))
+        status, err = go_on()
+    assert status == 1 and "stopped by SIGTERM" in err and epochs_done(place) == 3
+    monkeypatch.setattr(Recogniser, "training_step", raiser(AssertionError("trained again")))
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def test_a_loss_that_is_not_a_number(begun, monkeypatch):
+    place, go_on = begun
+    step = Recogniser.training_step
+    monkeypatch.setattr(Recogniser, "training_step", lambda *arguments: step(*arguments) * torch.nan)
+    status, err = go_on()
+    assert status == 1 and epochs_done(place) == 1
+    assert "in epoch 1: lower the learning rate; clips in the batch: " in err
+
+
+def test_a_full_disk_when_a_checkpoint_is_written(runs, begun, monkeypatch):
+    place, go_on = begun
+    with monkeypatch.context() as patch:
+        fails_in(patch, "on_train_epoch_end", 1, lambda: (place / "last.ckpt.draft").symlink_to("/dev/full"))
+        status, err = go_on()
+    assert status == 1 and epochs_done(place) == 1
+    assert "last.ckpt: the disk is full (7 MB were to be written); what was there before is kept. Free some" in err
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def test_a_full_disk_when_the_record_is_written(runs, begun, monkeypatch):
+    place, go_on = begun
+    with monkeypatch.context() as patch:
+        write = pd.DataFrame.to_parquet
+        patch.setattr(
+            pd.DataFrame,
+            "to_parquet",
+            lambda self, path, **how: raiser(FULL)() if "results" in str(path) else write(self, path, **how),
+        )
+        status, err = go_on()
+    assert status == 1 and "run: the disk is full" in err
+    assert (place / "weights.pt").is_file()
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1  # among the weights: the file stays readable
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut_short, emptied, flipped])
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_damaged_checkpoint_is_refused_before_the_first_step(begun, name, damage):
+    place, go_on = begun
+    whole = {path.name: path.read_bytes() for path in place.glob("*.ckpt")}
+    damage(place / name)
+    status, err = go_on()
+    assert status == 1
+    assert f"work/tiny/run/{name}: this checkpoint cannot be read (" in err
+    assert "; put a copy of it back, or delete the folder work/tiny/run to train again from the first epoch" in err
+    (place / name).write_bytes(whole[name])
+    assert {path.name: path.read_bytes() for path in place.glob("*.ckpt")} == whole
+
+
+def test_a_checkpoint_of_another_network(begun):
+    place, go_on = begun
+    content = torch.load(place / "last.ckpt", weights_only=True)
+    three = {"network.head.fc.weight": torch.zeros(3, 64), "network.head.fc.bias": torch.zeros(3)}
+    torch.save(content | {"state_dict": content["state_dict"] | three}, place / "last.ckpt")
+    status, err = go_on()
+    assert status == 1 and "last.ckpt: a checkpoint of another network: head.fc.weight is (3, 64) there, (2, 64)" in err
+    more = {"network.trunk.gate": torch.zeros(3)}
+    torch.save(content | {"state_dict": content["state_dict"] | more}, place / "last.ckpt")
+    status, err = go_on()
+    assert status == 1 and "trunk.gate is (3,) there, absent here" in err
+
+
+def test_changed_settings_name_the_field(runs, begun):
+    place, go_on = begun
+    status, err = go_on(learning_rate=0.5)
+    assert (
+        status == 1 and "an unfinished run is there" in err and "learning_rate is 0.5 here, 0.02 there. Set run:" in err
+    )
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def test_changed_clips_are_named(begun, tmp_path):
+    place, go_on = begun
+    other = tiny.write_ucf101(tmp_path / "set", train_groups=(8, 9, 11))
+    status, err = go_on(**other)
+    assert status == 1 and "this one differs from it: the clips themselves are others. Set run:" in err
+    assert epochs_done(place) == 1
+
+
+class DyingDataset(training.ClipDataset):
+    """The process that reads a test view dies, as in a decoder's fault."""
+
+    def __getitem__(self, key):
+        if not isinstance(key, tuple) and torch.multiprocessing.current_process().name != "MainProcess":
+            os._exit(7)
+        return super().__getitem__(key)
+
+
+@pytest.mark.slow
+def test_a_loader_process_that_dies(runs, begun, monkeypatch):
+    place, go_on = begun
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "ClipDataset", DyingDataset)
+        status, err = go_on(workers=1)
+    assert (
+        status == 1 and "run: a loader process died (DataLoader worker (pid" in err and "repro prepare --audit" in err
+    )
+    assert epochs_done(place) == 1
+    assert ends_as_it_would_have(runs, place, go_on)
