@@ -1,7 +1,7 @@
 """How fast training is, measured: ways to run the same step side by side, batch sizes, and training from real clips.
 
-Notebook 13 calls it and files the results as ``results/<study>/training.json`` and ``precision.json`` (with the scores of
-each clip beside it), so that the report needs neither the clips nor the machine.
+Notebook 13 files the results as ``results/<study>/training.json`` and ``precision.json`` (with the scores of each clip
+beside it), so that the report needs neither the clips nor the machine.
 """
 
 import copy
