@@ -1,11 +1,13 @@
 """The networks: known parameter counts, torchvision's numbers, Equation 4 by hand, gradients, odd shapes, refusals."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet34
 
 from repro.models import (
@@ -17,7 +19,7 @@ from repro.models import (
     resnet34_3dres18,
     resnet34_frame_average,
 )
-from repro.models.blocks import BasicBlock, make_gate
+from repro.models.blocks import BasicBlock, Conv3d, make_gate
 from repro.models.trunk import ResNet34Trunk
 
 
@@ -248,3 +250,22 @@ def test_unknown_models_options_and_gates_are_named():
         res34_se_im_net(classes=2, width=0.125, gate="sse")
     with pytest.raises(ValueError, match="reduction: 0"):
         res34_se_im_net(classes=2, width=0.125, reduction=0)
+
+
+@pytest.mark.parametrize("shape, stride", [((2, 1, 1), 1), ((1, 1, 1), 2), ((4, 1, 3), 2), ((3, 2, 2), 1)])
+def test_what_only_meets_padding_is_left_out_without_a_difference(shape, stride):
+    torch.manual_seed(0)
+    ours = Conv3d(4, 6, 3, stride=stride, padding=1, bias=False).double()
+    plain = torch.nn.Conv3d(4, 6, 3, stride=stride, padding=1, bias=False).double()
+    plain.load_state_dict(ours.state_dict())
+    found = []
+    for layer in (ours, plain):
+        x = torch.linspace(-1, 1, 2 * 4 * math.prod(shape), dtype=torch.float64).view(2, 4, *shape).requires_grad_()
+        y = layer(x)
+        (y**2).sum().backward()
+        found.append((y, x.grad, layer.weight.grad))
+    for mine, theirs in zip(*found):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
+    with FlopCounterMode(display=False) as counter:  # counted whole, as published counts are
+        Conv3d(4, 6, 3, stride=stride, padding=1, device="meta")(torch.empty(2, 4, *shape, device="meta"))
+    assert counter.get_total_flops() == 2 * found[0][0].numel() * 4 * 27

@@ -106,21 +106,11 @@ def test_two_processes_give_the_loss_curve_of_one(folder, data, capfd):
     assert again.returncode == 0 and out.count("a fresh record is there") == 1, err[-3000:]
 
 
-def clips_104(folder: Path) -> dict:
-    """Fields of 104 test clips: the real ones of three classes of UCF101, made ones where those are not here."""
-    try:
-        shared = tiny.shared_data()
-    except pytest.skip.Exception:
-        groups = {"train_groups": (60, 61, 62), "test_groups": range(1, 53)}
-        return tiny.write_ucf101(folder / "104", frames=2, **groups) | {"batch_size": 6}
-    places = {"videos": str(shared / "ucf101-3/videos"), "annotations": str(shared / "annotations/ucf101")}
-    return places | {"layout": "ucf101", "classes": ["BabyCrawling", "Punch", "PushUps"], "batch_size": 30}
-
-
 @pytest.mark.slow
 def test_104_clips_on_three_processes_are_scored_once_each(folder):
     """104 = 34 x 3 + 2: a padded split would score 105 or more. The scores are those of one process."""
-    three = run(folder, tiny.experiment(clips_104(folder), run="three", devices=3, epochs=1, **ALIKE))
+    data = tiny.write_ucf101(folder / "104", frames=2, train_groups=(60, 61, 62), test_groups=range(1, 53))
+    three = run(folder, tiny.experiment(data, run="three", devices=3, epochs=1, batch_size=6, **ALIKE))
     assert len(three.predictions) == three.predictions["clip"].nunique() == three.data["clips"]["test"] == 104
     alone = dataclasses.replace(three.experiment, run="alone", devices=1)
     split, lengths, _ = training.select_clips(alone)

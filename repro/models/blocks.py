@@ -79,7 +79,8 @@ class Conv3d(nn.Conv3d):
     """``nn.Conv3d`` that leaves out what only meets padding, for maps of one cell: the same result, sooner.
 
     Along an axis of length 1 a kernel of 3 with a padding of 1 reaches the map with its middle alone. The head's last
-    maps are 1x1 at 112 pixels; leaving out the rest there halves the head's training time on a CPU.
+    maps are 1x1 at 112 pixels; leaving out the rest there halves the head's training time on a CPU. On the meta device,
+    where networks are counted, it is the whole kernel, as published counts have it.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ class Conv3d(nn.Conv3d):
             length == 1 and kernel == 3 and padding == 1
             for length, kernel, padding in zip(x.shape[-3:], self.kernel_size, self.padding)
         ]
-        if not any(middle):
+        if not any(middle) or x.is_meta:
             return super().forward(x)
         weight = self.weight[(..., *(slice(1, 2) if each else slice(None) for each in middle))]
         padding = tuple(0 if each else padding for each, padding in zip(middle, self.padding))
