@@ -110,6 +110,14 @@ def test_the_goal_is_judged_by_its_interval(ratio, verdict):
     assert verdict in line and "fastest way is ours" in line
 
 
+def test_a_disturbed_measurement_is_said_to_be_one():
+    rates = {"median": 3.0, "q25": 0.7, "q75": 3.2}
+    quiet = {"ways": {PLAIN: {"clips_per_second": rates | {"q25": 2.9}}}}
+    assert page.findings(quiet, None) == []
+    (line,) = page.findings({"ways": {PLAIN: {"clips_per_second": rates}}}, None)
+    assert "at other work in some rounds" in line
+
+
 @pytest.mark.parametrize("share, text", [
     (0.431, "43.1 %"), (1.12, "112.0 %: the measured peak is at fault"), (None, "not measured"),
     (float("nan"), "not measured"),

@@ -116,6 +116,12 @@ def findings(content: Mapping[str, Any] | None, difference: Interval | None) -> 
             f"**Goal of {GOAL:g} times the plain loop: {verdict}.** The fastest way is {best}: {ratio['median']:.2f} "
             f"times [{ratio['low']:.2f}, {ratio['high']:.2f}]."
         )
+    rates = [way["clips_per_second"] for way in ways.values() if "clips_per_second" in way]
+    if any(rate["q25"] < rate["median"] / 2 for rate in rates):
+        found.append(
+            "**The machine was at other work in some rounds** (see the quartiles): rates and shares of the peak are "
+            "rough. Ratios compare ways within a round, so they bear it; their intervals say how well."
+        )
     if difference:
         low, high = difference.low, difference.high
         words = "the interval includes no difference" if low <= 0 <= high else "the interval excludes no difference"
