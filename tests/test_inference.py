@@ -1,0 +1,75 @@
+"""repro.inference: every way to run a network gives the eager network's logits; what is folded, what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from repro.inference import VARIANTS, agreement, eager, fast, folded
+from repro.models import build
+from repro.models.blocks import BasicBlock
+
+
+def trained(name="res34_se_im_net", **options):
+    """A narrow network whose batch norms and branches do something, as after training."""
+    torch.manual_seed(0)
+    network = build(name, classes=4, width=0.125, **options)
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.running_mean.normal_(0, 0.2)
+                part.running_var.uniform_(0.5, 2)
+                part.weight.uniform_(0.3, 1)
+                part.bias.normal_(0, 0.1)
+    return network.eval()
+
+
+def clips(count=3):
+    return torch.randn(count, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", ["resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"])
+def test_folded_network_is_the_same_function_without_batch_norm(name):
+    network = trained(name)
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    ready = folded(network)
+    assert not any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in ready.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(ready(clips()), network(clips()), rtol=1e-4, atol=1e-4)
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert isinstance(next(m for m in network.modules() if isinstance(m, BasicBlock)).bn1, nn.BatchNorm2d)
+
+
+def test_a_batch_norm_that_cannot_be_folded_is_named():
+    with pytest.raises(ValueError, match=r"batch norm 1\.odd follows no convolution"):
+        folded(nn.Sequential(nn.Conv2d(3, 3, 1), nn.ModuleDict({"odd": nn.BatchNorm2d(3)})))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_gives_the_eager_logits(name):
+    network, reference = trained(), eager(trained())(clips(1))
+    found = VARIANTS[name](network, clips(1))(clips(1))
+    assert found.dtype == torch.float32 and found.shape == (1, 4)
+    limit = 1e-3 if "fp32" in name else 0.1
+    assert agreement(found, reference).difference < limit
+
+
+def test_bf16_really_computes_in_16_bits():
+    """Equal logits would mean that the precision was ignored."""
+    found = fast(trained(), precision="bf16")(clips())
+    assert 1e-5 < agreement(found, eager(trained())(clips())).difference < 0.1
+
+
+def test_agreement_by_hand():
+    reference = torch.tensor([[1.0, 0.0], [0.5, 0.4999], [0.0, -2.0]])
+    found = agreement(torch.tensor([[1.0, 0.0], [0.4999, 0.5], [0.0, 0.5]]), reference)
+    assert found.difference == pytest.approx(2.5 / 2)
+    assert (found.same, found.clips) == (1, 3)
+    assert found.contradicted == 1  # the second clip's margin is below 1e-3 of the largest logit
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="precision: 'fp8' is not one of fp32, bf16"):
+        fast(trained(), precision="fp8")
+    with pytest.raises(ValueError, match="compare alike"):
+        agreement(torch.zeros(2, 3), torch.zeros(3, 3))
