@@ -10,14 +10,18 @@ Every way runs on a CPU; the eager and compiled ones on a GPU too. Export needs 
 
 import copy
 import importlib
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from repro.metrics.speed import measure_speed, paired_ratio, summary
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # names of a convolution and the batch norm that follows it
@@ -150,6 +154,65 @@ def agreement(logits: Tensor, reference: Tensor, *, tolerance: float = 1e-3) -> 
         clips=len(same),
         contradicted=int((~same & sure).sum()),
     )
+
+
+def compare_variants(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = 20) -> dict[str, Any]:
+    """Clips/s of every variant of two networks in interleaved rounds on this machine's CPU.
+
+    networks: {name: network}, the reference first. clip: a batch, float32. Returns, by variant, for each network the
+    clips/s (median, quartiles), the seconds it took to prepare (first call included) and its gain over its own eager
+    run, and the second network's rate over the first's: medians of paired ratios with 95 % intervals. A variant that
+    cannot run here has its ``reason`` instead.
+    """
+    first, second = networks
+    plain = next(iter(VARIANTS))
+    cases, prepared, reasons = {}, {}, {}
+    for variant, make in VARIANTS.items():
+        try:
+            for name, network in networks.items():
+                clock = time.perf_counter()
+                predict = make(network, clip)
+                predict(clip)
+                prepared[f"{name}, {variant}"] = time.perf_counter() - clock
+                cases[f"{name}, {variant}"] = lambda predict=predict: predict(clip)
+        except (ImportError, RuntimeError) as error:
+            reasons[variant] = str(error).partition("\n")[0]
+            for name in networks:
+                cases.pop(f"{name}, {variant}", None)
+    timings = measure_speed(cases, device="cpu", repeats=repeats, warmup=1, clips_per_call=len(clip))
+    rates = summary(timings)
+
+    def ratio(a: str, b: str) -> dict[str, float]:
+        found = paired_ratio(timings, a, b)
+        return {"median": found.point, "low": found.low, "high": found.high}
+
+    rows: dict[str, Any] = {}
+    for variant in VARIANTS:
+        if variant in reasons:
+            rows[variant] = {"reason": reasons[variant]}
+            continue
+        rows[variant] = {"second_over_first": ratio(f"{second}, {variant}", f"{first}, {variant}")}
+        for name in networks:
+            case = f"{name}, {variant}"
+            rows[variant][name] = {
+                "clips_per_second": {key: float(rates.loc[case, key]) for key in ("median", "q25", "q75")},
+                "prepared_in": prepared[case],
+                "gain": ratio(case, f"{name}, {plain}"),
+            }
+    return {"repeats": repeats, "threads": torch.get_num_threads(), "batch": len(clip), "variants": rows}
+
+
+def compare_logits(network: nn.Module, batches: list[Tensor]) -> dict[str, dict[str, Any]]:
+    """`Agreement` of every variant with the eager network on these clips (float32, one clip a batch), by variant."""
+    reference = torch.cat([eager(network)(clip) for clip in batches])
+    found = {}
+    for variant, make in VARIANTS.items():
+        try:
+            predict = make(network, batches[0])
+            found[variant] = asdict(agreement(torch.cat([predict(clip) for clip in batches]), reference))
+        except (ImportError, RuntimeError) as error:
+            found[variant] = {"reason": str(error).partition("\n")[0]}
+    return found
 
 
 def _needed(package: str):

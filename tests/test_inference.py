@@ -7,6 +7,7 @@ from torch import nn
 from repro.inference import VARIANTS, agreement, eager, fast, folded
 from repro.models import build
 from repro.models.blocks import BasicBlock
+from repro.report import inference as report
 
 
 def trained(name="res34_se_im_net", **options):
@@ -73,3 +74,34 @@ def test_bad_input():
         fast(trained(), precision="fp8")
     with pytest.raises(ValueError, match="compare alike"):
         agreement(torch.zeros(2, 3), torch.zeros(3, 3))
+
+
+def measured(attention_gain=2.4, ratio=0.96):
+    def interval(median):
+        return {"median": median, "low": median - 0.1, "high": median + 0.1}
+
+    def network(rate, gain):
+        rates = {"median": rate, "q25": rate, "q75": rate}
+        return {"clips_per_second": rates, "prepared_in": 3.0, "gain": interval(gain)}
+
+    def row(gain, ratio):
+        networks = {"resnet34_3dres18": network(2.0, gain), "res34_se_im_net": network(2.0 * ratio, gain)}
+        return networks | {"second_over_first": interval(ratio)}
+
+    variants = {"eager, fp32": row(1.0, 1.0), "x, bf16": row(attention_gain, ratio), "y, fp32": {"reason": "no y here"}}
+    agreed = {"difference": 2e-3, "same": 103, "clips": 104, "contradicted": 1}
+    return {"variants": variants, "logits": {"x, bf16": agreed, "y, fp32": {"reason": "no y here"}}}
+
+
+def test_report_says_what_was_reached_and_what_did_not_run():
+    table = report.variants_table(measured())
+    assert table["Res34-SE-IM-Net: gain [95 %]"].tolist()[:2] == ["1.00 [0.90, 1.10]", "2.40 [2.30, 2.50]"]
+    assert table["remark"].tolist()[2] == "not run: no y here"
+    logits = report.logits_table(measured())
+    assert logits["same label"].tolist()[0] == "103 / 104"
+    assert "no y here" in logits.iloc[1].tolist()[1]
+    lines = report.findings(measured())
+    assert "reached.**" in lines[0] and "x, bf16: 2.40" in lines[0]
+    assert "1 of 2 ways by the median; not in x, bf16" in lines[-1]
+    assert "by its median only" in report.findings(measured(attention_gain=2.05))[0]
+    assert "missed" in report.findings(measured(attention_gain=1.5, ratio=1.0))[0]
