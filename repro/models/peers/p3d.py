@@ -1,0 +1,131 @@
+"""P3D-199: ResNet-152 whose 3x3 convolutions became a 1x3x3 and a 3x1x1 one, joined in three ways in turn.
+
+Paper: Z. Qiu, T. Yao, T. Mei, "Learning Spatio-Temporal Representation with Pseudo-3D Residual Networks", ICCV 2017,
+arXiv:1711.10305.
+Code read: qijiezhao/pseudo-3d-pytorch@1396431 (p3d_model.py), a port of the authors' Caffe network.
+As in the port: stem 1x7x7; 3 + 8 + 36 blocks of types A, B, C, A, ...; time is halved by max pools after the stem and
+after each of these three stages; the last stage of 3 blocks is a plain 2D one on what is left of time; strides are in
+the first 1x1x1 convolution of a block. 199 = 1 + 47 x 4 + 3 x 3 + 1 layers.
+Departures: the average pool is global (5x5 in the port); when more than one moment is left before the 2D stage (32
+frames or more) its features are averaged over time, where the port's reshape would mix channels and time. Initial
+weights are this project's (Kaiming by fan-out).
+Published at 16 frames of 160x160: no parameters or multiply-adds (looked in the port's README, the authors' README as
+programcreek.com shows it, and a summary of the paper on medium.com).
+"""
+
+from torch import Tensor, nn
+
+from repro.models.blocks import initialise
+from repro.models.peers.wrapped import channels_first
+
+BLOCKS = (3, 8, 36)  # pseudo-3D blocks of the stages res2, res3, res4
+FLAT_BLOCKS = 3  # plain 2D blocks of res5
+KINDS = "ABC"
+SHORTEST = 16  # frames: time is halved four times
+
+
+class Pseudo3d(nn.Module):
+    """A 1x3x3 convolution S and a 3x1x1 convolution T, each with batch norm and ReLU.
+
+    ``kind``: A is T(S(x)), one after the other; B is S(x) + T(x), side by side; C is S(x) + T(S(x)) (paper, Fig. 3).
+    Shape: ``(B, channels, N, H, W)`` to the same.
+    """
+
+    def __init__(self, channels: int, *, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.space = conv_norm_relu(channels, channels, (1, 3, 3), padding=(0, 1, 1))
+        self.time = conv_norm_relu(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        space = self.space(x)
+        time = self.time(x if self.kind == "B" else space)
+        return time if self.kind == "A" else space + time
+
+
+class Bottleneck(nn.Module):
+    """1x1x1, the given middle, 1x1x1, and a shortcut; the stride is the first convolution's.
+
+    Shape: ``(B, channels_in, N, H, W)``, or ``(B, channels_in, H, W)`` with ``dims=2``, to ``4 * channels`` channels.
+    """
+
+    def __init__(self, channels_in: int, channels: int, middle: nn.Module, *, stride=1, dims: int = 3) -> None:
+        super().__init__()
+        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+        norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+        channels_out = 4 * channels
+        self.reduce = conv_norm_relu(channels_in, channels, 1, stride=stride, dims=dims)
+        self.middle = middle
+        self.expand = nn.Sequential(conv(channels, channels_out, 1, bias=False), norm(channels_out))
+        self.downsample = None
+        if channels_in != channels_out:
+            self.downsample = nn.Sequential(
+                conv(channels_in, channels_out, 1, stride=stride, bias=False), norm(channels_out)
+            )
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.expand(self.middle(self.reduce(x)))
+        return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
+
+
+class P3D(nn.Module):
+    """P3D ResNet. Shape: ``(B, N, 3, H, W)`` float, 16 frames or more, to logits ``(B, classes)``.
+
+    Raises ValueError for another shape.
+    """
+
+    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.stem = conv_norm_relu(3, 64, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3))
+        self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
+        self.pool_time = nn.MaxPool3d((2, 1, 1))
+        stages, channels_in, index = [], 64, 0
+        for stage, blocks in enumerate(BLOCKS):
+            channels = 64 * 2**stage
+            parts = []
+            for block in range(blocks):
+                stride = (1, 2, 2) if stage and block == 0 else 1
+                middle = Pseudo3d(channels, kind=KINDS[index % len(KINDS)])
+                parts.append(Bottleneck(channels_in, channels, middle, stride=stride))
+                channels_in, index = 4 * channels, index + 1
+            stages.append(nn.Sequential(*parts))
+        self.res2, self.res3, self.res4 = stages
+        channels *= 2
+        parts = []
+        for block in range(FLAT_BLOCKS):
+            middle = conv_norm_relu(channels, channels, 3, padding=1, dims=2)
+            parts.append(Bottleneck(channels_in, channels, middle, stride=1 if block else 2, dims=2))
+            channels_in = 4 * channels
+        self.res5 = nn.Sequential(*parts)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels_in, classes)
+        initialise(self)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        x = channels_first(clips)
+        if x.shape[2] < SHORTEST:
+            raise ValueError(f"P3D halves time four times: clips need {SHORTEST} frames or more, not {x.shape[2]}")
+        x = self.pool(self.stem(x))
+        for stage in (self.res2, self.res3, self.res4):
+            x = self.pool_time(stage(x))
+        batch_and_time = x.shape[0], x.shape[2]
+        x = self.res5(x.transpose(1, 2).flatten(0, 1))  # each moment as an image
+        x = x.mean((2, 3)).unflatten(0, batch_and_time).mean(1)
+        return self.fc(self.dropout(x))
+
+
+def conv_norm_relu(channels_in, channels_out, kernel, *, stride=1, padding=0, dims: int = 3) -> nn.Sequential:
+    """Convolution without bias, batch norm, ReLU; in 2 or 3 dimensions."""
+    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
+    norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+    return nn.Sequential(
+        conv(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False),
+        norm(channels_out),
+        nn.ReLU(inplace=True),
+    )
+
+
+def p3d_199(*, classes: int = 400) -> P3D:
+    """P3D-199 (Qiu 2017), published on 16 frames of 160x160; see :class:`P3D` for shapes and errors."""
+    return P3D(classes=classes)

@@ -1,0 +1,82 @@
+"""3D ResNeXt-101: bottlenecks whose 3x3x3 convolution works in 32 groups.
+
+Paper: K. Hara, H. Kataoka, Y. Satoh, "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", CVPR
+2018, arXiv:1711.09577.
+Code read: kenshohara/3D-ResNets-PyTorch@26632d5 (models/resnext.py), @042b98c (README.md). Shortcut type B: a 1x1x1
+projection where the shape changes. Stem 7x7x7, stride 1 in time, then a 3x3x3 max pool with stride 2 in all
+directions; the last three stages halve time and space.
+Departures: the average pool is global, where the code fixes its window from the clip's size. The revision read is from
+the middle of a rewrite (it defines ``ResNeXt`` twice, the second counts); the stem with stride 2 in time for clips of
+32 frames or more, in models/resnet.py@2031c32, is not in the class followed here and is left out.
+Published: no parameters or multiply-adds (looked in the repository's README and in okankop/Efficient-3DCNNs@0191aa3,
+whose README has its table as a picture).
+"""
+
+from torch import Tensor, nn
+
+from repro.models.blocks import initialise
+from repro.models.peers.wrapped import channels_first
+
+CARDINALITY = 32
+BLOCKS = (3, 4, 23, 3)
+
+
+class Bottleneck(nn.Module):
+    """1x1x1, grouped 3x3x3 (which has the stride), 1x1x1 to twice the channels, and a shortcut.
+
+    Shape: ``(B, channels_in, N, H, W)`` to ``(B, 2 * channels, N / stride, H / stride, W / stride)``.
+    """
+
+    def __init__(self, channels_in: int, channels: int, *, stride: int = 1) -> None:
+        super().__init__()
+        channels_out = 2 * channels
+        self.conv1 = nn.Conv3d(channels_in, channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm3d(channels)
+        self.conv2 = nn.Conv3d(channels, channels, 3, stride=stride, padding=1, groups=CARDINALITY, bias=False)
+        self.bn2 = nn.BatchNorm3d(channels)
+        self.conv3 = nn.Conv3d(channels, channels_out, 1, bias=False)
+        self.bn3 = nn.BatchNorm3d(channels_out)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = None
+        if stride != 1 or channels_in != channels_out:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(channels_in, channels_out, 1, stride=stride, bias=False), nn.BatchNorm3d(channels_out)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.relu(self.bn1(self.conv1(x)))
+        branch = self.relu(self.bn2(self.conv2(branch)))
+        branch = self.bn3(self.conv3(branch))
+        return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNeXt3d(nn.Module):
+    """3D ResNeXt. Shape: ``(B, N, 3, H, W)`` float to logits ``(B, classes)``. Raises ValueError for another shape."""
+
+    def __init__(self, *, classes: int) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv3d(3, 64, 7, stride=(1, 2, 2), padding=3, bias=False), nn.BatchNorm3d(64), nn.ReLU(inplace=True)
+        )
+        self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
+        stages, channels_in = [], 64
+        for stage, blocks in enumerate(BLOCKS):
+            channels = 128 * 2**stage
+            parts = []
+            for block in range(blocks):
+                parts.append(Bottleneck(channels_in, channels, stride=2 if stage and block == 0 else 1))
+                channels_in = 2 * channels
+            stages.append(nn.Sequential(*parts))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.fc = nn.Linear(channels_in, classes)
+        initialise(self)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        x = self.maxpool(self.stem(channels_first(clips)))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean((2, 3, 4)))
+
+
+def resnext3d_101(*, classes: int = 400) -> ResNeXt3d:
+    """3D ResNeXt-101 (Hara 2018), published on 16 and 64 frames of 112x112; see :class:`ResNeXt3d` for shapes."""
+    return ResNeXt3d(classes=classes)

@@ -1,0 +1,128 @@
+"""SlowFast 8x8 R50: a wide ResNet-50 on few frames and a narrow one on many, connected from the second to the first.
+
+Paper: C. Feichtenhofer, H. Fan, J. Malik, K. He, "SlowFast Networks for Video Recognition", ICCV 2019,
+arXiv:1812.03982.
+Code read: facebookresearch/pytorchvideo@124e132 (pytorchvideo/models/slowfast.py), facebookresearch/SlowFast@10a1bcb
+(slowfast/models/resnet_helper.py), @0a7067b (slowfast/datasets/utils.py).
+8x8: the fast pathway sees all frames (32), the slow one every fourth (alpha 4: 8 frames); the fast has an eighth of
+the channels (beta 1/8); connections are 7x1x1 convolutions with stride 4 to twice the fast channels. Convolutions have
+extent 3 in time from res4 on in the slow pathway and everywhere in the fast one; strides are in the 1x3x3.
+Departures: the slow pathway takes frames 0, 4, ..., 28, the paper's constant stride, with which the connections'
+outputs line up; SlowFast's loader takes eight evenly from first to last (0, 4, 8, 13, 17, 22, 26, 31), so weights
+trained there would see other frames. Pools are global, where pytorchvideo fixes their windows. Initial weights are this
+project's.
+Published at 32 frames, 400 classes: 34.57 M and 65.71 G (pytorchvideo docs/source/model_zoo.md@366138b), which is at
+256x256, the size of the test crops (SlowFast configs/Kinetics/c2/SLOWFAST_8x8_R50.yaml@31d2ea7); at 224x224 the count
+is 50.3 G. 34,565,560 and 66.22 G (mmaction2 configs/recognition/slowfast/metafile.yml@09f41cb), also at 256x256: 928
+parameters fewer, as without batch norm in the connections; its counter adds element-wise layers (by memory of it).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from repro.models.blocks import initialise
+from repro.models.peers.wrapped import channels_first
+
+BLOCKS = (3, 4, 6, 3)
+ALPHA = 4  # fast frames for one slow frame
+BETA_INVERSE = 8  # slow channels for one fast channel
+FUSION_RATIO = 2  # channels of a connection for one fast channel
+SLOW_EXTENTS = (1, 1, 3, 3)  # in time, of the first convolution of each block of res2 ... res5
+FAST_EXTENTS = (3, 3, 3, 3)
+
+
+class Bottleneck(nn.Module):
+    """extent x1x1, 1x3x3 (which has the stride), 1x1x1 to four times the channels, and a shortcut.
+
+    Shape: ``(B, channels_in, N, H, W)`` to ``(B, 4 * channels, N, H / stride, W / stride)``.
+    """
+
+    def __init__(self, channels_in: int, channels: int, *, extent: int, stride: int = 1) -> None:
+        super().__init__()
+        channels_out, strides = 4 * channels, (1, stride, stride)
+        self.branch = nn.Sequential(
+            nn.Conv3d(channels_in, channels, (extent, 1, 1), padding=(extent // 2, 0, 0), bias=False),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(channels, channels, (1, 3, 3), stride=strides, padding=(0, 1, 1), bias=False),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv3d(channels, channels_out, 1, bias=False),
+            nn.BatchNorm3d(channels_out),
+        )
+        self.downsample = None
+        if stride != 1 or channels_in != channels_out:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(channels_in, channels_out, 1, stride=strides, bias=False), nn.BatchNorm3d(channels_out)
+            )
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.branch(x) + (x if self.downsample is None else self.downsample(x)))
+
+
+class SlowFast(nn.Module):
+    """SlowFast R50. Shape: ``(B, N, 3, H, W)`` float to logits ``(B, classes)``; the slow pathway sees each 4th frame.
+
+    Raises ValueError for another shape.
+    """
+
+    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        width = 64
+        self.slow_stem = stem(width, extent=1)
+        self.fast_stem = stem(width // BETA_INVERSE, extent=5)
+        slow_in, fast_in = width, width // BETA_INVERSE
+        self.slow, self.fast, self.fuse = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
+        for index, blocks in enumerate(BLOCKS):
+            self.fuse.append(connection(fast_in))
+            slow_in += FUSION_RATIO * fast_in
+            channels, stride = width * 2**index, 2 if index else 1
+            self.slow.append(stage(slow_in, channels, blocks, extent=SLOW_EXTENTS[index], stride=stride))
+            self.fast.append(
+                stage(fast_in, channels // BETA_INVERSE, blocks, extent=FAST_EXTENTS[index], stride=stride)
+            )
+            slow_in, fast_in = 4 * channels, 4 * channels // BETA_INVERSE
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(slow_in + fast_in, classes)
+        initialise(self)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        fast = channels_first(clips)
+        slow = self.slow_stem(fast[:, :, ::ALPHA])
+        fast = self.fast_stem(fast)
+        for fuse, slow_stage, fast_stage in zip(self.fuse, self.slow, self.fast):
+            slow = slow_stage(torch.cat([slow, fuse(fast)], dim=1))
+            fast = fast_stage(fast)
+        pooled = torch.cat([slow.mean((2, 3, 4)), fast.mean((2, 3, 4))], dim=1)
+        return self.fc(self.dropout(pooled))
+
+
+def stem(channels: int, *, extent: int) -> nn.Sequential:
+    """extent x7x7 convolution and 3x3 max pool: a quarter of height and width, all frames."""
+    return nn.Sequential(
+        nn.Conv3d(3, channels, (extent, 7, 7), stride=(1, 2, 2), padding=(extent // 2, 3, 3), bias=False),
+        nn.BatchNorm3d(channels),
+        nn.ReLU(inplace=True),
+        nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
+    )
+
+
+def stage(channels_in: int, channels: int, blocks: int, *, extent: int, stride: int) -> nn.Sequential:
+    """``blocks`` bottlenecks to ``4 * channels`` channels, the first with the stride."""
+    first = Bottleneck(channels_in, channels, extent=extent, stride=stride)
+    return nn.Sequential(first, *(Bottleneck(4 * channels, channels, extent=extent) for _ in range(blocks - 1)))
+
+
+def connection(channels: int) -> nn.Sequential:
+    """From the fast pathway's maps to what is joined to the slow one's: time in steps of ALPHA, twice the channels."""
+    return nn.Sequential(
+        nn.Conv3d(channels, FUSION_RATIO * channels, (7, 1, 1), stride=(ALPHA, 1, 1), padding=(3, 0, 0), bias=False),
+        nn.BatchNorm3d(FUSION_RATIO * channels),
+        nn.ReLU(inplace=True),
+    )
+
+
+def slowfast_r50(*, classes: int = 400) -> SlowFast:
+    """SlowFast 8x8 R50 (Feichtenhofer 2019), published on 32 frames of 224x224; see :class:`SlowFast` for shapes."""
+    return SlowFast(classes=classes)

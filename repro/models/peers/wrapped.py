@@ -1,0 +1,38 @@
+"""Where clips change from frames-first to channels-first, and the wrapper around torchvision's networks."""
+
+from torch import Tensor, nn
+
+
+def channels_first(clips: Tensor) -> Tensor:
+    """``(B, N, 3, H, W)`` to ``(B, 3, N, H, W)``, a view. Raises ValueError for another shape."""
+    if clips.ndim != 5 or clips.shape[2] != 3:
+        raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+    return clips.transpose(1, 2)
+
+
+def check_size(clips: Tensor, *, frames: int, size: int, because: str) -> None:
+    """Raise ValueError unless clips are ``(B, frames, 3, size, size)``; ``because`` ends the message."""
+    if tuple(clips.shape[1:]) != (frames, 3, size, size):
+        raise ValueError(f"clips must be (batch, {frames}, 3, {size}, {size}), not {tuple(clips.shape)}: {because}")
+
+
+class ChannelsFirst(nn.Module):
+    """A network that takes channels before frames, and gives ``(B, classes)``, behind this project's input order.
+
+    Args:
+        network: takes ``(B, 3, N, H, W)``; its state dict is this module's without the prefix ``network.``.
+        fixed: (frames, size, reason) of a network that runs at one input alone, or None.
+
+    Shape: ``(B, N, 3, H, W)`` float to logits ``(B, classes)``. Raises ValueError for another shape.
+    """
+
+    def __init__(self, network: nn.Module, *, fixed: tuple[int, int, str] | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.fixed = fixed
+
+    def forward(self, clips: Tensor) -> Tensor:
+        if self.fixed is not None:
+            frames, size, because = self.fixed
+            check_size(clips, frames=frames, size=size, because=because)
+        return self.network(channels_first(clips))

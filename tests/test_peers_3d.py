@@ -1,0 +1,239 @@
+"""The 3D peers: what counts do not show - strides, groups, order of blocks, agreement with torchvision."""
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import video
+
+from repro.models.peers import c3d, p3d, r2plus1d, res3d, resnext3d, slowfast, today, x3d
+from repro.models.peers.wrapped import ChannelsFirst
+
+FACTORIES = {  # factory: frames and size at which the counts were published
+    c3d.c3d: (16, 112),
+    res3d.res3d_18: (8, 112),
+    res3d.r3d_18: (16, 112),
+    r2plus1d.r2plus1d_18: (16, 112),
+    r2plus1d.r2plus1d_34: (32, 112),
+    p3d.p3d_199: (16, 160),
+    resnext3d.resnext3d_101: (16, 112),
+    x3d.x3d_m: (16, 224),
+    slowfast.slowfast_r50: (32, 224),
+    today.s3d: (16, 224),
+    today.mvit_v2_s: (16, 224),
+    today.swin3d_t: (32, 224),
+}
+SMALL = {  # factories that take less, and how little
+    res3d.res3d_18: (8, 32),
+    p3d.p3d_199: (16, 32),
+    resnext3d.resnext3d_101: (16, 32),
+    x3d.x3d_m: (4, 32),
+    slowfast.slowfast_r50: (8, 32),
+}
+
+
+def on_meta(factory, **options) -> nn.Module:
+    with torch.device("meta"):
+        return factory(**options).eval()
+
+
+def clips(frames: int, size: int, *, batch: int = 1) -> torch.Tensor:
+    return torch.rand(batch, frames, 3, size, size, generator=torch.Generator().manual_seed(7))
+
+
+def shapes(network: nn.Module, names: list[str], frames: int, size: int) -> dict[str, tuple[int, ...]]:
+    """Channels, time, height, width that leave the named parts of a network on the meta device."""
+    seen = {}
+    for name in names:
+        part = network.get_submodule(name)
+        part.register_forward_hook(lambda _part, _inputs, output, name=name: seen.update({name: tuple(output.shape)}))
+    network(torch.empty(1, frames, 3, size, size, device="meta"))
+    return {name: shape[1:] for name, shape in seen.items()}
+
+
+@pytest.mark.parametrize(("factory", "of"), FACTORIES.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_one_score_a_clip_and_channels_before_frames_refused(factory, of):
+    frames, size = of
+    network = on_meta(factory, classes=5)
+    assert network(torch.empty(2, frames, 3, size, size, device="meta")).shape == (2, 5)
+    with pytest.raises(ValueError, match="clips must be"):
+        network(torch.empty(2, 3, frames, size, size, device="meta"))
+
+
+@pytest.mark.parametrize(("factory", "of"), SMALL.items(), ids=lambda value: getattr(value, "__name__", ""))
+def test_small_clips_train_and_order_of_frames_matters(factory, of):
+    torch.manual_seed(0)
+    frames, size = of
+    network = factory(classes=3).eval()
+    x = clips(frames, size)
+    logits = network(x)
+    logits.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    with torch.no_grad():
+        assert not torch.allclose(network(x.flip(1)), logits, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "frames", "size"),
+    [
+        (res3d.r3d_18, video.r3d_18, 4, 32),
+        (r2plus1d.r2plus1d_18, video.r2plus1d_18, 4, 32),
+        (today.s3d, video.s3d, 14, 224),
+        (today.swin3d_t, video.swin3d_t, 4, 64),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_wrapped_give_torchvisions_scores(ours, theirs, frames, size):
+    network, reference = ours(classes=7).eval(), theirs(num_classes=7).eval()
+    reference.load_state_dict(network.network.state_dict())
+    x = clips(frames, size)
+    with torch.no_grad():
+        assert torch.equal(network(x), reference(x.transpose(1, 2)))
+
+
+def test_mvit_is_torchvisions_behind_the_same_wrapper():
+    network, reference = on_meta(today.mvit_v2_s), on_meta(video.mvit_v2_s)
+    assert isinstance(network, ChannelsFirst)
+    assert str(network.network) == str(reference)
+    assert network.network.state_dict().keys() == reference.state_dict().keys()
+    with pytest.raises(ValueError, match="position tables"):
+        network(torch.empty(1, 8, 3, 224, 224, device="meta"))
+
+
+@pytest.mark.parametrize("shape", [(8, 112), (16, 128)])
+def test_c3d_takes_one_size_alone(shape):
+    frames, size = shape
+    with pytest.raises(ValueError, match=r"clips must be \(batch, 16, 3, 112, 112\).*4x4"):
+        on_meta(c3d.c3d)(torch.empty(1, frames, 3, size, size, device="meta"))
+
+
+def test_c3d_keeps_time_in_the_first_pool_and_halves_it_in_four():
+    network = on_meta(c3d.c3d)
+    pools = [name for name, part in network.named_modules() if isinstance(part, nn.MaxPool3d)]
+    assert list(shapes(network, pools, 16, 112).values()) == [
+        (64, 16, 56, 56),
+        (128, 8, 28, 28),
+        (256, 4, 14, 14),
+        (512, 2, 7, 7),
+        (512, 1, 4, 4),
+    ]
+
+
+def test_res3d_is_r3d_with_a_projection_in_its_first_block():
+    ours, plain = on_meta(res3d.res3d_18), on_meta(res3d.r3d_18)
+    extra = ours.state_dict().keys() - plain.state_dict().keys()
+    assert {name.rsplit(".", 2)[0] for name in extra} == {"network.layer1.0.downsample"}
+    stages = [f"network.layer{i}" for i in (1, 2, 3, 4)]
+    assert list(shapes(ours, stages, 8, 112).values()) == [
+        (64, 8, 56, 56),
+        (128, 4, 28, 28),
+        (256, 2, 14, 14),
+        (512, 1, 7, 7),
+    ]
+
+
+def test_middle_channels_of_r2plus1d_by_hand():
+    # 27 in out / (9 in + 3 out): 64 to 64 is 110592 / 768, 64 to 128 is 221184 / 960 = 230.4, 128 to 128 is 2 x 144
+    assert [r2plus1d.middle_channels(*pair) for pair in [(64, 64), (64, 128), (128, 128)]] == [144, 230, 288]
+
+    def middles(network):
+        block = network.network.layer2[0]
+        return [conv[0][0].out_channels for conv in (block.conv1, block.conv2)]
+
+    assert middles(on_meta(r2plus1d.r2plus1d_34)) == [230, 288]  # for every convolution, as VMZ
+    assert middles(on_meta(r2plus1d.r2plus1d_18)) == [230, 230]  # once a block, as torchvision
+    assert [len(on_meta(r2plus1d.r2plus1d_34).network.get_submodule(f"layer{i}")) for i in (1, 2, 3, 4)] == [3, 4, 6, 3]
+
+
+def test_p3d_has_its_three_blocks_in_turn_and_a_flat_last_stage():
+    network = on_meta(p3d.p3d_199)
+    kinds = [part.kind for part in network.modules() if isinstance(part, p3d.Pseudo3d)]
+    assert "".join(kinds) == ("ABC" * 16)[:47]
+    assert not any(isinstance(part, nn.Conv3d) for part in network.res5.modules())
+    assert shapes(network, ["pool", "res2", "res3", "res4", "res5"], 16, 160) == {
+        "pool": (64, 8, 40, 40),
+        "res2": (256, 8, 40, 40),
+        "res3": (512, 4, 20, 20),
+        "res4": (1024, 2, 10, 10),
+        "res5": (2048, 5, 5),
+    }
+    with pytest.raises(ValueError, match="16 frames or more, not 8"):
+        network(torch.empty(1, 8, 3, 160, 160, device="meta"))
+
+
+def test_p3d_blocks_join_space_and_time_as_in_figure_3():
+    x = torch.randn(1, 4, 3, 5, 5, generator=torch.Generator().manual_seed(1))
+    for kind, join in {
+        "A": lambda s, t: t(s(x)),
+        "B": lambda s, t: s(x) + t(x),
+        "C": lambda s, t: s(x) + t(s(x)),
+    }.items():
+        block = p3d.Pseudo3d(4, kind=kind).eval()
+        torch.testing.assert_close(block(x), join(block.space, block.time))
+
+
+def test_p3d_averages_the_moments_left_of_32_frames():
+    torch.manual_seed(0)
+    network = p3d.p3d_199(classes=3).eval()
+    moments = []
+    network.res5.register_forward_hook(lambda _part, _inputs, output: moments.append(output))
+    with torch.no_grad():
+        logits = network(clips(32, 32))
+        assert moments[0].shape == (2, 2048, 1, 1)
+        torch.testing.assert_close(logits[0], network.fc(moments[0].mean((0, 2, 3))))
+
+
+def test_resnext_has_32_groups_and_halves_time_four_times():
+    network = on_meta(resnext3d.resnext3d_101)
+    groups = {conv.groups for conv in network.modules() if isinstance(conv, nn.Conv3d) and conv.kernel_size == (3,) * 3}
+    assert groups == {32}
+    assert shapes(network, ["stem", "layer1", "layer2", "layer3", "layer4"], 16, 112) == {
+        "stem": (64, 16, 56, 56),
+        "layer1": (256, 8, 28, 28),
+        "layer2": (512, 4, 14, 14),
+        "layer3": (1024, 2, 7, 7),
+        "layer4": (2048, 1, 4, 4),
+    }
+
+
+def test_x3d_keeps_time_works_channel_by_channel_and_gates_every_other_block():
+    network = on_meta(x3d.x3d_m)
+    assert shapes(network, ["stem", "res2", "res3", "res4", "res5"], 16, 224) == {
+        "stem": (24, 16, 112, 112),
+        "res2": (24, 16, 56, 56),
+        "res3": (48, 16, 28, 28),
+        "res4": (96, 16, 14, 14),
+        "res5": (192, 16, 7, 7),
+    }
+    wide = [conv for conv in network.modules() if isinstance(conv, nn.Conv3d) and conv.kernel_size == (3,) * 3]
+    assert len(wide) == 3 + 5 + 11 + 7
+    assert all(conv.groups == conv.in_channels == conv.out_channels for conv in wide)
+    gated = [isinstance(block.branch[5], x3d.SqueezeExcite) for block in network.res3]
+    assert gated == [True, False, True, False, True]
+    hidden = [network.get_submodule(f"res{stage}")[0].branch[5].fc1.out_channels for stage in (2, 3, 4, 5)]
+    assert hidden == [8, 8, 16, 32]  # 3.4, 6.8, 13.5 and 27: 24 would lose over a tenth of 27
+
+
+def test_slowfast_keeps_time_in_both_pathways_and_joins_them():
+    network = on_meta(slowfast.slowfast_r50)
+    names = ["slow_stem", "fast_stem", "fuse.0", "slow.0", "slow.3", "fast.3", "fuse.3"]
+    assert shapes(network, names, 32, 224) == {
+        "slow_stem": (64, 8, 56, 56),
+        "fast_stem": (8, 32, 56, 56),
+        "fuse.0": (16, 8, 56, 56),
+        "slow.0": (256, 8, 56, 56),
+        "slow.3": (2048, 8, 7, 7),
+        "fast.3": (256, 32, 7, 7),
+        "fuse.3": (256, 8, 14, 14),
+    }
+    extents = [[stage[0].branch[0].kernel_size[0] for stage in pathway] for pathway in (network.slow, network.fast)]
+    assert extents == [[1, 1, 3, 3], [3, 3, 3, 3]]
+
+
+def test_slowfast_shows_the_slow_pathway_every_fourth_frame():
+    network = slowfast.slowfast_r50(classes=2).eval()
+    seen = []
+    network.slow_stem.register_forward_pre_hook(lambda _part, inputs: seen.append(inputs[0]))
+    x = clips(8, 32)
+    with torch.no_grad():
+        network(x)
+    assert torch.equal(seen[0], x.transpose(1, 2)[:, :, [0, 4]])
