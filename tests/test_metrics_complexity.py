@@ -7,6 +7,8 @@ from torchvision.models import resnet34
 from torchvision.models.video import r3d_18, swin3d_t
 
 from repro.metrics.complexity import activations, complexity, depth, multiply_adds, multiply_adds_by_hooks, parameters
+from repro.models import build
+from repro.models.blocks import Gate
 
 
 def on_meta(factory, *shape):
@@ -75,16 +77,47 @@ class Branches(nn.Module):
         return self.fc((branch + self.downsample(second)).mean((2, 3)))
 
 
+class Gated(nn.Module):
+    """A convolution, an SE gate on it and a projection shortcut beside both."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate, self.downsample = nn.Conv2d(4, 4, 3, padding=1), Gate(4, mode="se"), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x):
+        return (self.gate(self.conv(x)) + self.downsample(x)).relu_()
+
+
 def test_depth_follows_the_papers_rule():
-    module = Branches()
-    assert depth(module) == 2  # conv and fc: a layer counts once, however often it is called
-    assert depth(module, exclude=()) == 5
-    assert depth(module, exclude=("downsample",)) == 4
-    assert depth(nn.ModuleDict({"gateway": nn.Linear(2, 2)})) == 1  # whole parts of a name, not pieces of words
-    with pytest.raises(ValueError, match="no convolution or linear layer"):
-        depth(nn.ModuleDict({"gate": nn.Linear(2, 2)}))
-    with pytest.raises(ValueError, match="not the string"):
-        depth(module, exclude="gate")
+    assert depth(Gated(), torch.randn(1, 4, 6, 6)) == 1  # not the gate's two, not the shortcut
+    assert depth(nn.Sequential(Gated(), nn.BatchNorm2d(4), Gated()), torch.randn(1, 4, 6, 6)) == 2
+    # 2 calls of conv, 2 linear layers of what is no SE gate by type, fc; the shortcut's path is shorter
+    assert depth(Branches(), (torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6))) == 5
+    with pytest.raises(ValueError, match="no convolution or linear layer on the way through ReLU"):
+        depth(nn.ReLU(), torch.randn(1, 4))
+
+
+def test_depth_takes_the_longest_of_parallel_branches():
+    class Inception(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.short = nn.Conv2d(3, 2, 1)
+            self.long = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(3)))
+
+        def forward(self, x):
+            return torch.cat([self.short(x), self.long(x)], 1)
+
+    assert depth(Inception(), torch.randn(1, 3, 4, 4)) == 3
+
+
+def test_depth_of_the_two_networks_is_that_of_their_module_tree():
+    """33 convolutions in the trunk, 12 in the head, one linear layer; the gates change nothing."""
+    for name in ("resnet34_3dres18", "res34_se_im_net"):
+        with torch.device("meta"):
+            network = build(name, classes=5)
+        on_path = [n for n, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Conv3d, nn.Linear))]
+        tree = [n for n in on_path if not {"downsample", "gate"} & set(n.split("."))]
+        assert depth(network, torch.empty(1, 4, 3, 64, 64, device="meta")) == len(tree) == 46
 
 
 def test_every_call_is_counted_with_several_inputs():

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
 from repro.metrics import memory as module
-from repro.metrics.memory import TrainingMemory, available_memory, training_memory
+from repro.metrics.memory import TrainingMemory, available_memory, inference_memory, training_memory
 from repro.models import MODELS, res34_se_im_net
 
 GIB = 1024**3
@@ -203,3 +203,30 @@ def test_this_machine(monkeypatch):
     assert available_memory("cuda:1") == 3
     with pytest.raises(ValueError, match="cannot ask device meta"):
         available_memory("meta")
+
+
+def test_inference_memory_by_hand():
+    """Three layers of 10 to 20 to 20 to 5: at most two neighbouring activations are alive, and the input throughout."""
+    with torch.device("meta"):
+        network = nn.Sequential(nn.Linear(10, 20), nn.Linear(20, 20), nn.Linear(20, 5))
+        clip = torch.empty(3, 10)
+    weights = 10 * 20 + 20 + 20 * 20 + 20 + 20 * 5 + 5
+    assert inference_memory(network, (clip,)) == 4 * (weights + 3 * (10 + 20 + 20))
+    assert inference_memory(network.bfloat16(), (clip.bfloat16(),)) == 2 * (weights + 3 * (10 + 20 + 20))
+
+
+def test_inference_memory_of_what_is_kept_and_of_views():
+    class Kept(nn.Module):
+        def forward(self, x):
+            first = x + 1
+            second = first.transpose(0, 1) * 2  # the view shares first's storage
+            third = second.relu_()
+            return first.sum() + third.sum()
+
+    # x, first, second; at the end two sums and their sum beside them
+    assert inference_memory(Kept(), (torch.empty(10, 10, device="meta"),)) == 4 * (300 + 3)
+
+
+def test_inference_memory_needs_meta():
+    with pytest.raises(ValueError, match="must be on the meta device"):
+        inference_memory(nn.Linear(2, 2), (torch.empty(1, 2, device="meta"),))

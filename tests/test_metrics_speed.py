@@ -6,11 +6,12 @@ No test says how fast anything is.
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from repro.metrics.speed import measure_speed, paired_ratio, summary
+from repro.metrics.speed import layer_seconds, measure_speed, paired_ratio, summary
 
 
 class Clock:
@@ -148,6 +149,60 @@ def test_gpu_work_is_waited_for():
 def test_bad_input(options, message):
     with pytest.raises(ValueError, match=message):
         measure_speed(**{"cases": {"a": lambda: None}, "device": "cpu"} | options)
+
+
+def test_a_killed_measurement_goes_on():
+    """Killed in round 1 after case a: what is done is not timed again, what is left is, after a warm-up."""
+    clock, kept = Clock(), []
+    names = list("ab")
+    whole = measure_speed({n: clock.case(1) for n in names}, device="cpu", repeats=3, clock=clock, keep=kept.append)
+    assert pd.DataFrame(kept).equals(whole)
+    done = {(row["round"], row["case"]) for row in kept[:3]}
+    calls = []
+    tick = clock.case(1)
+    cases = {n: lambda n=n: (calls.append(n), tick()) for n in names}
+    rest = measure_speed(cases, device="cpu", repeats=3, warmup=1, clock=clock, done=done)
+    assert sorted([*done, *zip(rest["round"], rest["case"])]) == [(r, n) for r in range(3) for n in names]
+    assert len(calls) == 3 + 2
+    calls.clear()
+    assert measure_speed(cases, device="cpu", repeats=1, clock=clock, done={(0, "a"), (0, "b")}).empty and not calls
+
+
+def test_layer_seconds_finds_the_slow_layer():
+    clock = Clock()
+
+    class Slow(nn.Module):
+        def __init__(self, seconds):
+            super().__init__()
+            self.tick = clock.case(seconds)
+
+        def forward(self, x):
+            self.tick()
+            return x
+
+    network = nn.Sequential(Slow(1), nn.Sequential(Slow(2), Slow(4)), Slow(8), Slow(16))
+    parts = {"0": "first", "1": "second", "3": "first"}
+    found = layer_seconds(network, parts, lambda: network(torch.zeros(1)), device="cpu", repeats=2, clock=clock)
+    assert found.groupby("part").seconds.unique().map(list).to_dict() == {"first": [17], "second": [6], "the rest": [8]}
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in network.modules())
+    with pytest.raises(ValueError, match=r"'1\.0' lies within another part"):
+        layer_seconds(network, {"1": "a", "1.0": "b"}, lambda: None, device="cpu")
+    with pytest.raises(ValueError, match="'9' is not a submodule of Sequential"):
+        layer_seconds(network, {"9": "a"}, lambda: None, device="cpu")
+
+
+def test_layer_seconds_wait_for_a_gpu_at_each_border(monkeypatch):
+    events = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: events.append("wait"))
+    network = nn.Sequential(nn.Identity())
+    clock = iter(range(100))
+
+    def tick():
+        events.append("clock")
+        return next(clock)
+
+    layer_seconds(network, {"0": "a"}, lambda: network(torch.zeros(1)), device="cuda", repeats=1, clock=tick)
+    assert events == 4 * ["wait", "clock"]
 
 
 def test_paired_ratio_bad_input():

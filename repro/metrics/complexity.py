@@ -12,11 +12,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from repro.models.blocks import Gate
+from repro.models.peers.x3d import SqueezeExcite
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LAYERS = (*CONVOLUTIONS, nn.Linear)
-OFF_PATH = ("downsample", "gate")
+LAYER_FUNCTIONS = {F.conv1d, F.conv2d, F.conv3d, F.linear}
+GATES = (Gate, SqueezeExcite)
 
 Input = torch.Tensor | tuple[torch.Tensor, ...]
 
@@ -36,13 +43,13 @@ class Complexity:
         return self.multiply_adds / 1e9
 
 
-def complexity(module: nn.Module, input: Input, *, exclude: tuple[str, ...] = OFF_PATH) -> Complexity:
+def complexity(module: nn.Module, input: Input) -> Complexity:
     """All counts at once; arguments and errors as in `multiply_adds` and `depth`."""
     return Complexity(
         parameters=parameters(module),
         multiply_adds=multiply_adds(module, input),
         multiply_adds_by_hooks=multiply_adds_by_hooks(module, input),
-        depth=depth(module, exclude=exclude),
+        depth=depth(module, input),
         activations=activations(module, input),
     )
 
@@ -87,23 +94,51 @@ def activations(module: nn.Module, input: Input) -> int:
     return _sum_over_layers(module, input, lambda layer, output: output.numel())
 
 
-def depth(module: nn.Module, *, exclude: tuple[str, ...] = OFF_PATH) -> int:
-    """Layers by the paper's rule: convolution and linear layers, without BN and without the linear layers of SE.
+def depth(module: nn.Module, input: Input) -> int:
+    """Layers by the paper's rule: convolutions and linear layers, without BN and without the layers of SE gates.
 
-    Applied to the module tree: every nn.Conv1d/2d/3d and nn.Linear counts, unless a part of its dotted name is in
-    `exclude`. "gate" names the SE gates; "downsample" the projection shortcuts, which the name "ResNet-34" does not
-    count either. So all that is not excluded is taken to be on the main path: name parallel branches in `exclude`.
-    The two convolutions of a (2+1)D pair count as two. Raises ValueError if nothing is left to count, or if `exclude`
-    is a string.
+    The most of them on any path from the input to the output, so that parallel branches (Inception, two pathways)
+    count once and a projection shortcut never does: 34 for ResNet-34. A layer counts as often as it is called one after
+    the other; the two convolutions of a (2+1)D pair are two. Functional layers count too; attention's products do not.
+    Arguments and errors as in `multiply_adds`; ValueError if nothing was counted.
     """
-    if isinstance(exclude, str):  # a string is a collection too: of its letters
-        raise ValueError(f"exclude must be a tuple of names, not the string {exclude!r}")
-    counted = sum(
-        isinstance(layer, LAYERS) and not set(name.split(".")) & set(exclude) for name, layer in module.named_modules()
-    )
-    if counted == 0:
-        raise ValueError(f"no convolution or linear layer outside {tuple(exclude)} in {type(module).__name__}")
-    return counted
+    with contextlib.ExitStack() as hooks:
+        walk = hooks.enter_context(_Depth())
+        for part in module.modules():
+            if isinstance(part, GATES):
+                hooks.callback(part.register_forward_pre_hook(walk.enter_gate).remove)
+                hooks.callback(part.register_forward_hook(walk.leave_gate).remove)
+        found = walk.of(_forward(module, input))
+    if found == 0:
+        raise ValueError(f"no convolution or linear layer on the way through {type(module).__name__}")
+    return found
+
+
+class _Depth(TorchFunctionMode):
+    """Notes on every tensor how many layers lie before it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates = 0  # entered and not left
+
+    def enter_gate(self, *_) -> None:
+        self.gates += 1
+
+    def leave_gate(self, *_) -> None:
+        self.gates -= 1
+
+    @staticmethod
+    def of(values) -> int:
+        return max((getattr(v, "_layers", 0) for v in tree_leaves(values) if isinstance(v, torch.Tensor)), default=0)
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        before = self.of((args, kwargs or {}))
+        result = function(*args, **(kwargs or {}))
+        after = before + (function in LAYER_FUNCTIONS and self.gates == 0)
+        for value in tree_leaves(result):
+            if isinstance(value, torch.Tensor) and after:
+                value._layers = after
+        return result
 
 
 def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Module, torch.Tensor], int]) -> int:
@@ -118,7 +153,7 @@ def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Modu
     return sum(measured)
 
 
-def _forward(module: nn.Module, input: Input) -> None:
+def _forward(module: nn.Module, input: Input) -> torch.Tensor:
     inputs = input if isinstance(input, tuple) else (input,)
     devices = {tensor.device for tensor in (*inputs, *module.parameters()) if isinstance(tensor, torch.Tensor)}
     if len(devices) > 1:
@@ -131,7 +166,7 @@ def _forward(module: nn.Module, input: Input) -> None:
         module.eval()
         torch.backends.mha.set_fastpath_enabled(False)
         with torch.no_grad():
-            module(*inputs)
+            return module(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
         for part, flag in training.items():

@@ -1,7 +1,7 @@
-"""Memory of training: what a step needs, known before the first one, and what the device has left.
+"""Memory: what a training step or a forward pass needs, known before the first one, and what the device has left.
 
-The estimate runs the network's forward pass on the meta device, where tensors have shapes but no data, and adds up
-what autograd keeps for the backward pass. Bytes throughout.
+The estimates run the network's forward pass on the meta device, where tensors have shapes but no data, and add up what
+autograd keeps for the backward pass, or what is alive at once without one. Bytes throughout.
 """
 
 import copy
@@ -13,6 +13,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from repro.metrics.peak import dtype_of
 
@@ -120,6 +123,45 @@ def _on_meta(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 
     memo = {id(p): nn.Parameter(empty(p), requires_grad=p.requires_grad) for p in network.parameters()}
     return copy.deepcopy(network, memo | {id(buffer): empty(buffer) for buffer in network.buffers()})
+
+
+def inference_memory(network: nn.Module, inputs: tuple[Tensor, ...]) -> int:
+    """Bytes of one forward pass at its peak: parameters, buffers, and the tensors alive at once, inputs included.
+
+    network and inputs: on the meta device, in the precision asked about; costs no arithmetic. Counted is what the
+    program keeps after each operation, so workspaces of the libraries and what an operation needs inside are not.
+    Raises ValueError for what is not on the meta device, and what the network says to the shape.
+    """
+    own = [*network.parameters(), *network.buffers()]
+    if any(tensor.device.type != "meta" for tensor in (*own, *inputs)):
+        raise ValueError("network and inputs must be on the meta device: `with torch.device('meta'): ...`")
+    with torch.no_grad(), _Alive(own) as alive:
+        alive.see(inputs)
+        network(*inputs)
+    return alive.fixed + alive.peak
+
+
+class _Alive(TorchDispatchMode):
+    """Adds up the storages that are alive after each operation."""
+
+    def __init__(self, own: list[Tensor]) -> None:
+        super().__init__()
+        storages = {storage._cdata: storage for tensor in own for storage in (tensor.untyped_storage(),)}
+        self.own, self.fixed = set(storages), sum(storage.nbytes() for storage in storages.values())
+        self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self.peak = 0
+
+    def see(self, values) -> None:
+        for value in tree_leaves(values):
+            if isinstance(value, Tensor) and (storage := value.untyped_storage())._cdata not in self.own:
+                self.alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self.alive = {key: entry for key, entry in self.alive.items() if not entry[0].expired()}
+        self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        self.see(result)
+        return result
 
 
 def available_memory(device: str | torch.device) -> int:
