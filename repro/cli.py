@@ -1,4 +1,4 @@
-"""The command line: ``repro prepare | render-demo | protocol | plan | train | claims | doctor``.
+"""The command line: ``repro prepare | render-demo | protocol | plan | train | profile | claims | doctor``.
 
 Each command calls one function.
 """
@@ -85,6 +85,25 @@ def _protocol(arguments) -> int:
     from repro.protocols import as_yaml
 
     print(as_yaml(arguments.name, arguments.habits, layout=arguments.layout), end="")
+    return 0
+
+
+def _profile(arguments) -> int:
+    from repro.table6 import measure
+
+    try:
+        path = measure(
+            device=arguments.device,
+            full=arguments.full,
+            names=arguments.only,
+            precisions=arguments.precision or ("fp32", "bf16"),
+            clip=arguments.clip,
+            results=arguments.results,
+        )
+    except KeyboardInterrupt:
+        print("repro: interrupted; the same command goes on with what is missing", file=sys.stderr)
+        return 130
+    print(f"{path}: shown in the report's chapter on complexity and speed (make book)")
     return 0
 
 
@@ -180,6 +199,22 @@ def main() -> int:
     protocol.add_argument("habits", nargs="*", help="habits of published code to switch on (repro/protocols.py)")
     protocol.add_argument("--layout", default="ucf101", help="of the dataset it is for (%(default)s)")
     protocol.set_defaults(call=_protocol)
+
+    profile = commands.add_parser(
+        "profile",
+        help="measure Table 6 on this machine: what every network costs and how fast it runs",
+        description="Count and time every network of Table 6 side by side; results/table6/DEVICE.json is the record.",
+        epilog="example: repro profile --full --clip data/demo/videos/Sit/v_Sit_g01_c01.avi",
+    )
+    profile.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
+    profile.add_argument(
+        "--full", action="store_true", help="also batches, frame counts, pipeline, test protocols, layers and variants"
+    )
+    profile.add_argument("--only", nargs="+", metavar="NETWORK", help="these networks and the reference alone")
+    profile.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), help="(both)")
+    profile.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
+    profile.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
+    profile.set_defaults(call=_profile)
 
     commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
     commands.add_parser("doctor", help="say what this machine has").set_defaults(call=_doctor)

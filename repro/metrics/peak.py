@@ -214,3 +214,16 @@ def _float32(device: torch.device) -> str:
         found = torch.backends.mkldnn.matmul.fp32_precision, torch.backends.mkldnn.conv.fp32_precision
     products, convolutions = ("ieee" if setting == "none" else setting for setting in found)
     return f"products {products}, convolutions {convolutions}"
+
+
+def measure_bandwidth(device: str | torch.device, *, megabytes: int = 256, repeats: int = 10) -> float:
+    """Bytes a second that this device moves when it copies a large array: read and written bytes together, the best of
+    ``repeats`` timings. For a roofline's slope. Raises ValueError for another device than cpu or cuda."""
+    device = torch.device(device)
+    if device.type not in FRAMES:
+        raise ValueError(f"cannot time device {device}: cpu or cuda is needed")
+    source = torch.ones(megabytes * 2**20 // 4, device=device)
+    target = torch.empty_like(source)
+    _seconds(lambda: target.copy_(source), device, time.perf_counter)
+    best = min(_seconds(lambda: target.copy_(source), device, time.perf_counter) for _ in range(repeats))
+    return 2 * source.numel() * 4 / best

@@ -3,15 +3,18 @@
 Paper: M. Zolfaghari, K. Singh, T. Brox, "ECO: Efficient Convolutional Network for Online Video Understanding",
 ECCV 2018, arXiv:1804.09066.
 Code read: mzolfaghari/ECO-efficient-video-understanding@f864450 (models_ECO_Lite/kinetics/deploy.prototxt,
-models_ECO_Full/kinetics/deploy.prototxt). The 2D part ends after the **first** 3x3 of inception_3c's double branch, where
+models_ECO_Full/kinetics/deploy.prototxt). The 2D part ends after the first 3x3 of inception_3c's double branch, where
 the map is still 28x28; res3 has three convolutions, not four; sums are of raw convolution outputs, batch norm and ReLU
-follow; the strided shortcuts are 3x3x3 convolutions without batch norm; every convolution has a bias. ECO-Full adds the
-rest of BN-Inception on every frame, averages its features over frames and joins both vectors before the classifier.
+follow; the strided shortcuts are 3x3x3 convolutions without batch norm; every convolution has a bias. ECO-Full adds
+the rest of BN-Inception on every frame, averages its features over frames and joins both vectors before the classifier.
 Departures: both average pools take the whole map, which is the prototxt's window (4 x 7 x 7 at 16 frames, N/4 in
 general) at 224 pixels, so that smaller images run too.
 N must be a multiple of 4: the window N/4 covers the map only then. Dropout as in those files: 0.3 (Lite), 0.5 on the 3D
 and 0.6 on the 2D features (Full).
-Published at 224x224, 400 classes: PUBLISHED
+Published at 224x224, second hand (Tables 2 and 5 of the TSM paper, as study notes repeat them, found without their
+path): ECO 47.5 M, 32 G (8 frames), 64 G (16); the ensemble of four Lite networks, 92 frames, 150 M, 267 G. Counted here
+at 400 classes: Full 47.502 M, 32.21 / 64.41 G (8 / 16 frames); Lite 37.504 M, 11.62 / 23.24 / 46.49 / 92.97 G (4 / 8 /
+16 / 32), so 150.0 M and 267.3 G for 16, 20, 24 and 32 frames together. They agree.
 """
 
 import torch
@@ -76,7 +79,7 @@ class ECOLite(nn.Module):
         self.fc = nn.Linear(ECOHead3d.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        maps = self.trunk(four_by_four(clips))
+        maps = self.trunk(frames_in_fours(clips))
         x = self.head(in_time(maps, clips)).mean((2, 3, 4))
         return self.fc(self.dropout(x))
 
@@ -93,7 +96,7 @@ class ECOFull(nn.Module):
         self.fc = nn.Linear(BNInception.channels + ECOHead3d.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        low, high = self.trunk.both(four_by_four(clips))
+        low, high = self.trunk.both(frames_in_fours(clips))
         in_3d = self.dropout(self.head(in_time(low, clips)).mean((2, 3, 4)))
         in_2d = self.dropout_2d(high.mean((2, 3))).unflatten(0, clips.shape[:2]).mean(1)
         return self.fc(torch.cat([in_2d, in_3d], 1))
@@ -105,11 +108,11 @@ def eco_lite(*, classes: int = 400) -> ECOLite:
 
 
 def eco_full(*, classes: int = 400) -> ECOFull:
-    """ECO-Full (Zolfaghari 2018), which that code calls ECO full; see :class:`ECOLite` for shapes and errors."""
+    """ECO-Full (Zolfaghari 2018); see :class:`ECOLite` for shapes and errors."""
     return ECOFull(classes=classes)
 
 
-def four_by_four(clips: Tensor) -> Tensor:
+def frames_in_fours(clips: Tensor) -> Tensor:
     """``(B, N, 3, H, W)`` to ``(B * N, 3, H, W)``. Raises ValueError for another shape, or N not a multiple of 4."""
     images = frames_as_batch(clips)
     if clips.shape[1] % 4:

@@ -4,10 +4,14 @@ Paper: J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition? A New Model an
 arXiv:1705.07750.
 Code read: google-deepmind/kinetics-i3d@6da69a3 (i3d.py: layers, TensorFlow's "SAME" padding) and
 hassony2/kinetics_i3d_pytorch@10f0068 (src/i3dpt.py: the classifier's pool, no batch-norm scale in the checkpoints).
-Departures: the RGB stream alone; batch norm has PyTorch's scale, which the original's lacks (6,112 parameters of the
+Departures: the RGB stream alone; batch norm has PyTorch's scale, which the original's lacks (7,280 parameters of the
 count); the classifier's average pool takes the whole map, which is the original's 7x7 at 224 pixels, so that smaller
 images run too.
-Published at 224x224: PUBLISHED
+Published: 12.69 M parameters and 278.98 G operations, 139.49 G multiply-adds, at 79 frames of 224x224, 400 classes
+(OpenVINO Open Model Zoo, i3d-rgb-tf, a conversion of that checkpoint:
+docs.openvino.ai/2021.3/omz_models_model_i3d_rgb_tf.html). Counted here: 12.697 M, 12.690 without the scale; 138.94 G at
+79 frames (0.4 % less: no pools, ReLU and biases), 111.15 G at 64. The 107.9 G and 12.1 M that papers print for 64
+frames (by memory, after Xie et al.'s S3D paper) belong to another implementation; what differs in it is unknown.
 """
 
 import torch
