@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 
 from repro.config import Experiment
+from repro.models.peers.rows import rows
 from repro.records import Record, write_record
+from repro.report.table6 import Measured
 
 DIGEST = {"sampling": [1.0, 2.0], "network resnet34_3dres18": [3.0]}
 DEMO = ("Wave", "Clap", "Drink", "Eat", "Fencing", "Sword", "Cartwheel", "FlicFlac", "Sit", "Stand", "Pick", "Put")
@@ -95,32 +97,42 @@ def backwards_scores(labels, right) -> np.ndarray:
     return logits(np.where(right, labels, labels ^ 1), len(DEMO))
 
 
-def complexity(**changes: Any) -> dict[str, Any]:
-    """What notebook 06 files, with round numbers; ``network__key`` changes one entry of a network."""
+TABLE6 = {  # parameters in M, GMACs, depth, seconds a clip; the input is the row's own
+    "resnet34_3dres18": (55.6, 62.3, 46, 0.50),
+    "res34_se_im_net": (55.761196, 62.31, 46, 0.50),
+    "c3d": (78.4, 99.0, 50, 0.90),
+    "i3d": (12.7, 111.2, 22, 1.00),
+}
 
-    def network(parameters, multiply_adds, gates):
-        return {
-            "parameters": parameters,
-            "multiply_adds": multiply_adds,
-            "depth": 40,
-            "stacked_map": [512, 16, 7, 7],
-            "gates": gates,
-            "clips_per_second": {"median": 2.0, "q25": 1.9, "q75": 2.1},
-        }
 
-    networks = {
-        "resnet34_3dres18": network(55_600_000, 62_300_000_000, 0),
-        "res34_se_im_net": network(55_761_196, 62_310_000_000, 16),
-        "resnet34_frame_average": network(21_300_000, 58_600_000_000, 0),
-    }
-    content = {"frames": 16, "size": 224, "classes": 51, "repeats": 7, "provenance": PROVENANCE, "networks": networks}
-    for name, value in changes.items():
-        if "__" in name:
-            model, key = name.split("__")
-            networks[model][key] = value
-        else:
-            content[name] = value
-    return content
+def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: Any) -> Measured:
+    """What `repro profile` files, with round numbers: every network takes its seconds in each round, twice as fast in
+    bf16. networks: {row: (M, GMACs, depth, seconds or one number a round, None: does not fit)}."""
+    networks = TABLE6 if networks is None else networks
+    counted, timings, left_out = {}, [], {}
+    for name, (parameters, gmacs, depth, seconds) in networks.items():
+        row = rows()[name]
+        counted[name] = {
+            "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
+            "parameters": round(parameters * 1e6), "multiply_adds": round(gmacs * 1e9),
+            "multiply_adds_by_hooks": round(gmacs * 1e9), "depth": depth, "activations": 10_000_000,
+            "memory": {"fp32": 300_000_000, "bf16": 150_000_000},
+        }  # fmt: skip
+        for precision, scale in (("fp32", 1.0), ("bf16", 0.5)):
+            case = f"{name}, {precision}, batch 1"
+            if seconds is None:
+                left_out[f"network: {case}"] = "does not fit: 9.0 GB are needed, 2.0 GB of the free memory are used"
+                continue
+            taken = seconds if isinstance(seconds, tuple) else rounds * (seconds,)
+            timings += [("network", 0, 0, k, 0, case, scale * s, 1) for k, s in enumerate(taken)]
+    made = {
+        "device": device, "full": False, "threads": 1, "rounds": {"network": rounds}, "clip": None,
+        "reference": "resnet34_3dres18", "runs": [PROVENANCE], "networks": counted, "left_out": left_out,
+        "peak fp32": {"flops": 2e11, "case": "made"}, "peak bf16": {"flops": 4e11, "case": "made"}, "bandwidth": 2e10,
+        "provenance": PROVENANCE,
+    }  # fmt: skip
+    columns = ["section", "run", "group", "round", "position", "case", "seconds", "clips"]
+    return Measured(device, made | content, pd.DataFrame(timings, columns=columns))
 
 
 def online(**changes: Any) -> dict[str, Any]:

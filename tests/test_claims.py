@@ -5,6 +5,7 @@ import dataclasses
 import re
 from pathlib import Path
 
+import made
 import numpy as np
 import pytest
 from made import (
@@ -14,12 +15,12 @@ from made import (
     PROVENANCE,
     backwards_scores,
     both_networks,
-    complexity,
     demo_record,
     labels_of,
     logits,
     online,
     record,
+    table6,
 )
 from scipy import stats
 
@@ -115,6 +116,7 @@ def test_without_records_nothing_is_concluded_from_runs(tmp_path):
     found = {v.claim.id: v for v in judge_all(evidence)}
     assert list(found) == IDS
     text_only = {"better-than-state-of-the-art", "better-than-state-of-the-art-sthv1"}
+    text_only |= {"feature-map-shape", "se-im-block-count"}  # the network built from the text
     assert {id for id, v in found.items() if v.outcome != "not testable"} <= text_only
     for v in found.values():
         assert v.outcome in claims.OUTCOMES and v.test and v.evidence and v.settle
@@ -125,7 +127,7 @@ def test_without_records_nothing_is_concluded_from_runs(tmp_path):
 
 def test_a_page_names_only_chapters_that_the_study_has():
     for v in judge_all(Evidence(paper=PAPER, records=())):
-        assert v.chapter in ("", "paper", "complexity"), v.claim.id
+        assert v.chapter in ("", "paper", "architecture", "complexity"), v.claim.id
 
 
 # ---------------------------------------- network against network
@@ -254,13 +256,17 @@ def test_stale_records_are_left_out_and_named(tmp_path):
 def test_gather_reads_records_and_measurements(tmp_path):
     both_networks(tmp_path, MANY, FEW, study="b")
     both_networks(tmp_path, MANY, FEW, study="a")
-    write_measurement("a", "complexity", complexity(), provenance=PROVENANCE, results=tmp_path)
+    measured = table6()
+    write_measurement(
+        "table6", "cpu", dict(measured.content), provenance=PROVENANCE, table=measured.timings, results=tmp_path
+    )
     write_measurement("b", "online", online(), provenance=PROVENANCE, results=tmp_path)
     evidence = claims.gather(tmp_path, today=DIGEST)
     assert list(evidence.by_study()) == ["a", "b"] and evidence.stale == ()
-    assert list(evidence.complexity) == ["a"] and list(evidence.online) == ["b"]
+    assert list(evidence.table6) == ["cpu"] and list(evidence.online) == ["b"]
+    assert evidence.table6["cpu"].ratio(ATTENTION, "i3d").point == 2
     found = {v.claim.id: v.outcome for v in judge_all(evidence)}
-    assert found["se-im-beats-baseline"] == found["se-im-block-count"] == "reproduced"
+    assert found["se-im-beats-baseline"] == found["i3d-costlier"] == "reproduced"
 
 
 # ---------------------------------------- confusing actions
@@ -393,23 +399,25 @@ def test_classes_of_hmdb51_are_not_reversals(tmp_path):
 # ---------------------------------------- counted and timed
 
 
-def counted(**changes):
-    return {"complexity": {"made": complexity(**changes)}}
+def counted(networks=None, **options):
+    """Evidence of a Table 6 measurement with these networks (M, GMACs, depth, seconds) instead of made.TABLE6's."""
+    return {"table6": {"cpu": table6(made.TABLE6 | (networks or {}), **options)}}
+
+
+def ours(parameters=55.761196, gmacs=62.31, depth=46, seconds=0.5):
+    return {ATTENTION: (parameters, gmacs, depth, seconds)}
 
 
 @pytest.mark.parametrize(
-    "parameters, operations, outcome",
+    "network, outcome",
     [
-        (55_761_196, 62_310_000_000, "reproduced"),
-        (56_600_000, 62_310_000_000, "contradicted"),  # +1.8 % parameters
-        (55_761_196, 63_000_000_000, "contradicted"),  # +1.1 % operations
+        (ours(), "reproduced"),
+        (ours(parameters=56.6), "contradicted"),  # +1.8 % parameters
+        (ours(gmacs=63.0), "contradicted"),  # +1.1 % operations
     ],
 )
-def test_costs_little(parameters, operations, outcome):
-    changes = {"res34_se_im_net__parameters": parameters, "res34_se_im_net__multiply_adds": operations}
-    found = verdict("se-im-costs-little", **counted(**changes))
-    assert found.outcome == outcome
-    assert f"+{parameters - 55_600_000:,} parameters" in found.evidence
+def test_costs_little(network, outcome):
+    assert verdict("se-im-costs-little", **counted(network)).outcome == outcome
 
 
 def test_costs_little_by_hand():
@@ -417,118 +425,129 @@ def test_costs_little_by_hand():
     assert found.evidence == "+161,196 parameters (+0.29 %), +10.0 million multiply-adds (+0.016 %)."
 
 
-def with_peers(*peers):
-    """The paper with these peers alone: (method, parameters in M or None, GMACs or None)."""
-    template = PAPER.all_peers[0]
-    made = [
-        dataclasses.replace(template, method=method, metric=metric, value=value, dataset="", verified=True)
-        for method, *values in peers
-        for metric, value in zip(("params", "gmacs"), values, strict=True)
-        if value is not None
-    ]
-    return dataclasses.replace(PAPER, all_peers=tuple(made))
-
-
-LIGHTNESS = [
-    (("Heavy", 78.4, 99.0), ("Heavier", 150, 267.3), "reproduced"),
-    (("Heavy", 78.4, 99.0), ("Light", 37.5, 46.5), "partly"),
-    (("Half", 78.4, 46.5), ("Light", 37.5, 46.5), "contradicted"),  # fewer parameters, more operations: not lighter
-    (("Light", 37.5, 46.5), ("Lighter", 8.0, 11.1), "contradicted"),
-    (("No count", None, 99.0), ("Nor this", 99.0, None), "not testable"),
-]
-
-
-@pytest.mark.parametrize("id", ["lightweight", "shallower-fewer-operations"])
-@pytest.mark.parametrize("first, second, outcome", LIGHTNESS)
-def test_lightweight(id, first, second, outcome):
-    found = verdict(id, paper=with_peers(first, second), **counted())
-    assert found.outcome == outcome
-    if outcome != "not testable":
-        assert f"{62.3:.1f} GMACs" in found.evidence and " of 2" in found.evidence
-        assert ("Light (37.5 M / 46.5 GMACs)" in found.evidence) == (first[0] == "Light" or second[0] == "Light")
+LIGHT = {"eco_lite-16": (37.5, 46.5, 23, 0.3)}
+HALF = {"c3d": (78.4, 46.5, 11, 0.3)}  # more parameters, fewer operations and layers
 
 
 @pytest.mark.parametrize(
-    "peers, outcome",
+    "id, networks, outcome, count",
     [
-        ([("A", 78.4, None), ("B", 60.0, 1.0)], "reproduced"),  # operations do not count here
-        ([("A", 78.4, None), ("B", 55.7, 300.0)], "partly"),  # lighter than SE-IM, heavier than the baseline
-        ([("A", 8.0, None)], "contradicted"),
-        ([("I3D", 12.3, None), ("A", 78.4, None)], "reproduced"),  # the paper excepts I3D
-        ([("A", None, 46.5)], "not testable"),
+        ("lightweight", {}, "reproduced", "1 of 1"),  # C3D; I3D is excepted
+        ("lightweight", LIGHT, "partly", "1 of 2"),
+        ("lightweight", LIGHT | HALF, "contradicted", "0 of 2"),
+        ("fewer-parameters", LIGHT | HALF, "partly", "1 of 2"),  # operations do not count here
+        ("fewer-parameters", {"c3d": (55.7, 300.0, 50, 1)}, "contradicted", "0 of 1"),  # between the two networks
+        ("lightweight", {"c3d": (55.7, 300.0, 50, 1)}, "reproduced", "1 of 1"),
+        ("shallower-fewer-operations", {}, "reproduced", "1 of 1"),
+        ("shallower-fewer-operations", {"c3d": (78.4, 99.0, 11, 1)}, "contradicted", "0 of 1"),  # shallower
+        ("shallower-fewer-operations", HALF | {"p3d_199": (66.5, 99.0, 183, 1)}, "partly", "1 of 2"),
     ],
 )
-def test_fewer_parameters(peers, outcome):
-    assert verdict("fewer-parameters", paper=with_peers(*peers), **counted()).outcome == outcome
+def test_lightness(id, networks, outcome, count):
+    found = verdict(id, **counted(networks))
+    assert found.outcome == outcome and f"than {count}" in found.evidence
 
 
-def test_unverified_and_image_peers_do_not_count():
-    paper = with_peers(("ResNet-34", 1.0, 1.0), ("Heavy", 78.4, 99.0), ("Rumour", 1.0, 1.0))
-    peers = tuple(dataclasses.replace(p, verified=p.method != "Rumour") for p in paper.all_peers)
+def test_a_family_counts_once_at_the_frames_nearest_to_16():
+    several = {f"eco_lite-{n}": (37.5, 2.9 * n, 23, 0.02 * n) for n in (4, 8, 16, 32)}
+    found = verdict("lightweight", **counted(several))
+    assert "than 1 of 2: not than ECO-Lite, 16 frames (37.5 M, 46.4 GMACs, depth 23)." in found.evidence
+
+
+def test_what_one_would_take_today_is_not_what_the_paper_compares_with():
+    assert verdict("lightweight", **counted({"x3d_m": (3.8, 4.7, 83, 0.1)})).outcome == "reproduced"
+
+
+@pytest.mark.parametrize(
+    "networks, outcome",
+    [
+        ({"r2plus1d_34": (63.7, 152.4, 67, 1)}, "reproduced"),
+        ({"r2plus1d_34": (63.7, 152.4, 67, 1), "p3d_199": (66.5, 18.4, 183, 1)}, "partly"),  # more, but fewer a pixel
+        ({"resnext3d_101": (48.3, 9.6, 101, 1)}, "contradicted"),
+        ({}, "not testable"),
+        ({"r2plus1d_34": (63.7, 152.4, 45, 1)}, "not testable"),  # not as deep
+    ],
+)
+def test_fused_beside_3d_networks_as_deep(networks, outcome):
+    found = verdict("fused-reduces-complexity", **counted(networks))
+    assert found.outcome == outcome
+    if networks and outcome == "reproduced":  # 62.3e9 / (16 x 224^2), 152.4e9 / (32 x 112^2)
+        assert (
+            "55.6 M, 78 thousand multiply-adds a pixel" in found.evidence and "63.7 M, 380, depth 67" in found.evidence
+        )
+
+
+@pytest.mark.parametrize(
+    "seconds, outcome",
+    [
+        ((0.5, 0.62, 0.63), "reproduced"),  # 16 / 25 = 0.64 s allowed
+        ((0.5, 0.6, 0.9), "partly"),
+        ((0.7, 0.8, 0.9), "contradicted"),
+    ],
+)
+def test_easy_to_deploy(seconds, outcome):
+    found = verdict("easy-to-deploy", **counted(ours(seconds=seconds)))
+    assert found.outcome == outcome
+    assert f"{seconds[1]:.2f} s a clip of 16 frames" in found.evidence and "0.64 s allowed" in found.evidence
+    assert "Made 1" in found.evidence and f"In bf16 {seconds[1] / 2:.2f} s." in found.evidence
+
+
+@pytest.mark.parametrize(
+    "networks, outcome, count",
+    [
+        ({}, "reproduced", "2 of 2"),
+        ({"eco_lite-16": (37.5, 46.5, 23, 0.3)}, "partly", "2 of 3"),
+        ({"c3d": (78, 99, 50, 0.3), "i3d": (12.7, 111.2, 22, 0.4)}, "contradicted", "0 of 2"),
+        ({"c3d": (78, 99, 50, (0.4, 0.7, 0.9))}, "partly", "1 of 2"),  # the interval includes "no faster"
+        ({"c3d": (78, 99, 50, 0.55)} | ours(seconds=0.6), "partly", "1 of 2"),  # the baseline alone is faster
+        ({"c3d": (78, 99, 50, None)}, "reproduced", "1 of 1"),  # did not fit
+    ],
+)
+def test_fast(networks, outcome, count):
+    found = verdict("fast", **counted(networks))
+    assert found.outcome == outcome and f"both faster than {count}" in found.evidence
+    assert found.evidence.startswith("2.00 and ")
+
+
+@pytest.mark.parametrize(
+    "i3d, outcome",
+    [
+        ((12.7, 111.2, 22, 1.0), "reproduced"),
+        ((12.7, 111.2, 22, 0.4), "partly"),  # faster
+        ((99.0, 50.0, 22, 0.4), "contradicted"),
+    ],
+)
+def test_i3d_costlier(i3d, outcome):
+    assert verdict("i3d-costlier", **counted({"i3d": i3d})).outcome == outcome
+
+
+def test_i3d_costlier_says_how_much():
     assert (
-        verdict("lightweight", paper=dataclasses.replace(paper, all_peers=peers), **counted()).outcome == "reproduced"
+        "2.00 [2.00, 2.00] and 2.00 [2.00, 2.00] times I3D's clips/s" in verdict("i3d-costlier", **counted()).evidence
     )
 
 
-def test_the_papers_own_peers_contradict_lightness_in_part():
-    """FACTS section 5: not lighter than ECO-Lite-16; lighter than ECO_En Lite's 150 M / 267.3 GMACs."""
-    found = verdict("lightweight", **counted())
-    assert found.outcome == "partly" and "r3d_18 (33.3715 M / 40.697 GMACs)" in found.evidence
+MEASURED = ["se-im-costs-little", "lightweight", "fewer-parameters", "shallower-fewer-operations", "easy-to-deploy",
+            "fast", "i3d-costlier", "fused-reduces-complexity"]  # fmt: skip
 
 
-def test_fused_needs_a_3d_network_as_deep():
-    found = verdict("fused-reduces-complexity", **counted())
-    assert found.text == "not testable without a 3D network of the same depth, counted on the same input"
-    assert found.evidence == "Ours 55.6 M, 62.3 GMACs, depth 40."
+@pytest.mark.parametrize("id", MEASURED)
+def test_without_the_measurement_nothing_is_said(id):
+    found = verdict(id)
+    assert found.text == "not testable without the Table 6 measurement" and found.evidence == "Not run."
 
 
-@pytest.mark.parametrize(
-    "rates, outcome",
-    [
-        ({"q25": 1.6, "median": 2.0, "q75": 2.2}, "reproduced"),  # 0.62 s at worst, 16 / 25 = 0.64 s allowed
-        ({"q25": 1.5, "median": 1.6, "q75": 2.2}, "partly"),
-        ({"q25": 1.0, "median": 1.2, "q75": 1.5}, "contradicted"),
-    ],
-)
-def test_easy_to_deploy(rates, outcome):
-    found = verdict("easy-to-deploy", **counted(res34_se_im_net__clips_per_second=rates))
-    assert found.outcome == outcome
-    quartiles = f"(quartiles {1 / rates['q75']:.2f} to {1 / rates['q25']:.2f}), 0.64 s allowed"
-    assert f"{1 / rates['median']:.2f} s a clip of 16 frames {quartiles}" in found.evidence
-    assert "Made 1" in found.evidence
-
-
-@pytest.mark.parametrize("id", ["fast", "i3d-costlier"])
-def test_speed_against_others_awaits_the_others(id):
-    found = verdict(id, **counted())
-    assert found.outcome == "not testable" and "2.00 and 2.00 videos/s" in found.evidence
-    assert "Measured" not in verdict(id).evidence
-
-
-@pytest.mark.parametrize(
-    "id, change, outcome",
-    [
-        ("feature-map-shape", {}, "reproduced"),
-        ("feature-map-shape", {"res34_se_im_net__stacked_map": [512, 16, 14, 14]}, "contradicted"),
-        ("se-im-block-count", {}, "reproduced"),
-        ("se-im-block-count", {"res34_se_im_net__gates": 8}, "contradicted"),
-    ],
-)
-def test_structure(id, change, outcome):
-    assert verdict(id, **counted(**change)).outcome == outcome
-
-
-@pytest.mark.parametrize(
-    "id",
-    ["se-im-costs-little", "lightweight", "fewer-parameters", "shallower-fewer-operations", "easy-to-deploy",
-     "feature-map-shape", "se-im-block-count"],
-)  # fmt: skip
+@pytest.mark.parametrize("id", MEASURED)
 def test_a_measurement_at_another_size_is_not_the_papers(id):
-    """Notebook 06 takes frames and size as parameters; 8 frames of 64 px would pass every limit."""
-    small = complexity(frames=8, size=64, res34_se_im_net__stacked_map=[512, 8, 2, 2])
-    found = verdict(id, complexity={"a": small})
-    assert found.text == "not testable without the complexity notebook"
-    assert verdict(id, complexity={"a": small, "b": complexity()}).outcome != "not testable"
+    small = counted()
+    for entry in small["table6"]["cpu"].networks.values():
+        entry["size"] = 64
+    assert verdict(id, **small).text == "not testable without the Table 6 measurement"
+
+
+def test_structure_needs_no_record():
+    assert verdict("feature-map-shape").outcome == verdict("se-im-block-count").outcome == "reproduced"
+    assert verdict("feature-map-shape").evidence == "Stacked map 512×16×7×7, 16 units with a gate."
 
 
 # ---------------------------------------- online

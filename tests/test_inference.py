@@ -1,9 +1,12 @@
 """repro.inference: every way to run a network gives the eager network's logits; what is folded, what is refused."""
 
+import time
+
 import pytest
 import torch
 from torch import nn
 
+from repro import inference
 from repro.inference import VARIANTS, agreement, eager, fast, folded
 from repro.models import build
 from repro.models.blocks import BasicBlock
@@ -105,3 +108,27 @@ def test_report_says_what_was_reached_and_what_did_not_run():
     assert "1 of 2 ways by the median; not in x, bf16" in lines[-1]
     assert "by its median only" in report.findings(measured(attention_gain=2.05))[0]
     assert "missed" in report.findings(measured(attention_gain=1.5, ratio=1.0))[0]
+
+
+def test_variants_are_compared_in_turn(monkeypatch):
+    """One variant is eager with a known sleep, one cannot run here."""
+
+    def missing(network, clip):
+        raise ImportError("made is not installed")
+
+    def slowed(network, clip):
+        predict = eager(network)
+        return lambda clips: (time.sleep(0.05), predict(clips))[1]
+
+    ways = {"eager, fp32": lambda network, clip: eager(network), "slowed": slowed, "missing": missing}
+    monkeypatch.setattr(inference, "VARIANTS", ways)
+    networks = {name: trained(name) for name in ("resnet34_3dres18", "res34_se_im_net")}
+    found = inference.compare_variants(networks, clips(1), repeats=5)
+    rows = found["variants"]
+    assert rows["missing"] == {"reason": "made is not installed"}
+    assert rows["eager, fp32"]["res34_se_im_net"]["gain"]["median"] == 1
+    seconds = [1 / rows[way]["res34_se_im_net"]["clips_per_second"]["median"] for way in ("eager, fp32", "slowed")]
+    assert 0.03 < seconds[1] - seconds[0] < 0.5
+    logits = inference.compare_logits(trained(), [clips(1)])
+    assert logits["slowed"] == {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}
+    assert logits["missing"] == {"reason": "made is not installed"}

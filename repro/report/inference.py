@@ -1,4 +1,4 @@
-"""Tables of ``results/<study>/inference.json``: ways to run the two networks faster, and how far their logits move."""
+"""Tables of ways to run the two networks faster (:mod:`repro.inference`), and of how far their logits move."""
 
 from collections.abc import Mapping
 from typing import Any

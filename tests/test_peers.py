@@ -1,0 +1,114 @@
+"""The rows of Table 6: every network builds, runs forward and backward, and has the published counts."""
+
+import pytest
+import torch
+
+from repro.metrics.complexity import multiply_adds, parameters
+from repro.models.peers.rows import not_rebuilt, rows
+
+SMALL = {  # frames and pixels at which a network still runs; the others need their own input
+    "mvit_v2_s": None,
+    "c3d": None,
+    "s3d": (14, 224),
+    "p3d_199": (16, 32),
+    "i3d": (9, 64),
+    "trn_multiscale": (8, 64),
+    "swin3d_t": (4, 64),
+    "two_stream": (1, 64),
+}
+KNOWN = [  # FACTS, section 5: row, classes, parameters in M, GMACs
+    ("r3d_18", 400, 33.37, 40.70),
+    ("c3d", 101, 78.41, 38.55),
+    ("eco_full-8", 400, 47.50, 32.2),
+    ("eco_full-16", 400, 47.50, 64.4),
+    ("eco_lite-4", 400, 37.50, 11.6),
+    ("eco_lite-8", 400, 37.50, 23.2),
+    ("eco_lite-16", 400, 37.50, 46.5),
+    ("eco_lite-32", 400, 37.50, 93.0),
+    ("tsm_resnet50-8", 174, 23.9, 32.7),
+    ("tsm_resnet50-16", 174, 23.9, 65.4),
+]
+UNEXPLAINED = {"trn_multiscale"}  # its page says so
+
+
+def counted(name, *, classes=None, frames=None, size=None):
+    row = rows()[name]
+    with torch.device("meta"):
+        network, inputs = row.build(classes=classes), row.inputs(frames=frames, size=size)
+    return parameters(network) / 1e6, multiply_adds(network, inputs) / 1e9
+
+
+def digits_of(number: float) -> int:
+    return len(str(number).partition(".")[2]) if "." in str(number) else 0
+
+
+@pytest.mark.parametrize(("name", "classes", "params", "gmacs"), KNOWN)
+def test_known_answers(name, classes, params, gmacs):
+    built = counted(name, classes=classes)
+    assert round(built[0], digits_of(params)) == params
+    assert round(built[1], digits_of(gmacs)) == gmacs
+
+
+PUBLISHED = [name for name, row in rows().items() if row.published.params or row.published.gmacs]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_difference_from_what_is_published_is_rounding_or_explained(name):
+    source = rows()[name].published
+    built = counted(name, classes=source.classes, frames=source.frames, size=source.size)
+    for here, there in zip(built, (source.params, source.gmacs)):
+        if there is not None and round(here, digits_of(there)) != there:
+            assert source.cause, f"{name}: {here} was built, {there} published, and no cause is given"
+            assert abs(here / there - 1) < 0.01 or name in UNEXPLAINED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", {row.factory: name for name, row in rows().items()}.values())
+def test_every_network_runs_forward_and_backward(name):
+    """Once a factory; small where the network allows it."""
+    torch.manual_seed(0)
+    row = rows()[name]
+    frames, size = SMALL.get(name, (min(row.frames, 4), 64)) or (row.frames, row.size)
+    network = row.build(classes=3)
+    logits = network(*row.inputs(1, frames=frames, size=size))
+    assert logits.shape == (1, 3) and logits.isfinite().all()
+    logits.square().sum().backward()
+    with_gradient = [p.grad is not None and bool(p.grad.isfinite().all()) for p in network.parameters()]
+    assert all(with_gradient)
+
+
+def test_every_row_says_where_its_numbers_come_from():
+    for row in rows().values():
+        source = row.published
+        assert source.looked_in or (source.params and source.gmacs), row.name
+        assert row.views or row.protocol, row.name
+        assert row.protocol_source or row.group == "ours", row.name
+    assert all(method.why for method in not_rebuilt())
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('name = "a"', r"a: missing 6 required keyword-only arguments: 'title'"),
+        ('name = "a"\nframe = 3', r"a: unknown field 'frame'; known: accuracy_of"),
+        ('name = "a"\npublished = { params = 3.0 }', r"a: published params has no source; add params_source"),
+        ('name = ', r"not readable as TOML"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_the_list_is_named(tmp_path, entry, message):
+    path = tmp_path / "networks.toml"
+    path.write_text(f"[[network]]\n{entry}\n")
+    with pytest.raises(ValueError, match=message):
+        rows(path)
+
+
+def test_a_row_that_stands_twice_or_in_no_group_is_named(tmp_path):
+    entry = '[[network]]\nname = "a"\ntitle = "A"\nfactory = "c3d.c3d"\nframes = 16\nsize = 112\nclasses = 101\n'
+    path = tmp_path / "networks.toml"
+    path.write_text(entry + 'group = "rival"\n')
+    with pytest.raises(ValueError, match="network 'a' has group 'rival'; use ours, peer, today"):
+        rows(path)
+    path = tmp_path / "twice.toml"
+    path.write_text(2 * (entry + 'group = "peer"\n'))
+    with pytest.raises(ValueError, match="network 'a' stands twice"):
+        rows(path)

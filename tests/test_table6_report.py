@@ -1,0 +1,195 @@
+"""repro.report.table6: numbers by hand from made timings, what is missing says so, no figure is empty."""
+
+import dataclasses
+
+import made
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+
+from repro.models.peers.rows import rows
+from repro.paper import load
+from repro.records import write_measurement
+from repro.report import table6 as report
+from repro.report.tables import ATTENTION, BASELINE
+
+PAPER = load()
+NETWORKS = made.TABLE6 | {
+    "eco_lite-4": (37.5, 11.6, 23, 0.1),
+    "eco_lite-16": (37.5, 46.5, 23, 0.3),
+    "x3d_m": (3.8, 4.7, 83, 0.1),
+    "two_stream": (269.4, 31.4, 16, None),
+}
+
+
+def test_rates_and_ratios_by_hand():
+    measured = made.table6(made.TABLE6 | {"c3d": (78.4, 38.5, 11, (1.0, 0.5, 0.25))})
+    rate = measured.rate("c3d")
+    assert (rate["median"], rate["q25"], rate["q75"], rate["n"]) == (2, 1.5, 3, 3)
+    assert measured.rate("c3d", "bf16")["median"] == 4
+    ratio = measured.ratio("c3d", BASELINE)  # 0.5 s: 0.5, 1 and 2 times
+    assert (ratio.point, ratio.low, ratio.high, ratio.n) == (1, 0.5, 2, 3)
+    assert measured.rate("p3d_199") is None and measured.ratio("p3d_199", BASELINE) is None
+    assert measured.reason("p3d_199", "fp32") == "not measured"
+
+
+def test_read_takes_every_device_and_names_a_broken_file(tmp_path):
+    for device in ("cpu", "cuda"):
+        measured = made.table6(device=device)
+        options = {"provenance": made.PROVENANCE, "table": measured.timings, "results": tmp_path}
+        write_measurement("table6", device, dict(measured.content), **options)
+    found = report.read(tmp_path)
+    assert list(found) == ["cpu", "cuda"] and found["cuda"].rate("c3d")["median"] == pytest.approx(1 / 0.9)
+    assert report.read(tmp_path / "none") == {}
+    (tmp_path / "table6" / "cpu.parquet").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"cpu\.json: this record cannot be read .* delete it and measure again"):
+        report.read(tmp_path)
+
+
+def test_a_network_that_changed_since_is_stale():
+    measured = made.table6()
+    today = {name: dict(entry) for name, entry in measured.networks.items()}
+    assert measured.stale(today) == []
+    today["c3d"]["multiply_adds"] += 1
+    del today["i3d"]
+    assert measured.stale(today) == ["c3d", "i3d"]
+    table = report.speed_table(measured, counts=today).set_index("network")
+    assert "C3D (stale)" in table.index and "ResNet34-3DRes18" in table.index
+
+
+def test_speed_table_derives_the_rate_of_the_published_test():
+    measured = made.table6(NETWORKS)
+    table = report.speed_table(measured, counts=measured.networks).set_index("network")
+    assert len(table) == len(rows())
+    c3d = table.loc["C3D"]  # 0.9 s a clip, 10 views; the baseline 0.5 s
+    assert c3d["fp32: clips/s [quartiles]"] == "1.11 [1.11, 1.11]" and c3d["bf16: clips/s [quartiles]"].startswith(
+        "2.22"
+    )
+    assert c3d["fp32: times the baseline [95 %]"] == "0.56 [0.56, 0.56]"
+    assert c3d["test: views a video"] == "10 × 1"
+    assert c3d["fp32: videos/s in that test (derived)"] == pytest.approx(1 / 9)
+    i3d = table.loc["I3D (Inception, RGB)"]
+    assert i3d["test: views a video"].startswith("the whole video at once")
+    assert pd.isna(i3d["fp32: videos/s in that test (derived)"])
+    assert table.loc["Two-stream, VGG-16", "fp32: clips/s [quartiles]"].startswith("does not fit: 9.0 GB are needed")
+    assert table.loc["P3D-199", "fp32: clips/s [quartiles]"] == "not measured"
+
+
+def test_complexity_table_has_every_method_with_its_reason():
+    counts = made.table6(NETWORKS).networks
+    table = report.complexity_table(counts, PAPER).set_index("network")
+    assert table.loc["Res34-SE-IM-Net", "paper's text"] == "HMDB51: 71.85 %; UCF101: 92.196 %"
+    assert table.loc["ResNet34-3DRes18", "paper's text"] == "not stated in the text"
+    assert table.loc["C3D", "published: UCF101"].startswith("82.92 % (RGB, Sports-1M, split 1")
+    assert "not verified" in table.loc["I3D (Inception, RGB)", "published: HMDB51"]
+    assert table.loc["IDT", "counted: input"].startswith("not rebuilt: hand-crafted")
+    assert table.loc["C3D", "counted: depth"] == 50
+
+
+def test_published_table_says_none_where_none_was_read():
+    counts = made.table6(made.TABLE6 | {"p3d_199": (66.5, 18.4, 183, 1.0)}).networks
+    table = report.published_table(counts, {"c3d": (1.0, 2.0)}).set_index("network")
+    assert table.loc["P3D-199", "published: GMACs"] == "none"
+    assert table.loc["P3D-199", "read in"].startswith("none published (looked in qijiezhao")
+    assert table.loc["C3D", "built: M"] == 1.0 and table.loc["C3D", "published: M"] == "78.4096"
+    assert table.loc["I3D (Inception, RGB)", "input, classes"] == "79 × 224², 400"
+
+
+def test_pareto_by_hand():
+    points = pd.DataFrame({"name": list("abcde"), "accuracy": [50, 60, 60, 70, 65], "cost": [1, 2, 3, 4, 5]})
+    assert report.pareto(points, cost="cost", lower_is_better=True)["name"].tolist() == ["a", "b", "d"]
+    assert report.pareto(points, cost="cost", lower_is_better=False)["name"].tolist() == ["e", "d"]
+
+
+def test_bubbles_have_published_accuracies_and_the_papers_own():
+    points = report.bubble_points(made.table6(NETWORKS), PAPER, "ucf101").set_index("name")
+    assert points.loc[ATTENTION, "accuracy"] == 92.196 and points.loc["c3d", "accuracy"] == 82.92
+    assert points.loc["eco_lite-4", "accuracy"] == 87.4
+    assert BASELINE not in points.index and "x3d_m" not in points.index  # no accuracy is known
+    assert not points.loc["i3d", "verified"]
+    assert points.loc["c3d", "speed"] == pytest.approx(1 / 0.9)
+
+
+def full() -> report.Measured:
+    """A measurement with every section, from the made one."""
+    measured = made.table6(NETWORKS)
+    columns = measured.timings.columns
+
+    def rows_of(section, cases):
+        return [(section, 0, 0, k, 0, case, seconds, clips) for case, seconds, clips in cases for k in range(3)]
+
+    more = rows_of("batch", [("c3d, fp32, batch 2", 1.0, 2), ("c3d, fp32, batch 4", 2.4, 4)])
+    more += rows_of("pipeline", [("c3d, fp32, batch 1", 1.2, 1)])
+    more += rows_of("views", [("c3d, fp32, batch 1, 10 views", 9.9, 1), ("c3d, fp32, batch 1", 0.9, 1)])
+    more += rows_of("frames", [(f"{BASELINE}, fp32, batch 1, {n} frames", n / 32, 1) for n in (16, 4)])
+    layers = [{"round": k, "part": p, "seconds": s} for k in range(3) for p, s in (("gates", 0.1), ("the rest", 0.3))]
+    content = {**measured.content, "full": True, f"layers {ATTENTION}": layers, f"layers {BASELINE}": layers[1::2]}
+    timings = pd.concat([measured.timings, pd.DataFrame(more, columns=columns)], ignore_index=True)
+    return dataclasses.replace(measured, content=content, timings=timings)
+
+
+def test_the_other_sections_by_hand():
+    measured = full()
+    batch = report.batch_table(measured).set_index("network").loc["C3D"]
+    assert (
+        batch["fp32: best batch"] == "2" and batch["fp32: clips/s"] == 2 and batch["fp32: gain"] == pytest.approx(1.8)
+    )
+    assert batch["bf16: best batch"] == "not measured"
+    pipeline = report.pipeline_table(measured).iloc[0]
+    assert pipeline["file to label (s)"] == pytest.approx(1.2) and pipeline["beyond the network"] == "25%"
+    views = report.views_table(measured).iloc[0]
+    assert views["views a video"] == 10 and views["timed / derived"] == pytest.approx(0.9 * 10 / 9.9)
+    frames = report.frames_table(measured)
+    assert frames["frames"].tolist() == [4, 16] and frames["GMACs"].tolist() == pytest.approx([62.3 / 4, 62.3])
+    layers = report.layers_table(measured).set_index("part")
+    assert layers.loc["gates", "Res34-SE-IM-Net: share"] == "25.0%"
+    assert layers.loc["gates", "ResNet34-3DRes18: ms"] == 0
+
+
+def test_roofline_by_hand():
+    points = report.roofline_points(made.table6(NETWORKS)).set_index("name")
+    moved = 4 * (78.4e6 + 2 * 10e6)
+    assert points.loc["c3d", "intensity"] == pytest.approx(2 * 99.0e9 / moved)
+    assert points.loc["c3d", "rate"] == pytest.approx(2 * 99.0 / 0.9)
+    assert "two_stream" not in points.index
+
+
+def test_figures_show_something():
+    measured = full()
+    drawn = [
+        report.bubble_figure(report.bubble_points(measured, PAPER, "hmdb51"), "hmdb51"),
+        report.frames_figure(report.frames_table(measured)),
+        report.layers_figure(report.layers_table(measured)),
+        report.roofline_figure(measured, report.roofline_points(measured)),
+    ]
+    for figure in drawn:
+        assert all(axis.get_xlabel() and (axis.lines or axis.collections or axis.patches) for axis in figure.axes)
+        pyplot.close(figure)
+
+
+def test_a_quick_measurement_has_no_other_sections():
+    measured = made.table6()
+    assert report.pipeline_table(measured).empty and report.views_table(measured).empty
+    assert len(report.frames_table(measured)) == len(report.layers_table(measured)) == 0
+
+
+def test_runs_are_told_apart():
+    measured = made.table6()
+    assert "All timings are of one run." in report.runs_note(measured)
+    again = measured.timings.assign(run=1, seconds=2 * measured.timings["seconds"])
+    both = dataclasses.replace(measured, timings=pd.concat([measured.timings, again], ignore_index=True))
+    note = report.runs_note(both)
+    assert "of 2 runs" in note and "the baseline took 0.500 s in run 1, 1.000 s in run 2" in note
+    assert both.ratio("c3d", BASELINE).n == 6  # rounds of one number in two runs are two rounds
+
+
+def test_findings_say_plainly_what_is_lighter_and_faster():
+    lines = report.findings(made.table6(NETWORKS))
+    light = next(line for line in lines if line.startswith("**Light?**"))
+    # C3D, ECO-Lite (16 frames), I3D, two-stream
+    assert "fewer parameters than 2 of 4 networks compared with, fewer multiply-adds than 2 of 4" in light
+    assert "fewer of both than 1 of 4 (C3D)" in light
+    assert any("ECO-Lite with as many frames" in line and "not the lighter" in line for line in lines)
+    fast = [line for line in lines if line.startswith("**Fast?**")]
+    assert "In fp32 it runs 2.00 clips/s" in fast[0] and "faster than 2 of 3" in fast[0] and "In bf16" in fast[1]
+    assert any("1.00 [1.00, 1.00] times the baseline's rate" in line for line in lines)
