@@ -39,7 +39,7 @@ endef
 export ALONE_PY
 
 test: lint
-	$(V) -m pytest $(ARGS)
+	$(V) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	$(V) -m ruff check

@@ -1,11 +1,22 @@
 """What several test files share: the real clips and a browser. Absent, they are reasons to skip, unless required."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import tiny
 from browser import find_browser, launched
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Files with the most slow tests first, so that processes that share the files end at about the same time."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
