@@ -8,7 +8,6 @@ import pytest
 import tiny
 from browser import find_browser, launched
 
-
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
