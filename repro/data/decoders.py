@@ -79,7 +79,10 @@ def read_pyav(path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
 
 def read_decord(path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
     """Every frame is decoded and converted. decord's ``get_batch`` and ``seek_accurate`` are not used: on H.264 in avi
-    they give frames up to hundreds of places away."""
+    they give frames up to hundreds of places away.
+
+    Its thread decodes ahead: of a file that is cut short, a busy machine gets an error before the last whole frames.
+    """
     decord = _load("decord")
     try:
         video = decord.VideoReader(str(path), ctx=decord.cpu(0), num_threads=1)
