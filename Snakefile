@@ -64,9 +64,11 @@ def data_parameters(wildcards):
 # Online recognition needs a trained network's weights: the profile's first run of the attention network has them.
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
+ABLATION = "ablation-"  # studies with one choice changed share a page instead of having their own
+SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
 PAGES = [
-    "claims", "datasets", "decoding", "architecture", "complexity", "training", "paper", "runs",
-    *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in STUDIES),
+    "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "runs",
+    *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in SHOWN),
     *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
 MEASURED = [f"results/{ONLINE[0]}/online.json"] if ONLINE else []
@@ -212,6 +214,17 @@ rule confusion_page:
     output: "build/pages/confusion-{study}.ipynb"
     params:
         values=lambda wildcards: json.dumps({"study": wildcards.study}),
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+
+
+rule ablations_page:
+    input:
+        "notebooks/16_ablations.ipynb",
+        [records_of(study) for study in STUDIES if study.startswith(ABLATION) or study == "demo-seeds"],
+    output: "build/pages/ablations.ipynb"
+    params:
+        values=json.dumps(PROFILE.pages.get("ablations", {})),
         code=CODE,
     shell: "{PYTHON} {input[0]} {output} {params.values:q}"
 

@@ -29,7 +29,7 @@ from repro.protocols import fields_of
 
 KEYS = ("study", "remark", "demo_set", "protocol", "habits", "fields", "runs", "only", "pages")
 RUN_KEYS = ("models", "splits", "seeds", "name", "protocol", "habits", "fields")
-PAGES = ("data", "datasets", "decoding", "complexity", "online", "training")
+PAGES = ("data", "datasets", "decoding", "complexity", "online", "training", "ablations")
 
 
 @dataclass(frozen=True)

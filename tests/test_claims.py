@@ -384,7 +384,7 @@ def test_few_clips_settle_nothing_about_time(tmp_path):
 
 def test_a_first_study_does_not_hide_the_others(tmp_path):
     """A smoke run filed under a name earlier in the alphabet is no reason to drop the full one."""
-    smoke = [backwards(tmp_path, m, 0.5, per_class=2, study="a-smoke") for m in (ATTENTION, CONTROL)]
+    smoke = [backwards(tmp_path, m, 0.5, per_class=2, study="a-smoke", epochs=1) for m in (ATTENTION, CONTROL)]
     full = [backwards(tmp_path, m, s, study="demo") for m, s in ((BASELINE, 0.9), (ATTENTION, 0.9), (CONTROL, 0.5))]
     found = verdict("temporal-modelling", smoke + full)
     assert found.outcome == "partly" and "90.0 %" in found.evidence

@@ -31,7 +31,7 @@ ROOT_PAGE = "claims"
 
 CHAPTERS = (
     ("Data", ("datasets", "data", "decoding")),
-    ("Experiments", ("architecture", "accuracy", "confusion", "complexity", "training", "online")),
+    ("Experiments", ("architecture", "accuracy", "confusion", "ablations", "complexity", "training", "online")),
     ("The paper", ("paper", "references")),
     ("Do it yourself", ("reproduce",)),
     ("Appendix", ("runs",)),

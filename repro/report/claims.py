@@ -23,6 +23,7 @@ from repro.models.peers.rows import rows
 from repro.paper import Claim, Paper, load
 from repro.records import RESULTS, Record, read_measurements, read_study, studies
 from repro.report import table6
+from repro.report.ablations import ABLATION
 from repro.report.table6 import Measured
 from repro.report.tables import (
     ATTENTION,
@@ -44,6 +45,8 @@ OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
 CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
 FEWEST_GROUPS = 20  # bootstrap intervals over fewer are too narrow (repro.metrics.statistics)
 FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
+WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
+OF_A_RUN = ("model", "gate", "split", "seed", "start_from")  # and those in which runs that are put together may differ
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
 NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 
@@ -83,18 +86,26 @@ class Evidence:
         return found
 
     def alike(self) -> list[list[Record]]:
-        """The records apart by study, clips, network width and input: only within one are figures put together."""
-        found: dict[str, list[Record]] = {}
-        for record in self.records:
-            e = record.experiment
-            found.setdefault(str((e.study, e.dataset, record.classes, e.width, e.frames, e.size)), []).append(record)
-        return list(found.values())
+        """The records apart by classes and settings: only within one are figures put together.
+
+        Studies of the same clips and settings are one (seeds are pooled); a run that several of them hold counts once.
+        The largest study comes first.
+        """
+        studies = sorted(self.by_study().values(), key=len, reverse=True)
+        found: dict[str, dict[str, Record]] = {}
+        for record in (record for study in studies for record in study):
+            settings = {k: v for k, v in record.experiment.to_dict().items() if k not in WHERE_FILED}
+            runs = found.setdefault(str((record.classes, {k: v for k, v in settings.items() if k not in OF_A_RUN})), {})
+            runs.setdefault(str(settings) + record.data["hash"], record)
+        return [list(runs.values()) for runs in found.values()]
 
 
 def gather(results: Path = RESULTS, *, today: Digest | None = None) -> Evidence:
     """Read every record and measurement under ``results``; stale records are left out of the verdicts and named."""
     today = todays_digest() if today is None else today
-    records = [record for study in studies(results) for record in read_study(study, results)]
+    # runs with one choice changed speak for that choice (repro.report.ablations), not for the paper's networks
+    names = [study for study in studies(results) if not study.startswith(ABLATION)]
+    records = [record for study in names for record in read_study(study, results)]
     return Evidence(
         paper=load(),
         records=tuple(record for record in records if not record.stale(today)),

@@ -75,9 +75,10 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
     """Runs of two networks that differ in nothing but the network: same clips, split, seed and settings.
 
-    Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner.
+    Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
+    runs that several studies hold with the same settings and seed, one counts.
     """
-    own = {"model", "run", "gate"}
+    own = {"model", "run", "gate", "study", "remark"}
     records = [record for record in records if record.experiment.gate in (None, "se_im")]
 
     def key(record):
@@ -87,8 +88,8 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
         return str(fields) + record.data["hash"]
 
     seconds = {key(record): record for record in records if record.experiment.model == second}
-    pairs = [(record, seconds.get(key(record))) for record in records if record.experiment.model == first]
-    return [(a, b) for a, b in pairs if b is not None]
+    firsts = {key(record): record for record in records if record.experiment.model == first}
+    return [(record, seconds[at]) for at, record in firsts.items() if at in seconds]
 
 
 def per_clip(records: Sequence[Record], score) -> pd.DataFrame:

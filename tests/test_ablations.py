@@ -1,0 +1,90 @@
+"""The effect of single choices: what was changed is read off the records, and compared with the right runs."""
+
+import numpy as np
+import pytest
+from made import demo_record
+
+from repro.report import ablations
+from repro.report.tables import mistaken_for_partner
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """Three seeds of Res34-SE-IM-Net with 12 clips of 120 wrong, and of the baseline with 24 wrong."""
+    return [
+        demo_record(tmp_path, study="ref", model=model, seed=seed, wrong=range(wrong))
+        for model, wrong in (("res34_se_im_net", 12), ("resnet34_3dres18", 24))
+        for seed in (0, 1, 2)
+    ]
+
+
+def variant(tmp_path, name, seeds=(0, 1, 2), wrong=range(36), **fields):
+    study = f"ablation-{name}"
+    return [demo_record(tmp_path, study=study, seed=seed, wrong=wrong, **fields) for seed in seeds]
+
+
+def test_what_was_changed_is_read_off_the_records(tmp_path, reference):
+    others = [
+        *variant(tmp_path, "a", gate="se"),
+        *variant(tmp_path, "b", head_stride=[2, 1, 1], threads=2),
+        *variant(tmp_path, "c", model="resnet34_frame_average", seeds=(0,)),
+        *variant(tmp_path, "d", gate="se", data_hash="other clips"),
+        *variant(tmp_path, "e", seeds=(7,), gate="constant"),
+    ]
+    found = ablations.variants(reference, others)
+    assert [v.title for v in found] == [
+        "ResNet34-3DRes18", "gate: se", "head stride: [2, 1, 1]", "ResNet-34, frames averaged",
+    ]  # fmt: skip
+    assert [len(v.pairs) for v in found] == [3, 3, 3, 1]
+    assert all(a.experiment.seed == b.experiment.seed for v in found for a, b in v.pairs)
+
+
+def test_differences_by_hand(tmp_path, reference):
+    plain, se = ablations.variants(reference, variant(tmp_path, "a", gate="se"))
+    assert se.difference().point == pytest.approx((84 - 108) / 120) and plain.by_seed() == pytest.approx(3 * [-0.1])
+    assert se.finding() == plain.finding() == "lower"
+    row = ablations.variants_table([se]).iloc[0]
+    assert (row["reference (%)"], row["changed (%)"]) == pytest.approx((90.0, 70.0))
+    assert row["seeds"] == 3 and row["clips (groups)"] == "120 (120)" and row["sd over seeds (points)"] == 0
+    assert row["difference [95 %]"].startswith("-20.0 points [")
+
+
+def test_one_seed_or_seeds_that_disagree_show_no_difference(tmp_path, reference):
+    one = variant(tmp_path, "a", seeds=(0,), gate="se")
+    mixed = variant(tmp_path, "b", seeds=(0, 1), gate="constant")
+    mixed += variant(tmp_path, "b", seeds=(2,), gate="constant", wrong=range(6))
+    for found in ablations.variants(reference, [*one, *mixed])[1:]:
+        assert found.difference().high < 0 and found.finding() == "no difference shown"
+
+
+def test_answers_name_what_was_not_run(tmp_path, reference):
+    lines = ablations.answers(ablations.variants(reference, []))
+    assert "not run" in lines[0] and "not run" in lines[3]
+    assert "No gate at all: -10.0 points" in lines[1]
+    swapped = variant(
+        tmp_path,
+        "c",
+        model="resnet34_frame_average",
+        seeds=(0, 1),
+        wrong=(),
+    )
+    lines = ablations.answers(ablations.variants(reference, swapped))
+    assert "100.0 % right" in lines[3] and "mean of 2 seeds" in lines[3]
+
+
+def test_confusion_of_look_alikes_is_compared(tmp_path, reference):
+    others = [demo_record(tmp_path, study="ablation-a", gate="se", seed=s, to_partner=range(30)) for s in (0, 1)]
+    (found,) = ablations.variants(reference[:2], others)
+    assert found.difference(mistaken_for_partner).point == pytest.approx(30 / 120)
+    assert found.finding(mistaken_for_partner) == "higher"
+    # the partner's logit wins inside 8 backwards pairs' clips: none of the first 30 clips, so all are right
+    assert np.isclose(ablations.right_backwards(others[0]), 1.0)
+
+
+def test_the_figure_has_a_row_a_variant(tmp_path, reference):
+    found = ablations.variants(reference, variant(tmp_path, "a", gate="se"))
+    axis = ablations.variants_figure(found).axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == [
+        "ResNet34-3DRes18 (3 seeds)",
+        "gate: se (3 seeds)",
+    ]
