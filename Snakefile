@@ -67,7 +67,7 @@ STUDIES = sorted({*OWN, *RECORDED})
 ABLATION = "ablation-"  # studies with one choice changed share a page instead of having their own
 SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
 PAGES = [
-    "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "runs",
+    "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "forensics", "runs",
     *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in SHOWN),
     *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
@@ -264,6 +264,15 @@ rule claims_page:
 rule paper_page:
     input: "notebooks/09_paper.ipynb"
     output: "build/pages/paper.ipynb"
+    params:
+        values="{}",
+        code=CODE,
+    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+
+
+rule forensics_page:
+    input: "notebooks/14_forensics.ipynb"
+    output: "build/pages/forensics.ipynb"
     params:
         values="{}",
         code=CODE,

@@ -233,6 +233,25 @@ def test_runs_without_a_record(tmp_path):
 
 
 @pytest.mark.slow
+def test_one_choice_at_a_time_without_runs(tmp_path):
+    notebook.execute(named("16"), tmp_path / "out.ipynb", {"study": "no-such"})
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "identity path in the gate matter?** Plain SE in place of Equation 4: top-1 not run" in shown
+    assert "`bgr_slip`: not run." in shown
+
+
+@pytest.mark.slow
+def test_forensics_of_the_paper_and_of_another(tmp_path):
+    notebook.execute(named("14"), tmp_path / "out.ipynb", {})
+    shown = text_of(tmp_path / "out.ipynb")
+    assert "No whole split gives the number of UCF101 and HMDB51" in shown
+    assert "3485 of 3780 (listed: 3783)" in shown and "1095 of 1524 (listed: 1530)" in shown
+    other = {"reported": {"A": "50.0", "B": "25.0"}, "listed": {"A": [10], "B": [8]}, "largest_batch": 3}
+    notebook.execute(named("14"), tmp_path / "other.ipynb", other)
+    assert "No whole split" not in text_of(tmp_path / "other.ipynb")
+
+
+@pytest.mark.slow
 def test_claims_without_and_with_records(tmp_path):
     notebook.execute(named("08"), tmp_path / "none.ipynb", {"results": str(tmp_path / "none")})
     shown = text_of(tmp_path / "none.ipynb")

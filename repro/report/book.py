@@ -32,7 +32,7 @@ ROOT_PAGE = "claims"
 CHAPTERS = (
     ("Data", ("datasets", "data", "decoding")),
     ("Experiments", ("architecture", "accuracy", "confusion", "ablations", "complexity", "training", "online")),
-    ("The paper", ("paper", "references")),
+    ("The paper", ("paper", "forensics", "references")),
     ("Do it yourself", ("reproduce",)),
     ("Appendix", ("runs",)),
 )

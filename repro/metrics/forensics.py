@@ -1,0 +1,141 @@
+"""Which counts of right answers a reported percentage can come from, and under which way of losing the last batch.
+
+An accuracy is k right clips of n. A percentage printed with its digits says which k / n are possible; where none of a
+split's whole n is, something else than the whole split was scored. Two ways to lose clips are looked at:
+
+- ``drop_last``: a loader that leaves out the last batch if it is partial (PyTorch's ``drop_last=True``);
+- ``last batch``: a loop that leaves out the last batch always, full or not (ECO-pytorch's, mzolfaghari/ECO-pytorch).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+
+import numpy as np
+
+WHOLE = "whole split"
+DROP_LAST = "drop_last"
+LAST_BATCH = "last batch"
+MECHANISMS = (DROP_LAST, LAST_BATCH)
+USUAL_BATCHES = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """An accuracy as printed, in per cent ("71.85": its digits count), and the number of clips that were listed."""
+
+    printed: str
+    listed: int
+
+    def __post_init__(self) -> None:
+        try:
+            value = Decimal(self.printed)
+        except InvalidOperation:
+            raise ValueError(
+                f"{self.printed!r} is not a number; give the percentage as printed, as in '71.85'"
+            ) from None
+        if not 0 <= value <= 100:
+            raise ValueError(f"{self.printed}: a percentage lies in 0 to 100")
+        if self.listed < 1:
+            raise ValueError(f"listed: {self.listed} clips; at least 1 is needed")
+
+    @property
+    def step(self) -> Decimal:
+        """The unit of the last printed digit, in per cent."""
+        return Decimal(1).scaleb(Decimal(self.printed).as_tuple().exponent)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """k right of n scored clips print as the reported percentage; batch: 0 where the whole split was scored."""
+
+    mechanism: str
+    batch: int
+    right: int
+    scored: int
+
+
+def right_counts(reported: Reported, scored: int) -> list[int]:
+    """Every k for which 100 k / scored, rounded half up to the printed digits, is the reported percentage."""
+    step, value = reported.step, Decimal(reported.printed)
+    first = max(0, int((value - step) / 100 * scored) - 1)
+    found = []
+    for k in range(first, scored + 1):
+        rounded = (Decimal(100 * k) / scored).quantize(step, ROUND_HALF_UP)
+        if rounded == value:
+            found.append(k)
+        elif rounded > value:
+            break
+    return found
+
+
+def scored_clips(listed: int, batch: int, mechanism: str) -> int:
+    """Clips that are left of a list. Raises ValueError for an unknown mechanism or a batch below 1."""
+    if mechanism not in MECHANISMS or batch < 1:
+        raise ValueError(f"mechanism {mechanism!r}, batch {batch}: use one of {', '.join(MECHANISMS)}, and 1 or more")
+    lost = listed % batch
+    return listed - (lost if mechanism == DROP_LAST else lost or batch)
+
+
+def explanations(reported: Reported, batches: Iterable[int] = range(1, 257)) -> list[Explanation]:
+    """All of the whole split and of both mechanisms that lose clips; none where nothing is left to score."""
+    found = [Explanation(WHOLE, 0, k, reported.listed) for k in right_counts(reported, reported.listed)]
+    for batch in batches:
+        for mechanism in MECHANISMS:
+            scored = scored_clips(reported.listed, batch, mechanism)
+            if 0 < scored < reported.listed:
+                found += [Explanation(mechanism, batch, k, scored) for k in right_counts(reported, scored)]
+    return found
+
+
+def common_batches(reports: Sequence[Reported], mechanism: str, batches: Iterable[int] = range(1, 257)) -> list[int]:
+    """The batch sizes under which one mechanism explains every report; a split that loses no clip counts as whole."""
+
+    def explains(batch: int) -> bool:
+        scored = [scored_clips(report.listed, batch, mechanism) for report in reports]
+        return all(n > 0 and right_counts(report, n) for report, n in zip(reports, scored, strict=True))
+
+    return [batch for batch in batches if explains(batch)]
+
+
+def chance_of_common_batch(reports: Sequence[Reported], batches: Sequence[int], *, mechanism: str) -> float:
+    """How often two *random* percentages with the same digits would be explained by some common batch size.
+
+    Counted, not simulated: over all pairs of printable percentages from 0 to 100, each taken as likely as any other.
+    Two reports and 1 to 64 batch sizes; ValueError otherwise.
+    """
+    if len(reports) != 2 or not 1 <= len(batches) <= 64:
+        raise ValueError(f"two reports and 1 to 64 batch sizes are needed, not {len(reports)} and {len(batches)}")
+    masks = []
+    for report in reports:
+        places = round(100 / float(report.step)) + 1
+        mask = np.zeros(places, dtype=np.uint64)  # bit b: some k / n under batch b prints as this percentage
+        for bit, batch in enumerate(batches):
+            scored = scored_clips(report.listed, batch, mechanism)
+            if scored > 0:
+                # half up in whole numbers: no rounding error
+                units = (2 * (places - 1) * np.arange(scored + 1) + scored) // (2 * scored)
+                mask[units] |= np.uint64(1 << bit)
+        masks.append(np.unique(mask, return_counts=True))
+    (first, times), (second, others) = masks
+    joint = (first[:, None] & second[None, :]) != 0
+    return float(times @ joint.astype(float) @ others / (times.sum() * others.sum()))
+
+
+def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -> int:
+    """In how many ways three whole splits' accuracies, each within so many points of it, have a mean that prints so.
+
+    sizes: clips of the three splits. Raises ValueError unless there are three.
+    """
+    if len(sizes) != 3:
+        raise ValueError(f"three splits are needed, not {len(sizes)}")
+    report = Reported(printed, sizes[0])
+    value, half = float(printed), float(report.step) / 2
+    windows = []
+    for n in sizes:
+        low, high = (max(0.0, min(100.0, value + side * within)) / 100 * n for side in (-1, 1))
+        windows.append(100 / n * np.arange(int(np.ceil(low)), int(high) + 1))
+    pairs = np.add.outer(windows[0], windows[1]).ravel()
+    low, high = (3 * (value + side * half) - pairs for side in (-1, 1))
+    third = windows[2]
+    return int((np.searchsorted(third, high, "left") - np.searchsorted(third, low, "left")).sum())
