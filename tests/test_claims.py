@@ -168,6 +168,14 @@ def test_errors_elsewhere_are_no_confusion(tmp_path):
     assert found.outcome == "not testable" and "+0.0 points [+0.0, +0.0]" in found.evidence
 
 
+def test_fewer_confusions_at_the_price_of_other_errors_are_no_success(tmp_path):
+    """The second network takes 80 clips for a third class instead of 60 for the look-alike."""
+    first = [demo_record(tmp_path, model=BASELINE, seed=seed, to_partner=range(60)) for seed in (0, 1)]
+    second = [demo_record(tmp_path, model=ATTENTION, seed=seed, wrong=range(80)) for seed in (0, 1)]
+    found = verdict("se-im-reduces-confusion", first + second)
+    assert found.outcome == "partly" and "-50.0 points" in found.evidence and "but -16.7 points" in found.evidence
+
+
 def test_classes_without_look_alikes_say_nothing_of_confusion(tmp_path):
     runs = [
         record(tmp_path, labels=labels_of(3, 10), scores=logits(labels_of(3, 10), 3), model=model)

@@ -158,6 +158,11 @@ def mistaken_for_partner(record: Record) -> np.ndarray:
     return np.array([partner.get(label, -1) == guess for label, guess in zip(record.labels, predicted)])
 
 
+def right_of_look_alikes(record: Record) -> np.ndarray:
+    """For each test clip: is it of a class with a named look-alike, and right? bool ``(clips,)``."""
+    return is_right(record) & np.isin(record.labels, named_pairs(record.classes))
+
+
 def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
     """Inside the backwards pairs, the choice between the pair's two logits: one row a run and pair.
 
