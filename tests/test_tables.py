@@ -244,3 +244,40 @@ def test_title_names_gate_and_width(tmp_path):
     made = demo_record(tmp_path, gate="se")
     assert tables.title(made) == "Res34-SE-IM-Net, gate se (width ×0.25)"
     assert isinstance(tables.accuracy_table([made]), pd.DataFrame)
+
+
+def paired_runs(tmp_path, wrong, seeds=(0, 1), **fields):
+    """Both networks on the demo set's classes, 120 clips: the numbers of wrong ones by network and seed."""
+    return [
+        demo_record(tmp_path, model=model, seed=seed, wrong=range(count), **fields)
+        for model, counts in zip((BASELINE, ATTENTION), wrong, strict=True)
+        for seed, count in zip(seeds, counts, strict=True)
+    ]
+
+
+def test_splits_table_puts_three_kinds_of_chance_side_by_side(tmp_path):
+    runs = paired_runs(tmp_path, [(60, 48), (24, 36)], groups=np.arange(120) // 2)
+    (row,) = tables.splits_table(runs).to_dict("records")
+    gains = [36 / 120, 12 / 120]
+    half = stats.t.ppf(0.975, 1) * np.std(gains, ddof=1) / np.sqrt(2)
+    assert row["top-1, over seeds"] == f"+20.0 points [{100 * (0.2 - half):+.1f}, {100 * (0.2 + half):+.1f}]"
+    assert row["clips / groups"] == "120 / 60" and row["seeds"] == 2
+    assert row["sd over seeds (points)"] == pytest.approx(100 * np.std(gains, ddof=1))
+    assert row["mean of classes"] == row["top-5"] == "+20.0 points"  # the made scores tie below the first
+    clips, groups = (row[f"top-1, {kind} resampled"] for kind in ("clips", "groups"))
+    assert clips.startswith("+20.0 points [") and groups.startswith("+20.0 points [") and clips != groups
+
+
+def test_p_values_are_corrected_for_the_rows(tmp_path):
+    table = tables.comparison_table(paired_runs(tmp_path, [(6, 4), (0, 0)]))
+    assert table["McNemar p"].tolist() == ["0.031", "0.125"]  # 2 * 0.5 ** 6, 2 * 0.5 ** 4
+    assert table["corrected for 2"].tolist() == ["0.062", "0.125"]
+
+
+def test_power_is_said_beside_the_set(tmp_path):
+    runs = paired_runs(tmp_path, [(60, 48), (24, 36)])
+    text = tables.power_text(tables.partners(runs, BASELINE, ATTENTION))
+    # 15 %: 2.80 * sqrt(0.15 / 120); here 20 %: 2.80 * sqrt(0.2 / 120)
+    assert "about 9.9 points or more. Here 20.0 % are discordant: about 11.4 points or more" in text
+    assert "standard deviation of 14.1 points" in text and "takes 7 pairs of seeds; 2 were run" in text
+    assert "not known from one pair" in tables.power_text(tables.partners(runs[::2], BASELINE, ATTENTION))

@@ -152,6 +152,38 @@ def smallest_detectable_gain(n: int, *, discordant: float = 0.15, power: float =
     return gain if gain <= discordant else math.inf
 
 
+def seeds_needed(gain: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Pairs of training seeds for a paired t test to find a gain, whose spread over seeds is sd, with the given power.
+
+    gain, sd: in the same unit, both above 0. Two-sided; statsmodels' exact (noncentral t) power, rounded up; at least
+    2. `inf` where more than 10,000 would be needed. Raises ValueError otherwise.
+    """
+    positive = all(math.isfinite(value) and value > 0 for value in (gain, sd))
+    if not positive or not 0 < power < 1 or not 0 < alpha < 1:
+        raise ValueError(f"need gain and sd above 0 and fractions in 0..1: {gain=}, {sd=}, {power=}, {alpha=}")
+    from statsmodels.stats.power import TTestPower
+
+    test, effect = TTestPower(), gain / sd
+    # the normal distribution needs somewhat fewer: count on from there, since the exact power fails far above
+    about = ((stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) / effect) ** 2
+    if about > 10_000:
+        return math.inf
+    seeds = max(2, math.floor(about))
+    while test.power(effect, nobs=seeds, alpha=alpha) < power:
+        seeds += 1
+    return seeds
+
+
+def holm(p_values) -> np.ndarray:
+    """p-values corrected for that many tests (S. Holm, Scand. J. Stat. 6:65, 1979): (n,) floats, none below its own."""
+    from statsmodels.stats.multitest import multipletests
+
+    values = as_array(p_values, "p_values")
+    if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p_values must be n >= 1 numbers in 0..1, not {values!r}")
+    return multipletests(values, method="holm")[1]
+
+
 def _paired(correct_a, correct_b) -> tuple[np.ndarray, np.ndarray]:
     a, b = as_array(correct_a, "correct_a"), as_array(correct_b, "correct_b")
     if a.ndim != 1 or a.shape != b.shape or a.size == 0:

@@ -10,7 +10,16 @@ import pandas as pd
 
 from repro.config import TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy, topk_correct
-from repro.metrics.statistics import Interval, mcnemar_exact, paired_bootstrap, wilson_interval
+from repro.metrics.statistics import (
+    Interval,
+    holm,
+    mcnemar_exact,
+    paired_bootstrap,
+    seeds_needed,
+    seeds_spread,
+    smallest_detectable_gain,
+    wilson_interval,
+)
 from repro.paper import NOT_STATED
 from repro.records import Record
 
@@ -114,10 +123,14 @@ def is_right(record: Record) -> np.ndarray:
 
 
 def comparison_table(records: Sequence[Record], first: str = BASELINE, second: str = ATTENTION) -> pd.DataFrame:
-    """Table 7's question, one row a pair of runs: difference in top-1, McNemar's exact test, discordant clips."""
-    rows = []
-    for a, b in partners(records, first, second):
-        test = mcnemar_exact(is_right(a), is_right(b))
+    """Table 7's question, one row a pair of runs: difference in top-1, McNemar's exact test, discordant clips.
+
+    The p-values stand beside those that Holm's method corrects for the number of rows.
+    """
+    rows, pairs = [], partners(records, first, second)
+    tests = [mcnemar_exact(is_right(a), is_right(b)) for a, b in pairs]
+    corrected = holm([test.p for test in tests]) if tests else []
+    for (a, b), test, after in zip(pairs, tests, corrected, strict=True):
         rows.append(
             {
                 "split": a.experiment.split,
@@ -127,10 +140,86 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
                 TITLES[second]: percent(is_right(b).mean()),
                 "difference [95 %]": with_interval(paired_difference([(a, b)], is_right), signed=True),
                 "only first right / only second right": f"{test.b} / {test.c}",
-                "McNemar p": f"{test.p:.3f}" if test.p >= 0.001 else "< 0.001",
+                "McNemar p": _p_text(test.p),
+                f"corrected for {len(tests)}": _p_text(after),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _p_text(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def splits_table(records: Sequence[Record], first: str = BASELINE, second: str = ATTENTION) -> pd.DataFrame:
+    """Second network less first by split, seeds averaged: top-1 by resampling clips, groups and seeds, top-5, classes.
+
+    What each interval takes for chance: other test clips; other source videos; other training runs (Student's t).
+    """
+    rows, pairs = [], partners(records, first, second)
+    for split in sorted({a.experiment.split for a, _ in pairs}):
+        some = [pair for pair in pairs if pair[0].experiment.split == split]
+        ours, theirs = (per_clip([pair[k] for pair in some], is_right) for k in (1, 0))
+        seeds = seeds_spread(gains_by_seed(some))
+        classes = _mean_gain(some, mean_class_accuracy)
+        many = len(some[0][0].classes) > 5
+        rows.append(
+            {
+                "split": split,
+                "seeds": len(some),
+                "clips / groups": f"{len(ours)} / {ours['group'].nunique()}",
+                "top-1, clips resampled": with_interval(paired_bootstrap(theirs["value"], ours["value"]), signed=True),
+                "top-1, groups resampled": with_interval(paired_difference(some, is_right), signed=True),
+                "top-1, over seeds": f"{100 * seeds.mean:+.1f} points [{100 * seeds.low:+.1f}, {100 * seeds.high:+.1f}]"
+                if seeds.n > 1
+                else "one seed: none",
+                "sd over seeds (points)": 100 * seeds.sd,
+                "top-5": f"{100 * _mean_gain(some, topk_accuracy, k=5):+.1f} points" if many else "5 classes or fewer",
+                "mean of classes": f"{100 * classes:+.1f} points",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy, **options) -> float:
+    values = [[accuracy(run.scores, run.labels, **options) for run in pair] for pair in pairs]
+    return float(np.mean([second - first for first, second in values]))
+
+
+def gains_by_seed(pairs: Sequence[tuple[Record, Record]]) -> list[float]:
+    """Difference in top-1 of each pair of runs, second less first."""
+    return [float(is_right(b).mean() - is_right(a).mean()) for a, b in pairs]
+
+
+def power_text(pairs: Sequence[tuple[Record, Record]], *, power: float = 0.8) -> str:
+    """How large a gain this many clips can show, at the usual discordance and at the one found, and seeds needed."""
+    clips = len(pairs[0][0].labels)
+    usual = smallest_detectable_gain(clips, power=power)
+    found = float(np.mean([(is_right(a) != is_right(b)).mean() for a, b in pairs]))
+
+    def points(gain: float) -> str:
+        return f"about {100 * gain:.1f} points or more" if np.isfinite(gain) else "no gain at all"
+
+    text = (
+        f"**How small a gain can {clips} clips show?** With 15 % of them discordant (right under one network only), "
+        f"one pair of runs shows, with {100 * power:.0f} % power, {points(usual)}."
+    )
+    if found > 0:
+        own = smallest_detectable_gain(clips, discordant=found, power=power)
+        text += f" Here {100 * found:.1f} % are discordant: {points(own)}."
+    gains = gains_by_seed(pairs)
+    if len(gains) < 2:
+        return text + " How far training seeds spread is not known from one pair of runs."
+    spread = seeds_spread(gains)
+    if spread.sd > 0 and spread.mean != 0:
+        needed = seeds_needed(abs(spread.mean), spread.sd, power=power)
+        seeds = f"{needed:.0f} pairs of seeds" if np.isfinite(needed) else "more than 10,000 pairs of seeds"
+        text += (
+            f" **How many seeds does it take?** The gain differs between seeds with a standard deviation of "
+            f"{100 * spread.sd:.1f} points: to tell a true gain of {100 * abs(spread.mean):.1f} points, the mean found "
+            f"here, from none over training runs takes {seeds}; {spread.n} were run."
+        )
+    return text
 
 
 def _plain(name: str) -> str:
