@@ -221,7 +221,7 @@ rule confusion_page:
 rule ablations_page:
     input:
         "notebooks/16_ablations.ipynb",
-        [records_of(study) for study in STUDIES if study.startswith(ABLATION) or study == "demo-seeds"],
+        [records_of(study) for study in STUDIES if study.startswith((ABLATION, "demo"))],
     output: "build/pages/ablations.ipynb"
     params:
         values=json.dumps(PROFILE.pages.get("ablations", {})),

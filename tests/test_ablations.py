@@ -49,12 +49,17 @@ def test_differences_by_hand(tmp_path, reference):
     assert row["difference [95 %]"].startswith("-20.0 points [")
 
 
-def test_one_seed_or_seeds_that_disagree_show_no_difference(tmp_path, reference):
+def test_one_seed_or_seeds_that_disagree_settle_nothing(tmp_path, reference):
     one = variant(tmp_path, "a", seeds=(0,), gate="se")
     mixed = variant(tmp_path, "b", seeds=(0, 1), gate="constant")
     mixed += variant(tmp_path, "b", seeds=(2,), gate="constant", wrong=range(6))
-    for found in ablations.variants(reference, [*one, *mixed])[1:]:
-        assert found.difference().high < 0 and found.finding() == "no difference shown"
+    _, one, mixed = ablations.variants(reference, [*one, *mixed])
+    assert one.difference().high < 0 and one.finding() == "one seed settles nothing"
+    assert mixed.difference().high < 0 and mixed.finding() == "seeds disagree"
+    same = variant(tmp_path, "c", gate="se_im_vector", wrong=range(12))
+    assert ablations.variants(reference, same)[1].finding() == "no difference shown"
+    again = ablations.variants(reference, [*same, *variant(tmp_path, "d", gate="se_im_vector")])[1]
+    assert len(again.pairs) == 3  # a run held twice counts once
 
 
 def test_answers_name_what_was_not_run(tmp_path, reference):

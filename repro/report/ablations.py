@@ -59,13 +59,15 @@ class Variant:
         return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
 
     def finding(self, score: Callable[[Record], np.ndarray] = is_right) -> str:
-        """``higher`` or ``lower`` where the interval excludes 0 and all of two seeds or more agree, else neither."""
+        """``higher`` or ``lower`` if the interval excludes 0 and two seeds or more all agree, else why neither."""
         interval, single = self.difference(score), self.by_seed(score)
-        if len(single) > 1 and interval.low > 0 and min(single) > 0:
-            return "higher"
-        if len(single) > 1 and interval.high < 0 and max(single) < 0:
-            return "lower"
-        return "no difference shown"
+        if interval.low <= 0 <= interval.high:
+            return "no difference shown"
+        if len(single) < 2:
+            return "one seed settles nothing"
+        if min(single) < 0 < max(single):
+            return "seeds disagree"
+        return "higher" if interval.low > 0 else "lower"
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -80,12 +82,13 @@ def variants(reference: Sequence[Record], others: Sequence[Record]) -> list[Vari
     ``others``, the reference study's other networks first.
     """
     base = {_place(record): record for record in reference_runs(reference)}
-    found: dict[tuple, list[tuple[Record, Record]]] = {}
+    found: dict[tuple, dict[tuple, tuple[Record, Record]]] = {}
     for record in [*(r for r in reference if r not in base.values()), *others]:
         partner = base.get(_place(record))
         if partner is not None and (changed := _changed(partner, record)):
-            found.setdefault(changed, []).append((partner, record))
-    return [Variant(changed, tuple(pairs)) for changed, pairs in found.items()]
+            # a run that two studies hold counts once
+            found.setdefault(changed, {}).setdefault(_place(record), (partner, record))
+    return [Variant(changed, tuple(pairs.values())) for changed, pairs in found.items()]
 
 
 def _place(record: Record) -> tuple:

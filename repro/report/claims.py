@@ -64,6 +64,15 @@ class Verdict:
     chapter: str = ""  # page of the book
     without: str = ""  # for "not testable": what is missing
     scope: str = ""  # the clips that the verdict speaks for
+    short: str = ""  # the evidence in a few words, where the outcome alone says too little
+
+    @property
+    def how(self) -> str:
+        """In a few words what the verdict rests on."""
+        if self.outcome == "not testable":
+            return self.text
+        sources = {"complexity": "counted or timed here at full size", "architecture": "by construction"}
+        return self.short or self.scope or sources.get(self.chapter, "from published numbers")
 
     @property
     def text(self) -> str:
@@ -523,6 +532,7 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
+        short=f"fewer {words} than {found.count} networks compared with, counted here",
     )
 
 
@@ -548,6 +558,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
+        short=f"faster than {both.count} networks compared with, timed on {measured.name}",
     )
 
 
@@ -603,6 +614,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         f"{budget:.2f} s allowed, network only, on {measured.name}.{also}",
         settle,
         "complexity",
+        short=f"{middle:.2f} s for what a camera delivers in {budget:.2f} s, on {measured.name}",
     )
 
 
@@ -678,6 +690,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         + ". Protocols differ (pre-training, splits, crops), and which methods the paper's tables list is not stated.",
         settle,
         "paper",
+        short=f"the stated accuracy is below {len(above)} of {known} published ones",
     )
 
 
