@@ -79,6 +79,27 @@ def worst_pairs(counts_choose, counts_report, top: int) -> pd.DataFrame:
     return ranked.head(top).merge(reported, on=["i", "j"], how="left", suffixes=("_choose", "_report"))
 
 
+def chosen_and_reported(choose, report, top: int) -> dict[str, float]:
+    """What picking the first network's `top` worst pairs makes of two networks, on the picking clips and on others.
+
+    choose, report: each (counts of the first network, counts of the second), (C, C) integers, over two sets of clips.
+    Returns mean c of the picked pairs: ``chosen_first`` and ``chosen_second`` on the clips that picked them,
+    ``reported_first`` and ``reported_second`` on the others. The gain among the first two holds regression to the mean,
+    that among the last two does not. Raises ValueError for top < 1 or sets without a pair that has clips in both.
+    """
+    first = worst_pairs(choose[0], report[0], top)
+    second = worst_pairs(choose[0], report[1], top)["c_report"]
+    on_choosing = confusion_indicator(choose[1]).set_index(["i", "j"])["c"]
+    chosen_second = on_choosing.loc[list(zip(first["i"], first["j"], strict=True))].to_numpy()
+    found = pd.DataFrame({
+        "chosen_first": first["c_choose"], "chosen_second": chosen_second,
+        "reported_first": first["c_report"], "reported_second": second,
+    }).dropna()  # fmt: skip
+    if found.empty:
+        raise ValueError("no pair has test clips of both classes in both sets")
+    return {name: float(value) for name, value in found.mean().items()}
+
+
 def two_way_choice(scores, labels, pair: tuple[int, int]) -> np.ndarray:
     """Right or wrong when only the pair's two logits compete, for the clips whose label is in the pair, in their order.
 
