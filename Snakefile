@@ -220,7 +220,7 @@ rule confusion_page:
 
 rule ablations_page:
     input:
-        "notebooks/16_ablations.ipynb",
+        "notebooks/15_ablations.ipynb",
         [records_of(study) for study in STUDIES if study.startswith((ABLATION, "demo"))],
     output: "build/pages/ablations.ipynb"
     params:

@@ -234,7 +234,7 @@ def test_runs_without_a_record(tmp_path):
 
 @pytest.mark.slow
 def test_one_choice_at_a_time_without_runs(tmp_path):
-    notebook.execute(named("16"), tmp_path / "out.ipynb", {"study": "no-such"})
+    notebook.execute(named("15"), tmp_path / "out.ipynb", {"study": "no-such"})
     shown = text_of(tmp_path / "out.ipynb")
     assert "identity path in the gate matter?** Plain SE in place of Equation 4: top-1 not run" in shown
     assert "`bgr_slip`: not run." in shown
