@@ -262,7 +262,7 @@ rule claims_page:
 
 
 rule paper_page:
-    input: "notebooks/09_paper.ipynb"
+    input: "notebooks/09_paper.ipynb", [records_of(study) for study in STUDIES]
     output: "build/pages/paper.ipynb"
     params:
         values="{}",

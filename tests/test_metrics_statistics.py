@@ -15,6 +15,7 @@ from repro.metrics.statistics import (
     seeds_needed,
     seeds_spread,
     smallest_detectable_gain,
+    unpaired_difference,
     wilson_interval,
 )
 
@@ -153,6 +154,31 @@ def test_bootstrap_is_seeded_and_antisymmetric_in_its_point():
 def test_bootstrap_bad_input(a, b, groups, message):
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(a, b, groups=groups)
+
+
+@pytest.mark.parametrize(
+    "first, n_first, second, n_second, low, high",
+    [
+        (56 / 70, 70, 48 / 80, 80, 0.0524, 0.3339),  # Newcombe 1998, Table II, method 10
+        (9 / 10, 10, 3 / 10, 10, 0.1705, 0.8090),
+        (5 / 56, 56, 0 / 29, 29, -0.0381, 0.1926),
+        (10 / 10, 10, 0 / 10, 10, 0.6075, 1.0000),
+    ],
+)
+def test_unpaired_difference_as_newcombe_printed_it(first, n_first, second, n_second, low, high):
+    found = unpaired_difference(first, n_first, second, n_second)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=6e-5)
+    assert found.point == pytest.approx(first - second) and found.n == min(n_first, n_second)
+    back = unpaired_difference(second, n_second, first, n_first)
+    assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
+
+
+@pytest.mark.parametrize(
+    "values", [(1.2, 10, 0.5, 10), (0.5, 0, 0.5, 10), (0.5, 10, -0.1, 10), (float("nan"), 9, 0, 9)]
+)
+def test_unpaired_difference_bad_input(values):
+    with pytest.raises(ValueError, match=r"need fractions in 0\.\.1"):
+        unpaired_difference(*values)
 
 
 def test_seeds_spread():

@@ -74,6 +74,26 @@ def mcnemar_exact(correct_a, correct_b) -> PairedTest:
     return PairedTest(only_a, only_b, float(p))
 
 
+def unpaired_difference(
+    first: float, n_first: int, second: float, n_second: int, *, confidence: float = 0.95
+) -> Interval:
+    """Interval of first - second for two accuracies of which only the numbers are known, not which clips were right.
+
+    first, second: fractions in 0..1, of n_first and n_second clips (>= 1), else ValueError. Newcombe's hybrid score
+    interval (Statist. Med. 17:873, 1998, method 10), for independent samples. Networks tested on the same clips err on
+    many of the same ones, so the interval is wider than one paired by clip would be. n is the smaller number of clips.
+    """
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
+    check_confidence(confidence)
+    if not (0 <= first <= 1 and 0 <= second <= 1 and n_first >= 1 and n_second >= 1):
+        raise ValueError(f"need fractions in 0..1 and n >= 1: {first=}, {n_first=}, {second=}, {n_second=}")
+    low, high = confint_proportions_2indep(
+        first * n_first, n_first, second * n_second, n_second, method="newcomb", alpha=1 - confidence
+    )
+    return Interval(first - second, float(low), float(high), min(n_first, n_second), confidence)
+
+
 def paired_bootstrap(
     correct_a, correct_b, *, groups=None, resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
 ) -> Interval:

@@ -1,0 +1,292 @@
+"""The paper's Tables 4 and 5: accuracies that others published, that the paper states, and of full-size runs here.
+
+Each row names its protocol and what in it differs from the paper's: few of these numbers may be compared as they stand.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from repro.config import TITLES
+from repro.data.catalogue import CATALOGUE
+from repro.freshness import Digest, todays_digest
+from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
+from repro.paper import NOT_STATED, Paper, Peer, Row
+from repro.records import RESULTS, Record, read_study, studies
+from repro.report.claims import FULL, NAMES, OFFICIAL
+from repro.report.tables import ATTENTION, BASELINE, is_right, with_interval
+
+DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
+"""The datasets of each table, by the names that the paper's claims and peers have."""
+PAPERS_SPLITS = {
+    "hmdb51": "test set; which splits is not stated",
+    "ucf101": "test set; which splits is not stated",
+    "sthv1": "validation set; the abstract says test set",
+}
+OWN = (BASELINE, ATTENTION)
+NOT_NAMED = "not named in the text"
+
+
+# ---- runs
+
+
+def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
+    """Runs of the paper's two networks at full size on the whole official test split of "hmdb51", "ucf101", "sthv1"."""
+    official = CATALOGUE[OFFICIAL[dataset]]
+    return [
+        record
+        for record in records
+        if record.experiment.model in OWN
+        and record.experiment.gate in (None, "se_im")
+        and record.experiment.layout == official.layout
+        and len(record.classes) == official.counts["classes"]
+        and len(record.labels) == official.counts.get(f"split {record.experiment.split}: test")
+        and all(getattr(record.experiment, name) == value for name, value in FULL.items())
+    ]
+
+
+def read_official(results: Path = RESULTS, *, today: Digest | None = None) -> list[Record]:
+    """Every fresh record under ``results`` that is an official run; today's digest is made only where there is one."""
+    records = [record for study in studies(results) for record in read_study(study, results)]
+    found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
+    if found and today is None:
+        today = todays_digest()
+    return [record for record in found if not record.stale(today)]
+
+
+def alike(records: Sequence[Record]) -> list[list[Record]]:
+    """The records apart by everything but split and seed: only runs of one protocol are averaged."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        fields = record.experiment.to_dict()
+        found.setdefault(str({k: v for k, v in fields.items() if k not in ("split", "seed", "run")}), []).append(record)
+    return list(found.values())
+
+
+def mean_accuracy(records: Sequence[Record]) -> Interval:
+    """Mean over splits of the mean over seeds, with Wilson's interval over the different clips that were scored."""
+    by_split: dict[int, list[float]] = {}
+    for record in records:
+        by_split.setdefault(record.experiment.split, []).append(float(is_right(record).mean()))
+    mean = float(np.mean([np.mean(values) for values in by_split.values()]))
+    clips = len(set().union(*(record.predictions["clip"] for record in records)))
+    interval = wilson_interval(round(mean * clips), clips)
+    return Interval(mean, interval.low, interval.high, clips, interval.confidence)
+
+
+# ---- protocols
+
+
+def pretraining(record: Record) -> str:
+    """What a run's weights come from, in words."""
+    experiment = record.experiment
+    if experiment.start_from:
+        return f"own, {experiment.start_from}"
+    weights = (("trunk", experiment.trunk_weights), ("head", experiment.head_weights))
+    return ", ".join(f"{part}: {name}" for part, name in weights if name) or "none"
+
+
+def differences(peer: Peer) -> str:
+    """What in a peer's protocol is not the paper's: RGB alone, pre-trained on Kinetics, one network and clip a video.
+
+    Which splits the paper scores is not stated, so a mean over splits is named too. What a source leaves open is said.
+    """
+    found = []
+    if "flow" in peer.modality.lower():
+        found.append("takes optical flow")
+    if not peer.modality:
+        found.append("modality not stated")
+    if not peer.pretraining:
+        found.append("pre-training not stated")
+    elif "Kinetics" not in peer.pretraining:
+        found.append(f"pre-trained on {peer.pretraining}, not on Kinetics")
+    if peer.splits.startswith("mean"):
+        found.append("a mean over splits, the paper's number of splits not stated")
+    elif not peer.splits or "not stated" in peer.splits:
+        found.append("split not stated")
+    if several := re.search(r"\d+ clips", peer.input):
+        found.append(f"scores {several[0]} a video")
+    if "networks" in peer.input:
+        found.append("several networks together")
+    if not re.search(r"\d+ (frames|segments)", peer.input):
+        found.append("frames and crops not stated")
+    elif "crop" not in peer.input + peer.source:
+        found.append("crops not stated")
+    return "; ".join(found) or "none known"
+
+
+# ---- the tables
+
+
+def peers_table(paper: Paper, dataset: str, records: Sequence[Record]) -> pd.DataFrame:
+    """Rows of Table 4 or 5 on one dataset, best first: published, stated by the paper, run here, and the differences.
+
+    records: any; of them the official runs count. A published number is taken as one of a single split's clips (the
+    catalogue's), also where it is a mean over three: its interval is then somewhat too wide. The same clips stand
+    behind all numbers, but which of them others got right is not known, so differences between numbers are unpaired.
+    """
+    return _sorted([*_peer_rows(paper, dataset, records), *_own_rows(paper, dataset, records)])
+
+
+def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dict]:
+    table, column = _table(paper, dataset)
+    printed = {row.name: row for row in table.rows if row.name not in (TITLES[name] for name in OWN)}
+    clips, stated = _clips(dataset), _stated(paper, dataset)
+    runs = {ours[0].experiment.study: mean_accuracy(ours) for ours in alike(_of(records, dataset, ATTENTION))}
+    peers = paper.peers(dataset=dataset, metric="top1")
+    lines = []
+    for peer in peers:
+        row = printed.get(peer.method)
+        lines.append(
+            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NOT_NAMED, peer.value, clips)
+            | _against(peer.value, clips, stated, runs)
+            | {
+                "pre-training": peer.pretraining or "not stated",
+                "modality": peer.modality or "not stated",
+                "splits": peer.splits or "not stated",
+                "frames and crops": peer.input or "not stated",
+                "not the paper's protocol in": differences(peer),
+                "source": peer.source if peer.verified else f"not verified: {peer.source}",
+            }
+        )
+    known = {peer.method for peer in peers}
+    for name, row in printed.items():
+        if name in known:
+            continue
+        value = _number(row, column)
+        lines.append(
+            _line(name, "none read", row.cells[column].text, value, clips)
+            | ({} if value is None else _against(value, clips, stated, runs))
+            | {"not the paper's protocol in": "not known", "source": row.cells[column].source}
+        )
+    return lines
+
+
+def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dict]:
+    """The paper's two networks: a row for each protocol that was run, or one that says what a run needs."""
+    table, column = _table(paper, dataset)
+    clips = _clips(dataset)
+    lines = []
+    for model in OWN:
+        row = next((row for row in table.rows if row.name == TITLES[model]), None)
+        cell = row.cells[column].text if row else NOT_STATED
+        value = _number(row, column) if row else None
+        source = row.cells[column].source if row else ""
+        line = _line(TITLES[model], "the paper's own", cell, value, clips)
+        runs = alike(_of(records, dataset, model))
+        if not runs:
+            lines.append(
+                line
+                | {
+                    "run here [95 %]": f"not run: needs {NAMES[dataset]} and a GPU",
+                    "pre-training": "Kinetics",
+                    "modality": "RGB",
+                    "splits": PAPERS_SPLITS[dataset],
+                    "frames and crops": f"{FULL['frames']} frames; crops not stated",
+                    "source": source,
+                }
+            )
+        for ours in runs:
+            mean, experiment = mean_accuracy(ours), ours[0].experiment
+            here = {} if value is None else {"here less paper [95 %]": _points(mean, value / 100, clips)}
+            splits = sorted({record.experiment.split for record in ours})
+            seeds = len({record.experiment.seed for record in ours})
+            lines.append(
+                line
+                | here
+                | {
+                    "_order": 100 * mean.point if value is None else value,
+                    "clips": str(mean.n),
+                    "run here [95 %]": with_interval(mean),
+                    "pre-training": pretraining(ours[0]),
+                    "modality": "RGB",
+                    "splits": f"{'split' if len(splits) == 1 else 'mean of splits'} {', '.join(map(str, splits))}; "
+                    f"{seeds} seed{'s' if seeds > 1 else ''}",
+                    "frames and crops": f"{experiment.frames} frames of {experiment.size}x{experiment.size}, "
+                    f"clips {experiment.test_clips}, crops {experiment.test_crops}",
+                    "source": f"results/{experiment.study}",
+                }
+            )
+    return lines
+
+
+COLUMNS = (
+    "network",
+    "published",
+    "the paper's table",
+    "run here [95 %]",
+    "clips",
+    "paper less published [95 %]",
+    "here less published [95 %]",
+    "here less paper [95 %]",
+    "pre-training",
+    "modality",
+    "splits",
+    "frames and crops",
+    "not the paper's protocol in",
+    "source",
+)
+
+
+def _line(network: str, published: str, stated: str, value: float | None, clips: int) -> dict:
+    return {
+        "_order": -1 if value is None else value,
+        "network": network,
+        "published": published,
+        "the paper's table": stated,
+        "clips": f"{clips} a split",
+    }
+
+
+def _against(value: float, clips: int, stated: float | None, runs: dict[str, Interval]) -> dict:
+    """Differences of Res34-SE-IM-Net, as the paper states it and as run here, from one published number (%)."""
+    found = {}
+    if stated is not None:
+        found["paper less published [95 %]"] = with_interval(
+            unpaired_difference(stated / 100, clips, value / 100, clips), signed=True
+        )
+    if runs:
+        found["here less published [95 %]"] = "; ".join(
+            (f"{study}: " if len(runs) > 1 else "") + _points(mean, value / 100, clips) for study, mean in runs.items()
+        )
+    return found
+
+
+def _points(mean: Interval, other: float, clips: int) -> str:
+    return with_interval(unpaired_difference(mean.point, mean.n, other, clips), signed=True)
+
+
+def _sorted(lines: list[dict]) -> pd.DataFrame:
+    """Best first by the number that the row is about; columns that no row fills are left out."""
+    ordered = sorted(lines, key=lambda line: -line["_order"])  # stable: the file's order among equals
+    table = pd.DataFrame(ordered).reindex(columns=list(COLUMNS))
+    return table.dropna(axis="columns", how="all")
+
+
+def _table(paper: Paper, dataset: str):
+    """The paper's table of a dataset and the position of the dataset's column in it."""
+    table = paper.table(next(number for number, datasets in DATASETS.items() if dataset in datasets))
+    return table, table.columns.index(NAMES[dataset])
+
+
+def _number(row: Row, column: int) -> float | None:
+    value = row.cells[column].value
+    return value if isinstance(value, int | float) else None
+
+
+def _stated(paper: Paper, dataset: str) -> float | None:
+    """Res34-SE-IM-Net's accuracy in the paper's table, in per cent."""
+    table, column = _table(paper, dataset)
+    return next((_number(row, column) for row in table.rows if row.name == TITLES[ATTENTION]), None)
+
+
+def _clips(dataset: str) -> int:
+    """Test clips of one official split."""
+    return CATALOGUE[OFFICIAL[dataset]].counts["split 1: test"]
+
+
+def _of(records: Sequence[Record], dataset: str, model: str) -> list[Record]:
+    return [record for record in official_runs(records, dataset) if record.experiment.model == model]

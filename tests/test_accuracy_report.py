@@ -1,0 +1,46 @@
+"""Table 7 by network: means and spread over made seeds, by hand."""
+
+import numpy as np
+import pytest
+from made import demo_record, labels_of, logits, record
+from scipy import stats
+
+from repro.report.accuracy import networks_table
+from repro.report.tables import ATTENTION, BASELINE
+
+
+def test_networks_table_averages_seeds_of_one_network_and_split(tmp_path):
+    wrong = {(BASELINE, 0, 1): 60, (BASELINE, 1, 1): 48, (ATTENTION, 0, 1): 24, (BASELINE, 0, 2): 12}
+    runs = [
+        demo_record(tmp_path, model=model, seed=seed, split=split, wrong=range(count))
+        for (model, seed, split), count in wrong.items()
+    ]
+    first, second, third = networks_table(runs).to_dict("records")
+    assert [row["split"] for row in (first, second, third)] == [1, 1, 2]
+    assert first["network"] == third["network"] == "ResNet34-3DRes18 (width ×0.25)"
+    right = [60 / 120, 72 / 120]
+    sd = np.std(right, ddof=1)
+    half = stats.t.ppf(0.975, 1) * sd / np.sqrt(2)
+    low, high = stats.binomtest(66, 120).proportion_ci(method="wilson")
+    assert first["top-1 [95 % over clips]"] == f"55.0 % [{100 * low:.1f}, {100 * high:.1f}]"
+    assert first["top-1, 95 % over seeds"] == f"[{100 * (0.55 - half):.1f}, {100 * (0.55 + half):.1f}]"
+    assert first["sd over seeds (points)"] == pytest.approx(100 * sd)
+    assert (first["seeds"], first["clips"], first["mean of classes"]) == (2, 120, "55.0 %")
+    assert second["top-1, 95 % over seeds"] == "one seed: none" and np.isnan(second["sd over seeds (points)"])
+
+
+def test_networks_table_of_unequal_classes(tmp_path):
+    labels, predicted = [0, 0, 0, 1], [0, 0, 0, 0]  # all of one class right, none of the other
+    (row,) = networks_table([record(tmp_path, labels=labels, scores=logits(predicted, 3))]).to_dict("records")
+    assert row["top-1 [95 % over clips]"].startswith("75.0 % [") and row["mean of classes"] == "50.0 %"
+    assert row["top-5"] == "5 classes or fewer" and row["clips"] == 4
+
+
+def test_networks_table_keeps_datasets_and_gates_apart(tmp_path):
+    labels = labels_of(3, 2)
+    made = [
+        record(tmp_path, labels=labels, scores=logits(labels, 3), run=str(k), **fields)
+        for k, fields in enumerate([{}, {"dataset": "others"}, {"gate": "constant"}])
+    ]
+    assert networks_table(made)["seeds"].tolist() == [1, 1, 1]
+    assert networks_table([]).empty
