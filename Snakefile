@@ -14,7 +14,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from repro.freshness import as_text, sources_state, todays_digest, used_by
-from repro.profile import make_profile, source_of
+from repro.profile import ABLATION, make_profile, source_of
 
 try:
     PROFILE = make_profile(config)
@@ -64,7 +64,6 @@ def data_parameters(wildcards):
 # Online recognition needs a trained network's weights: the profile's first run of the attention network has them.
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
-ABLATION = "ablation-"  # studies with one choice changed share a page instead of having their own
 SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
 PAGES = [
     "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "forensics", "runs",

@@ -4,6 +4,7 @@ Keys::
 
     study: demo                      # folder under results/
     remark: ...                      # printed wherever the results are shown
+    like: demo                       # optional: what profiles/demo.yaml sets as demo_set, protocol, habits and fields
     demo_set: {root: data/demo, ...} # optional: arguments of repro.data.demo.render_demo_set, rendered when missing
     protocol: paper_text             # optional: fields of repro.protocols; fields below come before it
     habits: [test_steers, ...]       # optional: habits of published code to switch on
@@ -27,8 +28,10 @@ import yaml
 from repro.config import Experiment, check_names
 from repro.protocols import fields_of
 
-KEYS = ("study", "remark", "demo_set", "protocol", "habits", "fields", "runs", "only", "pages")
+KEYS = ("study", "remark", "like", "demo_set", "protocol", "habits", "fields", "runs", "only", "pages")
+PROFILES = Path(__file__).parents[1] / "profiles"
 RUN_KEYS = ("models", "splits", "seeds", "name", "protocol", "habits", "fields")
+ABLATION = "ablation-"  # how the studies start that hold one changed choice each: they share a page
 PAGES = ("data", "datasets", "decoding", "complexity", "online", "training", "ablations")
 
 
@@ -62,6 +65,7 @@ def make_profile(values: Mapping[str, Any]) -> Profile:
     if not isinstance(values, Mapping) or not values.get("study"):
         raise ValueError("study: name the study; pass a profile (snakemake --configfile profiles/demo.yaml)")
     check_names(values, KEYS, "profile")
+    values = _inherited(values)
     pages = values.get("pages") or {}
     for key in ("demo_set", "fields", "pages"):
         _check_mapping(values.get(key) or {}, key)
@@ -91,6 +95,21 @@ def make_profile(values: Mapping[str, Any]) -> Profile:
                         fields["start_from"] = _filled(fields["start_from"], names | {"study": values["study"]})
                     experiments[study, run] = Experiment.from_mapping(fields | names)
     return Profile(values["study"], values.get("demo_set"), _chosen(experiments, values), pages)
+
+
+def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with what the profile named by ``like`` sets and they do not; fields are joined one by one."""
+    if not values.get("like"):
+        return dict(values)
+    path = PROFILES / f"{values['like']}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(other.stem for other in PROFILES.glob("*.yaml")))
+        raise ValueError(f"like: {values['like']!r} is no profile; known: {known}")
+    base = yaml.safe_load(path.read_text(encoding="utf-8"))
+    base = {key: base[key] for key in ("demo_set", "protocol", "habits", "fields") if key in base}
+    _check_mapping(values.get("fields") or {}, "fields")
+    fields = {**(base.get("fields") or {}), **(values.get("fields") or {})}
+    return {**base, **values, "fields": fields}
 
 
 def _fields(values: Mapping[str, Any], group: Mapping[str, Any]) -> dict[str, Any]:

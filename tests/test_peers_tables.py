@@ -12,7 +12,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from repro import paper as paper_file
 from repro.paper import load
 from repro.report import peers_tables
-from repro.report.peers_tables import official_runs, peers_table, read_official
+from repro.report.official import official_runs, read_official
+from repro.report.peers_tables import peers_table
 from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()

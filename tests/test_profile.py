@@ -7,7 +7,7 @@ import yaml
 
 from repro.config import Experiment
 from repro.profile import make_profile, read_profile, source_of
-from repro.protocols import habits_of
+from repro.protocols import HABITS, habits_of
 
 PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
 SMALL = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
@@ -24,9 +24,23 @@ def test_every_profile_reads(path):
     for experiment in profile.experiments:
         assert experiment.study.startswith(profile.study) and experiment.remark == values["remark"]
     overridden = {name for group in values["runs"] for name in group.get("fields", {})}
+    overridden |= {name for e in profile.experiments for h in habits_of(e) for name in HABITS[h].fields}
+    like = path.with_stem(values["like"]) if "like" in values else path
+    fields = yaml.safe_load(like.read_text(encoding="utf-8"))["fields"] | values.get("fields", {})
     for experiment in profile.experiments:
-        for name in set(values["fields"]) - overridden:
-            assert getattr(experiment, name) == pytest.approx(values["fields"][name])
+        for name in set(fields) - overridden:
+            assert getattr(experiment, name) == pytest.approx(fields[name])
+
+
+def test_a_profile_like_another_takes_its_clips_and_fields():
+    base = read_profile(PROFILES[0].parent / "demo.yaml")
+    made = make_profile(SMALL | {"like": "demo", "fields": {"epochs": 2}})
+    (run,), first = made.experiments, base.experiments[0]
+    assert made.demo_set == base.demo_set and made.study == "s" and run.remark == ""
+    assert (run.width, run.frames, run.learning_rate) == (first.width, first.frames, first.learning_rate)
+    assert run.epochs == 2
+    with pytest.raises(ValueError, match=r"like: 'dmeo' is no profile; known: ablation, demo,"):
+        make_profile(SMALL | {"like": "dmeo"})
 
 
 def test_the_profiles_of_the_issue_are_there():

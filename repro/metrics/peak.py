@@ -101,7 +101,7 @@ def measure_peak(
                 call = make()
                 _seconds(call, device, clock)  # picks kernels
                 took = _seconds(call, device, clock)
-            except (RuntimeError, NotImplementedError) as error:  # out of memory is a RuntimeError too
+            except RuntimeError as error:  # an operator that the device lacks, or out of memory
                 left_out[name] = str(error).partition("\n")[0] or type(error).__name__
                 continue
             if took <= 0:

@@ -28,7 +28,6 @@ from repro.report.tables import (
     with_interval,
 )
 
-ABLATION = "ablation-"  # how the names of such studies start
 NAMES = ("study", "run", "remark", "seed", "threads", "workers", "prefetch", "compile")  # no choice of the experiment
 OF_GATES = ("gate", "reduction", "gate_bias")  # fields that only networks with gates read
 OF_HEADS = ("head_stride",)  # and only those with a 3D head

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from repro.data.catalogue import CATALOGUE
 from repro.freshness import Digest, todays_digest
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.models import build
 from repro.models.blocks import Gate
 from repro.models.peers.rows import rows
 from repro.paper import Claim, Paper, load
+from repro.profile import ABLATION
 from repro.records import RESULTS, Record, read_measurements, read_study, studies
 from repro.report import table6
-from repro.report.ablations import ABLATION
+from repro.report.official import FULL, NAMES, official_runs
 from repro.report.table6 import Measured
 from repro.report.tables import (
     ATTENTION,
@@ -45,11 +45,8 @@ from repro.report.tables import (
 OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
 CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
 FEWEST_GROUPS = 20  # bootstrap intervals over fewer are too narrow (repro.metrics.statistics)
-FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
 WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
 OF_A_RUN = ("model", "gate", "split", "seed", "start_from")  # and those in which runs that are put together may differ
-OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
-NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 
 
 @dataclass(frozen=True)
@@ -113,9 +110,14 @@ class Evidence:
 def gather(results: Path = RESULTS, *, today: Digest | None = None) -> Evidence:
     """Read every record and measurement under ``results``; stale records are left out of the verdicts and named."""
     today = todays_digest() if today is None else today
-    # runs with one choice changed speak for that choice (repro.report.ablations), not for the paper's networks
-    names = [study for study in studies(results) if not study.startswith(ABLATION)]
-    records = [record for study in names for record in read_study(study, results)]
+    # runs with one choice changed speak for that choice (repro.report.ablations), not for the paper's networks; the
+    # control without a 3D head is neither
+    records = [
+        record
+        for study in studies(results)
+        for record in read_study(study, results)
+        if not study.startswith(ABLATION) or record.experiment.model == CONTROL
+    ]
     return Evidence(
         paper=load(),
         records=tuple(record for record in records if not record.stale(today)),
@@ -184,19 +186,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
     """
     name = NAMES[claim.dataset]
     test = f"Top-1 of {claim.text} against the 95 % interval of full-size runs on {name}'s whole official split."
-    runs = []
-    if claim.dataset in OFFICIAL:
-        official = CATALOGUE[OFFICIAL[claim.dataset]]
-        runs = [
-            r
-            for r in evidence.records
-            if r.experiment.layout == official.layout
-            and len(r.classes) == official.counts["classes"]
-            and len(r.labels) == official.counts.get(f"split {r.experiment.split}: test")
-            and r.experiment.model == ATTENTION
-            and r.experiment.gate in (None, "se_im")
-            and all(getattr(r.experiment, field) == value for field, value in FULL.items())
-        ]
+    runs = [r for r in official_runs(evidence.records, claim.dataset) if r.experiment.model == ATTENTION]
     if not runs:
         return _missing(
             claim,
@@ -247,10 +237,10 @@ def _network_gain(
         )
         single = [sign * float(score(b).mean() - score(a).mean()) for a, b in pairs]
         outcome, but = _over_runs(judge_gain(gain), single), ""
-        if unless is not None and outcome in FEWER_CERTAIN:
+        if unless is not None and outcome in LESS_CERTAIN:
             price = paired_difference(pairs, unless)
             if price.point < 0:
-                outcome = FEWER_CERTAIN[outcome]
+                outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
         scopes.append(where(records))
@@ -263,7 +253,7 @@ def _network_gain(
     return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, chapter, without, ", ".join(scopes))
 
 
-FEWER_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
+LESS_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
 
 
 def _over_runs(outcome: str, gains: Sequence[float]) -> str:

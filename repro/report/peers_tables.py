@@ -5,19 +5,17 @@ Each row names its protocol and what in it differs from the paper's: few of thes
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from repro.config import TITLES
 from repro.data.catalogue import CATALOGUE
-from repro.freshness import Digest, todays_digest
 from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
 from repro.paper import NOT_STATED, Paper, Peer, Row
-from repro.records import RESULTS, Record, read_study, studies
-from repro.report.claims import FULL, NAMES, OFFICIAL
-from repro.report.tables import ATTENTION, BASELINE, is_right, with_interval
+from repro.records import Record
+from repro.report.official import FULL, NAMES, OFFICIAL, OWN, official_runs
+from repro.report.tables import ATTENTION, is_right, with_interval
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
 """The datasets of each table, by the names that the paper's claims and peers have."""
@@ -26,35 +24,10 @@ PAPERS_SPLITS = {
     "ucf101": "test set; which splits is not stated",
     "sthv1": "validation set; the abstract says test set",
 }
-OWN = (BASELINE, ATTENTION)
 NOT_NAMED = "not named in the text"
 
 
 # ---- runs
-
-
-def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
-    """Runs of the paper's two networks at full size on the whole official test split of "hmdb51", "ucf101", "sthv1"."""
-    official = CATALOGUE[OFFICIAL[dataset]]
-    return [
-        record
-        for record in records
-        if record.experiment.model in OWN
-        and record.experiment.gate in (None, "se_im")
-        and record.experiment.layout == official.layout
-        and len(record.classes) == official.counts["classes"]
-        and len(record.labels) == official.counts.get(f"split {record.experiment.split}: test")
-        and all(getattr(record.experiment, name) == value for name, value in FULL.items())
-    ]
-
-
-def read_official(results: Path = RESULTS, *, today: Digest | None = None) -> list[Record]:
-    """Every fresh record under ``results`` that is an official run; today's digest is made only where there is one."""
-    records = [record for study in studies(results) for record in read_study(study, results)]
-    found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
-    if found and today is None:
-        today = todays_digest()
-    return [record for record in found if not record.stale(today)]
 
 
 def alike(records: Sequence[Record]) -> list[list[Record]]:

@@ -357,9 +357,8 @@ def layers_table(measured: Measured) -> pd.DataFrame:
         if measured.content.get(f"layers {name}"):
             found[name] = pd.DataFrame(measured.content[f"layers {name}"]).groupby("part")["seconds"].median()
     names = dict.fromkeys(part for parts in found.values() for part in sorted(parts.index) if part != "the rest")
-    order = sorted(
-        names, key=lambda part: (part.startswith("head"), part == "gates", "stem" not in part)
-    )  # the data's way
+    # in the order in which a clip passes them
+    order = sorted(names, key=lambda part: (part.startswith("head"), part == "gates", "stem" not in part))
     lines = []
     for part in [*order, "the rest"]:
         line: dict[str, Any] = {"part": part}
