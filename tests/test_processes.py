@@ -126,7 +126,7 @@ def test_104_clips_on_three_processes_are_scored_once_each(folder):
 
 @pytest.mark.slow
 def test_a_killed_starter_leaves_no_process_and_torchrun_goes_on(folder, data):
-    experiment = tiny.experiment(data, run="orphans", devices=2, epochs=60, batch_size=16, **ALIKE)
+    experiment = tiny.experiment(data, run="orphans", devices=2, epochs=20, batch_size=16, **ALIKE)
     process, checkpoint = begin(folder, experiment), folder / "work" / "tiny" / "orphans" / "last.ckpt"
     wait_for(checkpoint.is_file, process)
     assert len(at_work("orphans.params.yaml")) == 2 and len(at_work("orphans")) == 3
@@ -134,13 +134,13 @@ def test_a_killed_starter_leaves_no_process_and_torchrun_goes_on(folder, data):
     process.communicate()
     wait_for(lambda: not at_work("orphans"), seconds=20)
     reached = epochs_in(checkpoint)
-    assert 0 < reached < 60
+    assert 0 < reached < 20
     resumed = begin(folder, experiment, module=torchrun)
     out, err = resumed.communicate(timeout=240)
     assert resumed.returncode == 0, err[-3000:]
     assert "going on from the last finished epoch" in out
     record = read_record(folder / "results" / "tiny" / "orphans")
-    assert record.history["epoch"].tolist() == list(range(60)) and len(record.predictions) == 4
+    assert record.history["epoch"].tolist() == list(range(20)) and len(record.predictions) == 4
 
 
 def test_what_several_processes_cannot_do_is_refused(folder, data, monkeypatch):
