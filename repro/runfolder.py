@@ -20,9 +20,23 @@ from torch import nn
 
 from repro.config import FILING_FIELDS, MACHINE_FIELDS, Experiment
 from repro.freshness import Digest, differences
+from repro.models import build, load_network, options_of, read_weights
 
 WORK = Path("build/runs")
 LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
+
+
+def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
+    """The network of a run that was finished on this machine, with its weights, in evaluation mode.
+
+    Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
+    """
+    weights = Path(work) / experiment.study / experiment.run / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
+    network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
+    load_network(network, read_weights(weights))
+    return network.eval()
 
 
 def deciding_fields(experiment: Experiment) -> dict[str, Any]:

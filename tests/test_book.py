@@ -157,6 +157,14 @@ def test_a_named_index_becomes_the_first_column():
     assert re.search(r'<th scope="row"[^>]*>a</th>', html) and ">model</th>" in html
 
 
+def test_a_sortable_table_is_whole_without_its_script():
+    table = pd.DataFrame({"pair": ["a <b>", "c"], "c": [0.123456, float("nan")]})
+    html = table_html(table, "Pairs", formats={"c": ".2f"}, sortable=True)
+    assert '<table class="dataframe sortable">' in html and html.count("<script>") == 1
+    assert 'data-value="0.123456">0.12</td>' in html and "a &lt;b&gt;" in html and html.count("data-value=") == 1
+    assert "<script>" not in table_html(table, "Pairs")
+
+
 def test_plain_text_keeps_its_signs():
     from markdown_it import MarkdownIt
 
@@ -282,6 +290,26 @@ def test_the_audit_sees_what_a_reader_would_miss(tmp_path, browser):
     for problem in ("asks for https://example.org/a.png", "without alt text", "missing is not defined", "gone.html"):
         assert problem in found
     assert "#nowhere" in found and "formula not set" in found
+
+
+@pytest.mark.slow
+def test_a_click_sorts_numbers_as_numbers_and_names_as_names(tmp_path, browser):
+    table = pd.DataFrame({"pair": ["b", "c", "a"], "c": [0.0901, 0.5, 1e-05]})
+    html = table_html(table, "Pairs", formats={"c": ".1f"}, sortable=True)
+    (tmp_path / "page.html").write_text(f"<title>t</title>{html}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+
+    def column():
+        return "".join(page.locator("tbody th").all_text_contents())
+
+    assert column() == "bca"
+    for head, order in (("c", "cba"), ("c", "abc"), ("pair", "cba"), ("pair", "abc")):
+        page.get_by_role("button", name=head, exact=True).click()
+        assert column() == order
+    assert page.locator("thead th").first.get_attribute("aria-sort") == "ascending"
+    assert page.locator("thead th").last.get_attribute("aria-sort") is None
+    page.close()
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.report import figures
+from repro.report.confusion import counts_of
 from repro.report.tables import ATTENTION, BASELINE, CONTROL, backwards_table
 
 
@@ -63,32 +64,54 @@ def test_accuracy_plot(tmp_path, case, classes):
     assert any(line.get_xdata()[0] == pytest.approx(100 / classes) for line in axis.lines)  # chance
 
 
-@pytest.mark.parametrize("classes", [3, 12])
-@pytest.mark.parametrize("case", CASES)
-def test_confusion_plot(tmp_path, case, classes):
-    records = CASES[case](tmp_path, classes)
-    axes = drawn(figures.confusion_plot(records)).axes
-    assert len(axes) == len({r.experiment.model for r in records})
-    for axis in axes:
-        shares = axis.images[0].get_array()
-        assert shares.shape == (classes, classes) and np.allclose(shares.sum(1), 100)
-        assert np.allclose(np.diag(shares), 50)
-        assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted", "true") and "%" in axis.get_title()
-        assert len(axis.get_xticklabels()) == classes
+@pytest.mark.parametrize("classes", [3, 12, 101])
+def test_confusion_plot(tmp_path, classes):
+    counts = counts_of([run(tmp_path, classes)])
+    axes = drawn(figures.confusion_plot({"made": counts}, DEMO * 10, range(classes))).axes
+    assert len(axes) == 1
+    shares = axes[0].images[0].get_array()
+    assert shares.shape == (classes, classes) and np.allclose(shares.sum(1), 100)
+    assert np.allclose(np.diag(shares), 50)
+    assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("predicted", "true") and "%" in axes[0].get_title()
+    assert len(axes[0].get_xticklabels()) == classes
+    assert bool(axes[0].texts) == (classes < 101)  # numbers only where they can be read
 
 
-def test_confusion_plot_of_all_ucf101(tmp_path):
-    (axis,) = drawn(figures.confusion_plot([run(tmp_path, 101)])).axes
-    assert axis.images[0].get_array().shape == (101, 101)
+def test_confusion_plot_of_two_networks_has_their_difference():
+    first, second = np.array([[8, 2, 0], [0, 10, 0], [5, 0, 5]]), np.array([[9, 1, 0], [0, 10, 0], [0, 0, 10]])
+    axes = drawn(figures.confusion_plot({"one": first, "two": second}, "abc", [2, 0, 1])).axes
+    assert [axis.get_title() for axis in axes] == [
+        "one (% of the true class)",
+        "two (% of the true class)",
+        "two less one (points)",
+    ]
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["c", "a", "b"]
+    assert axes[2].images[0].get_array().tolist() == [[50, -50, 0], [0, 10, -10], [0, 0, 0]]
+    assert sorted(text.get_text() for text in axes[2].texts) == ["+10", "+50", "-10", "-50"]
 
 
-def test_confusion_plot_puts_look_alikes_side_by_side(tmp_path):
-    classes = ("drink", "run", "eat")
-    labels = [0, 0, 1, 1, 2, 2]
-    made = record(tmp_path, classes=classes, labels=labels, scores=logits([0, 2, 1, 1, 2, 2], 3))
-    (axis,) = drawn(figures.confusion_plot([made])).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["drink", "eat", "run"]
-    assert axis.images[0].get_array().tolist() == [[50, 50, 0], [0, 100, 0], [0, 0, 100]]
+def test_confusion_plot_of_a_class_without_clips():
+    drawn(figures.confusion_plot({"one": np.array([[3, 1], [0, 0]])}, "ab", [0, 1]))
+
+
+def test_looks_plot_lays_the_map_over_its_own_frame():
+    frames = np.full((2, 8, 8, 3), 90, np.uint8)
+    maps = np.zeros((2, 4, 4))
+    maps[1, 0, 3] = 1
+    axes = drawn(figures.looks_plot([("plain", frames, None), ("seen", frames, maps)])).axes
+    assert [len(axis.images) for axis in axes] == [1, 1, 2, 2]
+    over = axes[3].images[1]
+    assert over.get_extent() == axes[3].images[0].get_extent()
+    assert over.get_alpha().max() == over.get_alpha()[0, 3] > 0 and axes[2].images[1].get_alpha().max() == 0
+
+
+def test_gates_plot():
+    values = {"trunk.layer1.0": np.full((4, 8), 0.5), "trunk.layer4.2": np.full((4, 16), 0.7)}
+    start = {unit: np.full_like(s, 0.5) for unit, s in values.items()}
+    levels, spreads = drawn(figures.gates_plot(values, start)).axes
+    assert [label.get_text() for label in spreads.get_xticklabels()] == ["layer1.0", "layer4.2"]
+    assert [text.get_text() for text in levels.get_legend().get_texts()] == ["at the start", "trained"]
+    assert spreads.lines[1].get_ydata().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from repro.config import TITLES
-from repro.metrics.confusion import confusion_counts
 from repro.metrics.statistics import wilson_interval
 from repro.records import Record
 from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
@@ -176,37 +175,95 @@ def accuracy_plot(records: Sequence[Record]) -> Figure:
     return fig
 
 
-def confusion_plot(records: Sequence[Record]) -> Figure:
-    """Confusion matrices in per cent of the true class, runs of one network added up; look-alikes side by side."""
-    from repro.report.tables import named_pairs
+LEGIBLE = 30  # classes up to which a matrix has its numbers written in
 
-    models = list(dict.fromkeys(record.experiment.model for record in records))
-    classes = records[0].classes
-    order = [k for pair in named_pairs(classes) for k in pair]
-    order += [k for k in range(len(classes)) if k not in order]
-    columns = min(2, len(models))
-    lines = -(-len(models) // columns)
-    fig, axes = plt.subplots(lines, columns, figsize=(5.2 * columns, 5.4 * lines), squeeze=False)
-    for axis in axes.flat[len(models) :]:
-        axis.remove()
-    for model, axis in zip(models, axes.flat[: len(models)], strict=True):
-        counts = sum(
-            confusion_counts(r.labels, r.scores.argmax(1), len(classes)) for r in records if r.experiment.model == model
-        )
-        shares = 100 * counts / counts.sum(1, keepdims=True)
-        shares = shares[np.ix_(order, order)]
-        axis.imshow(shares, cmap="cividis", vmin=0, vmax=100)
-        for i in range(len(order)):
-            for j in range(len(order)):
-                if shares[i, j] >= 0.5:
-                    shade = "black" if shares[i, j] > 60 else "white"
-                    axis.text(j, i, f"{shares[i, j]:.0f}", ha="center", va="center", color=shade, fontsize=7)
-        names = [classes[k] for k in order]
-        axis.set_xticks(range(len(names)), names, rotation=90)
-        axis.set_yticks(range(len(names)), names)
-        axis.set(xlabel="predicted", ylabel="true", title=f"{TITLES[model]} (% of the true class)")
-        axis.title.set_fontsize(9)
+
+def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], order: Sequence[int]) -> Figure:
+    """Confusion matrices side by side in per cent of the true class, and after two of them their difference.
+
+    matrices: counts ``(C, C)`` by title, rows true classes. order: of the classes on both axes.
+    """
+    shares = {title: 100 * c / np.maximum(c.sum(1, keepdims=True), 1) for title, c in matrices.items()}
+    panels = [(f"{title} (% of the true class)", share, False) for title, share in shares.items()]
+    if len(shares) == 2:
+        (first, a), (second, b) = shares.items()
+        panels.append((f"{second} less {first} (points)", b - a, True))
+    few = len(order) <= LEGIBLE
+    side = 5.2 if few else 6.6
+    fig, axes = plt.subplots(1, len(panels), figsize=(side * len(panels), side + 0.3), squeeze=False)
+    names = [classes[k] for k in order]
+    for (title, share, signed), axis in zip(panels, axes[0], strict=True):
+        share = share[np.ix_(order, order)]
+        limit = max(np.abs(share).max(), 1)
+        low, high, colours = (-limit, limit, "PuOr_r") if signed else (0, 100, "cividis")
+        axis.imshow(share, cmap=colours, vmin=low, vmax=high)
+        for i, j in np.argwhere(np.abs(share) >= 0.5) if few else ():
+            dark = abs(share[i, j]) > 0.6 * limit if signed else share[i, j] < 60
+            text = f"{share[i, j]:+.0f}" if signed else f"{share[i, j]:.0f}"
+            axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=7)
+        size = 9 if few else max(2.5, 9 - 0.07 * len(order))
+        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+        axis.set_yticks(range(len(names)), names, fontsize=size)
+        axis.set(xlabel="predicted", ylabel="true")
+        axis.set_title(title, fontsize=9)
     fig.tight_layout()
+    return fig
+
+
+def looks_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, width: float = 10) -> Figure:
+    """Frames of clips with what a network looks at laid over them, a row a clip and network.
+
+    rows: label, frames uint8 RGB ``(N, H, W, 3)``, maps ``(N, h, w)`` from 0 to 1 or None for plain frames.
+    """
+    fig = frame_strip([(name, frames) for name, frames, _ in rows], width=width)
+    axes = np.reshape(fig.axes, (len(rows), -1))
+    for (_, frames, maps), line in zip(rows, axes, strict=True):
+        height, breadth = frames.shape[1:3]
+        for axis, each in zip(line, maps if maps is not None else (), strict=False):
+            # each cell covers its part of the frame; opaque where the network looks, nothing where it does not
+            axis.imshow(
+                np.ones_like(each),
+                cmap="autumn",
+                vmin=0,
+                vmax=1.6,
+                alpha=0.65 * each,
+                extent=(-0.5, breadth - 0.5, height - 0.5, -0.5),
+                interpolation="bilinear",
+            )
+    return fig
+
+
+def gates_plot(trained: Mapping[str, np.ndarray], untrained: Mapping[str, np.ndarray]) -> Figure:
+    """The gate's s by unit: median, middle half and range of its channels, and how far s differs between clips.
+
+    Both arguments: ``(B, channels)`` by unit, of the trained network and of the one it started as.
+    """
+    fig, (levels, spreads) = plt.subplots(2, 1, figsize=(9, 5), sharex=True, layout="constrained")
+    at = np.arange(len(trained))
+    for values, shift, colour, name in (
+        (untrained, -0.2, "#999999", "at the start"),
+        (trained, 0.2, HIGHLIGHT, "trained"),
+    ):
+        line, box = {"color": colour}, {"edgecolor": colour, "facecolor": "white"}
+        drawn = levels.boxplot(
+            [s.mean(0) for s in values.values()],
+            positions=at + shift,
+            widths=0.3,
+            whis=(0, 100),
+            patch_artist=True,
+            boxprops=box,
+            medianprops=line,
+            whiskerprops=line,
+            capprops=line,
+        )
+        drawn["boxes"][0].set_label(name)
+        spreads.plot(at, [s.std(0).mean() for s in values.values()], "o", color=colour, label=name)
+    levels.axhline(0.5, color="black", linestyle=":", linewidth=1)
+    levels.set(ylabel="s of the channels, mean of clips", title="What the gates have learnt")
+    levels.legend(frameon=False, fontsize=8)
+    spreads.set(ylabel="sd of s between clips")
+    spreads.set_ylim(bottom=0)
+    spreads.set_xticks(at, [unit.removeprefix("trunk.") for unit in trained], rotation=45, ha="right")
     return fig
 
 

@@ -68,23 +68,55 @@ def show(fig: Figure, alt: str) -> None:
     )
 
 
+# The table is whole without the script, and this is a few lines where itables or DataTables bring a megabyte to each
+# page and hide the table from whoever has no script. Numbers sort as numbers, by data-value.
+SORT = Markup(
+    """<script>
+for (const table of document.querySelectorAll("table.sortable:not([data-ready])")) {
+  table.dataset.ready = "1";
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.onclick = () => {
+      const up = head.getAttribute("aria-sort") === "descending";
+      heads.forEach(each => each.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const value = row => {
+        const cell = row.cells[column], text = cell.dataset.value ?? cell.textContent;
+        return text !== "" && !isNaN(text) ? Number(text) : text;
+      };
+      const rows = [...table.tBodies[0].rows].sort((a, b) => {
+        const [x, y] = [value(a), value(b)];
+        return typeof x === "number" && typeof y === "number" ? x - y : String(x).localeCompare(String(y));
+      });
+      table.tBodies[0].append(...(up ? rows : rows.reverse()));
+    };
+  });
+}
+</script>"""
+)
+
+
 def show_table(
     table: pd.DataFrame,
     caption: str,
     *,
     formats: Mapping[str, Format] | None = None,
     empty: str = "–",
+    sortable: bool = False,
 ) -> None:
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
     formats: for a column, a format specification (".1f") or a function of the cell's value. empty: stands for None
-    and NaN. An index with a name, or other than 0, 1, 2, ..., becomes the first column or columns.
+    and NaN. sortable: a click on a column's head sorts by it; a long table scrolls in its own box. An index with a
+    name, or other than 0, 1, 2, ..., becomes the first column or columns.
     Raises ValueError for an empty caption and KeyError for a format of an unknown column.
     """
-    display(
-        {"text/html": str(table_html(table, caption, formats=formats, empty=empty)), "text/plain": table.to_string()},
-        raw=True,
-    )
+    html = table_html(table, caption, formats=formats, empty=empty, sortable=sortable)
+    display({"text/html": str(html), "text/plain": table.to_string()}, raw=True)
 
 
 def table_html(
@@ -93,6 +125,7 @@ def table_html(
     *,
     formats: Mapping[str, Format] | None = None,
     empty: str = "–",
+    sortable: bool = False,
 ) -> Markup:
     """The HTML that `show_table` displays."""
     if not caption.strip():
@@ -109,6 +142,8 @@ def table_html(
     def cell(position: int, value: object) -> Markup:
         text = _text(value, formats.get(names[position]), empty)
         style = Markup(' style="text-align: right"') if numeric[position] else Markup(' style="text-align: left"')
+        if sortable and numeric[position] and not _missing(value):
+            style += Markup(' data-value="{}"').format(value)
         if position == 0:
             return Markup('<th scope="row"{}>{}</th>').format(style, text)
         return Markup("<td{}>{}</td>").format(style, text)
@@ -122,11 +157,19 @@ def table_html(
         for row in zip(*columns, strict=True)
     )
     return Markup(
-        '<div class="repro-table" style="overflow-x: auto" tabindex="0" role="region" aria-label="{label}">\n'
-        '<table class="dataframe">\n'
+        '<div class="repro-table" style="overflow-x: auto{box}" tabindex="0" role="region" aria-label="{label}">\n'
+        '<table class="dataframe{kind}">\n'
         '<caption style="caption-side: top; text-align: left"><span>{caption}</span></caption>\n'
-        "<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
-    ).format(label=Markup(caption).striptags(), caption=caption, head=head, rows=rows)
+        "<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n</div>{script}"
+    ).format(
+        label=Markup(caption).striptags(),
+        caption=caption,
+        head=head,
+        rows=rows,
+        box="; overflow-y: auto; max-height: 32em" if sortable else "",
+        kind=" sortable" if sortable else "",
+        script=SORT if sortable else "",
+    )
 
 
 def badge(verdict: str) -> Html:
