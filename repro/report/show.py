@@ -189,6 +189,16 @@ def link(text: str, target: str) -> Html:
     return Html(text, Markup('<a href="{}">{}</a>').format(target, text))
 
 
+def place(text: str) -> Html:
+    """Text that a link can go to: ``runs.html#`` and `anchor` of the text."""
+    return Html(text, Markup('<span id="{}">{}</span>').format(anchor(text), text))
+
+
+def anchor(text: str) -> str:
+    """A text as the name of its place on a page: lower case, hyphens for every other sign."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
 def plain(text: str) -> str:
     """Text for a Markdown output whose own signs (``s*U``, ``f_SE``) are not Markdown's."""
     return re.sub(r"([\\`*_~$<\[\]])", r"\\\1", text)

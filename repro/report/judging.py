@@ -1,0 +1,175 @@
+"""What a verdict is, what it may rest on, and how intervals and several outcomes become one: shared by all rules.
+
+An outcome is one of ``OUTCOMES``. A rule sees fresh records only. The rules for a measured gain are all alike
+(:func:`judge_gain`): *reproduced* when its whole 95 % interval is on the claimed side, *partly* when only the estimate
+is, *contradicted* when the whole interval is on the other side, and *not testable* without more clips in between. That
+interval is over clips: a gain of networks must besides have the same sign in every pair of runs, two pairs at least.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from repro.metrics.statistics import Interval
+from repro.paper import Claim, Paper
+from repro.records import Record
+from repro.report.table6 import Measured
+
+OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
+WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
+OF_A_RUN = ("model", "gate", "split", "seed", "start_from")  # and those in which runs that are put together may differ
+SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
+RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
+
+
+@dataclass(frozen=True)
+class Source:
+    """A record or measurement that a verdict rests on."""
+
+    name: str  # its folder or file under results/
+    started: datetime  # with its time zone
+    contributor: str = ""  # who made it, where that is not this study
+
+    @classmethod
+    def of(cls, name: str, provenance: Mapping[str, Any]) -> "Source":
+        return cls(name, datetime.fromisoformat(provenance["started"]), provenance.get("contributor", ""))
+
+
+def sources(records: Iterable[Record]) -> tuple[Source, ...]:
+    return tuple(Source.of(record.name, record.provenance) for record in records)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one claim."""
+
+    claim: Claim
+    outcome: str  # one of OUTCOMES
+    test: str  # how it was tested here
+    evidence: str  # figures with interval and n
+    settle: str  # what would settle it
+    chapter: str = ""  # page of the book
+    without: str = ""  # for "not testable": what is missing
+    scope: str = ""  # the clips that the verdict speaks for
+    short: str = ""  # the evidence in a few words, where the outcome alone says too little
+    sources: tuple[Source, ...] = ()  # what it rests on
+    since: datetime | None = None  # when its rule was last changed (repro.report.rule_dates)
+
+    @property
+    def how(self) -> str:
+        """In a few words what the verdict rests on."""
+        if self.outcome == "not testable":
+            return self.text
+        known = {"complexity": "counted or timed here at full size", "architecture": "by construction"}
+        return self.short or self.scope or known.get(self.chapter, "from published numbers")
+
+    @property
+    def text(self) -> str:
+        return f"not testable without {self.without}" if self.outcome == "not testable" else self.outcome
+
+    @property
+    def seen_before(self) -> tuple[Source, ...]:
+        """The sources that are older than the rule: whoever wrote it could have known what they say."""
+        return tuple(source for source in self.sources if self.since is not None and source.started < self.since)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the rules may look at."""
+
+    paper: Paper
+    records: tuple[Record, ...]  # fresh ones
+    stale: tuple[str, ...] = ()  # names of those left out
+    table6: dict[str, Measured] = field(default_factory=dict)  # record by device
+    online: dict[str, dict[str, Any]] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
+
+    def by_study(self) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in self.records:
+            found.setdefault(record.experiment.study, []).append(record)
+        return found
+
+    def alike(self) -> list[list[Record]]:
+        """The records apart by classes and settings: only within one are figures put together.
+
+        Studies of the same clips and settings are one (seeds are pooled, whoever ran them); a run that several of them
+        hold counts once. The largest study comes first.
+        """
+        studies = sorted(self.by_study().values(), key=len, reverse=True)
+        found: dict[str, dict[str, Record]] = {}
+        for record in (record for study in studies for record in study):
+            settings = {k: v for k, v in record.experiment.to_dict().items() if k not in WHERE_FILED}
+            runs = found.setdefault(str((record.classes, {k: v for k, v in settings.items() if k not in OF_A_RUN})), {})
+            runs.setdefault(str(settings) + record.data["hash"], record)
+        return [list(runs.values()) for runs in found.values()]
+
+    def hours(self, *groups: str) -> str:
+        """What these groups of profiles/paper.yaml and the pre-training take: `` (... PFLOP, about ... hours ...)``.
+
+        Empty where the costs are not known.
+        """
+        if not self.costs:
+            return ""
+        training, before = sum(self.costs[group] for group in groups), self.costs["kinetics"]
+        hours = (training + before) * 1e15 / SUSTAINED / 3600
+        return (
+            f" ({training:,.0f} PFLOP for both networks, and {before:,.0f} once for Kinetics: about {hours:.0f} hours "
+            f"on one GPU if it sustains {SUSTAINED / 1e12:.0f} TFLOP/s)"
+        )
+
+
+Rule = Callable[[Claim, Evidence], Verdict]
+RULES: dict[str, Rule] = {}
+
+
+def rule(*ids: str) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        RULES.update(dict.fromkeys(ids, function))
+        return function
+
+    return register
+
+
+def judge_gain(gain: Interval) -> str:
+    """One of OUTCOMES for an effect that the paper says is above zero; see the module's text."""
+    if gain.low > 0:
+        return "reproduced"
+    if gain.high < 0:
+        return "contradicted"
+    return "partly" if gain.point > 0 else "not testable"
+
+
+def combined(outcomes: Iterable[str]) -> str:
+    """Several studies' outcomes as one: their common one, else *partly* when any speaks for the claim."""
+    found = set(outcomes)
+    if len(found) == 1:
+        return found.pop()
+    if found & {"reproduced", "partly"}:
+        return "partly"
+    return "contradicted" if "contradicted" in found else "not testable"
+
+
+LESS_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
+
+
+def over_runs(outcome: str, gains: Sequence[float]) -> str:
+    """The outcome, one step nearer to doubt unless two pairs of runs or more all speak with the same sign."""
+    if outcome == "reproduced" and not (len(gains) > 1 and min(gains) > 0):
+        return "partly"
+    if outcome == "contradicted" and not (len(gains) > 1 and max(gains) < 0):
+        return "not testable"
+    return outcome
+
+
+def where(records: Sequence[Record]) -> str:
+    """How the verdicts name a study's clips, and who else ran some of it."""
+    dataset = records[0].experiment.dataset
+    names = dict.fromkeys(r.provenance["contributor"] for r in records if r.provenance.get("contributor"))
+    return f"on {RENDERED.get(dataset, dataset)}" + (f" (runs of {', '.join(names)} among them)" if names else "")
+
+
+def missing(claim: Claim, evidence: str, without: str, *, test: str, settle: str, chapter: str = "") -> Verdict:
+    """A verdict of *not testable*."""
+    return Verdict(claim, "not testable", test, evidence, settle, chapter, without)
