@@ -23,9 +23,9 @@ METRICS = ("top1", "params", "gmacs", "speed")
 """What a peer's value measures: top-1 accuracy (%), parameters (M), multiply-adds of one forward pass (GMAC),
 speed (videos/s)."""
 
-STATUSES = ("open", "measured", "settled")
-"""State of an assumption. open: a reading is taken, the effect of the others is not measured. measured: it is, and
-`expected` says where. settled: the text or arithmetic leaves only one reading."""
+STATUSES = ("open", "settled")
+"""State of an assumption. open: a reading is taken, others are possible. settled: the text or arithmetic leaves only
+one. Whether the effect of another reading is measured follows from the records (`repro.report.ledger`)."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,9 @@ class Assumption:
     """One entry of the ledger: a detail that the paper's text leaves open, and what this study does about it.
 
     where: section, equation or table. readings: the ways to read it. taken: the name of the reading taken. why: the
-    reason. expected: the effect expected of the others, or "not measured". status: one of `STATUSES`.
+    reason. expected: the effect expected of the others, or "not measured" where nothing here could. status: one of `STATUSES`. chapters: the
+    kinds of the report's pages that rest on it. ablations: the groups of profiles/ablation.yaml that run another
+    reading.
     """
 
     id: str
@@ -164,6 +166,8 @@ class Assumption:
     why: str
     expected: str
     status: str
+    chapters: tuple[str, ...]
+    ablations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -479,6 +483,8 @@ def _assumption(entry: _Entry) -> Assumption:
         why=entry.words("why"),
         expected=entry.words("expected"),
         status=entry.choice("status", STATUSES),
+        chapters=entry.names("chapters"),
+        ablations=entry.names("ablations") if "ablations" in entry.data else (),
     )
     entry.finish()
     return assumption

@@ -245,7 +245,7 @@ FAULTS = [
     (
         'status = "open"',
         'status = "done"',
-        ["assumption 'head-layout'", "'status' is 'done'", "open, measured, settled"],
+        ["assumption 'head-layout'", "'status' is 'done'", "open, settled"],
     ),
     ("head_gmacs = 3.67", 'head_gmacs = "3.67"', ["'head-layout', readings 'A'", "'head_gmacs' must be a number"]),
     ("[[reference]]\nnumber = 24", "[[reference]]\nnumber = 23", ["reference 23", "'number' stands twice"]),

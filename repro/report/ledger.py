@@ -1,0 +1,58 @@
+"""The ledger of assumptions on the pages: what each chapter rests on, and what the recorded ablations say of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.paper import Assumption, Paper, load
+from repro.profile import ABLATION
+from repro.records import RESULTS, Record, read_study
+from repro.report.ablations import Variant, said, variants
+from repro.report.judging import where
+from repro.report.show import plain
+
+REFERENCE = "demo-seeds"  # the study whose runs the ablations are compared with
+
+
+def effects(assumption: Assumption, results: Path = RESULTS, *, reference: str = REFERENCE) -> list[str]:
+    """What recorded runs of the other readings say, a line each; empty where none is recorded."""
+    own = read_study(reference, results)
+    return [
+        f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
+        for group in assumption.ablations
+        for variant in _of_group(own, read_study(f"{ABLATION}{group}", results))
+    ]
+
+
+def _of_group(own: Sequence[Record], runs: Sequence[Record]) -> list[Variant]:
+    """A group's variants alone: `variants` has those of the reference study too."""
+    return [v for v in variants(own, runs) if any(record in runs for _, record in v.pairs)] if runs else []
+
+
+def _width(variant: Variant) -> float:
+    return variant.pairs[0][1].experiment.width
+
+
+def status(assumption: Assumption, measured: Sequence[str]) -> str:
+    """The state as a reader needs it: "measured" where records of another reading are there."""
+    return "measured" if measured else assumption.status
+
+
+def anchor_of(assumption: Assumption) -> str:
+    """Where the page on the paper has this entry."""
+    return f"ledger-{assumption.id}"
+
+
+def points_text(kind: str, paper: Paper | None = None) -> str:
+    """What the text leaves open and a kind of page rests on, as Markdown with links to the ledger.
+
+    Raises ValueError for a kind that no entry names: then the page needs no such list.
+    """
+    paper = load() if paper is None else paper
+    found = [a for a in paper.assumptions if kind in a.chapters]
+    if not found:
+        raise ValueError(f"chapters: no entry of the ledger names {kind!r}")
+    lines = [f"- [{plain(a.point)}](paper.ipynb#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
+    return (
+        "The paper's text leaves open what this page rests on; readings, reasons and effects are in the ledger:\n\n"
+        + ("\n".join(lines))
+    )

@@ -1,0 +1,65 @@
+"""The ledger on the pages: every entry is on a chapter, every chapter links to it, effects come from records."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import nbformat
+import pytest
+from made import demo_record
+
+from repro.paper import load
+from repro.profile import ABLATION, read_profile
+from repro.report import ledger
+from repro.report.book import CHAPTERS
+from repro.report.tables import ATTENTION
+
+ROOT = Path(__file__).parents[1]
+PAPER = load()
+
+
+def linked() -> dict[str, str]:
+    """The kind of page whose points a notebook shows, by notebook."""
+    found = {}
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points_text":
+                    found[path.stem] = node.args[0].value
+    return found
+
+
+def test_every_entry_is_referenced_from_every_chapter_it_touches():
+    kinds = {kind for _, kinds in CHAPTERS for kind in kinds}
+    named = {chapter for a in PAPER.assumptions for chapter in a.chapters}
+    assert all(a.chapters for a in PAPER.assumptions) and named <= kinds
+    assert set(linked().values()) == named
+    assert all(stem.partition("_")[2] == kind for stem, kind in linked().items())
+
+
+def test_the_ablations_that_measure_an_entry_are_in_the_profile():
+    groups = {e.study.removeprefix(ABLATION) for e in read_profile(ROOT / "profiles" / "ablation.yaml").experiments}
+    assert {group for a in PAPER.assumptions for group in a.ablations} <= groups
+
+
+def test_points_link_to_their_entries():
+    text = ledger.points_text("online")
+    assert "- [Which online sampling of ref. 12" in text and "(paper.ipynb#ledger-online-sampling)" in text
+    with pytest.raises(ValueError, match="chapters: no entry of the ledger names 'runs'"):
+        ledger.points_text("runs")
+
+
+def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
+    entry = dataclasses.replace(PAPER.assumption("equation-4"), ablations=("gate-vector", "gate-se"))
+    assert ledger.effects(entry, tmp_path) == [] and ledger.status(entry, []) == "open"
+    for seed in (0, 1):
+        demo_record(tmp_path, model=ATTENTION, study=ledger.REFERENCE, seed=seed)
+        demo_record(tmp_path, model="resnet34_3dres18", study=ledger.REFERENCE, seed=seed, wrong=range(90))
+    assert ledger.effects(entry, tmp_path) == []
+    for seed in (0, 1):
+        demo_record(
+            tmp_path, model=ATTENTION, study=f"{ABLATION}gate-se", seed=seed, gate="se", wrong=range(12), run=f"x{seed}"
+        )
+    (line,) = ledger.effects(entry, tmp_path)
+    assert line.startswith("gate: se: top-1 -10.0 points [") and "2 seeds: lower (on made clips, width ×0.25)" in line
+    assert ledger.status(entry, [line]) == "measured"
