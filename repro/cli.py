@@ -1,4 +1,4 @@
-"""The command line: ``repro prepare | render-demo | protocol | plan | train | profile | claims | doctor``.
+"""The command line: ``repro prepare | render-demo | protocol | plan | train | profile | records | claims | doctor``.
 
 Each command calls one function.
 """
@@ -104,6 +104,29 @@ def _profile(arguments) -> int:
         print("repro: interrupted; the same command goes on with what is missing", file=sys.stderr)
         return 130
     print(f"{path}: shown in the report's chapter on complexity and speed (make book)")
+    return 0
+
+
+def _records_check(arguments) -> int:
+    from repro.contributions import check, record_folders, sound
+
+    faults = 0
+    for path in arguments.paths:
+        with record_folders(path) as folders:
+            for folder in folders:
+                findings = check(folder, annotations=arguments.annotations, results=arguments.results)
+                faults += not sound(findings)
+                print("\n".join(map(str, findings)), end="\n\n")
+    print("every record is sound" if not faults else f"{faults} with faults: see above")
+    return 1 if faults else 0
+
+
+def _records_add(arguments) -> int:
+    from repro.contributions import add
+
+    options = {"annotations": arguments.annotations, "results": arguments.results}
+    for record in add(arguments.path, contributor=arguments.contributor, **options):
+        print(f"{record.folder}: filed, by {record.provenance['contributor']}")
     return 0
 
 
@@ -215,6 +238,23 @@ def main() -> int:
     profile.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
     profile.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
     profile.set_defaults(call=_profile)
+
+    records = commands.add_parser("records", help="check records that others made, and file them")
+    records = records.add_subparsers(required=True)
+    checking = records.add_parser(
+        "check",
+        help="say whether records are sound: fields, test list, digest, accuracy from the scores; writes nothing",
+        epilog="example: repro records check results/hmdb51 --annotations /data/hmdb51/annotations",
+    )
+    checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, or a .zip")
+    checking.set_defaults(call=_records_check)
+    adding = records.add_parser("add", help="check records and file them under their contributor's name, all or none")
+    adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder, or a .zip")
+    adding.add_argument("--contributor", required=True, help="who ran them, as the report should say")
+    adding.set_defaults(call=_records_add)
+    for each in (checking, adding):
+        each.add_argument("--annotations", type=Path, default=None, help="folder of the official lists, if at hand")
+        each.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
 
     commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
     commands.add_parser("doctor", help="say what this machine has").set_defaults(call=_doctor)

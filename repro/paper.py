@@ -153,9 +153,9 @@ class Assumption:
     """One entry of the ledger: a detail that the paper's text leaves open, and what this study does about it.
 
     where: section, equation or table. readings: the ways to read it. taken: the name of the reading taken. why: the
-    reason. expected: the effect expected of the others, or "not measured" where nothing here could. status: one of `STATUSES`. chapters: the
-    kinds of the report's pages that rest on it. ablations: the groups of profiles/ablation.yaml that run another
-    reading.
+    reason. expected: the effect expected of the others, or "not measured" where nothing here could. status: one of
+    `STATUSES`. chapters: the kinds of the report's pages that rest on it. ablations: the groups of
+    profiles/ablation.yaml that run another reading.
     """
 
     id: str

@@ -76,6 +76,7 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
                 "top-5": percent(topk_accuracy(scores, labels, k=5)) if scores.shape[1] > 5 else "5 classes or fewer",
                 "mean of classes": percent(mean_class_accuracy(scores, labels)),
                 "chance": percent(1 / scores.shape[1]),
+                "run by": f"{record.provenance.get('contributor', 'this study')}, {record.provenance['device']}",
             }
         )
     return pd.DataFrame(rows)
@@ -305,6 +306,7 @@ def provenance_table(records: Sequence[Record], today) -> pd.DataFrame:
                 "run": record.name,
                 "started (UTC)": provenance["started"].replace("+00:00", ""),
                 "minutes": f"{provenance['seconds'] / 60:.1f}",
+                "by": provenance.get("contributor", "this study"),
                 "device": f"{provenance['device']} of {provenance['processor']}",
                 "commit": provenance["commit"][:10]
                 + (" + uncommitted changes" if provenance["uncommitted_changes"] else ""),
