@@ -6,8 +6,9 @@ from pathlib import Path
 
 import cv2
 import pytest
+from made import DIGEST, demo_record
 
-from repro import cli
+from repro import cli, contributions
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -94,6 +95,22 @@ def test_a_plan_is_a_table_of_a_profiles_runs(monkeypatch, capsys):
     assert "server-kinetics" in out and "server-ucf101" not in out  # what it starts from comes along
     status, _, err = call(monkeypatch, capsys, "plan", profile, "--only", "hmdb")
     assert status == 1 and f"repro: {profile}: only: unknown name 'hmdb'; did you mean 'hmdb51'?" in err
+
+
+def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
+    made = demo_record(tmp_path / "theirs", seed=3)
+    here = ("--results", tmp_path / "results")
+    status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
+    assert status == 1 and "FAULT  digest: today's code behaves differently" in out and "1 with faults" in out
+    monkeypatch.setattr(contributions, "todays_digest", lambda: DIGEST)
+    status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
+    assert status == 0 and "accuracy from the scores: top-1 100.00%" in out and "every record is sound" in out
+    status, out, _ = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A. Stranger", *here)
+    assert status == 0 and "filed, by A. Stranger" in out
+    status, out, err = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A", *here)
+    assert status == 1 and err.startswith(f"repro: {made.folder}: nothing was filed") and "is here already" in err
+    status, out, err = call(monkeypatch, capsys, "records", "check", tmp_path / "none.zip")
+    assert status == 1 and "there is no such file" in err and "Traceback" not in err
 
 
 def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
