@@ -16,6 +16,7 @@ TITLES = {
     "resnet34_3dres18": "ResNet34-3DRes18",
     "res34_se_im_net": "Res34-SE-IM-Net",
     "resnet34_frame_average": "ResNet-34, frames averaged",
+    "res34_se_im_ta_net": "Res34-SE-IM-Net, temporal attention",
 }
 """The networks by the names that code and readers use; ``repro.models.MODELS`` builds them."""
 LAYOUTS = ("ucf101", "hmdb51", "something_v1", "kinetics400", "folder")  # read by repro.data.layouts.LAYOUTS

@@ -68,10 +68,10 @@ def test_other_values_groups_batches_and_views_change_their_sections_alone(today
             assert changed(today) == expected
 
 
-def test_another_gate_changes_its_network_alone(today, monkeypatch):
+def test_another_gate_changes_its_networks_alone(today, monkeypatch):
     weights = blocks.Gate.weights
     monkeypatch.setattr(blocks.Gate, "weights", lambda self, branch: weights(self, branch) * 0.99)
-    assert changed(today) == ["network res34_se_im_net"]
+    assert changed(today) == ["network res34_se_im_net", "network res34_se_im_ta_net"]
 
 
 def test_another_stride_changes_every_network(today, monkeypatch):
@@ -81,7 +81,7 @@ def test_another_stride_changes_every_network(today, monkeypatch):
         start(self, channels_in, channels_out, stride=1 if stride == 2 else stride, **options)
 
     monkeypatch.setattr(blocks.BasicBlock, "__init__", other)
-    assert all(name.startswith("network ") for name in changed(today)) and len(changed(today)) == 3
+    assert all(name.startswith("network ") for name in changed(today)) and len(changed(today)) == 4
 
 
 def test_another_rate_rule_changes_the_optimisation(today, monkeypatch):

@@ -29,7 +29,7 @@ from repro.paper import Cell, Row, load
 from repro.records import write_measurement
 from repro.report import claims, judging, rule_dates
 from repro.report.claims import Evidence, judge, judge_all
-from repro.report.tables import ATTENTION, BASELINE, CONTROL
+from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL
 
 PAPER = load()
 IDS = [claim.id for claim in PAPER.claims]
@@ -464,6 +464,21 @@ def test_temporal_modelling(tmp_path, head, control, outcome):
 def test_one_head_that_fails_is_not_hidden_by_another(tmp_path):
     runs = [backwards(tmp_path, BASELINE, 0.9), backwards(tmp_path, ATTENTION, 0.5), backwards(tmp_path, CONTROL, 0.5)]
     assert verdict("temporal-modelling", runs).outcome == "partly"
+
+
+def test_the_papers_future_work_does_not_speak_for_its_head(tmp_path):
+    """A network with temporal attention in the head, wrong about time, changes no verdict on the paper's head."""
+    labels = labels_of(len(DEMO), 40)
+    scores = {
+        True: backwards_scores(labels, np.ones(len(labels), bool)),
+        False: backwards_scores(labels, labels % 2 == 0),
+    }
+    made = {
+        name: record(tmp_path, classes=DEMO, labels=labels, scores=scores[name == ATTENTION], model=name)
+        for name in (ATTENTION, CONTROL, TEMPORAL)
+    }
+    found = verdict("temporal-modelling", made.values())
+    assert found.outcome == "reproduced" and found == verdict("temporal-modelling", [made[ATTENTION], made[CONTROL]])
 
 
 def test_few_clips_settle_nothing_about_time(tmp_path):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet34
 
+from repro.freshness import todays_digest
 from repro.models import (
     MODELS,
     build,
@@ -19,8 +20,9 @@ from repro.models import (
     resnet34_3dres18,
     resnet34_frame_average,
 )
-from repro.models.blocks import BasicBlock, Conv3d, make_gate
+from repro.models.blocks import BasicBlock, Conv3d, TemporalGate, make_gate
 from repro.models.trunk import ResNet34Trunk
+from repro.records import read_study, studies
 
 
 def count(module: nn.Module) -> int:
@@ -269,3 +271,60 @@ def test_what_only_meets_padding_is_left_out_without_a_difference(shape, stride)
     with FlopCounterMode(display=False) as counter:  # counted whole, as published counts are
         Conv3d(4, 6, 3, stride=stride, padding=1, device="meta")(torch.empty(2, 4, *shape, device="meta"))
     assert counter.get_total_flops() == 2 * found[0][0].numel() * 4 * 27
+
+
+# ---------------------------------------- temporal attention
+
+
+def test_temporal_attention_by_hand():
+    """Channel 0's middle step is bright: with weights of 1 the gate sees it at its own step and its neighbours'."""
+    gate = TemporalGate(1)
+    nn.init.zeros_(gate.conv1.weight)
+    nn.init.ones_(gate.conv1.weight[0])
+    nn.init.zeros_(gate.conv2.weight)
+    gate.conv2.weight.data[0, 0] = 1.0
+    for conv in (gate.conv1, gate.conv2):
+        nn.init.zeros_(conv.bias)
+    branch = torch.zeros(1, 1, 5, 2, 2)
+    branch[0, 0, 2] = torch.tensor([[4.0, 0.0], [0.0, 0.0]])  # mean 1
+    one = 1 / (1 + math.exp(-1))
+    assert gate.weights(branch).flatten().tolist() == pytest.approx([0.5, one, one, one, 0.5])
+    assert gate(branch)[0, 0, 2, 0, 0].item() == pytest.approx(4 * (1 + one))
+
+
+def test_temporal_attention_sees_order_in_time_and_not_in_space():
+    torch.manual_seed(0)
+    gate, branch = TemporalGate(8), torch.randn(2, 8, 5, 3, 3)
+    s = gate.weights(branch)
+    assert s.shape == (2, 8, 5, 1, 1)
+    assert torch.allclose(gate.weights(branch.flip(3, 4)), s)
+    backwards = gate.weights(branch.flip(2))
+    assert not torch.allclose(backwards.flip(2), s)  # the same steps, other neighbours
+    assert gate(branch[:, :, :1]).shape == (2, 8, 1, 3, 3)  # one step alone
+
+
+def test_temporal_attention_adds_its_gates_and_nothing_else():
+    plain, gated = (build(name, classes=51) for name in ("res34_se_im_net", "res34_se_im_ta_net"))
+    known = set(plain.state_dict())
+    added = {name for name in gated.state_dict() if name not in known}
+    assert known < set(gated.state_dict()) and all(name.startswith("head.") and ".gate." in name for name in added)
+    assert len(added) == 6 * 4
+    # two convolutions with biases a unit: C to C/16 over three steps, and back
+    by_hand = sum(2 * (3 * c * (c // 16) + c // 16 + c // 16 * c + c) for c in (128, 256, 512))
+    assert sum(gated.state_dict()[name].numel() for name in added) == by_hand
+
+
+def test_temporal_attention_runs_in_16_bits_and_learns():
+    torch.manual_seed(0)
+    network = build("res34_se_im_ta_net", classes=3, width=0.125).train()
+    nn.init.ones_(network.head.stage3[1].bn2.weight)  # else the branch, and so its gate's gradient, is zero
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = network(torch.rand(2, 4, 3, 64, 64)).sum()
+    loss.backward()
+    assert network.head.stage3[1].gate.conv1.weight.grad.abs().sum() > 0
+
+
+def test_a_new_network_leaves_recorded_runs_fresh():
+    today = todays_digest()
+    stale = [r.name for study in studies() for r in read_study(study) if r.stale(today)]
+    assert stale == []

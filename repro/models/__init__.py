@@ -8,12 +8,14 @@ from repro.models.fused import (
     FusedNet,
     check_trainable,
     res34_se_im_net,
+    res34_se_im_ta_net,
     resnet34_3dres18,
     resnet34_frame_average,
 )
 from repro.models.start import LoadReport, load_head, load_network, load_trunk, read_weights, weights_digest
 
-MODELS = {factory.__name__: factory for factory in (resnet34_3dres18, res34_se_im_net, resnet34_frame_average)}
+FACTORIES = (resnet34_3dres18, res34_se_im_net, resnet34_frame_average, res34_se_im_ta_net)
+MODELS = {factory.__name__: factory for factory in FACTORIES}
 
 
 def options_of(name: str) -> tuple[str, ...]:
@@ -43,6 +45,7 @@ __all__ = [
     "options_of",
     "read_weights",
     "res34_se_im_net",
+    "res34_se_im_ta_net",
     "resnet34_3dres18",
     "resnet34_frame_average",
     "weights_digest",

@@ -57,6 +57,37 @@ class Gate(nn.Module):
         return branch + s
 
 
+class TemporalGate(nn.Module):
+    """Temporal attention on a residual branch of the 3D head: a squeeze over space, a gate over time and channel.
+
+    Not the paper's: its closing section leaves it to future work ("designing some temporal attention modules and adding
+    them to the model to increase the model's discrimination of different frames in a video"), and this is the study's
+    reading of it. As in Equation 4 the branch is multiplied by 1 + s, so that nothing is ever shut off; the first layer
+    sees a step and its two neighbours, so that s can tell a beginning from an end.
+
+    Args:
+        channels: channels of the branch.
+        reduction: ratio r between the channels and the hidden ones; at least 4 hidden ones are kept.
+
+    Shape: ``(B, channels, T, H, W)`` to the same, any T.
+    """
+
+    def __init__(self, channels: int, *, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(SMALLEST_HIDDEN, channels // reduction)
+        self.conv1 = nn.Conv1d(channels, hidden, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv1d(hidden, channels, 1)
+
+    def weights(self, branch: Tensor) -> Tensor:
+        """The gate's s, in (0, 1), shape ``(B, channels, T, 1, 1)``."""
+        squeezed = branch.mean((3, 4))
+        return self.conv2(self.relu(self.conv1(squeezed))).sigmoid()[..., None, None]
+
+    def forward(self, branch: Tensor) -> Tensor:
+        return branch * (1 + self.weights(branch))
+
+
 class Constant(nn.Module):
     """The branch times 1.5: what Equation 4 does with an untrained gate. The control that has no gate."""
 

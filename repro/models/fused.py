@@ -1,4 +1,4 @@
-"""The two networks of the paper and the frame-averaging control, as one trunk + head module and three factories."""
+"""The two networks of the paper, one with temporal attention and the frame-averaging control: one module, factories."""
 
 import copy
 
@@ -76,15 +76,42 @@ def res34_se_im_net(
     )
 
 
+def res34_se_im_ta_net(
+    *,
+    classes: int,
+    width: float = 1.0,
+    dropout: float = 0.5,
+    head_stride: tuple[int, int, int] = (2, 2, 2),
+    gate: str = "se_im",
+    reduction: int = 16,
+    gate_bias: float = 0.0,
+) -> FusedNet:
+    """Res34-SE-IM-Net with temporal attention in the head: the paper's future work as this study reads it.
+
+    See :class:`repro.models.blocks.TemporalGate`; ``reduction`` is the ratio of both kinds of gate.
+    """
+    return _fused(
+        classes=classes,
+        width=width,
+        dropout=dropout,
+        head_stride=head_stride,
+        temporal_attention=True,
+        gate=gate,
+        reduction=reduction,
+        gate_bias=gate_bias,
+    )
+
+
 def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float = 0.5) -> FusedNet:
     """The control: the same trunk, features averaged over frames. It cannot see the order of frames."""
     trunk = ResNet34Trunk(width=width)
     return _initialised(FusedNet(trunk, FrameAverageHead(trunk.channels, classes, dropout=dropout)))
 
 
-def _fused(*, classes, width, dropout, head_stride, **gate_options) -> FusedNet:
+def _fused(*, classes, width, dropout, head_stride, temporal_attention=False, **gate_options) -> FusedNet:
     trunk = ResNet34Trunk(width=width, **gate_options)
-    head = ResNet18Head3d(trunk.channels, classes, width=width, stride=head_stride, dropout=dropout)
+    options = {"temporal_attention": temporal_attention, "reduction": gate_options.get("reduction", 16)}
+    head = ResNet18Head3d(trunk.channels, classes, width=width, stride=head_stride, dropout=dropout, **options)
     return _initialised(FusedNet(trunk, head))
 
 

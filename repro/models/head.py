@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from repro.models.blocks import BasicBlock
+from repro.models.blocks import BasicBlock, TemporalGate
 from repro.models.trunk import scaled
 
 HEAD_CHANNELS = (128, 256, 512)
@@ -13,6 +13,7 @@ class ResNet18Head3d(nn.Module):
 
     The text states kernels, channels, pooling and dropout, not the strides: this is reading A of the ledger of
     assumptions, 128 (stride 1), 256 and 512 (each ``stride`` in time, height, width), 1x1x1 projection shortcuts.
+    ``temporal_attention`` puts a `TemporalGate` of ratio ``reduction`` into each of the six units: not the paper's.
 
     Shape: ``(B, channels_in, N, h, w)`` to logits ``(B, classes)``.
     """
@@ -25,17 +26,19 @@ class ResNet18Head3d(nn.Module):
         width: float = 1.0,
         stride: tuple[int, int, int] = (2, 2, 2),
         dropout: float = 0.5,
+        temporal_attention: bool = False,
+        reduction: int = 16,
     ) -> None:
         super().__init__()
+
+        def unit(channels_in: int, channels: int, stride: int | tuple[int, int, int] = 1) -> BasicBlock:
+            gate = TemporalGate(channels, reduction=reduction) if temporal_attention else None
+            return BasicBlock(channels_in, channels, stride=stride, dims=3, gate=gate)
+
         stages = []
         for stage, channels in enumerate(scaled(c, width) for c in HEAD_CHANNELS):
             first_stride = tuple(stride) if stage else 1
-            stages.append(
-                nn.Sequential(
-                    BasicBlock(channels_in, channels, stride=first_stride, dims=3),
-                    BasicBlock(channels, channels, dims=3),
-                )
-            )
+            stages.append(nn.Sequential(unit(channels_in, channels, first_stride), unit(channels, channels)))
             channels_in = channels
         self.stage1, self.stage2, self.stage3 = stages
         # The published ECO code pools a fixed (N/4, 7, 7) window, which cannot run on the 4x2x2 map left here.

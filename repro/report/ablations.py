@@ -21,6 +21,7 @@ from repro.report.figures import COLOURS
 from repro.report.tables import (
     ATTENTION,
     CONTROL,
+    TEMPORAL,
     backwards_pairs,
     is_right,
     mistaken_for_partner,
@@ -182,4 +183,9 @@ def answers(found: Sequence[Variant]) -> list[str]:
         )
     else:
         lines.append("**Does the 3D head see time?** Frames averaged in its place: not run with these seeds.")
+    later = one(model=TEMPORAL)
+    lines.append(
+        "**Does temporal attention in the head help**, which the paper leaves to future work? Added to "
+        f"{TITLES[ATTENTION]}: top-1 {said(later)}."
+    )
     return lines

@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from repro.config import TITLES
 from repro.metrics.statistics import wilson_interval
 from repro.records import Record
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
+from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL, is_right
 
-COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f"}
+COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
 
 

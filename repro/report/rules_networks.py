@@ -208,11 +208,11 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     shown, outcomes, scopes, used, chapter = [], [], [], [], ""
     for records in evidence.alike():
         table = backwards_table(records)
-        heads = table[table["model"] != CONTROL] if len(table) else table
+        heads = table[table["model"].isin((BASELINE, ATTENTION))] if len(table) else table
         if not len(heads):
             continue
         control = table[table["model"] == CONTROL]
-        used += records
+        used += [record for record in records if record.experiment.model in (BASELINE, ATTENTION, CONTROL)]
         above = (heads["low"] > 0.5).sum()
         blind = ((control["low"] <= 0.5) & (control["high"] >= 0.5)).all() and len(control) > 0
         if above == len(heads) and blind:

@@ -24,6 +24,7 @@ from repro.paper import NOT_STATED
 from repro.records import Record
 
 BASELINE, ATTENTION, CONTROL = "resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"
+TEMPORAL = "res34_se_im_ta_net"  # the paper's future work, no network of the paper's
 # Actions that the paper's text (introduction, sections on Table 8 and online recognition) calls easily confused
 LOOK_ALIKES = (("wave", "clap"), ("drink", "eat"), ("fencing", "sword"), ("cartwheel", "flicflac"))
 BACKWARDS = (("Sit", "Stand"), ("Pick", "Put"))
