@@ -1,0 +1,135 @@
+"""The same tuning for both networks: learning rates compared on validation clips, the networks at their own best rate.
+
+A network that trains sooner at one rate is not a better network. So the rate is chosen for each by validation clips,
+which are carved from the training list, and the comparison is made on the test clips at the rates chosen.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from repro.config import TITLES
+from repro.metrics.statistics import seeds_spread
+from repro.records import Record
+from repro.report.figures import COLOURS
+from repro.report.tables import ATTENTION, BASELINE, gains_by_seed, is_right, paired_difference, with_interval
+
+GROUP = "rate-"  # the groups of profiles/ablation.yaml that differ in the rate alone
+
+ByRate = dict[float, list[Record]]
+
+
+def by_rate(records: Sequence[Record], model: str) -> ByRate:
+    """A network's runs by learning rate, those with validation clips; rates in order, runs by seed."""
+    found: ByRate = {}
+    for record in sorted(records, key=lambda r: (r.experiment.learning_rate, r.experiment.seed)):
+        if record.experiment.model == model and "validation_top1" in record.history:
+            found.setdefault(record.experiment.learning_rate, []).append(record)
+    return found
+
+
+def validated(record: Record) -> float:
+    """Validation top-1 after the last epoch, 0..1: these runs keep their last weights under a cosine schedule."""
+    return float(record.history["validation_top1"].iloc[-1])
+
+
+def chosen(runs: ByRate) -> float:
+    """The rate with the highest mean validation top-1. Raises ValueError where there is none."""
+    if not runs:
+        raise ValueError("no run with validation clips")
+    return max(runs, key=lambda rate: np.mean([validated(record) for record in runs[rate]]))
+
+
+def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a rate: validation and test top-1 of both networks, mean of seeds, and the difference on test clips."""
+    both = {model: by_rate(records, model) for model in (BASELINE, ATTENTION)}
+    best = {model: chosen(runs) for model, runs in both.items() if runs}
+    rows = []
+    for rate in sorted({rate for runs in both.values() for rate in runs}):
+        row: dict = {"learning rate": f"{rate:g}"}
+        for model, runs in both.items():
+            some = runs.get(rate, [])
+            mark = " (chosen)" if best.get(model) == rate else ""
+            name = TITLES[model]
+            row[f"{name}: validation (%)"] = _mean_text([validated(r) for r in some]) + mark if some else "not run"
+            row[f"{name}: test (%)"] = _mean_text([is_right(r).mean() for r in some]) if some else "not run"
+        pairs = paired(both[BASELINE].get(rate, []), both[ATTENTION].get(rate, []))
+        row["test, SE-IM less baseline [95 %]"] = (
+            with_interval(paired_difference(pairs, is_right), signed=True) if pairs else "not run"
+        )
+        row["seeds"] = len(pairs)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _mean_text(values: Sequence[float]) -> str:
+    return f"{100 * np.mean(values):.1f} ({100 * min(values):.1f} to {100 * max(values):.1f})"
+
+
+def paired(first: Sequence[Record], second: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Runs of the same clips, split and seed, whatever their rates."""
+    place = {(r.data["hash"], r.experiment.split, r.experiment.seed): r for r in second}
+    keys = [(r.data["hash"], r.experiment.split, r.experiment.seed) for r in first]
+    return [(r, place[key]) for r, key in zip(first, keys) if key in place]
+
+
+def tuned_pairs(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Baseline and SE-IM, each at its own chosen rate, by seed; empty where one of them has not been tuned."""
+    both = [by_rate(records, model) for model in (BASELINE, ATTENTION)]
+    if not all(both):
+        return []
+    return paired(*(runs[chosen(runs)] for runs in both))
+
+
+def tuning_text(records: Sequence[Record]) -> str:
+    """Does the gate pay where each network has its own best rate? Says so too where a best rate is at the edge."""
+    pairs = tuned_pairs(records)
+    if not pairs:
+        return "**Not run:** both networks at several learning rates, with validation clips."
+    both = {model: by_rate(records, model) for model in (BASELINE, ATTENTION)}
+    rates = {model: chosen(runs) for model, runs in both.items()}
+    gains = gains_by_seed(pairs)
+    spread = seeds_spread(gains)
+    over = f" over seeds [{100 * spread.low:+.1f}, {100 * spread.high:+.1f}]" if spread.n > 1 else ""
+    agree = "all seeds agree in sign" if min(gains) > 0 or max(gains) < 0 else "seeds disagree in sign"
+    gain = with_interval(paired_difference(pairs, is_right), signed=True)
+    own = ", ".join(f"{TITLES[model]} {rate:g}" for model, rate in rates.items())
+    text = (
+        f"**Does the gate pay with each network at its own best rate?** ({own}; chosen on validation clips among "
+        f"{len(both[BASELINE])} rates.) SE-IM less baseline on the test clips: {gain} over clips,{over}; {len(pairs)} "
+        f"seeds, {agree}."
+    )
+    edge = [TITLES[m] for m, runs in both.items() if rates[m] in (min(runs), max(runs))]
+    if edge:
+        text += f" The best rate of {' and '.join(edge)} is the smallest or largest tried: a better one may lie beyond."
+    return text
+
+
+def tuning_figure(records: Sequence[Record]) -> Figure:
+    """Top-1 by learning rate: validation (circles) and test (squares), a mark a run, lines through the means."""
+    fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
+    for axis, name, value in zip(
+        axes, ("validation clips", "test clips"), (validated, lambda record: float(is_right(record).mean()))
+    ):
+        for model in (BASELINE, ATTENTION):
+            runs = by_rate(records, model)
+            rates = list(runs)
+            axis.plot(
+                rates,
+                [100 * np.mean([value(r) for r in runs[k]]) for k in rates],
+                color=COLOURS[model],
+                label=TITLES[model],
+            )
+            for rate in rates:
+                axis.plot(
+                    [rate] * len(runs[rate]), [100 * value(r) for r in runs[rate]], "o", color=COLOURS[model], alpha=0.6
+                )
+        axis.set(xscale="log", xlabel="learning rate", ylabel=f"top-1 (%), {name}", ylim=(0, 100), title=name)
+        rates = sorted({r.experiment.learning_rate for r in records})
+        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.minorticks_off()
+    axes[0].legend(frameon=False, fontsize=8)
+    return fig
