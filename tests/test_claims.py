@@ -309,6 +309,16 @@ def test_datasets_of_one_study_are_judged_apart(tmp_path):
     assert "second set: -25.0" in second and "240 test clips" in second and second.endswith("contradicted.")
 
 
+def test_other_files_of_the_same_clips_are_judged_apart(tmp_path):
+    """Somebody's re-encoded copy: same settings, another manifest. A loss there is not averaged into our gain."""
+    ours = both_networks(tmp_path, MANY, FEW, study="ours")
+    theirs = both_networks(tmp_path, FEW, MANY, study="theirs", seeds=(2, 3), data_hash="another copy")
+    found = verdict("se-im-beats-baseline", ours + theirs)
+    assert found.outcome == "partly" and found.evidence.count("2 pairs of runs") == 2
+    same = both_networks(tmp_path, MANY, FEW, study="theirs", seeds=(2, 3))
+    assert "4 pairs of runs" in verdict("se-im-beats-baseline", ours + same).evidence
+
+
 def test_an_ablation_is_not_the_papers_network(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW)
     ablation = [demo_record(tmp_path, seed=s, wrong=range(110), gate="constant", run=f"constant-{s}") for s in (0, 1)]

@@ -92,17 +92,23 @@ class Evidence:
         return found
 
     def alike(self) -> list[list[Record]]:
-        """The records apart by classes and settings: only within one are figures put together.
+        """The records apart by classes, settings and clips: only within one are figures put together.
 
         Studies of the same clips and settings are one (seeds are pooled, whoever ran them); a run that several of them
-        hold counts once. The largest study comes first.
+        hold counts once. Runs of one split on other files (re-encoded ones, say) are apart. The largest study comes
+        first.
         """
         studies = sorted(self.by_study().values(), key=len, reverse=True)
-        found: dict[str, dict[str, Record]] = {}
+        found: dict[tuple, dict[str, Record]] = {}
+        copies: dict[tuple, list[str]] = {}  # hashes of a split's clips, in the order in which they are met
         for record in (record for study in studies for record in study):
             settings = {k: v for k, v in record.experiment.to_dict().items() if k not in WHERE_FILED}
-            runs = found.setdefault(str((record.classes, {k: v for k, v in settings.items() if k not in OF_A_RUN})), {})
-            runs.setdefault(str(settings) + record.data["hash"], record)
+            alike = str((record.classes, {k: v for k, v in settings.items() if k not in OF_A_RUN}))
+            known = copies.setdefault((alike, record.experiment.split), [])
+            if record.data["hash"] not in known:
+                known.append(record.data["hash"])
+            runs = found.setdefault((alike, known.index(record.data["hash"])), {})
+            runs.setdefault(str(settings), record)
         return [list(runs.values()) for runs in found.values()]
 
     def hours(self, *groups: str) -> str:

@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 MODULES = ("judging", "rules_networks", "rules_costs", "rules_paper")
+NAMED = (ast.Name, ast.Attribute)
 FILE = Path(__file__).with_name("rule_dates.toml")
 
 
@@ -50,8 +51,10 @@ def codes() -> dict[str, str]:
     for module in MODULES:
         tree = ast.parse(FILE.with_name(f"{module}.py").read_text(encoding="utf-8"))
         for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if isinstance(node, ast.FunctionDef):
                 parts[node.name] = node
+            elif isinstance(node, ast.ClassDef):  # its methods, as a rule names them: evidence.alike
+                parts |= {f".{part.name}": part for part in node.body if isinstance(part, ast.FunctionDef)}
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 parts[node.targets[0].id] = node
     found = {}
@@ -79,7 +82,7 @@ def _claims(node: ast.stmt, parts: dict[str, ast.stmt]) -> list[str]:
 
 
 def _used(node: ast.stmt, parts: dict[str, ast.stmt]) -> dict[str, ast.stmt]:
-    """The node and what it names of the rules' modules, again and again; classes count by themselves alone."""
+    """The node and what it names of the rules' modules, again and again."""
     found, left = {}, [node]
     while left:
         part = left.pop()
@@ -87,8 +90,8 @@ def _used(node: ast.stmt, parts: dict[str, ast.stmt]) -> dict[str, ast.stmt]:
         if name in found:
             continue
         found[name] = part
-        if not isinstance(part, ast.ClassDef):
-            left += [parts[n.id] for n in ast.walk(part) if isinstance(n, ast.Name) and n.id in parts]
+        named = [n.id if isinstance(n, ast.Name) else f".{n.attr}" for n in ast.walk(part) if isinstance(n, NAMED)]
+        left += [parts[name] for name in named if name in parts]
     return found
 
 
@@ -96,7 +99,7 @@ def _plain(node: ast.stmt) -> str:
     """A statement without docstrings and decorators, as text that formatting does not change."""
     node = ast.parse(ast.unparse(node)).body[0]
     for part in ast.walk(node):
-        if isinstance(part, ast.FunctionDef | ast.ClassDef):
+        if isinstance(part, ast.FunctionDef):
             part.decorator_list = []
             if part.body and isinstance(part.body[0], ast.Expr) and isinstance(part.body[0].value, ast.Constant):
                 part.body = part.body[1:] or [ast.Pass()]

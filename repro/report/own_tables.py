@@ -1,0 +1,102 @@
+"""The paper's Tables 7 and 8, its two networks against each other, beside full-size runs here.
+
+The paper's cells come from ``repro/paper.toml``; whoever fills them in from the PDF sees its differences here.
+"""
+
+import re
+from collections.abc import Sequence
+
+import pandas as pd
+
+from repro.config import TITLES
+from repro.metrics.confusion import confusion_indicator
+from repro.paper import NOT_STATED, Paper, Table
+from repro.records import Record
+from repro.report.confusion import counts_of
+from repro.report.official import NAMES, OFFICIAL, official_runs
+from repro.report.peers_tables import mean_accuracy
+from repro.report.tables import ATTENTION, BASELINE, LOOK_ALIKES, is_right, paired_difference, partners, with_interval
+
+BOTH = (BASELINE, ATTENTION)
+
+
+def number(table: Table, network: str, column: str) -> float | None:
+    """A cell's number, None where it is empty, words or not there."""
+    if column not in table.columns:
+        return None
+    at = table.columns.index(column)
+    values = [row.cells[at].value for row in table.rows if row.name == TITLES[network]]
+    return next((value for value in values if isinstance(value, int | float)), None)
+
+
+def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
+    """One row a dataset: both networks and their difference, as the paper prints them and as official runs give them.
+
+    records: any; of them the official runs count, in pairs of like runs. The paper's differences have no interval: of
+    its numbers neither clips nor seeds are known.
+    """
+    table, rows = paper.table(7), []
+    for dataset in OFFICIAL:
+        printed = [number(table, network, NAMES[dataset]) for network in BOTH]
+        pairs = partners(official_runs(records, dataset), BASELINE, ATTENTION)
+        row = {"dataset": NAMES[dataset]}
+        row |= {
+            f"paper: {TITLES[network]}": NOT_STATED if value is None else f"{value:g} %"
+            for network, value in zip(BOTH, printed)
+        }
+        known = None not in printed
+        row["paper: difference"] = f"{printed[1] - printed[0]:+.2f} points" if known else NOT_STATED
+        for k, network in enumerate(BOTH):
+            ours = [pair[k] for pair in pairs]
+            row[f"here: {TITLES[network]} [95 %]"] = with_interval(mean_accuracy(ours)) if ours else "not run"
+        row["here: difference [95 %]"] = (
+            f"{with_interval(paired_difference(pairs, is_right), signed=True)}, {len(pairs)} pairs of runs"
+            if pairs
+            else f"not run: needs {NAMES[dataset]} and a GPU"
+        )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
+    """One row a pair of actions: the confusion indicator of both networks, the paper's and from official HMDB51 runs.
+
+    The pairs are the paper's columns and those that its text calls easily confused. Runs of one network are added up.
+    """
+    table, rows = paper.table(8), []
+    runs = partners(official_runs(records, "hmdb51"), BASELINE, ATTENTION)
+    counts = [counts_of([pair[k] for pair in runs]) for k in (0, 1)] if runs else []
+    classes = {_plain(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
+    for words, column in _pairs(table):
+        row: dict = {"pair": " / ".join(words)}
+        printed = [number(table, network, column) for network in BOTH]
+        for network, value in zip(BOTH, printed):
+            row[f"paper: {TITLES[network]}"] = NOT_STATED if value is None else f"{value:g}"
+        row["paper: difference"] = NOT_STATED if None in printed else f"{printed[1] - printed[0]:+.3f}"
+        places = [classes.get(_plain(word)) for word in words]
+        for k, network in enumerate(BOTH):
+            text = "not run: needs HMDB51 and a GPU"
+            if runs and None not in places:
+                i, j = sorted(places)
+                found = confusion_indicator(counts[k]).set_index(["i", "j"]).loc[(i, j)]
+                text = f"{found['c']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+            elif runs:
+                text = "no such classes"
+            row[f"here: {TITLES[network]} [95 %]"] = text
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:
+    """The pairs of actions with the column of each: the table's, then those named in the text ("" for the column)."""
+    found = []
+    for column in table.columns:
+        words = [word.strip() for word in re.sub(r"[()]", "", column).split(",")]
+        if len(words) == 2:
+            found.append((tuple(words), column))
+    known = {frozenset(map(_plain, words)) for words, _ in found}
+    return found + [(pair, "") for pair in LOOK_ALIKES if frozenset(map(_plain, pair)) not in known]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.lower())
