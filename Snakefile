@@ -24,7 +24,7 @@ except ValueError as error:
 if workflow.is_main_process and any(re.fullmatch("--dry-?run|-[pqr]*n[pqr]*", argument) for argument in sys.argv):
     from repro.costs import cost_text  # imports torch
 
-    print(f"All runs of the profile, finished ones included:\n{cost_text(PROFILE.experiments)}\n", file=sys.stderr)
+    print(f"All runs of the profile, finished ones included:\n{cost_text(PROFILE.experiments, demo_set=PROFILE.demo_set)}\n", file=sys.stderr)
 RUNS = {(experiment.study, experiment.run): experiment for experiment in PROFILE.experiments}
 OWN = list(dict.fromkeys(study for study, _ in RUNS))  # the profile's studies: one, or one for each named group of runs
 DIGEST = todays_digest()

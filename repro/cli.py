@@ -77,7 +77,7 @@ def _plan(arguments) -> int:
         raise ValueError(f"{arguments.profile}: {error}") from None
     from repro.costs import cost_text
 
-    print(cost_text(profile.experiments, measure=not arguments.no_probe))
+    print(cost_text(profile.experiments, demo_set=profile.demo_set, measure=not arguments.no_probe))
     return 0
 
 

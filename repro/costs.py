@@ -4,8 +4,10 @@ Clips are counted in the official lists where they are at hand, else taken from 
 hours are those counts at the speed of a training step measured on this machine, without reading clips.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -13,6 +15,7 @@ import torch
 from repro.config import TITLES, Experiment
 from repro.data.catalogue import CATALOGUE
 from repro.data.clips import read_split
+from repro.data.demo import demo_counts
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import training_flops
 from repro.models import build, options_of
@@ -31,8 +34,11 @@ class Clips:
     source: str
 
 
-def count_clips(experiment: Experiment) -> Clips | None:
-    """The clips of a run; None where neither its lists are at hand nor its layout is a known dataset's."""
+def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips | None:
+    """The clips of a run; None where neither its lists are at hand nor its layout is a known dataset's.
+
+    demo_set: the profile's, which may still have to be rendered.
+    """
     try:
         split = read_split(
             experiment.layout,
@@ -44,17 +50,37 @@ def count_clips(experiment: Experiment) -> Clips | None:
         )
         train, test, classes, source = len(split.train), len(split.test), len(split.classes), "lists"
     except (OSError, ValueError):  # said in full when the run starts
+        if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
+            return _to_be_rendered(experiment, demo_set)
         known = CATALOGUE.get(experiment.layout)
         if known is None or experiment.classes or f"split {experiment.split}: train" not in known.counts:
             return None
         train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
         classes, source = known.counts["classes"], "catalogue"
+    return _parts(experiment, train, test, classes, source)
+
+
+def _parts(experiment: Experiment, train: int, test: int, classes: int, source: str) -> Clips:
     watched = test if experiment.watch == "test" else round(train * experiment.validation_fraction)
     train -= 0 if experiment.watch == "test" else watched
     return Clips({"train": train, "watched": watched, "test": test}, classes, source)
 
 
-def cost_table(experiments: Sequence[Experiment], *, device: torch.device | None = None) -> pd.DataFrame:
+def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clips:
+    options = {name: value for name, value in demo_set.items() if name in ("clips_per_class", "clips_per_group")}
+    train, test, classes = demo_counts(**options, split=experiment.split)
+    if experiment.classes:
+        train, test = (count * len(experiment.classes) // classes for count in (train, test))
+        classes = len(experiment.classes)
+    return _parts(experiment, train, test, classes, "demo set")
+
+
+def cost_table(
+    experiments: Sequence[Experiment],
+    *,
+    demo_set: Mapping[str, Any] | None = None,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
     """One row for all runs of a study with one network and one protocol.
 
     Columns: study, network, protocol, runs, training clips (the largest run's) and where they were counted, epochs,
@@ -65,7 +91,7 @@ def cost_table(experiments: Sequence[Experiment], *, device: torch.device | None
     rows: dict[tuple, dict] = {}
     free = available_memory(device or torch.device("cpu"))
     for experiment in experiments:
-        clips = count_clips(experiment)
+        clips = count_clips(experiment, demo_set)
         key = str([getattr(experiment, name) for name in NETWORK_FIELDS])
         if key not in sizes:
             network = build(experiment.model, classes=400, **experiment.model_options(options_of(experiment.model)))
@@ -96,11 +122,13 @@ def cost_table(experiments: Sequence[Experiment], *, device: torch.device | None
     return pd.DataFrame(rows.values())
 
 
-def cost_text(experiments: Sequence[Experiment], *, measure: bool | None = None) -> str:
+def cost_text(
+    experiments: Sequence[Experiment], *, demo_set: Mapping[str, Any] | None = None, measure: bool | None = None
+) -> str:
     """The table and its sum as text for a terminal; hours where ``measure``, by default where there is a GPU."""
     has_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if has_gpu else "cpu") if (has_gpu if measure is None else measure) else None
-    table = cost_table(experiments, device=device)
+    table = cost_table(experiments, demo_set=demo_set, device=device)
     formats = {"training clips": ",d", "GMACs a clip": ".1f", "PFLOP": ",.1f", "GB a device": ".1f"}
     formats |= {"GB of disk": ",.1f", "hours": ",.1f"}
     shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
@@ -113,7 +141,7 @@ def cost_text(experiments: Sequence[Experiment], *, measure: bool | None = None)
         total += (
             f", {table['hours'].sum():,.1f} hours of arithmetic on {name} (from one training step each, measured now)"
         )
-    absent = table.loc[table["counted in"] != "lists", "study"]
+    absent = table.loc[~table["counted in"].isin(("lists", "demo set")), "study"]
     if len(absent):
         total += (
             f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue where it has them"

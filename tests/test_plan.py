@@ -6,6 +6,7 @@ import torch
 
 from repro import costs, plan, training
 from repro.config import Experiment
+from repro.data.demo import render_demo_set
 from repro.metrics.memory import TrainingMemory
 from repro.plan import Plan, Size, make_plan
 from repro.training import train
@@ -128,6 +129,21 @@ def test_costs_of_runs_by_hand(data, monkeypatch):
 def test_clips_of_a_dataset_that_is_not_here(fields, parts, classes):
     found = costs.count_clips(Experiment(videos="nowhere", annotations="nowhere", **fields))
     assert tuple(found.parts.values()) == parts and (found.classes, found.source) == (classes, "catalogue")
+
+
+def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
+    """The count of the plan is the count of the lists, once they are there; not UCF101's, whose layout it has."""
+    demo = {"root": str(tmp_path / "demo"), "clips_per_class": 7, "clips_per_group": 2, "frames": 4, "size": 64}
+    fields = {"videos": str(tmp_path / "demo/videos"), "annotations": str(tmp_path / "demo/annotations")}
+    runs = [Experiment(**fields, split=split, validation_fraction=0.0, schedule="cosine") for split in (1, 2)]
+    planned = [costs.count_clips(run, demo) for run in runs]
+    assert {clips.source for clips in planned} == {"demo set"} and planned[0].classes == 12
+    assert costs.count_clips(Experiment(**fields, classes=["Sit", "Stand", "Put"]), demo).parts["test"] == 9
+    render_demo_set(demo["root"], progress=False, **{k: v for k, v in demo.items() if k != "root"})
+    found = [costs.count_clips(run, demo) for run in runs]
+    assert {clips.source for clips in found} == {"lists"}
+    assert [clips.parts for clips in found] == [clips.parts for clips in planned]
+    assert found[0].parts == {"train": 48, "watched": 0, "test": 36}  # groups 1 and 4 of 4 are tested: 2 + 1 clips
 
 
 def test_clips_of_nobody_knows_what():

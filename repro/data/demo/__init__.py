@@ -5,7 +5,7 @@ frames tells them apart.
 """
 
 from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
-from repro.data.demo.dataset import render_demo_set
+from repro.data.demo.dataset import demo_counts, render_demo_set
 from repro.data.demo.render import CLASSES, render_clip
 
-__all__ = ["BACKWARDS_PAIRS", "CLASSES", "PAIRS", "render_clip", "render_demo_set"]
+__all__ = ["BACKWARDS_PAIRS", "CLASSES", "PAIRS", "demo_counts", "render_clip", "render_demo_set"]

@@ -67,6 +67,13 @@ def is_test_group(group: int, split: int) -> bool:
     return (group - 1) % len(SPLITS) == split - 1
 
 
+def demo_counts(*, clips_per_class: int = 48, clips_per_group: int = 4, split: int = 1) -> tuple[int, int, int]:
+    """Training clips, test clips and classes of one split of a demo set that may not be rendered yet."""
+    groups = [index // clips_per_group + 1 for index in range(clips_per_class)]
+    tested = sum(is_test_group(group, split) for group in groups)
+    return len(CLASSES) * (clips_per_class - tested), len(CLASSES) * tested, len(CLASSES)
+
+
 def render_demo_set(
     root,
     *,
