@@ -13,7 +13,7 @@ from repro import paper as paper_file
 from repro.paper import load
 from repro.report import peers_tables
 from repro.report.official import official_runs, read_official
-from repro.report.peers_tables import peers_table
+from repro.report.peers_tables import compact, peers_table
 from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
@@ -150,3 +150,17 @@ def test_what_keeps_a_peer_from_comparing():
     assert found["TSN ResNet-50", "hmdb51", "RGB"] == (
         "pre-trained on ImageNet, not on Kinetics; split not stated; frames and crops not stated"
     )
+
+
+def test_on_a_page_the_protocol_is_one_column():
+    table = compact(peers_table(PAPER, "hmdb51", []))
+    assert (
+        list(table)[-2:] == ["protocol", "not the paper's protocol in"]
+        and "source" not in table
+        and "clips" not in table
+    )
+    eco = next(row for row in table.to_dict("records") if str(row["network"]) == "ECO 24F")
+    assert eco["protocol"].startswith(
+        "pre-training: Kinetics; modality: RGB; splits: mean of 3 splits; frames and crops: 24"
+    )
+    assert "README of ECO-pytorch" in eco["network"].__html__()

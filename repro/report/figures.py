@@ -190,9 +190,13 @@ def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], o
         panels.append((f"{second} less {first} (points)", b - a, True))
     few = len(order) <= LEGIBLE
     side = 5.2 if few else 6.6
-    fig, axes = plt.subplots(1, len(panels), figsize=(side * len(panels), side + 0.3), squeeze=False)
+    columns = min(2, len(panels))
+    lines = -(-len(panels) // columns)
+    fig, axes = plt.subplots(lines, columns, figsize=(side * columns, (side + 0.3) * lines), squeeze=False)
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
     names = [classes[k] for k in order]
-    for (title, share, signed), axis in zip(panels, axes[0], strict=True):
+    for (title, share, signed), axis in zip(panels, axes.flat, strict=False):
         share = share[np.ix_(order, order)]
         limit = max(np.abs(share).max(), 1)
         low, high, colours = (-limit, limit, "PuOr_r") if signed else (0, 100, "cividis")

@@ -61,8 +61,7 @@ class Verdict:
         """In a few words what the verdict rests on."""
         if self.outcome == "not testable":
             return self.text
-        known = {"complexity": "counted or timed here at full size", "architecture": "by construction"}
-        return self.short or self.scope or known.get(self.chapter, "from published numbers")
+        return self.short or self.scope or ("by construction" if self.chapter == "architecture" else self.evidence)
 
     @property
     def text(self) -> str:

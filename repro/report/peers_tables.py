@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 
 from repro.config import TITLES
 from repro.data.catalogue import CATALOGUE
@@ -15,6 +16,7 @@ from repro.metrics.statistics import Interval, unpaired_difference, wilson_inter
 from repro.paper import NOT_STATED, Paper, Peer, Row
 from repro.records import Record
 from repro.report.official import FULL, NAMES, OFFICIAL, OWN, official_runs
+from repro.report.show import Html
 from repro.report.tables import ATTENTION, is_right, with_interval
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
@@ -25,6 +27,25 @@ PAPERS_SPLITS = {
     "sthv1": "validation set; the abstract says test set",
 }
 NOT_NAMED = "not named in the text"
+
+
+def compact(table: pd.DataFrame) -> pd.DataFrame:
+    """`peers_table` for a page: the protocol in one column, the source below the network's name."""
+    shown = table.copy()
+    names = ("pre-training", "modality", "splits", "frames and crops")
+    parts = [name for name in names if name in shown]
+    shown["protocol"] = [
+        "; ".join(f"{name}: {value}" for name, value in zip(parts, values) if isinstance(value, str))
+        for values in shown[parts].itertuples(index=False)
+    ]
+    sources = shown["source"] if "source" in shown else [None] * len(shown)
+    shown["network"] = [
+        Html(name, Markup("{}<br><small>{}</small>").format(name, source if isinstance(source, str) else ""))
+        for name, source in zip(shown["network"], sources)
+    ]
+    shown = shown.drop(columns=[*parts, *({"source", "clips"} & set(shown))])
+    last = ["protocol", "not the paper's protocol in"]
+    return shown[[name for name in shown if name not in last] + [name for name in last if name in shown]]
 
 
 # ---- runs

@@ -1,5 +1,8 @@
 """The rules on what the networks cost: size, speed, online recognition. See ``repro.report.judging``."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.models.peers.rows import rows
 from repro.paper import Claim
@@ -59,6 +62,7 @@ def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
         f"+{(b['multiply_adds'] - a['multiply_adds']) / 1e6:.1f} million multiply-adds (+{100 * more[1]:.3f} %).",
         "Settled by counting, for the reading of the text that the ledger names.",
         "complexity",
+        short=f"{100 * more[0]:.2f} % more parameters, {100 * more[1]:.3f} % more multiply-adds, counted",
         sources=_source(measured),
     )
 
@@ -95,6 +99,7 @@ def fused(claim: Claim, evidence: Evidence) -> Verdict:
         f"{own['depth']}; {shown}.",
         settle,
         "complexity",
+        short=f"fewer in {sum(less)} of {len(less)} comparisons with 3D networks as deep or deeper, counted",
         sources=_source(measured),
     )
 
@@ -196,6 +201,8 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
         f"I3D {_counts_text(i3d)}; ours {_counts_text(own[1])}, and {shown} times I3D's clips/s on {measured.name}.",
         settle,
         "complexity",
+        short=f"{i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the multiply-adds of Res34-SE-IM-Net, which "
+        f"takes {ratios[1].point:.1f} times its clips a second",
         sources=_source(measured),
     )
 
@@ -231,6 +238,13 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
+def _size(measured: Mapping[str, Any]) -> str:
+    """The network that was run, in words that say what is not the paper's."""
+    if all(measured[field] == value for field, value in FULL.items()):
+        return "at full size"
+    return f"a network of {measured['width']:g} times the width"
+
+
 @rule("online")
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half."""
@@ -264,5 +278,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         f"online-{study}",
         "the full-size network and more clips" if outcome == "not testable" else "",
+        short=f"from files, no camera, {_size(measured)}: {rate:.0f} frames/s, drink or eat {with_interval(interval)} "
+        f"right, on {measured['dataset']}",
         sources=(Source.of(f"{study}/online", measured["provenance"]),),
     )

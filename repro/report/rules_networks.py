@@ -77,7 +77,7 @@ def _network_gain(
 
     unless: a score that must not fall meanwhile on average; where it does, the outcome is one step nearer to doubt.
     """
-    outcomes, shown, scopes, used = [], [], [], []
+    outcomes, shown, scopes, used, brief = [], [], [], [], []
     chapter = ""
     for records in evidence.alike():
         pairs = partners(records, BASELINE, ATTENTION)
@@ -106,6 +106,8 @@ def _network_gain(
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
         scopes.append(where(records))
+        doubt = " (runs differ in sign)" if min(single) < 0 < max(single) else ""
+        brief.append(f"{with_interval(difference, signed=True)} {where(records)}{doubt}")
         shown.append(f"{where(records)}: {with_interval(difference, signed=True)} ({count}){but}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
@@ -113,7 +115,10 @@ def _network_gain(
     outcome = combined(outcomes)
     without = "more clips and seeds" if outcome == "not testable" else ""
     text = "; ".join(shown) + "."
-    return Verdict(claim, outcome, test, text, settle, chapter, without, ", ".join(scopes), sources=sources(used))
+    scope = ", ".join(scopes)
+    return Verdict(
+        claim, outcome, test, text, settle, chapter, without, scope, short="; ".join(brief), sources=sources(used)
+    )
 
 
 @rule("se-im-beats-baseline")
@@ -163,7 +168,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     """
     test = "Share of the baseline's wrong clips that were taken for the look-alike of their class."
     settle = f"HMDB51 at full size{evidence.hours('hmdb51')}."
-    shown, outcomes, scopes, used, chapter = [], [], [], [], ""
+    shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
     for records in evidence.alike():
         runs = [r for r in records if r.experiment.model == BASELINE]
         pairs = named_pairs(records[0].classes)
@@ -188,13 +193,16 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
             f"run{'s' if len(runs) > 1 else ''}); {percent(chance)} if errors fell anywhere"
         )
         scopes.append(where(records) + (", built to have look-alikes" if built else ""))
+        brief.append(f"{percent(share.point)} of the errors {scopes[-1]}; by chance {percent(chance)}")
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs on classes with named look-alikes", test=test, settle=settle)
     outcome = combined(outcomes)
     without = "more errors to count" if outcome == "not testable" else ""
-    text = "; ".join(shown) + "."
-    return Verdict(claim, outcome, test, text, settle, chapter, without, ", ".join(scopes), sources=sources(used))
+    text, scope = "; ".join(shown) + ".", ", ".join(scopes)
+    return Verdict(
+        claim, outcome, test, text, settle, chapter, without, scope, short="; ".join(brief), sources=sources(used)
+    )
 
 
 @rule("temporal-modelling")
@@ -205,7 +213,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         "the same trunk with frames averaged must not."
     )
     settle = f"Something-Something v1, where many classes differ by order alone{evidence.hours('something_v1')}."
-    shown, outcomes, scopes, used, chapter = [], [], [], [], ""
+    shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
     for records in evidence.alike():
         table = backwards_table(records)
         heads = table[table["model"].isin((BASELINE, ATTENTION))] if len(table) else table
@@ -235,10 +243,14 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
             f"n = {heads['clips'].min()} clips a pair or more, {len(heads)} network-seed-pairs"
         )
         scopes.append(where(records))
+        means = [percent(rows["point"].mean()) if len(rows) else "not run" for rows in (heads, control)]
+        brief.append(f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records)}")
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs on pairs played backwards (the demo set)", test=test, settle=settle)
     outcome = combined(outcomes)
     without = "more clips" if outcome == "not testable" else ""
-    text = "; ".join(shown) + "."
-    return Verdict(claim, outcome, test, text, settle, chapter, without, ", ".join(scopes), sources=sources(used))
+    text, scope = "; ".join(shown) + ".", ", ".join(scopes)
+    return Verdict(
+        claim, outcome, test, text, settle, chapter, without, scope, short="; ".join(brief), sources=sources(used)
+    )
