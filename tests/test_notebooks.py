@@ -159,7 +159,9 @@ def page(tmp_path_factory) -> Path:
 def test_a_notebook_runs_from_its_own_folder(page):
     shown = text_of(page)
     assert "The paper&#39;s eight tables" in shown and "71.85 %" in shown and "not stated in the text" in shown
-    assert shown.count("<table") == 12  # the list of tables, eight tables, Tables 4 and 5 by dataset beside the peers
+    assert (
+        shown.count("<table") == 14
+    )  # the list, eight tables, Tables 4 and 5 by dataset beside peers, 7 and 8 beside runs
     assert "not run: needs HMDB51 and a GPU" in shown and "not run: needs Something-Something v1 and a GPU" in shown
     assert shown.count("**Taken here:**") == len(paper.load().assumptions) > 30
 
