@@ -108,15 +108,18 @@ def _profile(arguments) -> int:
 
 
 def _records_check(arguments) -> int:
-    from repro.contributions import check, record_folders, sound
+    from repro.contributions import check_all, record_folders, sound
 
     faults = 0
     for path in arguments.paths:
-        with record_folders(path) as folders:
-            for folder in folders:
-                findings = check(folder, annotations=arguments.annotations, results=arguments.results)
-                faults += not sound(findings)
-                print("\n".join(map(str, findings)), end="\n\n")
+        try:
+            with record_folders(path) as folders:
+                for findings in check_all(folders, annotations=arguments.annotations, results=arguments.results):
+                    faults += not sound(findings)
+                    print("\n".join(map(str, findings)), end="\n\n", flush=True)
+        except (ValueError, OSError) as error:  # the other paths are checked all the same
+            faults += 1
+            print(f"repro: {error}", file=sys.stderr)
     print("every record is sound" if not faults else f"{faults} with faults: see above")
     return 1 if faults else 0
 
@@ -125,8 +128,11 @@ def _records_add(arguments) -> int:
     from repro.contributions import add
 
     options = {"annotations": arguments.annotations, "results": arguments.results}
-    for record in add(arguments.path, contributor=arguments.contributor, **options):
+    records = add(arguments.path, contributor=arguments.contributor, **options)
+    for record in records:
         print(f"{record.folder}: filed, by {record.provenance['contributor']}")
+    if not records:
+        print(f"{arguments.path}: every record of it is here already")
     return 0
 
 
@@ -246,10 +252,10 @@ def main() -> int:
         help="say whether records are sound: fields, test list, digest, accuracy from the scores; writes nothing",
         epilog="example: repro records check results/hmdb51 --annotations /data/hmdb51/annotations",
     )
-    checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, or a .zip")
+    checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz")
     checking.set_defaults(call=_records_check)
     adding = records.add_parser("add", help="check records and file them under their contributor's name, all or none")
-    adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder, or a .zip")
+    adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz")
     adding.add_argument("--contributor", required=True, help="who ran them, as the report should say")
     adding.set_defaults(call=_records_add)
     for each in (checking, adding):

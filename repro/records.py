@@ -8,11 +8,11 @@ A record is a folder ``results/<study>/<run>/`` with two files:
 Nothing derived is kept: accuracies are computed from the predictions whenever they are shown.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -24,11 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repro.config import Experiment
+from repro.config import Experiment, check_names
 from repro.freshness import Digest, differences
 
 SCHEMA = 1
 RESULTS = Path("results")
+FIELDS = {"experiment": dict, "classes": list, "data": dict, "provenance": dict, "digest": dict, "history": list}
 LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
 
 
@@ -102,7 +103,10 @@ def write_record(
 
 
 def read_record(folder: Path) -> Record:
-    """Read and check one record. Raises ValueError that names the file, the field and the mend."""
+    """Read and check one record. Raises ValueError that names the file, the field and the mend.
+
+    Nothing is taken on trust: whoever sends a record may have edited it.
+    """
     folder = Path(folder)
     path = folder / "record.json"
     mend = "take it from its source again, or delete the folder and run the experiment again"
@@ -111,17 +115,22 @@ def read_record(folder: Path) -> Record:
         predictions = pd.read_parquet(folder / "predictions.parquet")
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: this record cannot be read ({error}); {mend}") from None
-    if content.get("schema") != SCHEMA:
-        raise ValueError(f"{path}: schema {content.get('schema')} is not {SCHEMA}; {mend}")
-    fields = {field.name for field in dataclasses.fields(Record)} - {"folder", "predictions"}
-    if missing := fields - set(content):
-        raise ValueError(f"{path}: field {sorted(missing)[0]!r} is missing; {mend}")
+    try:
+        experiment = _checked_fields(content)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {mend}") from None
     classes = tuple(content["classes"])
     columns = ["clip", "label", "group", *(f"logit_{name}" for name in classes)]
     if list(predictions.columns) != columns:
         raise ValueError(f"{folder / 'predictions.parquet'}: columns are not {', '.join(columns)}; {mend}")
     listed = content["data"]["clips"]["test"]
     check_whole_split(predictions["clip"], listed, where=str(folder / "predictions.parquet"))
+    kinds = [pd.api.types.infer_dtype(predictions[name]) for name in columns]
+    if kinds[:3] != ["string", "integer", "string"] or set(kinds[3:]) != {"floating"}:
+        raise ValueError(
+            f"{folder / 'predictions.parquet'}: clip and group must be text, label a whole number, logits "
+            f"floating-point numbers without gaps; {mend}"
+        )
     if (
         not np.isfinite(predictions[columns[3:]].to_numpy()).all()
         or not predictions["label"].between(0, len(classes) - 1).all()
@@ -129,7 +138,7 @@ def read_record(folder: Path) -> Record:
         raise ValueError(f"{folder / 'predictions.parquet'}: a logit is not finite or a label not in range; {mend}")
     return Record(
         folder=folder,
-        experiment=Experiment.from_mapping(content["experiment"]),
+        experiment=experiment,
         classes=classes,
         data=content["data"],
         provenance=content["provenance"],
@@ -137,6 +146,47 @@ def read_record(folder: Path) -> Record:
         history=pd.DataFrame(content["history"]),
         predictions=predictions,
     )
+
+
+def _checked_fields(content: Any) -> Experiment:
+    """The experiment of a record's fields, when all of them have the form that the report reads them in.
+
+    Raises ValueError that names the field.
+    """
+    if not isinstance(content, dict):
+        raise ValueError("is no object of fields")
+    if content.get("schema") != SCHEMA:
+        raise ValueError(f"schema {content.get('schema')} is not {SCHEMA}")
+    check_names(content, ["schema", *FIELDS], "record")
+    for name, kind in FIELDS.items():
+        if name not in content:
+            raise ValueError(f"field {name!r} is missing")
+        if not isinstance(content[name], kind):
+            raise ValueError(f"field {name!r} is not {'a list' if kind is list else 'an object of fields'}")
+
+    def texts(values) -> bool:
+        return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+    def counts(values) -> bool:
+        return isinstance(values, dict) and all(type(values.get(part)) is int for part in ("train", "test"))
+
+    classes, data, digest = content["classes"], content["data"], content["digest"]
+    if not texts(classes) or len(set(classes)) != len(classes) or not classes:
+        raise ValueError("field 'classes' is not a list of different names")
+    if not isinstance(data.get("hash"), str) or not counts(data.get("clips")):
+        raise ValueError("field 'data' needs hash, a text, and clips, the numbers of train and test")
+    if not counts(data.get("listed", data["clips"])):
+        raise ValueError("field 'data': listed needs the numbers of train and test")
+    left_out = data.get("left_out", {})
+    parts = left_out.values() if isinstance(left_out, dict) else [None]
+    if not all(isinstance(part, list) and all(texts(pair) and len(pair) == 2 for pair in part) for part in parts):
+        raise ValueError("field 'data': left_out needs pairs of a clip and a reason, by part")
+    for section, values in digest.items():
+        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
+            raise ValueError(f"field 'digest': {section!r} is not a list of numbers")
+    if not all(isinstance(row, dict) for row in content["history"]):
+        raise ValueError("field 'history' is not a list of epochs, each an object of numbers")
+    return Experiment.from_mapping(content["experiment"])
 
 
 def read_study(study: str, results: Path = RESULTS) -> list[Record]:
@@ -176,6 +226,14 @@ def make_provenance() -> dict[str, Any]:
         "lock": _lock_hash(),
         "driver": _driver(),
     }
+
+
+def commit_known(commit: str) -> bool | None:
+    """Whether a commit is in this checkout's history; None where this is no git checkout."""
+    if not _git("rev-parse", "HEAD"):
+        return None
+    # other text could be an option, or a branch's name, which says nothing of the code
+    return bool(re.fullmatch("[0-9a-f]{7,64}", commit) and _git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"))
 
 
 def _lock_hash() -> str | None:

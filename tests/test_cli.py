@@ -98,19 +98,23 @@ def test_a_plan_is_a_table_of_a_profiles_runs(monkeypatch, capsys):
 
 
 def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
-    made = demo_record(tmp_path / "theirs", seed=3)
+    made = demo_record(tmp_path / "theirs", seed=3, layout="folder")
     here = ("--results", tmp_path / "results")
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
-    assert status == 1 and "FAULT  digest: today's code behaves differently" in out and "1 with faults" in out
+    assert status == 1 and "digest: today's code behaves differently" in out and "1 with faults" in out
     monkeypatch.setattr(contributions, "todays_digest", lambda: DIGEST)
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
     assert status == 0 and "accuracy from the scores: top-1 100.00%" in out and "every record is sound" in out
     status, out, _ = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A. Stranger", *here)
     assert status == 0 and "filed, by A. Stranger" in out
+    status, out, _ = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A", *here)
+    assert status == 0 and "every record of it is here already" in out
+    made = demo_record(tmp_path / "theirs", seed=3, wrong=[1], layout="folder")
     status, out, err = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A", *here)
     assert status == 1 and err.startswith(f"repro: {made.folder}: nothing was filed") and "is here already" in err
-    status, out, err = call(monkeypatch, capsys, "records", "check", tmp_path / "none.zip")
+    status, out, err = call(monkeypatch, capsys, "records", "check", tmp_path / "none.zip", made.folder, *here)
     assert status == 1 and "there is no such file" in err and "Traceback" not in err
+    assert "accuracy from the scores" in out and "1 with faults" in out  # the other path is checked all the same
 
 
 def test_claims_prints_one_line_a_claim(monkeypatch, capsys):

@@ -1,8 +1,10 @@
 """Records from outsiders: what is sound passes, every fault is named, nothing is filed by halves."""
 
 import dataclasses
+import io
 import json
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -12,7 +14,8 @@ import pytest
 import tiny
 from made import DEMO, DIGEST, FULL, PROVENANCE, both_networks, demo_record, labels_of, logits, record
 
-from repro.contributions import add, check, record_folders, sound
+from repro import contributions
+from repro.contributions import add, check, check_all, record_folders, sound
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest, count_lists
 from repro.paper import load
@@ -26,7 +29,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def sent(tmp_path):
     """The folder of a record as somebody else made it."""
-    return demo_record(tmp_path / "theirs", seed=5, wrong=range(7)).folder
+    return demo_record(tmp_path / "theirs", seed=5, wrong=range(7), layout="folder").folder
 
 
 @pytest.fixture
@@ -59,7 +62,8 @@ def test_a_sound_record_passes_and_its_accuracy_comes_from_its_scores(sent, here
     text = "\n".join(map(str, check(sent, results=here, today=DIGEST)))
     assert "FAULT" not in text
     assert "top-1 94.17%, top-5 " in text and "n = 120 clips, 12 classes" in text
-    assert "made 2026-01-02 03:04 by not named" in text and "Made 1 in 2 minutes, torch 2.0, commit 0123456789" in text
+    assert "made 2026-01-02 03:04 on CPU, 1 thread(s) of Made 1 in 2 minutes, commit 0123456789, torch 2.0" in text
+    assert "note   commit 0123456789abcdef is not in this repository" in text
     assert "note   made clips is no official dataset as a whole" in text
 
 
@@ -70,13 +74,16 @@ def test_checking_writes_nothing(sent, here):
     assert before == {path: path.read_bytes() for path in sent.parents[1].rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("form", ["run", "study", "file", "zip"])
+@pytest.mark.parametrize("form", ["run", "study", "file", "zip", "tar.gz", "drafts beside it"])
 def test_what_can_be_sent(sent, tmp_path, form):
-    archive = shutil.make_archive(tmp_path / "sent", "zip", sent.parents[1])
-    path = {"run": sent, "study": sent.parent, "file": sent / "record.json", "zip": Path(archive)}[form]
+    kind = "gztar" if form == "tar.gz" else "zip"
+    archive = Path(shutil.make_archive(tmp_path / "sent", kind, sent.parents[1]))
+    path = {"run": sent, "file": sent / "record.json", "zip": archive, "tar.gz": archive}.get(form, sent.parent)
+    if form == "drafts beside it":
+        shutil.copytree(sent, sent.with_name(".other.draft"))
     with record_folders(path) as folders:
         assert [read_record(folder).name for folder in folders] == ["made/res34_se_im_net-split1-seed5"]
-    assert all(folder.exists() for folder in folders) == (form != "zip")  # what was unpacked is gone
+    assert all(folder.exists() for folder in folders) == (path != archive)  # what was unpacked is gone
 
 
 # ---------------------------------------- faults
@@ -89,17 +96,33 @@ def test_what_can_be_sent(sent, tmp_path, form):
         (lambda c: c.pop("digest"), "field 'digest' is missing"),
         (lambda c: c["experiment"].update(lerning_rate=1), "unknown name 'lerning_rate'; did you mean 'learning_rate'"),
         (lambda c: c["experiment"].update(frames="8"), "frames: '8' is not int"),
-        (lambda c: c["data"].pop("clips"), "not understood: KeyError('clips')"),
+        (lambda c: c.update(digset={}), "unknown name 'digset'; did you mean 'digest'"),
+        (lambda c: c.update(history="none"), "field 'history' is not a list"),
+        (lambda c: c.update(classes=["A", "A"]), "field 'classes' is not a list of different names"),
+        (lambda c: c["data"].pop("clips"), "field 'data' needs hash, a text, and clips"),
+        (lambda c: c["data"].update(left_out=["clip"]), "left_out needs pairs of a clip and a reason"),
+        (lambda c: c["experiment"].update(study="../../elsewhere"), "becomes a folder's name: no slashes"),
         (lambda c: c["data"]["clips"].update(test=121), "120 scores for 120 different clips, but the split lists 121"),
         (lambda c: c["provenance"].pop("processor"), "provenance: 'processor' is missing"),
         (lambda c: c["provenance"].update(started="2026-01-02"), "no time with its zone"),
+        (lambda c: c["provenance"].update(seconds="90"), "provenance: seconds is '90'"),
+        (lambda c: c["provenance"].update(contributor=["A"]), "provenance: contributor is ['A']"),
+        (lambda c: c.update(digest={}), "digest: says nothing of sampling"),
+        (lambda c: c["digest"].update(sampling=None), "field 'digest': 'sampling' is not a list of numbers"),
         (lambda c: c["digest"].update(sampling=[1.0, 2.5]), "digest: today's code behaves differently in sampling"),
     ],
 )
 def test_a_fault_in_the_fields(sent, here, change, words):
     edit(sent, change)
     (text,) = faults(sent, here)
-    assert words in text
+    assert words in text and str(sent) in text
+
+
+@pytest.mark.parametrize("content", ["[1]", "null", "{", ""])
+def test_what_is_no_object_of_fields(sent, here, content):
+    (sent / "record.json").write_text(content)
+    (text,) = faults(sent, here)
+    assert "is no object of fields" in text or "cannot be read" in text
 
 
 def _with_nan(table):
@@ -115,6 +138,8 @@ def _with_nan(table):
         (lambda t: t.iloc[:-1], "119 scores for 119 different clips, but the split lists 120"),
         (lambda t: t.assign(clip=["clip00000.avi", *t["clip"].iloc[:-1]]), "120 scores for 119 different clips"),
         (lambda t: t.drop(columns="group"), "columns are not clip, label, group"),
+        (lambda t: t.assign(label=t["label"] + 0.5), "label a whole number"),
+        (lambda t: t.assign(logit_Eat="2.0"), "logits floating-point numbers"),
     ],
 )
 def test_a_fault_in_the_scores(sent, here, change, words):
@@ -136,8 +161,30 @@ def test_a_copy_under_another_seed_is_found(sent, here):
     assert not faults(sent, here)
 
 
+def test_copies_within_what_is_sent_are_found(sent, here):
+    demo_record(sent.parents[1], seed=6, wrong=range(7), layout="folder")
+    with record_folders(sent.parents[1]) as folders:
+        found = check_all(folders, results=here, today=DIGEST)
+    assert len(found) == 2 and not any(map(sound, found))
+    with pytest.raises(ValueError, match="one of them is a copy"):
+        add(sent.parents[1], contributor="A. Stranger", results=here, today=DIGEST)
+
+
+def test_scores_that_are_not_those_of_the_history_are_found(tmp_path, here):
+    """Where the test clips steered a run, its history holds the accuracy of the weights that were evaluated."""
+    history = pd.DataFrame({"epoch": [0, 1], "train_top1": [0.2, 0.3], "test_top1": [113 / 120, 0.5]})
+    fields = {"layout": "folder", "watch": "test", "history": history}
+    made = demo_record(tmp_path / "theirs", wrong=range(7), **fields)
+    assert not faults(made.folder, here)
+    edit_scores(made.folder, lambda t: t.assign(logit_Wave=np.where(t["label"] == 0, 3.0, t["logit_Wave"])))
+    (text,) = faults(made.folder, here)
+    assert "history: the best test_top1 is 94.17%, but the scores give 100.00%" in text
+
+
 def test_uncommitted_changes_are_noted(tmp_path, here):
-    made = demo_record(tmp_path / "theirs", provenance=PROVENANCE | {"uncommitted_changes": True})
+    made = demo_record(
+        tmp_path / "theirs", layout="folder", provenance=PROVENANCE | {"uncommitted_changes": True}
+    )
     assert any(f.state == "note" and "uncommitted" in f.text for f in check(made.folder, results=here, today=DIGEST))
 
 
@@ -146,15 +193,19 @@ def test_uncommitted_changes_are_noted(tmp_path, here):
     [
         (lambda path: None, "no such file or folder"),
         (lambda path: path.mkdir(), "holds no record.json"),
-        (lambda path: path.write_text("not a zip"), "nor a whole zip"),
+        (lambda path: path.write_text("not a zip") and path, "nor a whole .zip or .tar.gz"),
         (lambda path: _zip(path, "a/readme.txt"), "holds no record.json"),
         (lambda path: _zip(path, "../record.json"), "names a place outside itself"),
         (lambda path: _zip(path, "/tmp/record.json"), "names a place outside itself"),
+        (lambda path: _zip(path, "..\\record.json"), "names a place outside itself"),
+        (lambda path: _tar(path, "../record.json"), "names a place outside itself"),
+        (lambda path: _tar(path, "a/record.json", kind=tarfile.SYMTYPE), "is a link or a device"),
+        (lambda path: path.write_bytes(b"PK\3\4 cut short") and path, "nor a whole .zip or .tar.gz"),
     ],
 )
 def test_what_cannot_be_read_is_named(tmp_path, make, words):
     path = tmp_path / "sent.zip"
-    make(path)
+    path = make(path) or path
     with pytest.raises((ValueError, FileNotFoundError), match=words) as raised, record_folders(path):
         pass
     assert str(path) in str(raised.value) and not (tmp_path.parent / "record.json").exists()
@@ -163,6 +214,30 @@ def test_what_cannot_be_read_is_named(tmp_path, make, words):
 def _zip(path: Path, name: str) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(name, "{}")
+
+
+def _tar(path: Path, name: str, kind=tarfile.REGTYPE) -> Path:
+    path = path.with_suffix(".tar.gz")
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.size, entry.linkname = kind, 2 if kind == tarfile.REGTYPE else 0, "/etc/passwd"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.addfile(entry, io.BytesIO(b"{}"))
+    return path
+
+
+def test_an_archive_may_not_be_too_large(sent, tmp_path, monkeypatch):
+    archive = Path(shutil.make_archive(tmp_path / "sent", "zip", sent))
+    monkeypatch.setattr(contributions, "LARGEST", 1000)
+    with pytest.raises(ValueError, match="unpacks to more than"), record_folders(archive):
+        pass
+
+
+def test_faults_name_the_archive_that_they_came_in(sent, here, tmp_path):
+    edit(sent, lambda c: c.pop("digest"))
+    archive = Path(shutil.make_archive(tmp_path / "sent", "zip", sent.parents[1]))
+    with record_folders(archive) as folders:
+        ((finding,),) = check_all(folders, results=here, today=DIGEST)
+    assert f"sent.zip/made/{sent.name}/record.json: field 'digest' is missing" in finding.text
 
 
 # ---------------------------------------- the official lists
@@ -226,14 +301,34 @@ def test_a_whole_split_is_checked_without_lists_by_its_digest(tmp_path, here):
     labels, classes = labels_of(51, 30), tuple(f"class{k:02d}" for k in range(51))
     fields = {"classes": classes, "labels": labels, "layout": "hmdb51", "dataset": "HMDB51", **FULL}
     made = record(tmp_path / "theirs", scores=logits(labels, 51), **fields)
+    films = [f"film{k}" for k in range(len(labels))]
+    names = [f"{classes[y]}/{film}_{classes[y]}_walk_f_cm_np1_ba_med_0.avi" for film, y in zip(films, labels)]
+    edit_scores(made.folder, lambda t: t.assign(clip=names, group=films))
+    made = read_record(made.folder)
     tests = {"1": clips_digest(zip(made.predictions["clip"], labels))}
     assert any("not checked" in f.text for f in check(made.folder, results=here, today=DIGEST))
     write_measurement("datasets", "lists", {"counts": {"hmdb51": {"tests": tests}}}, provenance={}, results=here)
     found = check(made.folder, results=here, today=DIGEST)
     assert sound(found) and any("HMDB51's official split, all 1530" in f.text for f in found)
-    edit_scores(made.folder, lambda t: t.assign(label=(t["label"] + 1) % 51))
+    edit_scores(made.folder, lambda t: t.assign(clip=t["clip"].str.replace("ba_med_0", "ba_med_1")))
     (text,) = faults(made.folder, here)
     assert "1530 clips with their labels are not the 1530 of HMDB51's official test split 1" in text
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda t: t.assign(label=1 - t["label"]), "label: Bar/v_Bar_g"),
+        (lambda t: t.assign(group=t["group"].iloc[0]), "group: "),
+        (lambda t: t.assign(clip=[f"{k}.avi" for k in range(len(t))]), "label: 0.avi is no name of a clip of class"),
+    ],
+)
+def test_labels_and_groups_are_those_of_the_names_where_no_list_is_at_hand(lists, here, change, words):
+    folder = lists[2]
+    assert any("its clip names are checked with --annotations" in f.text for f in check(folder, results=here, today=DIGEST))
+    edit_scores(folder, change)
+    (text,) = faults(folder, here)
+    assert words in text and "predictions.parquet" in text
 
 
 def test_the_recorded_digests_are_those_of_the_official_lists(shared_data):
@@ -243,12 +338,14 @@ def test_the_recorded_digests_are_those_of_the_official_lists(shared_data):
 
 
 def test_our_own_records_of_real_clips_are_the_official_lists_clips(shared_data, tmp_path):
-    folder = ROOT / "results" / "ucf101-3" / "res34_se_im_net-split1-seed0"
     lists = shared_data / "annotations" / "ucf101"
-    digest = read_record(folder).digest
-    found = check(folder, annotations=lists, results=tmp_path, today=digest)
-    assert sound(found) and any("104 clips" in f.text and "groups are those" in f.text for f in found)
-    copy = shutil.copytree(folder, tmp_path / "copy")
+    folders = sorted(path.parent for path in (ROOT / "results" / "ucf101-3").glob("*/record.json"))
+    assert len(folders) >= 10
+    for folder in folders:
+        found = check(folder, annotations=lists, today=read_record(folder).digest, others=[])
+        assert sound(found) and any("104 clips" in f.text and "groups are those" in f.text for f in found)
+    copy = shutil.copytree(folders[0], tmp_path / "copy")
+    digest = read_record(copy).digest
     edit_scores(copy, lambda t: t.assign(clip=[t["clip"][0].replace("_c0", "_c9"), *t["clip"].iloc[1:]]))
     assert "no list names" in faults(copy, tmp_path, annotations=lists, today=digest)[0]
 
@@ -258,7 +355,7 @@ def test_our_own_records_of_real_clips_are_the_official_lists_clips(shared_data,
 
 def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here):
     """Our seed 0 and their seeds 1 and 2 are one body of evidence; the report says whose they are."""
-    fields = {"wrong_first": range(60), "wrong_second": range(10)}
+    fields = {"wrong_first": range(60), "wrong_second": range(10), "layout": "folder"}
     both_networks(here, **fields, seeds=[0])
     both_networks(tmp_path / "theirs", **fields, seeds=[1, 2], study="made-elsewhere")
     for k, (path, seed) in enumerate((p, s) for p in [tmp_path / "theirs" / "made-elsewhere"] for s in (1, 2)):
@@ -279,14 +376,16 @@ def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here)
 
 
 def test_all_are_filed_or_none(tmp_path, here):
-    good = demo_record(tmp_path / "theirs", seed=1, wrong=range(3))
-    bad = demo_record(tmp_path / "theirs", seed=2, wrong=range(4), digest={"sampling": [7.0]})
+    good = demo_record(tmp_path / "theirs", seed=1, wrong=range(3), layout="folder")
+    bad = demo_record(tmp_path / "theirs", seed=2, wrong=range(4), layout="folder", digest={"sampling": [7.0]})
     with pytest.raises(ValueError, match="nothing was filed") as raised:
         add(tmp_path / "theirs", contributor="A. Stranger", results=here, today=DIGEST)
     assert "sampling" in str(raised.value) and not here.exists()
     shutil.rmtree(bad.folder)
     (filed,) = add(tmp_path / "theirs", contributor="A. Stranger", results=here, today=DIGEST)
     assert filed.name == good.name and np.array_equal(filed.scores, good.scores)
+    assert not add(tmp_path / "theirs", contributor="Another", results=here, today=DIGEST)  # the same again
+    assert read_record(filed.folder).provenance["contributor"] == "A. Stranger"
     assert dataclasses.asdict(filed.experiment) == dataclasses.asdict(good.experiment) and filed.classes == DEMO
 
 
@@ -297,9 +396,66 @@ def test_a_run_that_is_here_is_never_replaced(sent, here):
     assert np.array_equal(read_record(own.folder).scores, own.scores)
 
 
-def test_a_contributor_must_be_named(sent, here):
-    with pytest.raises(ValueError, match="contributor: say who"):
-        add(sent, contributor=" ", results=here, today=DIGEST)
+def test_a_disk_that_fills_leaves_nothing(tmp_path, here, monkeypatch):
+    for seed in (1, 2, 3):
+        demo_record(tmp_path / "theirs", seed=seed, wrong=range(seed), layout="folder")
+    write, left = contributions.write_record, [True, True, False]
+
+    def filling(**fields):
+        if not left.pop(0):
+            raise OSError(28, "No space left on device")
+        return write(**fields)
+
+    monkeypatch.setattr(contributions, "write_record", filling)
+    with pytest.raises(OSError, match="No space left"):
+        add(tmp_path / "theirs", contributor="A. Stranger", results=here, today=DIGEST)
+    assert not list(here.rglob("record.json"))
+
+
+def test_runs_made_here_get_their_contributor_in_place(here, monkeypatch):
+    """As for a pull request: the runs lie under results/ already."""
+    own = [demo_record(here, seed=seed, wrong=range(seed), layout="folder") for seed in (1, 2)]
+    write, left = contributions.write_record, [True, False, True]
+
+    def filling(**fields):
+        if not left.pop(0):
+            raise OSError(28, "No space left on device")
+        return write(**fields)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(contributions, "write_record", filling)
+        with pytest.raises(OSError, match="No space left"):
+            add(here / "made", contributor="A. Stranger", results=here, today=DIGEST)
+    assert [read_record(r.folder).provenance for r in own] == [PROVENANCE] * 2
+    filed = add(here / "made", contributor="A. Stranger", results=here, today=DIGEST)
+    assert [r.folder.name for r in filed] == [r.folder.name for r in own]
+    for before, after in zip(own, filed):
+        assert after.provenance == PROVENANCE | {"contributor": "A. Stranger"}
+        pd.testing.assert_frame_equal(before.predictions, after.predictions)
+    assert not add(here / "made", contributor="Another", results=here, today=DIGEST)  # a name is not replaced
+
+
+def test_a_folder_of_that_name_is_never_replaced(sent, here):
+    """Also where the record in it says that it is another run."""
+    other = demo_record(here, seed=7, wrong=range(20), layout="folder").folder
+    shutil.move(other, other.with_name(sent.name))
+    with pytest.raises(ValueError, match="is here already"):
+        add(sent, contributor="A. Stranger", results=here, today=DIGEST)
+    assert read_record(here / "made" / sent.name).experiment.seed == 7
+
+
+def test_a_study_of_that_name_with_other_settings(sent, here):
+    demo_record(here, seed=0, layout="folder", learning_rate=0.02, dataset="ours")
+    notes = [f.text for f in check(sent, results=here, today=DIGEST) if f.state == "note"]
+    assert any("study made: " in text and "has learning_rate: 0.001, but" in text for text in notes)
+    with pytest.raises(ValueError, match=r"learning_rate: 0.001, but .* has 0.02; give one of the studies another name"):
+        add(sent, contributor="A. Stranger", results=here, today=DIGEST)
+
+
+@pytest.mark.parametrize("name", [" ", "A\nB"])
+def test_a_contributor_must_be_named(sent, here, name):
+    with pytest.raises(ValueError, match="contributor: say in one line who"):
+        add(sent, contributor=name, results=here, today=DIGEST)
 
 
 def test_the_same_run_twice_in_one_zip(sent, here, tmp_path):

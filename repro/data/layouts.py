@@ -51,14 +51,21 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
                 raise ValueError(
                     f"{path}, line {number}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}"
                 )
-            group = re.search(r"_(g\d+)_c\d+\.\w+$", file)
+            group = ucf101_group(clip, classes[index])
             if group is None:
                 raise ValueError(f"{path}, line {number}: no group (_gNN_cNN) in {file!r}")
             once.add(clip, path, number)
-            clips.append(Listed(clip, index, f"{classes[index]}/{group[1]}", (folder,), file))
+            clips.append(Listed(clip, index, group, (folder,), file))
         return clips
 
     return Lists(tuple(classes), part("train"), part("test"), [])
+
+
+def ucf101_group(clip: str, name: str) -> str | None:
+    """The group of a clip ``Class/v_Class_gNN_cNN.avi`` of class ``name``; None where that is not its name."""
+    folder, _, file = clip.partition("/")
+    group = re.search(r"_(g\d+)_c\d+\.\w+$", file)
+    return f"{name}/{group[1]}" if group and folder.casefold() == name.casefold() else None
 
 
 def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
@@ -76,9 +83,15 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
             if len(flag) != 1 or flag[0] not in parts:
                 raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {line!r}")
             once.add(file, path, number)
-            film = file.rsplit(f"_{name}_", 1)[0]
-            parts[flag[0]].append(Listed(f"{name}/{file}", label, film, (name,), file))
+            clip = f"{name}/{file}"
+            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name), (name,), file))
     return Lists(tuple(classes), parts["1"], parts["2"], parts["0"])
+
+
+def hmdb51_group(clip: str, name: str) -> str | None:
+    """The film of a clip ``class/<film>_<class>_<six properties>.avi`` of class ``name``; None: not of that folder."""
+    folder, _, file = clip.partition("/")
+    return file.rsplit(f"_{name}_", 1)[0] if file and folder == name else None
 
 
 def read_something_v1(_videos: Path, annotations: Path, split: int) -> Lists:
@@ -108,6 +121,11 @@ def read_something_v1(_videos: Path, annotations: Path, split: int) -> Lists:
 
     has_test = (annotations / f"{stem}-test.csv").is_file()
     return Lists(tuple(classes), part("train"), part("validation"), part("test") if has_test else [])
+
+
+def something_v1_group(clip: str, _name: str) -> str | None:
+    """The clip itself; None where it is no number."""
+    return clip if clip.isdigit() else None
 
 
 def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
@@ -159,6 +177,12 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
     return Lists(tuple(classes), clips(train_rows, "train"), clips(test_rows, "val"), unused)
 
 
+def kinetics400_group(clip: str, name: str) -> str | None:
+    """The YouTube id of a clip ``label/<id>_<start>_<end>`` of class ``name``; None where that is not its name."""
+    source = re.search(r"^(.+)_\d{6,}_\d{6,}$", clip.removeprefix(f"{name}/"))
+    return source[1] if source and clip.startswith(f"{name}/") else None
+
+
 def _only_split(split: int, dataset: str) -> None:
     if split != 1:
         raise ValueError(f"split: {split}; {dataset} has one official split, set split: 1")
@@ -171,6 +195,7 @@ class Layout(NamedTuple):
     depth: int  # of a clip below ``videos``: 2 where there is a folder a class
     train: tuple[str, ...]  # names of the training list by {split} and {name} of the class; the first one there is read
     test: tuple[str, ...]
+    group: Callable[[str, str], str | None] | None = None  # of a clip by its name and class, where names tell it
     parts: tuple[str, ...] = ()  # folders that may stand between ``videos`` and all this
 
     def list_of(self, part: str, annotations: Path, split: int, name: str) -> Path | None:
@@ -180,13 +205,22 @@ class Layout(NamedTuple):
 
 
 LAYOUTS = {
-    "ucf101": Layout(read_ucf101, 2, ("trainlist{split:02d}.txt",), ("testlist{split:02d}.txt",)),
-    "hmdb51": Layout(read_hmdb51, 2, *2 * [("{name}_test_split{split}.txt",)]),
+    "ucf101": Layout(read_ucf101, 2, ("trainlist{split:02d}.txt",), ("testlist{split:02d}.txt",), ucf101_group),
+    "hmdb51": Layout(read_hmdb51, 2, *2 * [("{name}_test_split{split}.txt",)], hmdb51_group),
     "something_v1": Layout(
-        read_something_v1, 1, ("something-something-v1-train.csv",), ("something-something-v1-validation.csv",)
+        read_something_v1,
+        1,
+        ("something-something-v1-train.csv",),
+        ("something-something-v1-validation.csv",),
+        something_v1_group,
     ),
     "kinetics400": Layout(
-        read_kinetics400, 2, ("train.csv",), ("validate.csv", "val.csv"), parts=("train", "val", "test")
+        read_kinetics400,
+        2,
+        ("train.csv",),
+        ("validate.csv", "val.csv"),
+        kinetics400_group,
+        parts=("train", "val", "test"),
     ),
     "folder": Layout(read_folder, 2, *2 * [("split{split}.csv",)]),
 }
