@@ -168,9 +168,14 @@ def over_runs(outcome: str, gains: Sequence[float]) -> str:
     return outcome
 
 
-def where(records: Sequence[Record]) -> str:
-    """How the verdicts name a study's clips, and who else ran some of it."""
+def where(records: Sequence[Record], among: Sequence[Sequence[Record]] = ()) -> str:
+    """How the verdicts name a study's clips, and who else ran some of it.
+
+    among: the groups that are named beside it; the study's name is added where one of them is of the same dataset.
+    """
     dataset = records[0].experiment.dataset
+    if sum(group[0].experiment.dataset == dataset for group in among) > 1:
+        dataset = f"{RENDERED.get(dataset, dataset)} ({records[0].experiment.study})"
     names = dict.fromkeys(r.provenance["contributor"] for r in records if r.provenance.get("contributor"))
     return f"on {RENDERED.get(dataset, dataset)}" + (f" (runs of {', '.join(names)} among them)" if names else "")
 

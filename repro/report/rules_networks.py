@@ -4,6 +4,7 @@ import numpy as np
 
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.paper import Claim
+from repro.records import Record
 from repro.report.judging import (
     LESS_CERTAIN,
     Evidence,
@@ -79,17 +80,16 @@ def _network_gain(
     """
     outcomes, shown, scopes, used, brief = [], [], [], [], []
     chapter = ""
-    for records in evidence.alike():
+    groups = [records for records in evidence.alike() if partners(records, BASELINE, ATTENTION) and keep(records)]
+    for records in groups:
         pairs = partners(records, BASELINE, ATTENTION)
-        if not pairs or not keep(records):
-            continue
         table = per_clip([pair[0] for pair in pairs], score)
-        clips, groups = len(table), table["group"].nunique()
+        clips, videos = len(table), table["group"].nunique()
         used += [record for pair in pairs for record in pair]
-        count = f"{clips} test clips in {groups} groups, {len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
-        if groups < FEWEST_GROUPS:
+        count = f"{clips} test clips in {videos} groups, {len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
+        if videos < FEWEST_GROUPS:
             outcomes.append("not testable")
-            shown.append(f"{where(records)}: {count}, fewer than {FEWEST_GROUPS} groups: too few")
+            shown.append(f"{where(records, groups)}: {count}, fewer than {FEWEST_GROUPS} groups: too few")
             continue
         difference = paired_difference(pairs, score)
         gain = (
@@ -105,10 +105,10 @@ def _network_gain(
                 outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
-        scopes.append(where(records))
+        scopes.append(where(records, groups))
         doubt = " (runs differ in sign)" if min(single) < 0 < max(single) else ""
-        brief.append(f"{with_interval(difference, signed=True)} {where(records)}{doubt}")
-        shown.append(f"{where(records)}: {with_interval(difference, signed=True)} ({count}){but}: {outcome}")
+        brief.append(f"{with_interval(difference, signed=True)} {where(records, groups)}{doubt}")
+        shown.append(f"{where(records, groups)}: {with_interval(difference, signed=True)} ({count}){but}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
@@ -159,6 +159,10 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
+def _is(record: Record, *models: str) -> bool:
+    return record.experiment.model in models
+
+
 @rule("confusing-actions-matter")
 def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     """Share of the baseline's errors that fall on the look-alike: most of them, or at least more than chance.
@@ -169,12 +173,13 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     test = "Share of the baseline's wrong clips that were taken for the look-alike of their class."
     settle = f"HMDB51 at full size{evidence.hours('hmdb51')}."
     shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
-    for records in evidence.alike():
-        runs = [r for r in records if r.experiment.model == BASELINE]
+    groups = [r for r in evidence.alike() if named_pairs(r[0].classes) and any(_is(x, BASELINE) for x in r)]
+    for records in groups:
+        runs = [r for r in records if _is(r, BASELINE)]
         pairs = named_pairs(records[0].classes)
         others = len(records[0].classes) - 1
         wrong = sum(int((~is_right(r)).sum()) for r in runs)
-        if not pairs or others < 2 or wrong < len(runs) or not runs:
+        if others < 2 or wrong < len(runs):
             continue
         used += runs
         within = sum(int((mistaken_for_partner(r) & ~is_right(r)).sum()) for r in runs)
@@ -189,10 +194,10 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         else:
             outcomes.append("contradicted" if share.high < 0.5 else "not testable")
         shown.append(
-            f"{where(records)}: {with_interval(share)} of {share.n} errors (mean of {len(runs)} "
+            f"{where(records, groups)}: {with_interval(share)} of {share.n} errors (mean of {len(runs)} "
             f"run{'s' if len(runs) > 1 else ''}); {percent(chance)} if errors fell anywhere"
         )
-        scopes.append(where(records) + (", built to have look-alikes" if built else ""))
+        scopes.append(where(records, groups) + (", built to have look-alikes" if built else ""))
         brief.append(f"{percent(share.point)} of the errors {scopes[-1]}; by chance {percent(chance)}")
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
@@ -214,13 +219,16 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     )
     settle = f"Something-Something v1, where many classes differ by order alone{evidence.hours('something_v1')}."
     shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
-    for records in evidence.alike():
+    groups = [
+        r for r in evidence.alike() if any(_is(x, BASELINE, ATTENTION) for x in r) and backwards_pairs(r[0].classes)
+    ]
+    for records in groups:
         table = backwards_table(records)
         heads = table[table["model"].isin((BASELINE, ATTENTION))] if len(table) else table
         if not len(heads):
             continue
         control = table[table["model"] == CONTROL]
-        used += [record for record in records if record.experiment.model in (BASELINE, ATTENTION, CONTROL)]
+        used += [record for record in records if _is(record, BASELINE, ATTENTION, CONTROL)]
         above = (heads["low"] > 0.5).sum()
         blind = ((control["low"] <= 0.5) & (control["high"] >= 0.5)).all() and len(control) > 0
         if above == len(heads) and blind:
@@ -239,12 +247,14 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
             )
 
         shown.append(
-            f"{where(records)}: 3D head {span(heads)}; frames averaged {span(control)}; "
+            f"{where(records, groups)}: 3D head {span(heads)}; frames averaged {span(control)}; "
             f"n = {heads['clips'].min()} clips a pair or more, {len(heads)} network-seed-pairs"
         )
-        scopes.append(where(records))
+        scopes.append(where(records, groups))
         means = [percent(rows["point"].mean()) if len(rows) else "not run" for rows in (heads, control)]
-        brief.append(f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records)}")
+        brief.append(
+            f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records, groups)}"
+        )
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs on pairs played backwards (the demo set)", test=test, settle=settle)
