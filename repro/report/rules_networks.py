@@ -106,9 +106,14 @@ def _network_gain(
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
         scopes.append(where(records, groups))
-        doubt = " (runs differ in sign)" if min(single) < 0 < max(single) else ""
+        doubts = ["runs differ in sign"] if min(single) < 0 < max(single) else []
+        if stuck := sum(_at_chance(record) for pair in pairs for record in pair):
+            doubts.append(f"{stuck} of {2 * len(pairs)} runs learned nothing")
+        doubt = f" ({', '.join(doubts)})" if doubts else ""
         brief.append(f"{with_interval(difference, signed=True)} {where(records, groups)}{doubt}")
-        shown.append(f"{where(records, groups)}: {with_interval(difference, signed=True)} ({count}){but}: {outcome}")
+        shown.append(
+            f"{where(records, groups)}: {with_interval(difference, signed=True)} ({count}){but}{doubt}: {outcome}"
+        )
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
@@ -157,6 +162,11 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
         unless=right_of_look_alikes,
         page="confusion",
     )
+
+
+def _at_chance(record: Record) -> bool:
+    """Whether a run's accuracy is what guessing gives, by its 95 % interval."""
+    return wilson_interval(int(is_right(record).sum()), len(record.labels)).low <= 1 / len(record.classes)
 
 
 def _is(record: Record, *models: str) -> bool:

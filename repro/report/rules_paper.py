@@ -86,7 +86,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         + f". These are results {' and '.join(sorted(fields))}; protocols differ (pre-training, splits, crops).",
         settle,
         "paper",
-        short=f"the stated accuracy is below {len(above)} of {known} of others",
+        short=f"of {known} results of others {len(above)} are higher",
     )
 
 
