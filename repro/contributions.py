@@ -87,14 +87,19 @@ def check(
     annotations: folder of the official lists; without it a whole test split is compared with the digests recorded in
     ``results/datasets/lists.json``, a subset of the classes cannot be. today: the digest of today's code.
     """
-    try:
-        record = read_record(folder)
-    except (ValueError, TypeError, KeyError) as error:
-        # a field that is missing inside the file ends in a KeyError: the file is named all the same
-        return [
-            Finding("FAULT", str(error) if isinstance(error, ValueError) else f"{folder}: not understood: {error!r}")
-        ]
     today = todays_digest() if today is None else today
+    try:
+        return _check(read_record(folder), annotations, results, today)
+    except ValueError as error:
+        return [Finding("FAULT", str(error))]
+    except (TypeError, KeyError, AttributeError) as error:  # a value of another kind than repro writes
+        text = f"{Path(folder) / FILES[0]}: not understood: {error!r}; send the record as repro wrote it"
+        return [Finding("FAULT", text)]
+
+
+def _check(record: Record, annotations: Path | None, results: Path, today: Digest) -> list[Finding]:
+    if not record.digest:
+        return [Finding("FAULT", f"{record.folder / FILES[0]}: digest: is empty; send the record as repro wrote it")]
     found = [Finding("ok", f"{record.name}: whole, fields understood, {len(record.labels)} finite score rows")]
     found += _provenance(record)
     found += _list(record, annotations, results)

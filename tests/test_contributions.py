@@ -93,6 +93,10 @@ def test_what_can_be_sent(sent, tmp_path, form):
         (lambda c: c["data"]["clips"].update(test=121), "120 scores for 120 different clips, but the split lists 121"),
         (lambda c: c["provenance"].pop("processor"), "provenance: 'processor' is missing"),
         (lambda c: c["provenance"].update(started="2026-01-02"), "no time with its zone"),
+        (lambda c: c.update(digest={}), "digest: is empty"),
+        (lambda c: c["provenance"].update(seconds="long"), "not understood: TypeError"),
+        (lambda c: c["provenance"].update(libraries=None), "not understood: AttributeError"),
+        (lambda c: c["provenance"].update(commit=None), "not understood: TypeError"),
         (lambda c: c["digest"].update(sampling=[1.0, 2.5]), "digest: today's code behaves differently in sampling"),
     ],
 )
