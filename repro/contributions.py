@@ -24,14 +24,14 @@ from repro.freshness import Digest, todays_digest
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records import RESULTS, Record, read_measurements, read_record, read_study, studies, write_record
 
+PARTS = ("experiment", "classes", "data", "provenance", "digest", "history", "predictions")
 FILES = ("record.json", "predictions.parquet")
 NEEDED = ("commit", "uncommitted_changes", "started", "seconds", "device", "processor", "libraries")  # of provenance
-STATES = ("ok", "note", "FAULT")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the check. state: of `STATES`; a note is for the reader, a fault keeps the record from counting."""
+    """One line of the check. state: ok, note (for the reader) or FAULT (keeps the record from being filed)."""
 
     state: str
     text: str
@@ -173,7 +173,7 @@ def _list(record: Record, annotations: Path | None, results: Path) -> list[Findi
         official = {clip.name: clip for clip in split.test}
         left_out = set(_left_out(record))
         return _compare(clips, official, {clip.name for clip in split.train}, left_out, where, annotations)
-    dataset = next((d for d in CATALOGUE.values() if d.layout == experiment.layout), None)
+    dataset = CATALOGUE.get(experiment.layout)
     if dataset is None or len(record.classes) != dataset.counts["classes"]:
         text = f"{experiment.dataset} is no official dataset as a whole: its clip names are checked with --annotations"
         return [Finding("note", text)]
@@ -269,21 +269,21 @@ def add(
             if sound(findings):
                 records.append(read_record(folder))
         taken = [r.name for r in records if (Path(results) / r.experiment.study / r.experiment.run).exists()]
-        faults += [f"results/{name} is here already: run seeds that nobody has, each counts once" for name in taken]
+        faults += [
+            f"{Path(results) / name} is here already: run seeds that nobody has, each counts once" for name in taken
+        ]
         names = [record.name for record in records]
         faults += [f"{name} is in it twice" for name in dict.fromkeys(names) if names.count(name) > 1]
         if faults:
             raise ValueError("\n  ".join([f"{path}: nothing was filed:", *faults]))
-        return [
-            write_record(
-                experiment=record.experiment,
-                classes=record.classes,
-                data=record.data,
-                provenance=record.provenance | {"contributor": contributor.strip()},
-                digest=record.digest,
-                history=record.history,
-                predictions=record.predictions,
-                results=results,
-            )
-            for record in records
-        ]
+        filed: list[Record] = []
+        try:
+            for record in records:
+                parts = {name: getattr(record, name) for name in PARTS}
+                parts["provenance"] = record.provenance | {"contributor": contributor.strip()}
+                filed.append(write_record(**parts, results=results))
+        except BaseException:  # a full disk, Ctrl-C: none of them stays
+            for record in filed:
+                shutil.rmtree(record.folder)
+            raise
+        return filed

@@ -12,6 +12,7 @@ import pytest
 import tiny
 from made import DEMO, DIGEST, FULL, PROVENANCE, both_networks, demo_record, labels_of, logits, record
 
+from repro import contributions
 from repro.contributions import add, check, record_folders, sound
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest, count_lists
@@ -292,6 +293,23 @@ def test_all_are_filed_or_none(tmp_path, here):
     (filed,) = add(tmp_path / "theirs", contributor="A. Stranger", results=here, today=DIGEST)
     assert filed.name == good.name and np.array_equal(filed.scores, good.scores)
     assert dataclasses.asdict(filed.experiment) == dataclasses.asdict(good.experiment) and filed.classes == DEMO
+
+
+def test_a_full_disk_leaves_none_of_them(tmp_path, here, monkeypatch):
+    for seed in (1, 2):
+        demo_record(tmp_path / "theirs", seed=seed, wrong=range(seed))
+    write, calls = contributions.write_record, []
+
+    def full(**parts):
+        calls.append(parts)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        return write(**parts)
+
+    monkeypatch.setattr(contributions, "write_record", full)
+    with pytest.raises(OSError, match="No space left"):
+        add(tmp_path / "theirs", contributor="A. Stranger", results=here, today=DIGEST)
+    assert len(calls) == 2 and not list(here.rglob("record.json"))
 
 
 def test_a_run_that_is_here_is_never_replaced(sent, here):
