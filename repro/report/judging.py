@@ -9,12 +9,14 @@ interval is over clips: a gain of networks must besides have the same sign in ev
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro.metrics.statistics import Interval
 from repro.paper import Claim, Paper
 from repro.records import Record
-from repro.report.table6 import Measured
+
+if TYPE_CHECKING:  # not at run time: it imports torch, which a page of records can do without
+    from repro.report.table6 import Measured
 
 OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
 WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
@@ -80,7 +82,7 @@ class Evidence:
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
-    table6: dict[str, Measured] = field(default_factory=dict)  # record by device
+    table6: "dict[str, Measured]" = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
