@@ -334,7 +334,12 @@ def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
     runs = both_networks(tmp_path, FEW, range(5), seeds=(0,)) + both_networks(tmp_path, FEW, range(110), seeds=(1,))
     found = verdict("se-im-beats-baseline", runs)
     assert found.outcome == "not testable" and "-39.6 points" in found.evidence
-    assert "(runs differ in sign, 1 of 4 runs learned nothing)" in found.short and "learned nothing" in found.evidence
+    assert "(runs differ in sign, 1 of 4 runs learned nothing)" in found.evidence
+    assert found.short == (
+        "on average better in 0 of 1 study, yet in 1 of 1 some seeds say the opposite of others; 1 run learned nothing"
+    )
+    (finding,) = found.findings
+    assert (finding.clips, finding.groups, finding.pairs, finding.stuck) == (120, 120, 2, 1)
     assert "learned nothing" not in verdict("se-im-beats-baseline", runs[:2]).evidence
 
 

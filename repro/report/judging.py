@@ -43,6 +43,26 @@ def sources(records: Iterable[Record]) -> tuple[Source, ...]:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one set of like runs says of a gain."""
+
+    study: str
+    place: str  # on which clips
+    difference: Interval  # Res34-SE-IM-Net less baseline, over groups of clips
+    clips: int  # tested
+    groups: int  # that they come from
+    pairs: int  # of runs
+    on_its_side: bool  # whether the estimate is on the side that the paper claims
+    differ: bool  # whether pairs of runs differ in sign
+    stuck: int = 0  # of the runs: at chance
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        stuck = f"{self.stuck} of {2 * self.pairs} runs learned nothing"
+        return ("runs differ in sign",) * self.differ + (stuck,) * bool(self.stuck)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What became of one claim."""
 
@@ -56,6 +76,7 @@ class Verdict:
     scope: str = ""  # the clips that the verdict speaks for
     short: str = ""  # the evidence in a few words, where the outcome alone says too little
     sources: tuple[Source, ...] = ()  # what it rests on
+    findings: tuple[Finding, ...] = ()  # of a gain: set of like runs by set
     since: datetime | None = None  # when its rule was last changed (repro.report.rule_dates)
 
     @property

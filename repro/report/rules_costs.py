@@ -146,8 +146,7 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
-        short=f"fewer {words} than {found.count} networks counted here, not than the others; which ones the paper "
-        "compares with is not stated",
+        short=f"fewer {words} than {found.count} networks counted here",
         sources=_source(measured),
     )
 
@@ -174,7 +173,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
-        short=f"faster than {both.count} networks timed here on {measured.name}, not than the others",
+        short=f"faster than {both.count} networks timed here on {measured.name}",
         sources=_source(measured),
     )
 

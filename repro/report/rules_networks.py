@@ -8,6 +8,7 @@ from repro.records import Record
 from repro.report.judging import (
     LESS_CERTAIN,
     Evidence,
+    Finding,
     Verdict,
     combined,
     judge_gain,
@@ -78,7 +79,8 @@ def _network_gain(
 
     unless: a score that must not fall meanwhile on average; where it does, the outcome is one step nearer to doubt.
     """
-    outcomes, shown, scopes, used, brief = [], [], [], [], []
+    outcomes, shown, used = [], [], []
+    findings: list[Finding] = []
     chapter = ""
     groups = [records for records in evidence.alike() if partners(records, BASELINE, ATTENTION) and keep(records)]
     for records in groups:
@@ -105,25 +107,52 @@ def _network_gain(
                 outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
-        scopes.append(where(records, groups))
-        doubts = ["runs differ in sign"] if min(single) < 0 < max(single) else []
-        if stuck := sum(_at_chance(record) for pair in pairs for record in pair):
-            doubts.append(f"{stuck} of {2 * len(pairs)} runs learned nothing")
-        doubt = f" ({', '.join(doubts)})" if doubts else ""
-        brief.append(f"{with_interval(difference, signed=True)} {where(records, groups)}{doubt}")
-        shown.append(
-            f"{where(records, groups)}: {with_interval(difference, signed=True)} ({count}){but}{doubt}: {outcome}"
+        finding = Finding(
+            study=records[0].experiment.study,
+            place=where(records, groups),
+            difference=difference,
+            clips=clips,
+            groups=videos,
+            pairs=len(pairs),
+            on_its_side=gain.point > 0,
+            differ=min(single) < 0 < max(single),
+            stuck=sum(_at_chance(record) for pair in pairs for record in pair),
         )
+        findings.append(finding)
+        doubt = f" ({', '.join(finding.doubts)})" if finding.doubts else ""
+        shown.append(f"{finding.place}: {with_interval(difference, signed=True)} ({count}){but}{doubt}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
     outcome = combined(outcomes)
     without = "more clips and seeds" if outcome == "not testable" else ""
-    text = "; ".join(shown) + "."
-    scope = ", ".join(scopes)
     return Verdict(
-        claim, outcome, test, text, settle, chapter, without, scope, short="; ".join(brief), sources=sources(used)
+        claim,
+        outcome,
+        test,
+        "; ".join(shown) + ".",
+        settle,
+        chapter,
+        without,
+        scope=", ".join(finding.place for finding in findings),
+        short=_in_short(findings),
+        sources=sources(used),
+        findings=tuple(findings),
     )
+
+
+def _in_short(findings: list[Finding]) -> str:
+    """How many sets of like runs speak for a gain, and in how many the runs do not agree."""
+    if not findings:
+        return ""
+    number, better = len(findings), sum(finding.on_its_side for finding in findings)
+    differ, stuck = sum(finding.differ for finding in findings), sum(finding.stuck for finding in findings)
+    text = f"on average better in {better} of {number} stud{'y' if number == 1 else 'ies'}"
+    if differ:
+        text += f", yet in {differ} of {number} some seeds say the opposite of others"
+    if stuck:
+        text += f"; {stuck} run{'s' if stuck > 1 else ''} learned nothing"
+    return text
 
 
 @rule("se-im-beats-baseline")
