@@ -65,9 +65,14 @@ def data_parameters(wildcards):
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
 SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
+# one page on the clips of several studies: of the profile's own, else of the first that has them
+CLIPS = {}
+for study in sorted(SHOWN, key=lambda name: name not in OWN):
+    CLIPS.setdefault(str([fields_of(study)[name] for name in ("layout", "videos", "annotations", "classes")]), study)
 PAGES = [
     "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "forensics", "runs",
-    *(f"{page}-{study}" for page in ("data", "accuracy", "confusion") for study in SHOWN),
+    *(f"data-{study}" for study in CLIPS.values()),
+    *(f"{page}-{study}" for page in ("accuracy", "confusion") for study in SHOWN),
     *([f"online-{ONLINE[0]}"] if ONLINE else []),
 ]
 MEASURED = [f"results/{ONLINE[0]}/online.json"] if ONLINE else []

@@ -252,7 +252,9 @@ def main() -> int:
         help="say whether records are sound: fields, test list, digest, accuracy from the scores; writes nothing",
         epilog="example: repro records check results/hmdb51 --annotations /data/hmdb51/annotations",
     )
-    checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz")
+    checking.add_argument(
+        "paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz"
+    )
     checking.set_defaults(call=_records_check)
     adding = records.add_parser("add", help="check records and file them under their contributor's name, all or none")
     adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz")

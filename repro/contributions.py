@@ -25,7 +25,16 @@ from repro.data.entries import ArchiveError, entries
 from repro.data.layouts import LAYOUTS
 from repro.freshness import Digest, todays_digest, used_by
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
-from repro.records import RESULTS, Record, commit_known, read_measurements, read_record, read_study, studies, write_record
+from repro.records import (
+    RESULTS,
+    Record,
+    commit_known,
+    read_measurements,
+    read_record,
+    read_study,
+    studies,
+    write_record,
+)
 
 FILES = ("record.json", "predictions.parquet")
 LARGEST = 1 << 30  # bytes unpacked from one archive; Kinetics' scores are 32 MB a run
@@ -212,7 +221,9 @@ def _accuracy(record: Record) -> list[Finding]:
     if same and "test_top1" in record.history:
         noted = float(pd.to_numeric(record.history["test_top1"], errors="coerce").max())
         if not abs(noted - top1) * len(labels) < 2:  # a GPU may round a tie another way; NaN is a fault, too
-            text = f"history: the best test_top1 is {noted:.2%}, but the scores give {top1:.2%}; send it as repro wrote it"
+            text = (
+                f"history: the best test_top1 is {noted:.2%}, but the scores give {top1:.2%}; send it as repro wrote it"
+            )
             found.append(Finding("FAULT", f"{record.folder}: {text}"))
     return found
 

@@ -12,9 +12,8 @@ from repro.config import Experiment
 from repro.data.batches import scored_clips
 from repro.data.loaders import ClipDataset
 from repro.metrics.complexity import multiply_adds, parameters
-from repro.metrics.memory import TrainingMemory, available_memory, training_memory
+from repro.metrics.memory import TrainingMemory, available_memory, is_out_of_memory, training_memory
 from repro.metrics.peak import training_flops
-from repro.processes import is_out_of_memory
 
 MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the estimate
 PROBE_CLIPS = 4

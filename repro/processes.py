@@ -31,6 +31,7 @@ from lightning.fabric.plugins.environments import (
 from lightning.pytorch.strategies import DDPStrategy
 
 from repro.config import Experiment
+from repro.metrics.memory import is_out_of_memory
 
 OWN = "REPRO_LAUNCHED_BY"  # set in a process that was started for one run: the process that started it
 KEPT = "the last finished epoch is kept, and the same command goes on from it"
@@ -272,11 +273,6 @@ def explained(error: BaseException, experiment: Experiment, *, advice: str) -> B
     if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):  # Lightning makes it an exit
         return KeyboardInterrupt()
     return error
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Of a GPU or of this machine; torch's allocator on the CPU raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def machine_of(options: Mapping[str, Any]) -> torch.device:

@@ -233,7 +233,9 @@ def commit_known(commit: str) -> bool | None:
     if not _git("rev-parse", "HEAD"):
         return None
     # other text could be an option, or a branch's name, which says nothing of the code
-    return bool(re.fullmatch("[0-9a-f]{7,64}", commit) and _git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}"))
+    return bool(
+        re.fullmatch("[0-9a-f]{7,64}", commit) and _git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
+    )
 
 
 def _lock_hash() -> str | None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from repro.config import FILING_FIELDS, MACHINE_FIELDS, Experiment
@@ -135,16 +134,6 @@ def read_checkpoint(path: Path, network: nn.Module) -> dict[str, Any]:
                 f"each class); {mend}"
             )
     return content
-
-
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there; reading executes nothing."""
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        save_whole(checkpoint, Path(path))
-
-    def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
-        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
 
 def save_whole(content: Any, path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import lightning as L
 import pandas as pd
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -52,7 +53,6 @@ from repro.runfolder import (
     LAST,
     WEIGHTS,
     WORK,
-    AtomicCheckpoints,
     deciding_fields,
     prepare_folder,
     read_checkpoint,
@@ -235,6 +235,16 @@ def check_shapes(experiment: Experiment, network: torch.nn.Module, clips: int) -
         sizes |= {clips % experiment.batch_size} - {0}
     for batch in sizes:
         check_trainable(network, batch=batch, frames=experiment.frames, size=experiment.size)
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole or not there; reading executes nothing."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
+        save_whole(checkpoint, Path(path))
+
+    def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
+        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
 
 
 class OneFile(ModelCheckpoint):

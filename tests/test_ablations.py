@@ -5,7 +5,7 @@ import pytest
 from made import demo_record
 
 from repro.report import ablations
-from repro.report.tables import mistaken_for_partner
+from repro.report.tables import backwards_pairs, mistaken_for_partner
 
 
 @pytest.fixture
@@ -75,6 +75,33 @@ def test_answers_name_what_was_not_run(tmp_path, reference):
     )
     lines = ablations.answers(ablations.variants(reference, swapped))
     assert "100.0 % right" in lines[3] and "mean of 2 seeds" in lines[3]
+
+
+def test_temporal_attention_is_answered_with_the_backwards_pairs(tmp_path, reference):
+    assert ablations.answers(ablations.variants(reference, []))[-1].endswith("top-1 not run.")
+    inside = backwards_pairs(reference[0].classes)[0]
+    # one pair of two, each taken for the other
+    swapped = [k for k, label in enumerate(reference[0].labels) if label in inside]
+    later = [
+        demo_record(tmp_path, study="ablation-t", model="res34_se_im_ta_net", seed=seed, to_partner=swapped)
+        for seed in (0, 1)
+    ]
+    line = ablations.answers(ablations.variants(reference, later))[-1]
+    assert "top-1 -6.7 points [" in line  # 20 clips of 120 wrong, 12 without it
+    assert "it has 50.0 % right, the network without it 100.0 % (mean of 2 seeds" in line
+
+
+def test_a_gated_network_s_gate_is_a_choice_of_its_own(tmp_path, reference):
+    """Temporal attention over another gate in the trunk differs in two things; a network without gates in one."""
+    others = [
+        *variant(tmp_path, "a", model="res34_se_im_ta_net", seeds=(0,)),
+        *variant(tmp_path, "b", model="res34_se_im_ta_net", seeds=(1,), gate="se"),
+        *variant(tmp_path, "c", model="resnet34_frame_average", seeds=(0,), reduction=4),
+    ]
+    assert [v.title for v in ablations.variants(reference, others)] == [
+        "ResNet34-3DRes18", "Res34-SE-IM-Net, temporal attention",
+        "Res34-SE-IM-Net, temporal attention, gate: se", "ResNet-34, frames averaged",
+    ]  # fmt: skip
 
 
 def test_confusion_of_look_alikes_is_compared(tmp_path, reference):

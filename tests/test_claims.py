@@ -319,6 +319,30 @@ def test_other_files_of_the_same_clips_are_judged_apart(tmp_path):
     assert "4 pairs of runs" in verdict("se-im-beats-baseline", ours + same).evidence
 
 
+def test_studies_of_the_same_clips_are_told_apart_by_name(tmp_path):
+    """Two learning rates are two bodies of evidence on the same clips; alone, a study's name is left out."""
+    one = both_networks(tmp_path, MANY, FEW, study="slow")
+    two = both_networks(tmp_path, MANY, FEW, study="fast", learning_rate=0.5)
+    found = verdict("se-im-beats-baseline", one + two)
+    assert "on made clips (slow): +41.7" in found.evidence and "on made clips (fast): +41.7" in found.evidence
+    assert found.scope == "on made clips (slow), on made clips (fast)"
+    assert "on made clips: +41.7" in verdict("se-im-beats-baseline", one).evidence
+
+
+def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
+    """One of two runs of SE-IM says one class for all: the mean falls, the page says why."""
+    runs = both_networks(tmp_path, FEW, range(5), seeds=(0,)) + both_networks(tmp_path, FEW, range(110), seeds=(1,))
+    found = verdict("se-im-beats-baseline", runs)
+    assert found.outcome == "not testable" and "-39.6 points" in found.evidence
+    assert "(runs differ in sign, 1 of 4 runs learned nothing)" in found.evidence
+    assert found.short == (
+        "on average better in 0 of 1 study, yet in 1 of 1 some seeds say the opposite of others; 1 run learned nothing"
+    )
+    (finding,) = found.findings
+    assert (finding.clips, finding.groups, finding.pairs, finding.stuck) == (120, 120, 2, 1)
+    assert "learned nothing" not in verdict("se-im-beats-baseline", runs[:2]).evidence
+
+
 def test_an_ablation_is_not_the_papers_network(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW)
     ablation = [demo_record(tmp_path, seed=s, wrong=range(110), gate="constant", run=f"constant-{s}") for s in (0, 1)]

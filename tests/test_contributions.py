@@ -182,9 +182,7 @@ def test_scores_that_are_not_those_of_the_history_are_found(tmp_path, here):
 
 
 def test_uncommitted_changes_are_noted(tmp_path, here):
-    made = demo_record(
-        tmp_path / "theirs", layout="folder", provenance=PROVENANCE | {"uncommitted_changes": True}
-    )
+    made = demo_record(tmp_path / "theirs", layout="folder", provenance=PROVENANCE | {"uncommitted_changes": True})
     assert any(f.state == "note" and "uncommitted" in f.text for f in check(made.folder, results=here, today=DIGEST))
 
 
@@ -325,7 +323,9 @@ def test_a_whole_split_is_checked_without_lists_by_its_digest(tmp_path, here):
 )
 def test_labels_and_groups_are_those_of_the_names_where_no_list_is_at_hand(lists, here, change, words):
     folder = lists[2]
-    assert any("its clip names are checked with --annotations" in f.text for f in check(folder, results=here, today=DIGEST))
+    assert any(
+        "its clip names are checked with --annotations" in f.text for f in check(folder, results=here, today=DIGEST)
+    )
     edit_scores(folder, change)
     (text,) = faults(folder, here)
     assert words in text and "predictions.parquet" in text
@@ -448,7 +448,7 @@ def test_a_study_of_that_name_with_other_settings(sent, here):
     demo_record(here, seed=0, layout="folder", learning_rate=0.02, dataset="ours")
     notes = [f.text for f in check(sent, results=here, today=DIGEST) if f.state == "note"]
     assert any("study made: " in text and "has learning_rate: 0.001, but" in text for text in notes)
-    with pytest.raises(ValueError, match=r"learning_rate: 0.001, but .* has 0.02; give one of the studies another name"):
+    with pytest.raises(ValueError, match=r"learning_rate: 0.001, but .* has 0.02; give one of the studies"):
         add(sent, contributor="A. Stranger", results=here, today=DIGEST)
 
 

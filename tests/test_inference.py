@@ -8,7 +8,7 @@ from torch import nn
 
 from repro import inference
 from repro.inference import VARIANTS, agreement, eager, fast, folded
-from repro.models import build
+from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import inference as report
 
@@ -31,7 +31,7 @@ def clips(count=3):
     return torch.randn(count, 4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", ["resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"])
+@pytest.mark.parametrize("name", MODELS)
 def test_folded_network_is_the_same_function_without_batch_norm(name):
     network = trained(name)
     state = {key: value.clone() for key, value in network.state_dict().items()}

@@ -44,7 +44,7 @@ def test_the_ablations_that_measure_an_entry_are_in_the_profile():
 
 def test_points_link_to_their_entries():
     text = ledger.points_text("online")
-    assert "- [Which online sampling of ref. 12" in text and "(paper.ipynb#ledger-online-sampling)" in text
+    assert "- [Which online sampling of ref. 12" in text and "(paper.html#ledger-online-sampling)" in text
     with pytest.raises(ValueError, match="chapters: no entry of the ledger names 'runs'"):
         ledger.points_text("runs")
 

@@ -110,9 +110,9 @@ def test_depth_takes_the_longest_of_parallel_branches():
     assert depth(Inception(), torch.randn(1, 3, 4, 4)) == 3
 
 
-def test_depth_of_the_two_networks_is_that_of_their_module_tree():
-    """33 convolutions in the trunk, 12 in the head, one linear layer; the gates change nothing."""
-    for name in ("resnet34_3dres18", "res34_se_im_net"):
+def test_depth_of_the_networks_with_a_3d_head_is_that_of_their_module_tree():
+    """33 convolutions in the trunk, 12 in the head, one linear layer; gates of either kind change nothing."""
+    for name in ("resnet34_3dres18", "res34_se_im_net", "res34_se_im_ta_net"):
         with torch.device("meta"):
             network = build(name, classes=5)
         on_path = [n for n, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Conv3d, nn.Linear))]

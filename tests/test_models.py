@@ -15,8 +15,10 @@ from repro.models import (
     MODELS,
     build,
     check_trainable,
+    load_network,
     load_trunk,
     res34_se_im_net,
+    res34_se_im_ta_net,
     resnet34_3dres18,
     resnet34_frame_average,
 )
@@ -292,15 +294,34 @@ def test_temporal_attention_by_hand():
     assert gate(branch)[0, 0, 2, 0, 0].item() == pytest.approx(4 * (1 + one))
 
 
+def test_temporal_attention_without_weights_is_half_open():
+    gate, branch = TemporalGate(8), torch.randn(2, 8, 3, 2, 2)
+    for parameter in gate.parameters():
+        nn.init.zeros_(parameter)
+    assert (gate.weights(branch) == 0.5).all()
+    torch.testing.assert_close(gate(branch), 1.5 * branch)
+
+
 def test_temporal_attention_sees_order_in_time_and_not_in_space():
     torch.manual_seed(0)
     gate, branch = TemporalGate(8), torch.randn(2, 8, 5, 3, 3)
     s = gate.weights(branch)
     assert s.shape == (2, 8, 5, 1, 1)
-    assert torch.allclose(gate.weights(branch.flip(3, 4)), s)
+    cells = branch.flatten(3)[..., torch.randperm(9)].view_as(branch)  # the same in every step
+    assert torch.allclose(gate.weights(cells), s)
     backwards = gate.weights(branch.flip(2))
     assert not torch.allclose(backwards.flip(2), s)  # the same steps, other neighbours
-    assert gate(branch[:, :, :1]).shape == (2, 8, 1, 3, 3)  # one step alone
+    with torch.no_grad():  # a first layer that is the same read either way turns with the steps
+        gate.conv1.weight.copy_(gate.conv1.weight + gate.conv1.weight.flip(2))
+    assert torch.allclose(gate.weights(branch.flip(2)).flip(2), gate.weights(branch), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7])
+def test_temporal_attention_takes_any_number_of_steps(steps):
+    branch = torch.randn(2, 8, steps, 3, 3)
+    assert TemporalGate(8).weights(branch).shape == (2, 8, steps, 1, 1)
+    network = on_meta(res34_se_im_ta_net, classes=51).eval()
+    assert network(torch.empty(1, steps, 3, 224, 224, device="meta")).shape == (1, 51)
 
 
 def test_temporal_attention_adds_its_gates_and_nothing_else():
@@ -322,6 +343,13 @@ def test_temporal_attention_runs_in_16_bits_and_learns():
         loss = network(torch.rand(2, 4, 3, 64, 64)).sum()
     loss.backward()
     assert network.head.stage3[1].gate.conv1.weight.grad.abs().sum() > 0
+
+
+def test_temporal_attention_starts_from_the_network_without_it():
+    plain, gated = (build(name, classes=3, width=0.125) for name in ("res34_se_im_net", "res34_se_im_ta_net"))
+    report = load_network(gated, plain.state_dict())
+    assert set(report.loaded) == set(plain.state_dict()) and not report.unused
+    assert len(report.not_loaded) == 6 * 4 and all(name.startswith("head.") for name in report.not_loaded)
 
 
 def test_a_new_network_leaves_recorded_runs_fresh():

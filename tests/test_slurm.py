@@ -99,7 +99,7 @@ def test_the_smoke_study_through_slurm(tmp_path):
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     command = [tmp_path / "tools" / "slurm-one-node.sh", "run", "tests/smoke.yaml", "runs"]
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, env=env)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     said = done.stdout + done.stderr
     assert said.count("has been submitted with SLURM jobid") == 3  # the clips and two runs

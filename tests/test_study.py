@@ -19,7 +19,7 @@ RUNS = [f"{model}-split1-seed0" for model in ("resnet34_3dres18", "res34_se_im_n
 pytestmark = pytest.mark.slow
 
 
-def snakemake(folder: Path, *targets: str, profile: str = "tests/smoke.yaml", timeout: int = 600):
+def snakemake(folder: Path, *targets: str, profile: str = "tests/smoke.yaml", timeout: int = 1800):
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", profile, "--nolock"]
     return subprocess.run(
         [*command, "--rerun-incomplete", *targets],

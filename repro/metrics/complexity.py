@@ -17,13 +17,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from repro.models.blocks import Gate
+from repro.models.blocks import Gate, TemporalGate
 from repro.models.peers.x3d import SqueezeExcite
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LAYERS = (*CONVOLUTIONS, nn.Linear)
 LAYER_FUNCTIONS = {F.conv1d, F.conv2d, F.conv3d, F.linear}
-GATES = (Gate, SqueezeExcite)
+GATES = (Gate, TemporalGate, SqueezeExcite)
 
 Input = torch.Tensor | tuple[torch.Tensor, ...]
 
@@ -95,7 +95,7 @@ def activations(module: nn.Module, input: Input) -> int:
 
 
 def depth(module: nn.Module, input: Input) -> int:
-    """Layers by the paper's rule: convolutions and linear layers, without BN and without the layers of SE gates.
+    """Layers by the paper's rule: convolutions and linear layers, without BN and without the layers of gates.
 
     The most of them on any path from the input to the output, so that parallel branches (Inception, two pathways)
     count once and a projection shortcut never does: 34 for ResNet-34. A layer counts as often as it is called one after

@@ -226,3 +226,8 @@ def _table(path: Path) -> dict[str, int]:
     """Lines "name number ..." of a file; empty where there is none."""
     rows = [line.split() for line in path.read_text().splitlines()] if path.is_file() else []
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdigit()}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Of a GPU or of this machine; torch's allocator on the CPU raises a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)

@@ -63,7 +63,8 @@ class TemporalGate(nn.Module):
     Not the paper's: its closing section leaves it to future work ("designing some temporal attention modules and adding
     them to the model to increase the model's discrimination of different frames in a video"), and this is the study's
     reading of it. As in Equation 4 the branch is multiplied by 1 + s, so that nothing is ever shut off; the first layer
-    sees a step and its two neighbours, so that s can tell a beginning from an end.
+    sees a step and its two neighbours, so that s can tell a beginning from an end. An untrained gate thus scales every
+    branch of the head by about 1.5, as Equation 4's does in the trunk.
 
     Args:
         channels: channels of the branch.

@@ -88,7 +88,8 @@ def res34_se_im_ta_net(
 ) -> FusedNet:
     """Res34-SE-IM-Net with temporal attention in the head: the paper's future work as this study reads it.
 
-    See :class:`repro.models.blocks.TemporalGate`; ``reduction`` is the ratio of both kinds of gate.
+    See :class:`repro.models.blocks.TemporalGate`; ``reduction`` is the ratio of both kinds of gate, ``gate``
+    and ``gate_bias`` are the trunk's alone.
     """
     return _fused(
         classes=classes,

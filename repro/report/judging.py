@@ -9,12 +9,14 @@ interval is over clips: a gain of networks must besides have the same sign in ev
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from repro.metrics.statistics import Interval
 from repro.paper import Claim, Paper
 from repro.records import Record
-from repro.report.table6 import Measured
+
+if TYPE_CHECKING:  # not at run time: it imports torch, which a page of records can do without
+    from repro.report.table6 import Measured
 
 OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
 WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
@@ -41,6 +43,26 @@ def sources(records: Iterable[Record]) -> tuple[Source, ...]:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What one set of like runs says of a gain."""
+
+    study: str
+    place: str  # on which clips
+    difference: Interval  # Res34-SE-IM-Net less baseline, over groups of clips
+    clips: int  # tested
+    groups: int  # that they come from
+    pairs: int  # of runs
+    on_its_side: bool  # whether the estimate is on the side that the paper claims
+    differ: bool  # whether pairs of runs differ in sign
+    stuck: int = 0  # of the runs: at chance
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        stuck = f"{self.stuck} of {2 * self.pairs} runs learned nothing"
+        return ("runs differ in sign",) * self.differ + (stuck,) * bool(self.stuck)
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What became of one claim."""
 
@@ -54,6 +76,7 @@ class Verdict:
     scope: str = ""  # the clips that the verdict speaks for
     short: str = ""  # the evidence in a few words, where the outcome alone says too little
     sources: tuple[Source, ...] = ()  # what it rests on
+    findings: tuple[Finding, ...] = ()  # of a gain: set of like runs by set
     since: datetime | None = None  # when its rule was last changed (repro.report.rule_dates)
 
     @property
@@ -80,7 +103,7 @@ class Evidence:
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
-    table6: dict[str, Measured] = field(default_factory=dict)  # record by device
+    table6: "dict[str, Measured]" = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
@@ -168,9 +191,14 @@ def over_runs(outcome: str, gains: Sequence[float]) -> str:
     return outcome
 
 
-def where(records: Sequence[Record]) -> str:
-    """How the verdicts name a study's clips, and who else ran some of it."""
+def where(records: Sequence[Record], among: Sequence[Sequence[Record]] = ()) -> str:
+    """How the verdicts name a study's clips, and who else ran some of it.
+
+    among: the groups that are named beside it; the study's name is added where one of them is of the same dataset.
+    """
     dataset = records[0].experiment.dataset
+    if sum(group[0].experiment.dataset == dataset for group in among) > 1:
+        dataset = f"{RENDERED.get(dataset, dataset)} ({records[0].experiment.study})"
     names = dict.fromkeys(r.provenance["contributor"] for r in records if r.provenance.get("contributor"))
     return f"on {RENDERED.get(dataset, dataset)}" + (f" (runs of {', '.join(names)} among them)" if names else "")
 

@@ -51,7 +51,7 @@ def points_text(kind: str, paper: Paper | None = None) -> str:
     found = [a for a in paper.assumptions if kind in a.chapters]
     if not found:
         raise ValueError(f"chapters: no entry of the ledger names {kind!r}")
-    lines = [f"- [{plain(a.point)}](paper.ipynb#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
+    lines = [f"- [{plain(a.point)}](paper.html#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
     return (
         "The paper's text leaves open what this page rests on; readings, reasons and effects are in the ledger:\n\n"
         + ("\n".join(lines))

@@ -15,7 +15,16 @@ from repro.records import Record
 from repro.report.confusion import counts_of
 from repro.report.official import NAMES, OFFICIAL, official_runs
 from repro.report.peers_tables import mean_accuracy
-from repro.report.tables import ATTENTION, BASELINE, LOOK_ALIKES, is_right, paired_difference, partners, with_interval
+from repro.report.tables import (
+    ATTENTION,
+    BASELINE,
+    LOOK_ALIKES,
+    is_right,
+    paired_difference,
+    partners,
+    plain_name,
+    with_interval,
+)
 
 BOTH = (BASELINE, ATTENTION)
 
@@ -66,14 +75,14 @@ def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
     table, rows = paper.table(8), []
     runs = partners(official_runs(records, "hmdb51"), BASELINE, ATTENTION)
     counts = [counts_of([pair[k] for pair in runs]) for k in (0, 1)] if runs else []
-    classes = {_plain(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
+    classes = {plain_name(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
     for words, column in _pairs(table):
         row: dict = {"pair": " / ".join(words)}
         printed = [number(table, network, column) for network in BOTH]
         for network, value in zip(BOTH, printed):
             row[f"paper: {TITLES[network]}"] = NOT_STATED if value is None else f"{value:g}"
         row["paper: difference"] = NOT_STATED if None in printed else f"{printed[1] - printed[0]:+.3f}"
-        places = [classes.get(_plain(word)) for word in words]
+        places = [classes.get(plain_name(word)) for word in words]
         for k, network in enumerate(BOTH):
             text = "not run: needs HMDB51 and a GPU"
             if runs and None not in places:
@@ -94,9 +103,5 @@ def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:
         words = [word.strip() for word in re.sub(r"[()]", "", column).split(",")]
         if len(words) == 2:
             found.append((tuple(words), column))
-    known = {frozenset(map(_plain, words)) for words, _ in found}
-    return found + [(pair, "") for pair in LOOK_ALIKES if frozenset(map(_plain, pair)) not in known]
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z]", "", name.lower())
+    known = {frozenset(map(plain_name, words)) for words, _ in found}
+    return found + [(pair, "") for pair in LOOK_ALIKES if frozenset(map(plain_name, pair)) not in known]

@@ -146,7 +146,7 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
-        short=f"fewer {words} than {found.count} networks compared with, counted here",
+        short=f"fewer {words} than {found.count} networks counted here",
         sources=_source(measured),
     )
 
@@ -173,7 +173,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
-        short=f"faster than {both.count} networks compared with, timed on {measured.name}",
+        short=f"faster than {both.count} networks timed here on {measured.name}",
         sources=_source(measured),
     )
 

@@ -4,9 +4,11 @@ import numpy as np
 
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.paper import Claim
+from repro.records import Record
 from repro.report.judging import (
     LESS_CERTAIN,
     Evidence,
+    Finding,
     Verdict,
     combined,
     judge_gain,
@@ -77,19 +79,19 @@ def _network_gain(
 
     unless: a score that must not fall meanwhile on average; where it does, the outcome is one step nearer to doubt.
     """
-    outcomes, shown, scopes, used, brief = [], [], [], [], []
+    outcomes, shown, used = [], [], []
+    findings: list[Finding] = []
     chapter = ""
-    for records in evidence.alike():
+    groups = [records for records in evidence.alike() if partners(records, BASELINE, ATTENTION) and keep(records)]
+    for records in groups:
         pairs = partners(records, BASELINE, ATTENTION)
-        if not pairs or not keep(records):
-            continue
         table = per_clip([pair[0] for pair in pairs], score)
-        clips, groups = len(table), table["group"].nunique()
+        clips, videos = len(table), table["group"].nunique()
         used += [record for pair in pairs for record in pair]
-        count = f"{clips} test clips in {groups} groups, {len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
-        if groups < FEWEST_GROUPS:
+        count = f"{clips} test clips in {videos} groups, {len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
+        if videos < FEWEST_GROUPS:
             outcomes.append("not testable")
-            shown.append(f"{where(records)}: {count}, fewer than {FEWEST_GROUPS} groups: too few")
+            shown.append(f"{where(records, groups)}: {count}, fewer than {FEWEST_GROUPS} groups: too few")
             continue
         difference = paired_difference(pairs, score)
         gain = (
@@ -105,20 +107,52 @@ def _network_gain(
                 outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
-        scopes.append(where(records))
-        doubt = " (runs differ in sign)" if min(single) < 0 < max(single) else ""
-        brief.append(f"{with_interval(difference, signed=True)} {where(records)}{doubt}")
-        shown.append(f"{where(records)}: {with_interval(difference, signed=True)} ({count}){but}: {outcome}")
+        finding = Finding(
+            study=records[0].experiment.study,
+            place=where(records, groups),
+            difference=difference,
+            clips=clips,
+            groups=videos,
+            pairs=len(pairs),
+            on_its_side=gain.point > 0,
+            differ=min(single) < 0 < max(single),
+            stuck=sum(_at_chance(record) for pair in pairs for record in pair),
+        )
+        findings.append(finding)
+        doubt = f" ({', '.join(finding.doubts)})" if finding.doubts else ""
+        shown.append(f"{finding.place}: {with_interval(difference, signed=True)} ({count}){but}{doubt}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
     outcome = combined(outcomes)
     without = "more clips and seeds" if outcome == "not testable" else ""
-    text = "; ".join(shown) + "."
-    scope = ", ".join(scopes)
     return Verdict(
-        claim, outcome, test, text, settle, chapter, without, scope, short="; ".join(brief), sources=sources(used)
+        claim,
+        outcome,
+        test,
+        "; ".join(shown) + ".",
+        settle,
+        chapter,
+        without,
+        scope=", ".join(finding.place for finding in findings),
+        short=_in_short(findings),
+        sources=sources(used),
+        findings=tuple(findings),
     )
+
+
+def _in_short(findings: list[Finding]) -> str:
+    """How many sets of like runs speak for a gain, and in how many the runs do not agree."""
+    if not findings:
+        return ""
+    number, better = len(findings), sum(finding.on_its_side for finding in findings)
+    differ, stuck = sum(finding.differ for finding in findings), sum(finding.stuck for finding in findings)
+    text = f"on average better in {better} of {number} stud{'y' if number == 1 else 'ies'}"
+    if differ:
+        text += f", yet in {differ} of {number} some seeds say the opposite of others"
+    if stuck:
+        text += f"; {stuck} run{'s' if stuck > 1 else ''} learned nothing"
+    return text
 
 
 @rule("se-im-beats-baseline")
@@ -159,6 +193,15 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
+def _at_chance(record: Record) -> bool:
+    """Whether a run's accuracy is what guessing gives, by its 95 % interval."""
+    return wilson_interval(int(is_right(record).sum()), len(record.labels)).low <= 1 / len(record.classes)
+
+
+def _is(record: Record, *models: str) -> bool:
+    return record.experiment.model in models
+
+
 @rule("confusing-actions-matter")
 def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     """Share of the baseline's errors that fall on the look-alike: most of them, or at least more than chance.
@@ -169,12 +212,13 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     test = "Share of the baseline's wrong clips that were taken for the look-alike of their class."
     settle = f"HMDB51 at full size{evidence.hours('hmdb51')}."
     shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
-    for records in evidence.alike():
-        runs = [r for r in records if r.experiment.model == BASELINE]
+    groups = [r for r in evidence.alike() if named_pairs(r[0].classes) and any(_is(x, BASELINE) for x in r)]
+    for records in groups:
+        runs = [r for r in records if _is(r, BASELINE)]
         pairs = named_pairs(records[0].classes)
         others = len(records[0].classes) - 1
         wrong = sum(int((~is_right(r)).sum()) for r in runs)
-        if not pairs or others < 2 or wrong < len(runs) or not runs:
+        if others < 2 or wrong < len(runs):
             continue
         used += runs
         within = sum(int((mistaken_for_partner(r) & ~is_right(r)).sum()) for r in runs)
@@ -189,10 +233,10 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         else:
             outcomes.append("contradicted" if share.high < 0.5 else "not testable")
         shown.append(
-            f"{where(records)}: {with_interval(share)} of {share.n} errors (mean of {len(runs)} "
+            f"{where(records, groups)}: {with_interval(share)} of {share.n} errors (mean of {len(runs)} "
             f"run{'s' if len(runs) > 1 else ''}); {percent(chance)} if errors fell anywhere"
         )
-        scopes.append(where(records) + (", built to have look-alikes" if built else ""))
+        scopes.append(where(records, groups) + (", built to have look-alikes" if built else ""))
         brief.append(f"{percent(share.point)} of the errors {scopes[-1]}; by chance {percent(chance)}")
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
@@ -214,13 +258,16 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     )
     settle = f"Something-Something v1, where many classes differ by order alone{evidence.hours('something_v1')}."
     shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""
-    for records in evidence.alike():
+    groups = [
+        r for r in evidence.alike() if any(_is(x, BASELINE, ATTENTION) for x in r) and backwards_pairs(r[0].classes)
+    ]
+    for records in groups:
         table = backwards_table(records)
         heads = table[table["model"].isin((BASELINE, ATTENTION))] if len(table) else table
         if not len(heads):
             continue
         control = table[table["model"] == CONTROL]
-        used += [record for record in records if record.experiment.model in (BASELINE, ATTENTION, CONTROL)]
+        used += [record for record in records if _is(record, BASELINE, ATTENTION, CONTROL)]
         above = (heads["low"] > 0.5).sum()
         blind = ((control["low"] <= 0.5) & (control["high"] >= 0.5)).all() and len(control) > 0
         if above == len(heads) and blind:
@@ -239,12 +286,14 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
             )
 
         shown.append(
-            f"{where(records)}: 3D head {span(heads)}; frames averaged {span(control)}; "
+            f"{where(records, groups)}: 3D head {span(heads)}; frames averaged {span(control)}; "
             f"n = {heads['clips'].min()} clips a pair or more, {len(heads)} network-seed-pairs"
         )
-        scopes.append(where(records))
+        scopes.append(where(records, groups))
         means = [percent(rows["point"].mean()) if len(rows) else "not run" for rows in (heads, control)]
-        brief.append(f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records)}")
+        brief.append(
+            f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records, groups)}"
+        )
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs on pairs played backwards (the demo set)", test=test, settle=settle)

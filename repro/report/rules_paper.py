@@ -10,6 +10,7 @@ from repro.models.blocks import Gate
 from repro.paper import Claim, Paper, Table
 from repro.report.judging import Evidence, Verdict, missing, rule
 from repro.report.official import FULL, NAMES, OFFICIAL
+from repro.report.own_tables import number
 from repro.report.tables import ATTENTION, BASELINE
 
 
@@ -29,10 +30,9 @@ def own_accuracies(paper: Paper, dataset: str) -> dict[str, float]:
     found = {}
     for table in (table_of(paper, dataset), paper.table(7)):
         for network in (BASELINE, ATTENTION):
-            for row in table.rows:
-                value = row.cells[table.columns.index(NAMES[dataset])].value
-                if row.name == TITLES[network] and isinstance(value, int | float):
-                    found.setdefault(network, value)
+            value = number(table, network, NAMES[dataset])
+            if value is not None:
+                found.setdefault(network, value)
     for claim in paper.claims:
         if claim.id == f"accuracy-{dataset}":
             found.setdefault(ATTENTION, claim.value)
@@ -86,7 +86,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         + f". These are results {' and '.join(sorted(fields))}; protocols differ (pre-training, splits, crops).",
         settle,
         "paper",
-        short=f"the stated accuracy is below {len(above)} of {known} of others",
+        short=f"of {known} results of others {len(above)} are higher",
     )
 
 

@@ -224,13 +224,14 @@ def power_text(pairs: Sequence[tuple[Record, Record]], *, power: float = 0.8) ->
     return text
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A class's name without what datasets and papers write differently: case, hyphens, underscores."""
     return name.lower().replace("_", "").replace("-", "")
 
 
 def named_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
     """Indices of the look-alikes named beforehand of which both classes are there: the paper's, the demo set's."""
-    index = {_plain(name): k for k, name in enumerate(classes)}
+    index = {plain_name(name): k for k, name in enumerate(classes)}
     return [(index[a], index[b]) for a, b in LOOK_ALIKES if a in index and b in index] + backwards_pairs(classes)
 
 
