@@ -336,10 +336,10 @@ def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
     assert found.outcome == "not testable" and "-39.6 points" in found.evidence
     assert "(runs differ in sign, 1 of 4 runs learned nothing)" in found.evidence
     assert found.short == (
-        "on average better in 0 of 1 study, yet in 1 of 1 some seeds say the opposite of others; 1 run learned nothing"
+        "on average better in 0 of 1 study, yet in each some seeds say the opposite of others; 1 run learned nothing"
     )
     (finding,) = found.findings
-    assert (finding.clips, finding.groups, finding.pairs, finding.stuck) == (120, 120, 2, 1)
+    assert (finding.clips, finding.groups, finding.pairs, finding.better, finding.stuck) == (120, 120, 2, 1, 1)
     assert "learned nothing" not in verdict("se-im-beats-baseline", runs[:2]).evidence
 
 

@@ -52,7 +52,8 @@ class Finding:
     clips: int  # tested
     groups: int  # that they come from
     pairs: int  # of runs
-    on_its_side: bool  # whether the estimate is on the side that the paper claims
+    better: int  # of the pairs: on the side that the paper claims
+    on_its_side: bool  # whether the mean is
     differ: bool  # whether pairs of runs differ in sign
     stuck: int = 0  # of the runs: at chance
 

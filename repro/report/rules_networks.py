@@ -114,6 +114,7 @@ def _network_gain(
             clips=clips,
             groups=videos,
             pairs=len(pairs),
+            better=sum(each > 0 for each in single),
             on_its_side=gain.point > 0,
             differ=min(single) < 0 < max(single),
             stuck=sum(_at_chance(record) for pair in pairs for record in pair),
@@ -149,7 +150,7 @@ def _in_short(findings: list[Finding]) -> str:
     differ, stuck = sum(finding.differ for finding in findings), sum(finding.stuck for finding in findings)
     text = f"on average better in {better} of {number} stud{'y' if number == 1 else 'ies'}"
     if differ:
-        text += f", yet in {differ} of {number} some seeds say the opposite of others"
+        text += f", yet in {'each' if differ == number else differ} some seeds say the opposite of others"
     if stuck:
         text += f"; {stuck} run{'s' if stuck > 1 else ''} learned nothing"
     return text
