@@ -83,12 +83,14 @@ class Table:
 class Claim:
     """A statement of the paper to be tested.
 
-    quote: words copied from the paper, equal to its text up to whitespace. section: the heading they stand under.
+    title: the same in a few words, for lists. quote: words copied from the paper, equal to its text up to whitespace.
+    section: the heading they stand under.
     statement: one sentence, what is to be tested. value, printed, unit: the number claimed, None where there is none.
     dataset: "hmdb51", "ucf101", "sthv1" or "". table: the number of the table that carries the claim, or None.
     """
 
     id: str
+    title: str
     quote: str
     section: str
     statement: str
@@ -415,6 +417,7 @@ def _claim(entry: _Entry, tables: tuple[int, ...]) -> Claim:
         id=entry.words("id"),
         quote=entry.words("quote"),
         section=entry.words("section"),
+        title=entry.words("title"),
         statement=entry.words("statement"),
         value=value,
         printed=printed,

@@ -68,9 +68,14 @@ def test_judge_gain(point, low, high, outcome):
         (["reproduced"], "reproduced"),
         (["reproduced", "reproduced"], "reproduced"),
         (["reproduced", "partly"], "partly"),
-        (["reproduced", "contradicted"], "partly"),
+        (["reproduced", "contradicted"], "undecided"),
+        (["partly", "mostly not"], "undecided"),
+        (["partly", "undecided"], "undecided"),
+        (["undecided", "not testable"], "undecided"),
+        (["undecided", "contradicted"], "undecided"),
+        (["mostly not", "contradicted"], "mostly not"),
         (["reproduced", "not testable"], "partly"),
-        (["partly", "contradicted"], "partly"),
+        (["partly", "contradicted"], "undecided"),
         (["partly", "not testable"], "partly"),
         (["contradicted", "contradicted"], "contradicted"),
         (["contradicted", "not testable"], "contradicted"),
@@ -79,6 +84,46 @@ def test_judge_gain(point, low, high, outcome):
 )
 def test_combined(outcomes, one):
     assert judging.combined(outcomes) == judging.combined(reversed(outcomes)) == one
+
+
+def test_parts_of_one_claim_of_which_some_hold():
+    assert judging.combined(["reproduced", "contradicted"], mixed="partly") == "partly"
+    assert judging.combined(["contradicted", "contradicted"], mixed="partly") == "contradicted"
+
+
+@pytest.mark.parametrize(
+    "held, number, outcome",
+    [(3, 3, "reproduced"), (2, 3, "partly"), (1, 2, "partly"), (1, 3, "mostly not"), (0, 3, "contradicted")],
+)
+def test_what_is_claimed_of_all(held, number, outcome):
+    assert judging.of_all(held, number) == outcome
+
+
+@pytest.mark.parametrize(
+    "outcome, gains, one",
+    [
+        ("reproduced", [0.1, 0.2], "reproduced"),
+        ("reproduced", [0.1], "partly"),
+        ("reproduced", [0.1, 0.0], "partly"),
+        ("contradicted", [-0.1, -0.2], "contradicted"),
+        ("contradicted", [-0.1], "not testable"),
+        ("partly", [0.1], "partly"),
+        *((outcome, [0.1, -0.01], "undecided") for outcome in ("reproduced", "partly", "contradicted", "not testable")),
+    ],
+)
+def test_over_runs(outcome, gains, one):
+    assert judging.over_runs(outcome, gains) == one
+
+
+def test_what_was_trained_in_words(tmp_path):
+    small = demo_record(tmp_path, width=0.25, size=64, frames=8)
+    assert judging.scale([small]) == "0.25 times the paper's width, 64 pixels, 8 frames, trained from scratch"
+    other = demo_record(
+        tmp_path, width=1.0, size=96, frames=8, head_weights="R3D_18_Weights.KINETICS400_V1", run="other"
+    )
+    assert judging.scale([small, other]) == (
+        "0.25 to 1 times the paper's width, 64 to 96 pixels, 8 frames, trained some of them from scratch"
+    )
 
 
 def test_a_verdict_says_what_is_missing():
@@ -279,7 +324,7 @@ def test_one_seed_settles_nothing(tmp_path, first, second, outcome):
 def test_seeds_of_different_signs_settle_nothing(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW, seeds=[0]) + both_networks(tmp_path, FEW, range(12), seeds=[1])
     found = verdict("se-im-beats-baseline", runs)
-    assert found.outcome == "partly" and "+20.0 points [+1" in found.evidence
+    assert found.outcome == "undecided" and "+20.0 points [+1" in found.evidence
 
 
 def test_few_groups_settle_nothing(tmp_path):
@@ -303,7 +348,7 @@ def test_datasets_of_one_study_are_judged_apart(tmp_path):
         for m, w in ((BASELINE, FEW), (ATTENTION, range(70)))
     ]
     found = verdict("se-im-beats-baseline", better + worse)
-    assert found.outcome == "partly"
+    assert found.outcome == "undecided"
     first, second = found.evidence.split("; ")
     assert "first set: +41.7" in first and "120 test clips" in first and first.endswith("reproduced")
     assert "second set: -25.0" in second and "240 test clips" in second and second.endswith("contradicted.")
@@ -314,7 +359,7 @@ def test_other_files_of_the_same_clips_are_judged_apart(tmp_path):
     ours = both_networks(tmp_path, MANY, FEW, study="ours")
     theirs = both_networks(tmp_path, FEW, MANY, study="theirs", seeds=(2, 3), data_hash="another copy")
     found = verdict("se-im-beats-baseline", ours + theirs)
-    assert found.outcome == "partly" and found.evidence.count("2 pairs of runs") == 2
+    assert found.outcome == "undecided" and found.evidence.count("2 pairs of runs") == 2
     same = both_networks(tmp_path, MANY, FEW, study="theirs", seeds=(2, 3))
     assert "4 pairs of runs" in verdict("se-im-beats-baseline", ours + same).evidence
 
@@ -333,13 +378,15 @@ def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
     """One of two runs of SE-IM says one class for all: the mean falls, the page says why."""
     runs = both_networks(tmp_path, FEW, range(5), seeds=(0,)) + both_networks(tmp_path, FEW, range(110), seeds=(1,))
     found = verdict("se-im-beats-baseline", runs)
-    assert found.outcome == "not testable" and "-39.6 points" in found.evidence
-    assert "(runs differ in sign, 1 of 4 runs learned nothing)" in found.evidence
-    assert found.short == (
-        "on average better in 0 of 1 study, yet in each some seeds say the opposite of others; 1 run learned nothing"
+    assert found.outcome == "undecided" and "-39.6 points" in found.evidence
+    assert (
+        "2 pairs of runs, 1 of 2 pairs on the paper's side, 1 of 4 runs learned nothing, without them +4.2 points"
+        in (found.evidence)
     )
+    assert found.short == "better in 1 of 2 pairs of runs, 1 study"
     (finding,) = found.findings
     assert (finding.clips, finding.groups, finding.pairs, finding.better, finding.stuck) == (120, 120, 2, 1, 1)
+    assert finding.rest.point == pytest.approx(5 / 120) and finding.rest.n == 120
     assert "learned nothing" not in verdict("se-im-beats-baseline", runs[:2]).evidence
 
 

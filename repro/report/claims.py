@@ -15,13 +15,13 @@ from repro.paper import Claim, load
 from repro.profile import ABLATION, PROFILES, read_profile
 from repro.records import RESULTS, read_measurements, read_study, studies
 from repro.report import rules_costs, rules_networks, rules_paper, table6  # the rules register themselves
-from repro.report.judging import OUTCOMES, RULES, Evidence, Verdict, where
+from repro.report.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, scale, where
 from repro.report.official import OWN
 from repro.report.rule_dates import DATES
 from repro.report.tables import CONTROL
 from repro.table6 import counts_of
 
-__all__ = ["OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "where"]
+__all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
 MODULES = (rules_networks, rules_costs, rules_paper)
 
 

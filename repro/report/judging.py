@@ -3,7 +3,9 @@
 An outcome is one of ``OUTCOMES``. A rule sees fresh records only. The rules for a measured gain are all alike
 (:func:`judge_gain`): *reproduced* when its whole 95 % interval is on the claimed side, *partly* when only the estimate
 is, *contradicted* when the whole interval is on the other side, and *not testable* without more clips in between. That
-interval is over clips: a gain of networks must besides have the same sign in every pair of runs, two pairs at least.
+interval is over clips: a gain of networks is *undecided*, whatever it says, where pairs of runs differ in sign, and so
+is a claim on which studies do. What is claimed of many (:func:`of_all`) is *mostly not* so when it holds for less than
+half of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +20,15 @@ from repro.records import Record
 if TYPE_CHECKING:  # not at run time: it imports torch, which a page of records can do without
     from repro.report.table6 import Measured
 
-OUTCOMES = ("reproduced", "partly", "contradicted", "not testable")
+MEANING = {
+    "reproduced": "the evidence is on the paper's side",
+    "partly": "it leans to the paper's side, or at least half of what is claimed holds",
+    "undecided": "seeds or studies say the opposite of one another",
+    "mostly not": "less than half of what is claimed holds",
+    "contradicted": "the evidence is on the other side",
+    "not testable": "not here: what it takes is named with the claim",
+}
+OUTCOMES = tuple(MEANING)
 WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
 OF_A_RUN = ("model", "gate", "split", "seed", "start_from")  # and those in which runs that are put together may differ
 SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
@@ -53,14 +63,8 @@ class Finding:
     groups: int  # that they come from
     pairs: int  # of runs
     better: int  # of the pairs: on the side that the paper claims
-    on_its_side: bool  # whether the mean is
-    differ: bool  # whether pairs of runs differ in sign
-    stuck: int = 0  # of the runs: at chance
-
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        stuck = f"{self.stuck} of {2 * self.pairs} runs learned nothing"
-        return ("runs differ in sign",) * self.differ + (stuck,) * bool(self.stuck)
+    stuck: int = 0  # of the runs: no better than guessing
+    rest: Interval | None = None  # the difference without the pairs that have such a run
 
 
 @dataclass(frozen=True)
@@ -170,21 +174,36 @@ def judge_gain(gain: Interval) -> str:
     return "partly" if gain.point > 0 else "not testable"
 
 
-def combined(outcomes: Iterable[str]) -> str:
-    """Several studies' outcomes as one: their common one, else *partly* when any speaks for the claim."""
+def combined(outcomes: Iterable[str], mixed: str = "undecided") -> str:
+    """Several outcomes as one: their common one, ``mixed`` when some speak for the claim and others against it.
+
+    One that needs more clips does not count beside others, but leaves a claim that they confirm at *partly*.
+    """
     found = set(outcomes)
     if len(found) == 1:
         return found.pop()
-    if found & {"reproduced", "partly"}:
+    speaks_for, against = found & {"reproduced", "partly"}, found & {"mostly not", "contradicted"}
+    if "undecided" in found or (speaks_for and against):
+        return mixed
+    if speaks_for:
         return "partly"
-    return "contradicted" if "contradicted" in found else "not testable"
+    return "mostly not" if "mostly not" in against else "contradicted"
+
+
+def of_all(held: int, number: int) -> str:
+    """The outcome of what is claimed of all, from how many of them it holds for."""
+    if held in (0, number):
+        return "reproduced" if held else "contradicted"
+    return "partly" if 2 * held >= number else "mostly not"
 
 
 LESS_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
 
 
 def over_runs(outcome: str, gains: Sequence[float]) -> str:
-    """The outcome, one step nearer to doubt unless two pairs of runs or more all speak with the same sign."""
+    """The outcome where two pairs of runs or more all have the same sign; one step nearer to doubt where not."""
+    if min(gains) < 0 < max(gains):
+        return "undecided"
     if outcome == "reproduced" and not (len(gains) > 1 and min(gains) > 0):
         return "partly"
     if outcome == "contradicted" and not (len(gains) > 1 and max(gains) < 0):
@@ -202,6 +221,21 @@ def where(records: Sequence[Record], among: Sequence[Sequence[Record]] = ()) -> 
         dataset = f"{RENDERED.get(dataset, dataset)} ({records[0].experiment.study})"
     names = dict.fromkeys(r.provenance["contributor"] for r in records if r.provenance.get("contributor"))
     return f"on {RENDERED.get(dataset, dataset)}" + (f" (runs of {', '.join(names)} among them)" if names else "")
+
+
+def scale(records: Sequence[Record]) -> str:
+    """The networks that were trained, beside the paper's: width, pixels, frames, and from which weights."""
+
+    def span(name: str, unit: str) -> str:
+        values = sorted({getattr(record.experiment, name) for record in records})
+        return " to ".join(f"{value:g}" for value in dict.fromkeys((values[0], values[-1]))) + unit
+
+    weights = {bool(e.start_from or e.trunk_weights or e.head_weights) for e in (r.experiment for r in records)}
+    start = {(False,): "from scratch", (True,): "from other weights"}.get(tuple(weights), "some of them from scratch")
+    return (
+        f"{span('width', '')} times the paper's width, {span('size', ' pixels')}, {span('frames', ' frames')}, trained "
+        f"{start}"
+    )
 
 
 def missing(claim: Claim, evidence: str, without: str, *, test: str, settle: str, chapter: str = "") -> Verdict:

@@ -107,6 +107,8 @@ def _network_gain(
                 outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
+        stuck = [sum(map(_at_chance, pair)) for pair in pairs]
+        learned = [pair for pair, number in zip(pairs, stuck) if not number]
         finding = Finding(
             study=records[0].experiment.study,
             place=where(records, groups),
@@ -115,13 +117,16 @@ def _network_gain(
             groups=videos,
             pairs=len(pairs),
             better=sum(each > 0 for each in single),
-            on_its_side=gain.point > 0,
-            differ=min(single) < 0 < max(single),
-            stuck=sum(_at_chance(record) for pair in pairs for record in pair),
+            stuck=sum(stuck),
+            rest=paired_difference(learned, score) if learned and any(stuck) else None,
         )
         findings.append(finding)
-        doubt = f" ({', '.join(finding.doubts)})" if finding.doubts else ""
-        shown.append(f"{finding.place}: {with_interval(difference, signed=True)} ({count}){but}{doubt}: {outcome}")
+        doubt = f", {finding.better} of {len(pairs)} pairs on the paper's side"
+        if finding.stuck:
+            doubt += f", {finding.stuck} of {2 * len(pairs)} runs learned nothing"
+        if finding.rest:
+            doubt += f", without them {with_interval(finding.rest, signed=True)}"
+        shown.append(f"{finding.place}: {with_interval(difference, signed=True)} ({count}{doubt}){but}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
@@ -136,24 +141,16 @@ def _network_gain(
         chapter,
         without,
         scope=", ".join(finding.place for finding in findings),
-        short=_in_short(findings),
+        short=_in_short(findings) if findings else "",
         sources=sources(used),
         findings=tuple(findings),
     )
 
 
 def _in_short(findings: list[Finding]) -> str:
-    """How many sets of like runs speak for a gain, and in how many the runs do not agree."""
-    if not findings:
-        return ""
-    number, better = len(findings), sum(finding.on_its_side for finding in findings)
-    differ, stuck = sum(finding.differ for finding in findings), sum(finding.stuck for finding in findings)
-    text = f"on average better in {better} of {number} stud{'y' if number == 1 else 'ies'}"
-    if differ:
-        text += f", yet in {'each' if differ == number else differ} some seeds say the opposite of others"
-    if stuck:
-        text += f"; {stuck} run{'s' if stuck > 1 else ''} learned nothing"
-    return text
+    """In how many pairs of runs the claim holds."""
+    pairs, better = sum(finding.pairs for finding in findings), sum(finding.better for finding in findings)
+    return f"better in {better} of {pairs} pairs of runs, {len(findings)} stud{'y' if len(findings) == 1 else 'ies'}"
 
 
 @rule("se-im-beats-baseline")
@@ -288,12 +285,13 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
 
         shown.append(
             f"{where(records, groups)}: 3D head {span(heads)}; frames averaged {span(control)}; "
-            f"n = {heads['clips'].min()} clips a pair or more, {len(heads)} network-seed-pairs"
+            f"n = {heads['clips'].min()} clips a pair or more, {len(heads)} network-seed-pairs: {outcomes[-1]}"
         )
         scopes.append(where(records, groups))
-        means = [percent(rows["point"].mean()) if len(rows) else "not run" for rows in (heads, control)]
+        averaged = f"{percent(control['point'].mean())} with" if len(control) else "not run with"
         brief.append(
-            f"{means[0]} right between actions played backwards, {means[1]} by averaging, {where(records, groups)}"
+            f"an action told from its reverse {where(records, groups)}: {percent(heads['point'].mean())}, {averaged} "
+            "frames averaged"
         )
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:

@@ -8,7 +8,7 @@ from repro.config import TITLES
 from repro.models import build
 from repro.models.blocks import Gate
 from repro.paper import Claim, Paper, Table
-from repro.report.judging import Evidence, Verdict, missing, rule
+from repro.report.judging import Evidence, Verdict, missing, of_all, rule
 from repro.report.official import FULL, NAMES, OFFICIAL
 from repro.report.own_tables import number
 from repro.report.tables import ATTENTION, BASELINE
@@ -76,7 +76,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         above += [f"{name} {value} % on {NAMES[dataset]}" for name, value in methods if value > own]
     if not known:
         return missing(claim, "No verified peer.", "published peers", test=test, settle=settle, chapter="paper")
-    outcome = "reproduced" if not above else "contradicted" if len(above) == known else "partly"
+    outcome = of_all(known - len(above), known)
     return Verdict(
         claim,
         outcome,
@@ -86,7 +86,8 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         + f". These are results {' and '.join(sorted(fields))}; protocols differ (pre-training, splits, crops).",
         settle,
         "paper",
-        short=f"of {known} results of others {len(above)} are higher",
+        short=f"of {known} published results of others {len(above)} are higher than the paper's own numbers, which "
+        "nobody has checked",
     )
 
 
@@ -111,7 +112,7 @@ def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
         text = "The text states no accuracy of the baseline; its cells of the tables are not available here."
         without = "the paper's Table 7 or full-size runs"
         return missing(claim, text, without, test=test, settle=settle, chapter="paper")
-    outcome = "reproduced" if all(held) else "partly" if any(held) else "contradicted"
+    outcome = of_all(sum(held), len(held))
     return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, "paper")
 
 

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-VERDICTS = ("reproduced", "partly", "contradicted", "not testable")
+VERDICTS = ("reproduced", "partly", "undecided", "mostly not", "contradicted", "not testable")
 
 CSS_DPI = 96  # CSS pixels an inch
 SHARP = 2  # image pixels for each CSS pixel
