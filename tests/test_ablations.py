@@ -49,6 +49,30 @@ def test_differences_by_hand(tmp_path, reference):
     assert row["difference [95 %]"].startswith("-20.0 points [")
 
 
+def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_and_seed(tmp_path, reference):
+    def started(model, seed, wrong, **fields):
+        source = f"before-clips/{model}-split1-seed{seed}"
+        fields |= {
+            "study": "started",
+            "model": model,
+            "seed": seed,
+            "run": f"{model}-{seed}-{wrong}",
+            "start_from": source,
+        }
+        return demo_record(tmp_path, wrong=range(wrong), **fields)
+
+    runs = [started("res34_se_im_net", seed, 6) for seed in (0, 1)]
+    runs += [started("resnet34_3dres18", 0, 36), started("resnet34_3dres18", 7, 1)]  # none from scratch has seed 7
+    runs += [started("res34_se_im_net", 2, 60, epochs=9)]  # another choice, too
+    attention, baseline = ablations.pretraining(reference, runs)
+    assert attention.title == "pre-training: before-clips, Res34-SE-IM-Net"
+    assert attention.by_seed() == pytest.approx([6 / 120, 6 / 120]) and baseline.by_seed() == pytest.approx([-0.1])
+    slower = [started("res34_se_im_net", 0, 5, learning_rate=0.5)]
+    (found,) = ablations.pretraining(reference, slower)
+    assert found.title == "pre-training: before-clips, Res34-SE-IM-Net, learning rate: 0.5"
+    assert ablations.pretraining(reference, reference) == []
+
+
 def test_one_seed_or_seeds_that_disagree_settle_nothing(tmp_path, reference):
     one = variant(tmp_path, "a", seeds=(0,), gate="se")
     mixed = variant(tmp_path, "b", seeds=(0, 1), gate="constant")

@@ -374,6 +374,19 @@ def test_studies_of_the_same_clips_are_told_apart_by_name(tmp_path):
     assert "on made clips: +41.7" in verdict("se-im-beats-baseline", one).evidence
 
 
+def test_pretrained_runs_and_those_from_scratch_are_judged_apart(tmp_path):
+    """Each network starts from its own weights, of the same seed: those runs are alike, with others they are not."""
+    runs = both_networks(tmp_path, MANY, FEW, study="scratch")
+    runs += [
+        demo_record(tmp_path, study="started", model=m, seed=s, wrong=w, start_from=f"before/{m}-split1-seed{s}")
+        for s in (0, 1)
+        for m, w in ((BASELINE, FEW), (ATTENTION, MANY))
+    ]
+    found = verdict("se-im-beats-baseline", runs)
+    assert [(f.study, f.pairs) for f in found.findings] == [("scratch", 2), ("started", 2)]
+    assert found.outcome == "undecided"
+
+
 def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
     """One of two runs of SE-IM says one class for all: the mean falls, the page says why."""
     runs = both_networks(tmp_path, FEW, range(5), seeds=(0,)) + both_networks(tmp_path, FEW, range(110), seeds=(1,))

@@ -92,6 +92,27 @@ def variants(reference: Sequence[Record], others: Sequence[Record]) -> list[Vari
     return [Variant(changed, tuple(pairs.values())) for changed, pairs in found.items()]
 
 
+def pretraining(scratch: Sequence[Record], started: Sequence[Record]) -> list[Variant]:
+    """Runs that start from weights of their own network, each with the run from scratch of the same seed: by network.
+
+    scratch: runs of one study. started: runs that have ``start_from`` and differ from them in nothing else, unless in
+    the learning rate, as fine-tuning may.
+    """
+    found: dict[tuple, list[tuple[Record, Record]]] = {}
+    base = {(r.experiment.model, *_place(r)): r for r in scratch if not r.experiment.start_from}
+    for record in started:
+        partner = base.get((record.experiment.model, *_place(record)))
+        if partner is None:
+            continue
+        changed = {field: (there, here) for field, there, here in _changed(partner, record)}
+        source = changed.pop("start_from", None)
+        if source and set(changed) <= {"learning_rate"}:
+            title = ("pre-training", None, f"{source[1].rpartition('/')[0]}, {TITLES[record.experiment.model]}")
+            rates = tuple((field, *values) for field, values in changed.items())
+            found.setdefault((title, *rates), []).append((partner, record))
+    return [Variant(changed, tuple(pairs)) for changed, pairs in found.items()]
+
+
 def _place(record: Record) -> tuple:
     return record.data["hash"], record.experiment.split, record.experiment.seed
 

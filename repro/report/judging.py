@@ -8,6 +8,7 @@ is a claim on which studies do. What is claimed of many (:func:`of_all`) is *mos
 half of them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,7 +31,7 @@ MEANING = {
 }
 OUTCOMES = tuple(MEANING)
 WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
-OF_A_RUN = ("model", "gate", "split", "seed", "start_from")  # and those in which runs that are put together may differ
+OF_A_RUN = ("model", "gate", "split", "seed")  # and those in which runs that are put together may differ
 SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
 RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
 
@@ -130,7 +131,11 @@ class Evidence:
         copies: dict[tuple, list[str]] = {}  # hashes of a split's clips, in the order in which they are met
         for record in (record for study in studies for record in study):
             settings = {k: v for k, v in record.experiment.to_dict().items() if k not in WHERE_FILED}
-            alike = str((record.classes, {k: v for k, v in settings.items() if k not in OF_A_RUN}))
+            shared = {k: v for k, v in settings.items() if k not in OF_A_RUN}
+            if shared["start_from"]:  # each run from the run of its own network and seed
+                own = (record.experiment.model, f"seed{record.experiment.seed}")
+                shared["start_from"] = re.sub("|".join(map(re.escape, own)), "", shared["start_from"])
+            alike = str((record.classes, shared))
             known = copies.setdefault((alike, record.experiment.split), [])
             if record.data["hash"] not in known:
                 known.append(record.data["hash"])
