@@ -48,7 +48,7 @@ class Measured:
     def name(self) -> str:
         """The device as records name it, with the processor it is in."""
         made = self.content["provenance"]
-        return f"{made['device']} of {made['processor']}"
+        return f"{made['device']} of {made['processor']}".replace("thread(s)", "threads")
 
     def of(self, section: str, *cases: str) -> pd.DataFrame:
         """A section's timings (of these cases), rounds told apart by run and group too."""
