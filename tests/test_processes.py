@@ -24,7 +24,7 @@ from repro.records import read_record
 from repro.training import train
 
 ALIKE = {"batch_norm": "none", "dropout": 0.0, "accelerator": "cpu"}  # batch statistics frozen
-STEPS = 16
+STEPS = 10
 LEARNT = ("train_loss", "train_top1", "validation_loss", "validation_top1", "learning_rate", "gradient_norm")
 torchrun = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29417", "-m", "repro.cli")
 

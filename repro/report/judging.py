@@ -58,13 +58,13 @@ class Finding:
     """What one set of like runs says of a gain."""
 
     study: str
-    place: str  # on which clips
+    place: str  # on which clips, its study not named
     difference: Interval  # Res34-SE-IM-Net less baseline, over groups of clips
     clips: int  # tested
     groups: int  # that they come from
     pairs: int  # of runs
     better: int  # of the pairs: on the side that the paper claims
-    stuck: int = 0  # of the runs: no better than guessing
+    stuck: tuple[str, ...] = ()  # networks of the runs that did no better than guessing, one for each run
     rest: Interval | None = None  # the difference without the pairs that have such a run
 
 

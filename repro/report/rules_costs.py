@@ -98,7 +98,8 @@ def fused(claim: Claim, evidence: Evidence) -> Verdict:
         f"{own['depth']}; {shown}.",
         settle,
         "complexity",
-        short=f"fewer in {sum(less)} of {len(less)} comparisons with 3D networks as deep or deeper, counted",
+        short=f"fewer parameters or operations in {sum(less)} of {len(less)} comparisons with 3D networks as deep or "
+        "deeper",
         sources=_source(measured),
     )
 
@@ -172,7 +173,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + ".",
         settle,
         "complexity",
-        short=f"faster than {both.count} networks timed here on {measured.name}",
+        short=f"both faster than {both.count} networks timed here on {measured.name}",
         sources=_source(measured),
     )
 
@@ -200,9 +201,9 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
         f"I3D {_counts_text(i3d)}; ours {_counts_text(own[1])}, and {shown} times I3D's clips/s on {measured.name}.",
         settle,
         "complexity",
-        short=f"I3D has {i3d['parameters'] / own[1]['parameters']:.2f} times the parameters of Res34-SE-IM-Net, "
-        f"{i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the multiply-adds and "
-        f"{1 / ratios[1].point:.2f} times the clips a second",
+        short=f"{i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the multiply-adds of Res34-SE-IM-Net and "
+        f"{1 / ratios[1].point:.2f} times its clips a second, with {i3d['parameters'] / own[1]['parameters']:.2f} "
+        "times its parameters",
         sources=_source(measured),
     )
 
@@ -224,6 +225,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     slow, middle, fast_ = (1 / rate[k] for k in ("q25", "median", "q75"))
     outcome = "reproduced" if slow <= budget else "contradicted" if fast_ > budget else "partly"
     in_16_bits = measured.rate(ATTENTION, "bf16")
+    other = "; no GPU was timed" if measured.device == "cpu" else ""
     also = f" In bf16 {1 / in_16_bits['median']:.2f} s." if in_16_bits is not None else ""
     return Verdict(
         claim,
@@ -233,7 +235,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         f"{budget:.2f} s allowed, network only, on {measured.name}.{also}",
         settle,
         "complexity",
-        short=f"{middle:.2f} s for {budget:.2f} s of a camera's frames, at full size on {measured.name}",
+        short=f"{middle:.2f} s for {budget:.2f} s of a camera's frames, at full size on {measured.name}{other}",
         sources=_source(measured),
     )
 
@@ -242,7 +244,7 @@ def _size(measured: Mapping[str, Any]) -> str:
     """The network that was run, in words that say what is not the paper's."""
     if all(measured[field] == value for field, value in FULL.items()):
         return "at full size"
-    return f"a network of {measured['width']:g} times the width"
+    return f"with a network of {measured['width']:g} times the width"
 
 
 @rule("online")
@@ -279,7 +281,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         f"online-{study}",
         "the full-size network and more clips" if outcome == "not testable" else "",
-        short=f"{_size(measured)}, files for a camera: {rate:.0f} frames/s; drink or eat {with_interval(interval)} "
-        f"right (guessing: {percent(GUESSING)}), on {measured['dataset']}",
+        short=f"{rate:.0f} frames/s from files, {_size(measured)}; drink or eat {with_interval(interval)} right, "
+        f"guessing gives {percent(GUESSING)}",
         sources=(Source.of(f"{study}/online", measured["provenance"]),),
     )

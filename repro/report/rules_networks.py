@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from repro.config import TITLES
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.paper import Claim
 from repro.records import Record
@@ -79,7 +80,7 @@ def _network_gain(
 
     unless: a score that must not fall meanwhile on average; where it does, the outcome is one step nearer to doubt.
     """
-    outcomes, shown, used = [], [], []
+    outcomes, shown, scopes, used = [], [], [], []
     findings: list[Finding] = []
     chapter = ""
     groups = [records for records in evidence.alike() if partners(records, BASELINE, ATTENTION) and keep(records)]
@@ -107,26 +108,27 @@ def _network_gain(
                 outcome = LESS_CERTAIN[outcome]
                 but = f", but {with_interval(price, signed=True)} of all clips right among these classes"
         outcomes.append(outcome)
-        stuck = [sum(map(_at_chance, pair)) for pair in pairs]
-        learned = [pair for pair, number in zip(pairs, stuck) if not number]
+        stuck = [record for pair in pairs for record in pair if _at_chance(record)]
+        learned = [pair for pair in pairs if not any(map(_at_chance, pair))]
         finding = Finding(
             study=records[0].experiment.study,
-            place=where(records, groups),
+            place=where(records),
             difference=difference,
             clips=clips,
             groups=videos,
             pairs=len(pairs),
             better=sum(each > 0 for each in single),
-            stuck=sum(stuck),
-            rest=paired_difference(learned, score) if learned and any(stuck) else None,
+            stuck=tuple(TITLES[record.experiment.model] for record in stuck),
+            rest=paired_difference(learned, score) if learned and stuck else None,
         )
         findings.append(finding)
+        scopes.append(where(records, groups))
         doubt = f", {finding.better} of {len(pairs)} pairs on the paper's side"
         if finding.stuck:
-            doubt += f", {finding.stuck} of {2 * len(pairs)} runs learned nothing"
+            doubt += f", {len(stuck)} of {2 * len(pairs)} runs learned nothing ({', '.join(finding.stuck)})"
         if finding.rest:
             doubt += f", without them {with_interval(finding.rest, signed=True)}"
-        shown.append(f"{finding.place}: {with_interval(difference, signed=True)} ({count}{doubt}){but}: {outcome}")
+        shown.append(f"{scopes[-1]}: {with_interval(difference, signed=True)} ({count}{doubt}){but}: {outcome}")
         chapter = chapter or f"{page}-{records[0].experiment.study}"
     if not outcomes:
         return missing(claim, "Not run.", "runs of both networks", test=test, settle=settle)
@@ -140,7 +142,7 @@ def _network_gain(
         settle,
         chapter,
         without,
-        scope=", ".join(finding.place for finding in findings),
+        scope=", ".join(scopes),
         short=_in_short(findings) if findings else "",
         sources=sources(used),
         findings=tuple(findings),
@@ -148,9 +150,13 @@ def _network_gain(
 
 
 def _in_short(findings: list[Finding]) -> str:
-    """In how many pairs of runs the claim holds."""
-    pairs, better = sum(finding.pairs for finding in findings), sum(finding.better for finding in findings)
-    return f"better in {better} of {pairs} pairs of runs, {len(findings)} stud{'y' if len(findings) == 1 else 'ies'}"
+    """In how many pairs of runs the claim holds, by the clips that they were tested on."""
+    pairs: dict[str, list[int]] = {}
+    for finding in findings:
+        counts = pairs.setdefault(finding.place, [0, 0])
+        counts[0] += finding.better
+        counts[1] += finding.pairs
+    return "better in " + ", ".join(f"{k} of {n} pairs of runs {place}" for place, (k, n) in pairs.items())
 
 
 @rule("se-im-beats-baseline")
@@ -234,7 +240,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
             f"{where(records, groups)}: {with_interval(share)} of {share.n} errors (mean of {len(runs)} "
             f"run{'s' if len(runs) > 1 else ''}); {percent(chance)} if errors fell anywhere"
         )
-        scopes.append(where(records, groups) + (", built to have look-alikes" if built else ""))
+        scopes.append(where(records, groups) + (", whose classes were made to look alike" if built else ""))
         brief.append(f"{percent(share.point)} of the errors {scopes[-1]}; by chance {percent(chance)}")
         chapter = chapter or f"confusion-{records[0].experiment.study}"
     if not outcomes:
