@@ -259,12 +259,11 @@ def test_claims_without_and_with_records(tmp_path):
     notebook.execute(named("08"), tmp_path / "none.ipynb", {"results": str(tmp_path / "none")})
     shown = text_of(tmp_path / "none.ipynb")
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
-    assert (
-        "2 reproduced, 2 partly" in shown and "rest on: none" in shown and "not tested" in shown and "Not run." in shown
-    )
+    assert "main point: **not testable**" in shown and "(2 by construction)" in shown and "Not run." in shown
+    assert "Accuracies are those of" not in shown
     from repro.freshness import todays_digest
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     notebook.execute(named("08"), tmp_path / "some.ipynb", {"results": str(tmp_path / "some")})
     shown = text_of(tmp_path / "some.ipynb")
-    assert "rest on: 4 on made clips" in shown and "3 reproduced" in shown and "+41.7 points" in shown
+    assert "4 on made clips" in shown and "main point: **reproduced" in shown and "+41.7 points" in shown

@@ -22,8 +22,10 @@ def test_every_profile_reads(path):
     runs = [(experiment.study, experiment.run) for experiment in profile.experiments]
     assert len(runs) == len(set(runs)) == listed
     for experiment in profile.experiments:
-        assert experiment.study.startswith(profile.study) and experiment.remark == values["remark"]
+        assert experiment.study.startswith(profile.study) and experiment.remark
     overridden = {name for group in values["runs"] for name in group.get("fields", {})}
+    if "remark" not in overridden:
+        assert {experiment.remark for experiment in profile.experiments} == {values["remark"]}
     overridden |= {name for e in profile.experiments for h in habits_of(e) for name in HABITS[h].fields}
     like = path.with_stem(values["like"]) if "like" in values else path
     fields = yaml.safe_load(like.read_text(encoding="utf-8"))["fields"] | values.get("fields", {})

@@ -153,8 +153,8 @@ class Evidence:
         training, before = sum(self.costs[group] for group in groups), self.costs["kinetics"]
         hours = (training + before) * 1e15 / SUSTAINED / 3600
         return (
-            f" ({training:,.0f} PFLOP for both networks, and {before:,.0f} once for Kinetics: about {hours:.0f} hours "
-            f"on one GPU if it sustains {SUSTAINED / 1e12:.0f} TFLOP/s)"
+            f" (about {hours:.0f} hours on one GPU if it sustains {SUSTAINED / 1e12:.0f} TFLOP/s: {training:,.0f} "
+            f"PFLOP for all runs of both networks, {before:,.0f} once for Kinetics)"
         )
 
 
