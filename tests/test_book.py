@@ -17,7 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from repro import paper
 from repro.report import book
-from repro.report.show import badge, link, plain, show, show_table, table_html
+from repro.report.show import badge, link, plain, show, show_table, table_html, with_code
 
 SOURCE = Path(__file__).resolve().parents[1] / "book"
 ALT = 'Line chart: top-1 "rises" <with> the epochs & stays'
@@ -177,6 +177,11 @@ def test_badges_know_their_words():
     assert "<script>" not in link("<script>", 'x"><script>').__html__()
     with pytest.raises(ValueError, match="use one of"):
         badge("proved")
+
+
+def test_commands_in_a_cell():
+    assert with_code("`a < b` and <c>").__html__() == "<code>a &lt; b</code> and &lt;c&gt;"
+    assert str(with_code("`a` b")) == "`a` b"
 
 
 # ---- staging

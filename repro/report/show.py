@@ -189,6 +189,13 @@ def link(text: str, target: str) -> Html:
     return Html(text, Markup('<a href="{}">{}</a>').format(target, text))
 
 
+def with_code(text: str) -> Html:
+    """Text with `commands` between backticks, for a table's cell."""
+    parts = text.split("`")
+    html = Markup("").join(Markup("<code>{}</code>").format(part) if k % 2 else part for k, part in enumerate(parts))
+    return Html(text, html)
+
+
 def place(text: str) -> Html:
     """Text that a link can go to: ``runs.html#`` and `anchor` of the text."""
     return Html(text, Markup('<span id="{}">{}</span>').format(anchor(text), text))
