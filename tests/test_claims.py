@@ -122,7 +122,7 @@ def test_what_was_trained_in_words(tmp_path):
         tmp_path, width=1.0, size=96, frames=8, head_weights="R3D_18_Weights.KINETICS400_V1", run="other"
     )
     assert judging.scale([small, other]) == (
-        "0.25 to 1 times the paper's width, 64 to 96 pixels, 8 frames, trained some of them from scratch"
+        "0.25 to 1 times the paper's width, 64 to 96 pixels, 8 frames, trained from scratch or from other weights"
     )
 
 
