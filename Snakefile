@@ -65,9 +65,9 @@ def data_parameters(wildcards):
 ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
 STUDIES = sorted({*OWN, *RECORDED})
 SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
-# one page on the clips of several studies: of the profile's own, else of the first that has them
+# one page on the clips of several studies: of the profile's own, else of the first that has them and starts from scratch
 CLIPS = {}
-for study in sorted(SHOWN, key=lambda name: name not in OWN):
+for study in sorted(SHOWN, key=lambda name: (name not in OWN, bool(fields_of(name).get("start_from")))):
     CLIPS.setdefault(str([fields_of(study)[name] for name in ("layout", "videos", "annotations", "classes")]), study)
 PAGES = [
     "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "forensics", "runs",
