@@ -173,7 +173,7 @@ def test_plain_text_keeps_its_signs():
 
 
 def test_badges_know_their_words():
-    assert 'class="verdict not-testable"' in badge("not testable without weights").__html__()
+    assert 'class="verdict not-testable"' in badge("not testable").__html__()
     assert "<script>" not in link("<script>", 'x"><script>').__html__()
     with pytest.raises(ValueError, match="use one of"):
         badge("proved")

@@ -206,7 +206,10 @@ LESS_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
 
 
 def over_runs(outcome: str, gains: Sequence[float]) -> str:
-    """The outcome where two pairs of runs or more all have the same sign; one step nearer to doubt where not."""
+    """The outcome that an interval gives, in the light of each pair of runs.
+
+    *Undecided* where pairs differ in sign; one step nearer to doubt unless two pairs or more have the claim's sign.
+    """
     if min(gains) < 0 < max(gains):
         return "undecided"
     if outcome == "reproduced" and not (len(gains) > 1 and min(gains) > 0):

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-VERDICTS = ("reproduced", "partly", "undecided", "mostly not", "contradicted", "not testable")
+from repro.report.judging import OUTCOMES
 
 CSS_DPI = 96  # CSS pixels an inch
 SHARP = 2  # image pixels for each CSS pixel
@@ -172,16 +172,11 @@ def table_html(
     )
 
 
-def badge(verdict: str) -> Html:
-    """A verdict as a coloured word with a sign of its own. Raises ValueError for a word that `VERDICTS` lacks.
-
-    "not testable without weights" is a not-testable verdict with its reason.
-    """
-    kind = next((known for known in VERDICTS if verdict == known or verdict.startswith(f"{known} without")), None)
-    if kind is None:
-        raise ValueError(f"verdict {verdict!r}: use one of {', '.join(VERDICTS)}")
-    html = Markup('<span class="verdict {}">{}</span>').format(kind.replace(" ", "-"), verdict)
-    return Html(verdict, html)
+def badge(outcome: str) -> Html:
+    """A verdict's outcome as a coloured word with a sign of its own. Raises ValueError for a word that is none."""
+    if outcome not in OUTCOMES:
+        raise ValueError(f"outcome {outcome!r}: use one of {', '.join(OUTCOMES)}")
+    return Html(outcome, Markup('<span class="verdict {}">{}</span>').format(outcome.replace(" ", "-"), outcome))
 
 
 def link(text: str, target: str) -> Html:
