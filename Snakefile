@@ -3,7 +3,7 @@
 #     snakemake --cores all --configfile profiles/demo.yaml           # runs, pages, book
 #     snakemake runs --cores all --configfile profiles/server.yaml    # the runs alone (a name after --configfile is a file)
 #
-# A run is made again when its fields or the behaviour of the code that it uses change (repro/behaviour.py), not when a
+# A run is made again when its fields or the behaviour of the code that it uses change (repro/training/behaviour.py), not when a
 # comment does; a page when the package's sources, its notebook or its records do.
 
 import json
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from repro.freshness import as_text, sources_state, todays_digest, used_by
-from repro.profile import ABLATION, make_profile, source_of
+from repro.records.freshness import as_text, sources_state, todays_digest, used_by
+from repro.experiment.profile import ABLATION, make_profile, source_of
 
 try:
     PROFILE = make_profile(config)
@@ -22,7 +22,7 @@ except ValueError as error:
     sys.exit(f"profile: {error}")
 # workflow.dryrun is not known yet while this file is read
 if workflow.is_main_process and any(re.fullmatch("--dry-?run|-[pqr]*n[pqr]*", argument) for argument in sys.argv):
-    from repro.costs import cost_text  # imports torch
+    from repro.training.costs import cost_text  # imports torch
 
     print(f"All runs of the profile, finished ones included:\n{cost_text(PROFILE.experiments, demo_set=PROFILE.demo_set)}\n", file=sys.stderr)
 RUNS = {(experiment.study, experiment.run): experiment for experiment in PROFILE.experiments}

@@ -20,7 +20,7 @@ def _render_demo(arguments) -> int:
 
 
 def _prepare(arguments) -> int:
-    from repro.data.prepare import prepare
+    from repro.data.prepare.dataset import prepare
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("call", "name", "root")}
     try:
@@ -37,18 +37,18 @@ def _values(path: Path) -> dict:
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
     if not isinstance(values, dict):
-        raise ValueError(f"{path}: expected 'field: value' lines, see repro/config.py for the fields")
+        raise ValueError(f"{path}: expected 'field: value' lines, see repro/experiment/fields.py for the fields")
     return values
 
 
 def _train(arguments) -> int:
-    from repro.config import Experiment
+    from repro.experiment.fields import Experiment
 
     experiment = Experiment.from_mapping(_values(arguments.parameters))
     # These import torch and Lightning: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
-    from repro.processes import OWN, TrainingStopped
-    from repro.training import train
+    from repro.training.loop import train
+    from repro.training.processes import OWN, TrainingStopped
 
     try:
         record = train(experiment, results=arguments.results, work=arguments.work)
@@ -66,7 +66,7 @@ def _train(arguments) -> int:
 
 
 def _plan(arguments) -> int:
-    from repro.profile import make_profile
+    from repro.experiment.profile import make_profile
 
     values = _values(arguments.profile)
     if arguments.only:
@@ -75,21 +75,21 @@ def _plan(arguments) -> int:
         profile = make_profile(values)
     except ValueError as error:
         raise ValueError(f"{arguments.profile}: {error}") from None
-    from repro.costs import cost_text
+    from repro.training.costs import cost_text
 
     print(cost_text(profile.experiments, demo_set=profile.demo_set, measure=not arguments.no_probe))
     return 0
 
 
 def _protocol(arguments) -> int:
-    from repro.protocols import as_yaml
+    from repro.experiment.protocols import as_yaml
 
     print(as_yaml(arguments.name, arguments.habits, layout=arguments.layout), end="")
     return 0
 
 
 def _profile(arguments) -> int:
-    from repro.table6 import measure
+    from repro.bench.table6 import measure
 
     try:
         path = measure(
@@ -108,7 +108,7 @@ def _profile(arguments) -> int:
 
 
 def _records_check(arguments) -> int:
-    from repro.contributions import check_all, record_folders, sound
+    from repro.records.foreign import check_all, record_folders, sound
 
     faults = 0
     for path in arguments.paths:
@@ -125,7 +125,7 @@ def _records_check(arguments) -> int:
 
 
 def _records_add(arguments) -> int:
-    from repro.contributions import add
+    from repro.records.foreign import add
 
     options = {"annotations": arguments.annotations, "results": arguments.results}
     records = add(arguments.path, contributor=arguments.contributor, **options)
@@ -137,7 +137,7 @@ def _records_add(arguments) -> int:
 
 
 def _claims(_arguments) -> int:
-    from repro.report.claims import judge_all
+    from repro.claims.verdicts import judge_all
 
     for verdict in judge_all():
         print(f"{verdict.claim.id}: {verdict.outcome}. {verdict.evidence}")
@@ -208,7 +208,7 @@ def main() -> int:
     prepare.set_defaults(call=_prepare)
 
     train = commands.add_parser("train", help="train and evaluate one network, file its record")
-    train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/config.py)")
+    train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/experiment/fields.py)")
     train.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
     train.add_argument("--work", type=Path, default=Path("build/runs"), help="folder of checkpoints (%(default)s)")
     train.set_defaults(call=_train)
@@ -225,7 +225,7 @@ def main() -> int:
         epilog="example: repro protocol as_published_code --layout hmdb51 > params.yaml",
     )
     protocol.add_argument("name", help="sound, paper_text, as_published_code")
-    protocol.add_argument("habits", nargs="*", help="habits of published code to switch on (repro/protocols.py)")
+    protocol.add_argument("habits", nargs="*", help="habits of published code (repro/experiment/protocols.py)")
     protocol.add_argument("--layout", default="ucf101", help="of the dataset it is for (%(default)s)")
     protocol.set_defaults(call=_protocol)
 

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from repro.config import check_names
+from repro.experiment.fields import check_names
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repro.config import Experiment
+from repro.experiment.fields import Experiment
 from repro.models.peers.rows import rows
-from repro.records import Record, write_record
+from repro.records.record import Record, write_record
 from repro.report.table6 import Measured
 
 DIGEST = {"sampling": [1.0, 2.0], "network resnet34_3dres18": [3.0]}

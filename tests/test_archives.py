@@ -15,11 +15,11 @@ import pytest
 import rarfile
 from made_rar import NORMAL, rar_bytes, write_rar
 
-from repro.data import archives as module
-from repro.data import entries
-from repro.data.archives import DRAFTS, Job, survey, unpack, unpack_all
-from repro.data.download import DiskFull
-from repro.data.entries import ArchiveError, ToolMissing
+from repro.data.prepare import archives as module
+from repro.data.prepare import entries
+from repro.data.prepare.archives import DRAFTS, Job, survey, unpack, unpack_all
+from repro.data.prepare.download import DiskFull
+from repro.data.prepare.entries import ArchiveError, ToolMissing
 
 SAMPLES = Path(__file__).parent / "samples"
 FILES = {

@@ -2,9 +2,9 @@
 
 import pytest
 
-from repro.config import Experiment
 from repro.data.batches import Batches, Order, scored_clips, window_clips
-from repro.protocols import fields_of
+from repro.experiment.fields import Experiment
+from repro.experiment.protocols import fields_of
 
 
 # The forensics of the two reported accuracies: 92.196 % is 3485/3780, 71.85 % is 1095/1524

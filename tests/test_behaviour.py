@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-import repro.behaviour as behaviour
 import repro.models.blocks as blocks
-from repro.config import Experiment
+import repro.training.behaviour as behaviour
 from repro.data.sampling import POLICIES
-from repro.freshness import differences, used_by
-from repro.records import read_record
+from repro.experiment.fields import Experiment
+from repro.records.freshness import differences, used_by
+from repro.records.record import read_record
 
 
 @pytest.fixture(scope="module")

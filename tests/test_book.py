@@ -15,7 +15,7 @@ from browser import audit
 from matplotlib import pyplot
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from repro import paper
+from repro.paper import cells as paper
 from repro.report import book
 from repro.report.show import badge, link, plain, show, show_table, table_html, with_code
 

@@ -6,8 +6,8 @@ import pytest
 import tiny
 import torch
 
-from repro import training
-from repro.training import train
+from repro.training import loop as training
+from repro.training.loop import train
 
 
 @pytest.fixture(scope="module", autouse=True)

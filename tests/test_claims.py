@@ -24,11 +24,12 @@ from made import (
 )
 from scipy import stats
 
+from repro.claims import judging, rule_dates
+from repro.claims import verdicts as claims
+from repro.claims.verdicts import Evidence, judge, judge_all
 from repro.metrics.statistics import Interval
-from repro.paper import Cell, Row, load
-from repro.records import write_measurement
-from repro.report import claims, judging, rule_dates
-from repro.report.claims import Evidence, judge, judge_all
+from repro.paper.cells import Cell, Row, load
+from repro.records.record import write_measurement
 from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL
 
 PAPER = load()
@@ -163,7 +164,7 @@ def _strings_with_digits(module, names, rule) -> list[str]:
 
 
 def test_every_rule_has_the_date_of_its_last_change():
-    """Fails after an edit of a rule: renew its entry, see the head of repro/report/rule_dates.py."""
+    """Fails after an edit of a rule: renew its entry, see the head of repro/claims/rule_dates.py."""
     assert {id: dated.code for id, dated in rule_dates.DATES.items()} == rule_dates.codes()
 
 

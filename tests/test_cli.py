@@ -8,7 +8,8 @@ import cv2
 import pytest
 from made import DIGEST, demo_record
 
-from repro import cli, contributions
+from repro import cli
+from repro.records import foreign as contributions
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -118,8 +119,8 @@ def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
 
 
 def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
-    from repro.paper import load
-    from repro.report import claims
+    from repro.claims import verdicts as claims
+    from repro.paper.cells import load
 
     monkeypatch.setattr(claims, "gather", lambda: claims.Evidence(paper=load(), records=()))
     status, out, _ = call(monkeypatch, capsys, "claims")

@@ -5,11 +5,11 @@ import re
 import pytest
 import torch
 
-from repro.config import CHOICES, DECODERS, Experiment
 from repro.data import decoders
 from repro.data.batches import scored_clips
 from repro.data.transforms import TEST_CROPS, VALUES
-from repro.optim import freeze_statistics, make_optimiser, make_schedule
+from repro.experiment.fields import CHOICES, DECODERS, Experiment
+from repro.training.optimiser import freeze_statistics, make_optimiser, make_schedule
 
 
 def test_defaults_are_what_the_paper_states():

@@ -14,14 +14,14 @@ import pytest
 import tiny
 from made import DEMO, DIGEST, FULL, PROVENANCE, both_networks, demo_record, labels_of, logits, record
 
-from repro import contributions
-from repro.contributions import add, check, check_all, record_folders, sound
+from repro.claims.verdicts import gather, judge
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest, count_lists
-from repro.paper import load
-from repro.records import read_record, write_measurement
+from repro.paper.cells import load
+from repro.records import foreign as contributions
+from repro.records.foreign import add, check, check_all, record_folders, sound
+from repro.records.record import read_record, write_measurement
 from repro.report import tables
-from repro.report.claims import gather, judge
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import tiny
 
-from repro import config
 from repro.data import decoders
 from repro.data.decode import count_frames, iter_frames, read_frames
 from repro.data.decoders import DECODERS, DecodeError, has_packed_frames, quick_opening, why_not
-from repro.data.frames import cache_frames
+from repro.data.prepare.frames import cache_frames
+from repro.experiment import fields as config
 
 
 def plain(path) -> np.ndarray:

@@ -7,8 +7,14 @@ import pandas as pd
 import pytest
 
 from repro.data.clips import Clip, Split
-from repro.data.duplicates import class_balance, exact_duplicates, near_duplicates, not_as_announced, shared_groups
 from repro.data.inspect import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
+from repro.data.prepare.duplicates import (
+    class_balance,
+    exact_duplicates,
+    near_duplicates,
+    not_as_announced,
+    shared_groups,
+)
 
 
 def clip(name: str, label: int, group: str) -> Clip:

@@ -16,8 +16,9 @@ import tiny
 import torch
 import yaml
 
-from repro import cli, training
-from repro.training import Recogniser, train
+from repro import cli
+from repro.training import loop as training
+from repro.training.loop import Recogniser, train
 
 FIELDS = {"epochs": 3, "schedule": "plateau", "validation_fraction": 0.34, "batch_size": 2, "run": "run"}
 FULL = OSError(errno.ENOSPC, "No space left on device")

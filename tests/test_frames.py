@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import tiny
 
-import repro.data.frames as frames
-import repro.data.space as space
+import repro.data.prepare.frames as frames
+import repro.data.prepare.space as space
 from repro.data.clips import read_split, unlisted
 from repro.data.decode import read_frames
-from repro.data.frames import Cached, cache_frames
 from repro.data.images import FrameZip, count_images, read_images
 from repro.data.parallel import only_one
-from repro.data.space import Space, estimate_space, expected_bytes
+from repro.data.prepare.frames import Cached, cache_frames
+from repro.data.prepare.space import Space, estimate_space, expected_bytes
 
 
 @pytest.fixture

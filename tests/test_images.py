@@ -8,8 +8,8 @@ import pytest
 import tiny
 
 from repro.data.decoders import DecodeError
-from repro.data.frames import cache_frames
 from repro.data.images import FrameZip, count_images, frame_name, holds_images, open_images, read_images
+from repro.data.prepare.frames import cache_frames
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""repro.inference: every way to run a network gives the eager network's logits; what is folded, what is refused."""
+"""repro.bench.backends: every way gives the eager network's logits; what is folded, what is refused."""
 
 import time
 
@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from repro import inference
-from repro.inference import VARIANTS, agreement, eager, fast, folded
+from repro.bench import backends as inference
+from repro.bench.backends import VARIANTS, agreement, eager, fast, folded
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
-from repro.report import inference as report
+from repro.report import backends as report
 
 
 def trained(name="res34_se_im_net", **options):

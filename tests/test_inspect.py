@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tiny
 
-from repro.data.frames import cache_frames
 from repro.data.inspect import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK, inspect_clip
+from repro.data.prepare.frames import cache_frames
 
 NOTHING_DECODED = {"frames": 0, "width": 0, "height": 0, "verdict": DOES_NOT_DECODE, "prints": ""}
 

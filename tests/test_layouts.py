@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from repro.config import LAYOUTS as LAYOUT_NAMES
 from repro.data.clips import read_lists, read_split
 from repro.data.folder import write_splits
 from repro.data.layouts import LAYOUTS
+from repro.experiment.fields import LAYOUTS as LAYOUT_NAMES
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
 HMDB51 = {

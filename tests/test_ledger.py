@@ -8,8 +8,8 @@ import nbformat
 import pytest
 from made import demo_record
 
-from repro.paper import load
-from repro.profile import ABLATION, read_profile
+from repro.experiment.profile import ABLATION, read_profile
+from repro.paper.cells import load
 from repro.report import ledger
 from repro.report.book import CHAPTERS
 from repro.report.tables import ATTENTION

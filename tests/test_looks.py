@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from repro.looks import attention_maps, gate_values, gates_of, stage_of
+from repro.metrics.gradcam import attention_maps, gate_values, gates_of, stage_of
 from repro.models import build
 from repro.models.fused import FusedNet
 

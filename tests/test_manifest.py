@@ -15,10 +15,10 @@ import tiny
 import repro.data.manifest as manifest
 from repro.data.clips import Clip, read_split
 from repro.data.decode import DecodeError, count_frames
-from repro.data.frames import cache_frames
 from repro.data.inspect import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK, inspect_clip
 from repro.data.manifest import audit, build_manifest, manifest_hash, usable
 from repro.data.parallel import only_one
+from repro.data.prepare.frames import cache_frames
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ import pytest
 import tiny
 from matplotlib import pyplot
 
+from repro.bench import decoding
+from repro.bench.decoding import measure, measure_source
+from repro.bench.exactness import exactness
+from repro.bench.readers import CACHE, CEILING, WAYS, Way
 from repro.data.decode import read_frames
 from repro.data.decoders import OPENCV_OPTIONS
-from repro.metrics import decoding
-from repro.metrics.decoding import measure, measure_source
-from repro.metrics.exactness import exactness
-from repro.metrics.ways import CACHE, CEILING, WAYS, Way
 from repro.report import decoding as report
 
 

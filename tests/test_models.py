@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet34
 
-from repro.freshness import todays_digest
 from repro.models import (
     MODELS,
     build,
@@ -24,7 +23,8 @@ from repro.models import (
 )
 from repro.models.blocks import BasicBlock, Conv3d, TemporalGate, make_gate
 from repro.models.trunk import ResNet34Trunk
-from repro.records import read_study, studies
+from repro.records.freshness import todays_digest
+from repro.records.record import read_study, studies
 
 
 def count(module: nn.Module) -> int:

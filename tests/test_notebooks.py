@@ -15,8 +15,9 @@ import pytest
 from made import both_networks
 from nbformat.v4 import new_code_cell, new_notebook
 
-from repro import notebook, paper
-from repro.config import Experiment
+from repro import notebook
+from repro.experiment.fields import Experiment
+from repro.paper import cells as paper
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -261,7 +262,7 @@ def test_claims_without_and_with_records(tmp_path):
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
     assert "main point: **not testable**" in shown and "(2 by construction)" in shown and "Not run." in shown
     assert "Accuracies are those of" not in shown
-    from repro.freshness import todays_digest
+    from repro.records.freshness import todays_digest
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     notebook.execute(named("08"), tmp_path / "some.ipynb", {"results": str(tmp_path / "some")})

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from repro.data.transforms import normalise
-from repro.online import OnlineRecogniser
+from repro.online.recogniser import OnlineRecogniser
 
 
 class Seeing(nn.Module):

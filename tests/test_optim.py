@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from repro.config import Experiment
+from repro.experiment.fields import Experiment
 from repro.models import build
-from repro.optim import freeze_statistics, make_optimiser, make_schedule, parameter_groups
+from repro.training.optimiser import freeze_statistics, make_optimiser, make_schedule, parameter_groups
 
 RATE, DECAY = 0.1, 0.01
 COSINE = {"schedule": "cosine", "validation_fraction": 0.0}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import FULL, labels_of, logits, record
 
-from repro.paper import NOT_STATED, Cell, load
+from repro.paper.cells import NOT_STATED, Cell, load
 from repro.report.own_tables import table7, table8
 from repro.report.tables import ATTENTION, BASELINE
 

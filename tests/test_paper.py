@@ -10,8 +10,8 @@ import pytest
 from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 
-from repro import paper as room
-from repro.paper import NOT_STATED, Cell, load
+from repro.paper import cells as room
+from repro.paper.cells import NOT_STATED, Cell, load
 
 ROOT = Path(__file__).parents[1]
 TOML = Path(room.__file__).with_name("paper.toml")

@@ -9,10 +9,10 @@ import pytest
 from made import DIGEST, FULL, labels_of, logits, record
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from repro import paper as paper_file
-from repro.paper import load
+from repro.claims.official import official_runs, read_official
+from repro.paper import cells as paper_file
+from repro.paper.cells import load
 from repro.report import peers_tables
-from repro.report.official import official_runs, read_official
 from repro.report.peers_tables import compact, peers_table
 from repro.report.tables import ATTENTION, BASELINE
 

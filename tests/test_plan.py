@@ -4,12 +4,13 @@ import pytest
 import tiny
 import torch
 
-from repro import costs, plan, training
-from repro.config import Experiment
 from repro.data.demo import render_demo_set
+from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
-from repro.plan import Plan, Size, make_plan
-from repro.training import train
+from repro.training import costs, plan
+from repro.training import loop as training
+from repro.training.loop import train
+from repro.training.plan import Plan, Size, make_plan
 
 GB = 10**9
 SIZE = Size(parameters=10_000_000, multiply_adds=2 * GB, memory=TrainingMemory(fixed=GB, per_clip=GB // 2))

@@ -38,16 +38,16 @@ from miniature import (
 )
 
 from repro import cli
-from repro.config import Experiment
-from repro.data import archives, download, fill
-from repro.data import prepare as module
 from repro.data.catalogue import CATALOGUE
 from repro.data.clips import read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.manifest import build_manifest
-from repro.data.prepare import prepare
+from repro.data.prepare import archives, download, fill
+from repro.data.prepare import dataset as module
+from repro.data.prepare.dataset import prepare
 from repro.data.selection import select_clips
 from repro.data.transforms import normalise
+from repro.experiment.fields import Experiment
 from repro.models import build
 
 
@@ -265,8 +265,8 @@ def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
 
 SLOW = """
 import os, sys, time
-from repro.data import archives
-from repro.data.prepare import prepare
+from repro.data.prepare import archives
+from repro.data.prepare.dataset import prepare
 replace = os.replace
 def slowly(source, target):
     time.sleep(0.02)

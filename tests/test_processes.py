@@ -18,10 +18,17 @@ import tiny
 import torch
 import yaml
 
-from repro import training
-from repro.processes import OWN, TrainingStopped, explained, needs_own_process, run_in_own_process, trainer_options
-from repro.records import read_record
-from repro.training import train
+from repro.records.record import read_record
+from repro.training import loop as training
+from repro.training.loop import train
+from repro.training.processes import (
+    OWN,
+    TrainingStopped,
+    explained,
+    needs_own_process,
+    run_in_own_process,
+    trainer_options,
+)
 
 ALIKE = {"batch_norm": "none", "dropout": 0.0, "accelerator": "cpu"}  # batch statistics frozen
 STEPS = 10

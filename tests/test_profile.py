@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from repro.config import Experiment
-from repro.profile import make_profile, read_profile, source_of
-from repro.protocols import HABITS, habits_of
+from repro.experiment.fields import Experiment
+from repro.experiment.profile import make_profile, read_profile, source_of
+from repro.experiment.protocols import HABITS, habits_of
 
 PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
 SMALL = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
@@ -233,5 +233,5 @@ def test_a_profile_reads_without_torch():
     import subprocess
     import sys
 
-    code = "import sys, repro.profile, repro.freshness; sys.exit('torch' in sys.modules)"
+    code = "import sys, repro.experiment.profile, repro.records.freshness; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,10 +6,10 @@ import pytest
 import torch
 import yaml
 
-from repro.config import Experiment
+from repro.experiment.fields import Experiment
+from repro.experiment.protocols import HABITS, PROTOCOLS, as_yaml, fields_of, habits_of, protocol_of
 from repro.models import build
-from repro.paper import load
-from repro.protocols import HABITS, PROTOCOLS, as_yaml, fields_of, habits_of, protocol_of
+from repro.paper.cells import load
 
 LEDGER = {entry.id: entry for entry in load().assumptions}
 

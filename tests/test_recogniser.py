@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from repro import training
-from repro.config import Experiment
 from repro.data.batches import Batches, Order, mean_over_views
 from repro.data.transforms import normalise
+from repro.experiment.fields import Experiment
 from repro.models import build
 from repro.models.blocks import BasicBlock
-from repro.optim import freeze_statistics
-from repro.processes import environment
-from repro.recogniser import TIMINGS, Recogniser
-from repro.training import train
+from repro.training import loop as training
+from repro.training.loop import train
+from repro.training.optimiser import freeze_statistics
+from repro.training.processes import environment
+from repro.training.recogniser import TIMINGS, Recogniser
 
 FROZEN = {"batch_norm": "none", "dropout": 0.0}
 

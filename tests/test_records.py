@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import repro.records as records
-from repro.config import Experiment
-from repro.records import read_record, read_study, studies, write_record
+import repro.records.record as records
+from repro.experiment.fields import Experiment
+from repro.records.record import read_record, read_study, studies, write_record
 
 CLASSES = ("Bar", "Foo")
 

@@ -8,9 +8,10 @@ import pytest
 import tiny
 import torch
 
-from repro import runfolder, training
-from repro.runfolder import prepare_folder, read_checkpoint, save_whole, write_whole
-from repro.training import train
+from repro.training import loop as training
+from repro.training import run_folder as runfolder
+from repro.training.loop import train
+from repro.training.run_folder import prepare_folder, read_checkpoint, save_whole, write_whole
 
 SECTIONS, DATA = {"sampling": [1.0, 2.0]}, {"hash": "0123"}
 START = [{"part": "trunk", "digest": "aa"}]

@@ -7,10 +7,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from repro.config import SAMPLINGS
 from repro.data.sampling import POLICIES, train_frames
 from repro.data.sampling import test_frames as middle_frames
 from repro.data.sampling import test_views as temporal_views
+from repro.experiment.fields import SAMPLINGS
 
 ECO = POLICIES["eco_pytorch"]
 

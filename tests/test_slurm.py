@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from repro.processes import environment
+from repro.training.processes import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPT = ROOT / "tools" / "slurm-one-node.sh"

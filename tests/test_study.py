@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from browser import audit  # tests/browser.py
 
-from repro.records import read_record
+from repro.records.record import read_record
 
 ROOT = Path(__file__).parents[1]
 RUNS = [f"{model}-split1-seed0" for model in ("resnet34_3dres18", "res34_se_im_net")]

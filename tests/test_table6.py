@@ -1,4 +1,4 @@
-"""repro.table6: everything is timed once, a kill loses one timing, what does not fit is named and the rest goes on."""
+"""repro.bench.table6: everything is timed once, a kill loses one timing, what does not fit is named."""
 
 import json
 import sys
@@ -9,7 +9,8 @@ import pytest
 import tiny
 import torch
 
-from repro import cli, table6
+from repro import cli
+from repro.bench import table6
 from repro.models.peers.rows import Row, rows
 from repro.report.table6 import read, runs_note
 

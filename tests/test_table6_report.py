@@ -8,8 +8,8 @@ import pytest
 from matplotlib import pyplot
 
 from repro.models.peers.rows import rows
-from repro.paper import load
-from repro.records import write_measurement
+from repro.paper.cells import load
+from repro.records.record import write_measurement
 from repro.report import table6 as report
 from repro.report.tables import ATTENTION, BASELINE
 

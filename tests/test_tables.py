@@ -6,7 +6,7 @@ import pytest
 from made import DEMO, DIGEST, backwards_scores, demo_record, labels_of, logits, record
 from scipy import stats
 
-from repro.paper import NOT_STATED, load
+from repro.paper.cells import NOT_STATED, load
 from repro.report import tables
 from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
 

@@ -7,11 +7,12 @@ import pytest
 import tiny
 import torch
 
-from repro import throughput, training
-from repro.config import Experiment
+from repro.bench import throughput
+from repro.bench.throughput import PLAIN, WAYS, Way, compare_batches, compare_ways, training_step
+from repro.experiment.fields import Experiment
 from repro.metrics.peak import measure_peak
 from repro.report import training as page
-from repro.throughput import PLAIN, WAYS, Way, compare_batches, compare_ways, training_step
+from repro.training import loop as training
 
 SMALL = Experiment(width=0.125, frames=2, size=64, dropout=0.0, schedule="cosine", validation_fraction=0.0)
 CPU = torch.device("cpu")

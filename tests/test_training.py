@@ -9,12 +9,12 @@ import pytest
 import tiny
 import torch
 
-import repro.training as training
+import repro.training.loop as training
 from repro.data.clips import read_split
 from repro.data.decode import read_frames
-from repro.data.frames import cache_frames
-from repro.recogniser import TIMINGS
-from repro.training import Recogniser, train
+from repro.data.prepare.frames import cache_frames
+from repro.training.loop import Recogniser, train
+from repro.training.recogniser import TIMINGS
 
 PLATEAU = {"schedule": "plateau", "validation_fraction": 0.34, "saturate": 1, "batch_size": 2}
 EPOCHS = 3

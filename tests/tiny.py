@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from repro.config import Experiment
+from repro.experiment.fields import Experiment
 
 CLASSES = ("Bar", "Foo")
 

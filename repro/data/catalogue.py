@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from repro.config import check_names
+from repro.experiment.fields import check_names
 
 FILE = Path(__file__).with_suffix(".toml")
 KINDS = ("rar", "rar of rars", "zip", "tar", "tar in parts", "file")

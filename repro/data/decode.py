@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.config import check_names
 from repro.data import images
 from repro.data.decoders import DECODERS, DecodeError, open_opencv
+from repro.experiment.fields import check_names
 
 
 def count_frames(path) -> int:

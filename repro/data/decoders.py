@@ -2,7 +2,7 @@
 
 OpenCV is the default, as in the paper. torchcodec, decord and PyAV are optional packages. Each reader takes a file and
 rising indices and yields one frame after the other, uint8 ``(H, W, 3)``, RGB; each runs its decoder on one thread,
-because many clips are decoded side by side. ``repro.metrics.decoding`` measures them and counts wrong frames.
+because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts wrong frames.
 """
 
 import importlib

@@ -42,7 +42,7 @@ def holds_images(path) -> bool:
 
 
 class FrameZip:
-    """The JPEG frames of one clip in a zip as :mod:`repro.data.frames` writes it. Close it, or use ``with``.
+    """The JPEG frames of one clip in a zip as :mod:`repro.data.prepare.frames` writes it. Close it, or use ``with``.
 
     Raises DecodeError when the file is not there, is cut short, or is another kind of zip.
     """

@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.config import Experiment
 from repro.data.clips import Split, read_split
 from repro.data.lists import require_folder
 from repro.data.manifest import build_manifest, manifest_hash, usable
+from repro.experiment.fields import Experiment
 
 
 class Selection(NamedTuple):

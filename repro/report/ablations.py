@@ -13,10 +13,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.config import TITLES
+from repro.experiment.fields import TITLES
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.statistics import Interval, seeds_spread
-from repro.records import Record
+from repro.records.record import Record
 from repro.report.figures import COLOURS
 from repro.report.tables import (
     ATTENTION,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import seeds_spread, wilson_interval
-from repro.records import Record
+from repro.records.record import Record
 from repro.report.tables import is_right, percent, title, with_interval
 
 

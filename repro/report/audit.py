@@ -9,7 +9,7 @@ import pandas as pd
 
 from repro.data.clips import Clip, Split
 from repro.data.manifest import STORE, audit
-from repro.records import RESULTS, read_measured_table, read_measurements, write_measurement
+from repro.records.record import RESULTS, read_measured_table, read_measurements, write_measurement
 
 WORK = Path("build/audit")
 NAME = "audit"  # results/<study>/audit.json and audit.parquet

@@ -25,7 +25,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-from repro import paper
+from repro.paper import cells as paper
 
 ROOT_PAGE = "claims"
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from repro.config import TITLES
+from repro.experiment.fields import TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
-from repro.records import Record
+from repro.records.record import Record
 from repro.report.tables import ATTENTION, BASELINE, is_right, named_pairs, partners
 
 BOTH = (BASELINE, ATTENTION)

@@ -1,4 +1,4 @@
-"""Tables, a figure and sentences from a recorded measurement of decoding (``repro.metrics.decoding``, notebook 11)."""
+"""Tables, a figure and sentences from a recorded measurement of decoding (``repro.bench.decoding``, notebook 11)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.metrics.ways import CACHE, CEILING
+from repro.bench.readers import CACHE, CEILING
 
 DEFAULT = "opencv"
 GOAL_OF_CEILING, GOAL_OF_CACHE = 0.95, 1.5

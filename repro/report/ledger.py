@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from repro.paper import Assumption, Paper, load
-from repro.profile import ABLATION
-from repro.records import RESULTS, Record, read_study
+from repro.claims.judging import where
+from repro.experiment.profile import ABLATION
+from repro.paper.cells import Assumption, Paper, load
+from repro.records.record import RESULTS, Record, read_study
 from repro.report.ablations import Variant, said, variants
-from repro.report.judging import where
 from repro.report.show import plain
 
 REFERENCE = "demo-seeds"  # the study whose runs the ablations are compared with

@@ -1,6 +1,6 @@
 """The paper's Tables 7 and 8, its two networks against each other, beside full-size runs here.
 
-The paper's cells come from ``repro/paper.toml``; whoever fills them in from the PDF sees its differences here.
+The paper's cells come from ``repro/paper/paper.toml``; whoever fills them in from the PDF sees its differences here.
 """
 
 import re
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from repro.config import TITLES
+from repro.claims.official import NAMES, OFFICIAL, official_runs
+from repro.experiment.fields import TITLES
 from repro.metrics.confusion import confusion_indicator
-from repro.paper import NOT_STATED, Paper, Table
-from repro.records import Record
+from repro.paper.cells import NOT_STATED, Paper, Table
+from repro.records.record import Record
 from repro.report.confusion import counts_of
-from repro.report.official import NAMES, OFFICIAL, official_runs
 from repro.report.peers_tables import mean_accuracy
 from repro.report.tables import (
     ATTENTION,

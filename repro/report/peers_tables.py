@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from repro.config import TITLES
+from repro.claims.official import FULL, NAMES, OFFICIAL, OWN, official_runs
 from repro.data.catalogue import CATALOGUE
+from repro.experiment.fields import TITLES
 from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
-from repro.paper import NOT_STATED, Paper, Peer, Row
-from repro.records import Record
-from repro.report.official import FULL, NAMES, OFFICIAL, OWN, official_runs
+from repro.paper.cells import NOT_STATED, Paper, Peer, Row
+from repro.records.record import Record
 from repro.report.show import Html
 from repro.report.tables import ATTENTION, is_right, with_interval
 

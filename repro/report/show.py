@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from repro.report.judging import OUTCOMES
+from repro.claims.judging import OUTCOMES
 
 CSS_DPI = 96  # CSS pixels an inch
 SHARP = 2  # image pixels for each CSS pixel

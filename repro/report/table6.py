@@ -1,4 +1,4 @@
-"""Table 6 from its record: tables, figures and sentences of ``results/table6/<device>.json`` (:mod:`repro.table6`)."""
+"""Table 6 from its record: tables, figures and sentences of ``results/table6/<device>.json`` (``bench.table6``)."""
 
 import itertools
 import json
@@ -18,8 +18,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from repro.metrics.speed import paired_ratio, summary
 from repro.metrics.statistics import Interval
 from repro.models.peers.rows import Row, not_rebuilt, rows
-from repro.paper import Paper, Peer
-from repro.records import RESULTS
+from repro.paper.cells import Paper, Peer
+from repro.records.record import RESULTS
 from repro.report.figures import COLOURS
 from repro.report.tables import ATTENTION, BASELINE
 

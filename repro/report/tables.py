@@ -1,6 +1,6 @@
 """Tables from records: accuracy, network against network, backwards pairs, look-alike confusions.
 
-Every function takes records (see ``repro.records``) and returns a data frame or an interval; nothing is read from disk.
+Every function takes records and returns a data frame or an interval; nothing is read from disk.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from repro.config import TITLES
+from repro.experiment.fields import TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy, topk_correct
 from repro.metrics.statistics import (
     Interval,
@@ -20,8 +20,8 @@ from repro.metrics.statistics import (
     smallest_detectable_gain,
     wilson_interval,
 )
-from repro.paper import NOT_STATED
-from repro.records import Record
+from repro.paper.cells import NOT_STATED
+from repro.records.record import Record
 
 BASELINE, ATTENTION, CONTROL = "resnet34_3dres18", "res34_se_im_net", "resnet34_frame_average"
 TEMPORAL = "res34_se_im_ta_net"  # the paper's future work, no network of the paper's

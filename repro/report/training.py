@@ -1,13 +1,13 @@
-"""Tables and sentences on training: protocols, speed (``repro.throughput``, notebook 13), what runs started from."""
+"""Tables and sentences on training: protocols, speed (``repro.bench.throughput``), what runs started from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from repro.experiment.protocols import HABITS
 from repro.metrics.statistics import Interval, paired_bootstrap
-from repro.protocols import HABITS
-from repro.records import Record
+from repro.records.record import Record
 from repro.report.tables import percent, title, with_interval
 
 PLAIN = "plain eager fp32 loop"

@@ -11,9 +11,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.config import TITLES
+from repro.experiment.fields import TITLES
 from repro.metrics.statistics import seeds_spread
-from repro.records import Record
+from repro.records.record import Record
 from repro.report.figures import COLOURS
 from repro.report.tables import ATTENTION, BASELINE, gains_by_seed, is_right, paired_difference, with_interval
 

@@ -45,7 +45,7 @@ class Row:
     ``repro.models.MODELS``. frames, size, classes: the published input. flow: optical-flow fields that it takes beside
     one frame (two-stream). clips, crops: views of a video in its published test, None where it is not stated; then
     ``protocol`` says what is. sampling: "segments" over the whole video or "dense" with ``stride``. accuracy_of: names
-    of its published accuracies in repro/paper.toml. key: its work in book/references.bib, "" for none.
+    of its published accuracies in repro/paper/paper.toml. key: its work in book/references.bib, "" for none.
     """
 
     name: str

@@ -1,0 +1,38 @@
+"""Runs that can stand beside the paper's own numbers: full size, its dataset, a whole official test split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from repro.data.catalogue import CATALOGUE
+from repro.records.freshness import Digest, todays_digest
+from repro.records.record import RESULTS, Record, read_study, studies
+from repro.report.tables import ATTENTION, BASELINE
+
+FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
+OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
+NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
+OWN = (BASELINE, ATTENTION)
+
+
+def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
+    """Runs of the paper's two networks at full size on the whole official test split of "hmdb51", "ucf101", "sthv1"."""
+    official = CATALOGUE[OFFICIAL[dataset]]
+    return [
+        record
+        for record in records
+        if record.experiment.model in OWN
+        and record.experiment.gate in (None, "se_im")
+        and record.experiment.layout == official.layout
+        and len(record.classes) == official.counts["classes"]
+        and len(record.labels) == official.counts.get(f"split {record.experiment.split}: test")
+        and all(getattr(record.experiment, name) == value for name, value in FULL.items())
+    ]
+
+
+def read_official(results: Path = RESULTS, *, today: Digest | None = None) -> list[Record]:
+    """Every fresh record under ``results`` that is an official run; today's digest is made only where there is one."""
+    records = [record for study in studies(results) for record in read_study(study, results)]
+    found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
+    if found and today is None:
+        today = todays_digest()
+    return [record for record in found if not record.stale(today)]

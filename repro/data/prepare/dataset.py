@@ -1,0 +1,204 @@
+"""``repro prepare``: from what a researcher has to ROOT/videos and ROOT/annotations, the folders that profiles name.
+
+ROOT may hold nothing yet, the archives as downloaded (in ROOT or ROOT/archives), or an extracted tree. What has to be
+done is said first, with the space it takes; then it is done on all cores. What is there already is renamed into place
+or taken as it is, never copied; a dataset that is whole needs no right to write. A run that was killed goes on.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from repro.data import manifest
+from repro.data.catalogue import CATALOGUE, Dataset, dataset
+from repro.data.folder import refuse_nested, write_splits
+from repro.data.parallel import quiet_decoders
+from repro.data.prepare import frames as frame_cache
+from repro.data.prepare import holdings, source
+from repro.data.prepare.fill import adopt, close, fill, left_to_unpack, take_lists
+from repro.data.prepare.holdings import OWN, listed_clips, read_splits
+from repro.data.prepare.steps import Step, archive_steps, do, say_whole
+from repro.data.progress import size_text
+from repro.experiment.fields import check_names
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where a dataset lies now, as the fields of a profile."""
+
+    dataset: str  # name shown to readers
+    layout: str
+    videos: Path
+    annotations: Path
+    frames: Path | None = None  # the frame cache, if it was made
+    more: Mapping[str, str] = field(default_factory=dict)  # fields that these clips call for, see holdings.fields
+
+    def lines(self) -> list[str]:
+        """The lines to put into a profile."""
+        values = {"dataset": self.dataset, "layout": self.layout, "videos": self.frames or self.videos}
+        values |= {"annotations": self.annotations}
+        if self.layout == "something_v1":
+            values["flip"] = "false  # left and right are labels; or true, with swap_labels: true"
+        return [f"{name}: {value}" for name, value in (values | dict(self.more)).items()]
+
+
+def prepare(
+    name: str,
+    root,
+    *,
+    annotations=None,
+    audit: bool = False,
+    frames: bool = False,
+    workers: int | None = None,
+    download: bool = True,
+) -> Prepared:
+    """Bring a dataset to ROOT/videos and ROOT/annotations, and say what was done.
+
+    Args:
+        name: a dataset of the catalogue, or "folder" for a user's own clips in ROOT/videos/<class>/.
+        root: its folder.
+        annotations: folder with the official lists, if they are elsewhere; it is left as it is.
+        audit: decode every clip once, into ROOT/manifest.parquet.
+        frames: make the frame cache ROOT/frames.
+        workers: processes; None takes every core.
+        download: fetch what is missing from the official addresses.
+
+    Raises:
+        FileNotFoundError: something is missing that is not to be downloaded; the message says what to get from whom,
+            and where to put it.
+        ValueError, OSError: an argument, an archive or a list is not what it should be; ROOT is read-only though
+            something is to be done; the disk is full. What is finished is kept, and nothing unfinished has a final
+            name.
+    """
+    _check_arguments(name, root, workers)
+    quiet_decoders()
+    root = Path(root)
+    if name == OWN:
+        title, layout, videos, lists = root.absolute().name, OWN, *_own(root, annotations)
+    else:
+        one = dataset(name)
+        title, layout = one.title, one.layout
+        if download and annotations is None:
+            say_whole(one, root)
+        lists = _annotations(one, root, annotations, workers, download)
+        videos = _videos(one, root, lists, workers, download)
+        if videos == root / "videos":
+            for folder in source.beside(one, root, lists):
+                inside = videos if layout == "something_v1" else videos / "<class>"
+                print(f"{folder} is here too and is not used: move its listed clips into {inside}")
+    splits = read_splits(layout, videos, lists)
+    clips = holdings.report(name, layout, videos, lists, splits)
+    store = videos.parent / manifest.STORE
+    counts, bad, cache = None, set(), None
+    if audit:
+        table = manifest.audit(clips, store, workers=workers)
+        print(f"{store}: {', '.join(f'{n:,} {verdict}' for verdict, n in table['verdict'].value_counts().items())}")
+        bad |= set(holdings.say_unusable(table))
+        counts = dict(zip(table["name"], table["frames"], strict=True))
+    if frames:
+        cache = root / "frames"
+        made = frame_cache.cache_frames(clips, cache, workers=workers, frames=counts)
+        print(f"{cache}: {made.written:,} clips written, {made.kept:,} were there, {size_text(made.bytes)}")
+        for clip, reason in made.left_out:
+            print(f"  left out: {clip}: {reason}")
+        bad |= {clip for clip, _ in made.left_out}
+    ready = Prepared(title, layout, videos, lists, cache, holdings.fields(splits, clips, bad))
+    print("For a profile:", *(f"  {line}" for line in ready.lines()), sep="\n", flush=True)
+    return ready
+
+
+def _check_arguments(name: str, root, workers: int | None) -> None:
+    known = [*CATALOGUE, OWN]
+    if name not in known and name.casefold() in known:
+        raise ValueError(f"dataset: unknown name {name!r}; did you mean {name.casefold()!r}?")
+    check_names([name], known, "dataset")
+    if not str(root):
+        raise ValueError("--root: it is empty; name the dataset's folder")
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers: {workers} is not 1 or more; leave it out for one a core")
+    for folder in (Path(root), *Path(root).absolute().parents):
+        if os.path.exists(folder) and not os.path.isdir(folder):
+            raise NotADirectoryError(f"--root: {folder} is a file; name a folder")
+
+
+def _annotations(one: Dataset, root: Path, given, workers: int | None, download: bool) -> Path:
+    if given is not None:
+        if not source.holds_lists(one, Path(given)):
+            raise FileNotFoundError(f"annotations: {given} does not hold {one.title}'s lists ({', '.join(one.lists)})")
+        return Path(given)
+    final = root / "annotations"
+    if source.holds_lists(one, final):
+        return final
+    found = source.find_lists(one, root)
+    if found and not os.access(root, os.W_OK):
+        return found[0] if found[0].is_dir() else found[0].parent
+    if found:
+        text = f"move {found[0].name}{' and others' * (len(found) > 1)} to annotations"
+        steps = [Step(text, 0, lambda: take_lists(found, root))]
+    else:
+        steps = archive_steps(one, "annotations", root, download, lambda: fill(one, "annotations", root, workers=1))
+        if any(archive.kind == "file" for archive in one.of("annotations")):
+            steps.append(Step("move the lists to annotations", 0, lambda: _take_found(one, root)))
+    do(one, root, steps)
+    if not source.holds_lists(one, final):
+        raise FileNotFoundError(
+            f"{final}: {one.title}'s lists are {', '.join(one.lists)}; not all are there. {one.how}"
+        )
+    return final
+
+
+def _take_found(one: Dataset, root: Path) -> None:
+    if found := source.find_lists(one, root):
+        take_lists(found, root)
+
+
+def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, download: bool) -> Path:
+    final, stage = root / "videos", root / "videos.part"
+
+    def whole(folder: Path) -> bool:
+        return all(path.exists() for path in listed_clips(read_splits(one.layout, folder, annotations)).values())
+
+    def unpack() -> None:
+        fill(one, "videos", root, annotations=annotations, workers=workers)
+
+    at_hand = left_to_unpack(one, "videos", root) or source.inner_archives(one, root)
+    if not stage.exists() and final.is_dir() and any(final.iterdir()):
+        if at_hand and os.access(root, os.W_OK) and not whole(final):
+            do(one, root, [Step("unpack what videos lacks of the listed clips", 0, unpack)])
+        return final
+    tree = None if stage.exists() and at_hand else source.find_tree(one, root, annotations)
+    if tree and not os.access(root, os.W_OK):
+        return tree.folders[0] if tree.becomes else root
+    if tree:
+        names = ", ".join(folder.name for folder in tree.folders[:3])
+        text = f"move {names}{' and others' * (len(tree.folders) > 3)} to videos"
+        do(one, root, [Step(text, 0, lambda: adopt(one, tree, root, annotations))])
+        return _videos(one, root, annotations, workers, download)  # archives beside it may hold what it lacks
+    if stage.exists() and not at_hand and whole(stage):
+        do(one, root, [Step("give videos.part its name, it is whole", 0, lambda: close("videos", root))])
+    else:
+        do(one, root, archive_steps(one, "videos", root, download, unpack))
+    return final
+
+
+def _own(root: Path, annotations) -> tuple[Path, Path]:
+    """The folders of a user's own clips and lists. Lists are drawn and written once, unless there are some."""
+    videos = root / "videos"
+    if not videos.is_dir():
+        raise FileNotFoundError(f"there is no folder {videos}: put your clips there, in a folder for each class")
+    lists = root / "annotations" if annotations is None else Path(annotations)
+    if not lists.is_dir():
+        if annotations is not None or not os.access(root, os.W_OK):
+            raise FileNotFoundError(f"annotations: there is no folder {lists}; make it (it may be empty)")
+        lists.mkdir()
+    for folder in sorted(videos.glob("[!.]*/[!.]*/")):
+        refuse_nested(folder)
+    if any(lists.glob("split*.csv")):
+        return videos, lists
+    if annotations is None and os.access(lists, os.W_OK):
+        names = ", ".join(path.name for path in write_splits(videos, lists))
+        print(f"{lists}: {names} drawn, 30 % of each class's groups for testing; runs read them from now on")
+    else:
+        print(f"{lists}: no split*.csv, and none is written there; each run draws from the clips that it finds")
+    return videos, lists

@@ -1,0 +1,251 @@
+"""Fetch a file over HTTP and be sure of it: resumes where it broke off, checks its sum, never leaves half a file.
+
+A file on its way is ``name.part``, with what is known of it in ``name.part.json``; it gets its name when it is whole
+and its sum agrees. Sums that no catalogue gives are recorded on first use, and must agree from then on.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+
+from repro.data.prepare.entries import MAGIC, ArchiveError, directory
+from repro.data.progress import bytes_progress, size_text
+
+CHUNK = 1 << 15  # bytes: of a chunk that breaks off nothing is kept
+TIMEOUT = (30, 60)  # seconds: to connect, between bytes
+ATTEMPTS = 5  # without a new byte, before it is given up
+PAUSE = 3.0  # seconds between attempts
+
+
+class DownloadError(OSError):
+    """The file could not be fetched; the message says how to get it otherwise."""
+
+
+class DiskFull(OSError):
+    """There is no space left; what was done so far is kept."""
+
+
+class ChecksumError(ValueError):
+    """A file is not the one that the catalogue, or the first use, knows."""
+
+
+def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise: str = "") -> Path:
+    """Fetch ``url`` to ``path``, going on from ``path.part`` where the server and the file allow it.
+
+    Args:
+        url: address.
+        path: where it goes; a file already there is left as it is.
+        sha256: the sum it must have; "" records it.
+        record: the checksums file, see :func:`check_sums`; names in it are relative to its folder.
+        otherwise: what the message says when it cannot be fetched: how to get it by other means.
+
+    Raises:
+        DownloadError: the server is gone, refuses, or breaks off again and again; the part fetched is kept.
+        DiskFull: before the first byte where the announced size does not fit, or on the way; the part is kept.
+        ChecksumError: it came whole but is another file; it is kept as ``name.wrong``.
+    """
+    if path.is_file():
+        return path
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, part, otherwise)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                f"{path}: the disk is full; {size_text(_size(part))} are kept in {part.name}: free some space and run "
+                "the same command again, it goes on from there"
+            ) from None
+        _remove_empty(path.parent, record.parent)
+        raise
+    try:
+        check_sums({os.path.relpath(path, record.parent): (part, sha256)}, record)
+    except ChecksumError as error:
+        wrong = path.with_name(path.name + ".wrong")
+        part.replace(wrong)
+        _state_file(part).unlink()
+        raise ChecksumError(f"{error} (kept as {wrong})") from None
+    part.replace(path)
+    _state_file(part).unlink()
+    return path
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Take away folders in which nothing arrived, up to ``root``."""
+    with contextlib.suppress(OSError):  # something is in it
+        while folder != root and root in folder.parents:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def _fetch(url: str, part: Path, otherwise: str) -> None:
+    """Bring ``part`` to its full size. Raises DownloadError."""
+    idle = 0
+    while True:
+        before = _size(part)
+        try:
+            _transfer(url, part)
+            return
+        except requests.exceptions.SSLError:
+            problem = "its certificate is not accepted"
+            idle = ATTEMPTS
+        except requests.HTTPError as error:
+            problem = f"the server answers {error.response.status_code} ({error.response.reason})"
+            idle = ATTEMPTS
+        except requests.RequestException as error:
+            problem = "the connection broke off" if _size(part) else f"no connection ({type(error).__name__})"
+            idle = idle + 1 if _size(part) <= before else 0
+        if idle >= ATTEMPTS:
+            kept = f" {size_text(_size(part))} are kept; the same command goes on from there." if _size(part) else ""
+            raise DownloadError(f"{url}: {problem}.{kept} {otherwise}".rstrip())
+        time.sleep(PAUSE)
+
+
+def _transfer(url: str, part: Path) -> None:
+    """One request. Raises requests' exceptions; what came is in ``part``, and what it is part of in its state file."""
+    state = read_json(_state_file(part))
+    have = _size(part) if state.get("url") == url else 0
+    if have and have == state["bytes"]:
+        return
+    headers = {"Accept-Encoding": "identity"}  # a range counts bytes as stored, not as packed for the way
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if state["validator"]:
+            headers["If-Range"] = state["validator"]  # another file by now: the server sends it from the start
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == 416:  # shorter by now than what is here
+            _state_file(part).unlink()
+            raise requests.ConnectionError("the file has changed")
+        answer.raise_for_status()
+        total = int(answer.headers["Content-Length"]) if "Content-Length" in answer.headers else None
+        tag = answer.headers.get("ETag", "")
+        validator = answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
+        if have and answer.status_code == 206:
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+            now = (span and int(span[1]), span and int(span[2]), validator)
+            if now != (have, state["bytes"], state["validator"]):
+                _state_file(part).unlink()  # so that the next request starts again
+                raise requests.ConnectionError("the file has changed")
+            total = state["bytes"]
+        elif have:
+            print(f"{part.name}: the server sends the whole file (it cannot resume, or the file has changed)")
+            have = 0
+        _check_space(part, (total or 0) - have)
+        write_json(_state_file(part), {"url": url, "validator": validator, "bytes": total})
+        with (
+            open(part, "ab" if have else "wb") as file,
+            bytes_progress(total, part.name.removesuffix(".part"), done=have) as advance,
+        ):
+            for chunk in answer.iter_content(CHUNK):
+                file.write(chunk)
+                advance(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and _size(part) != total:
+        raise requests.ConnectionError(f"{_size(part)} of {total} bytes came")
+
+
+def _check_space(part: Path, needed: int) -> None:
+    free = shutil.disk_usage(part.parent).free
+    if needed > free:
+        raise DiskFull(f"{part}: {size_text(needed)} are to come, {size_text(free)} are free on that disk; make room")
+
+
+def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: int = 1) -> None:
+    """Check each file's sha256 against ``record`` (a JSON file), else against the sum given, else record it.
+
+    Args:
+        files: name in the record -> (file, sum it must have, or "").
+        record: made when it is not there. A file of the recorded size and modification time is not read again.
+        workers: files read side by side.
+
+    Raises ChecksumError for the first file that differs; the sums of the others are recorded.
+    """
+    known = read_json(record)
+    todo = {}
+    for name, (path, expected) in files.items():
+        state = path.stat()
+        entry = known.get(name, {})
+        if (entry.get("bytes"), entry.get("modified")) != (state.st_size, state.st_mtime_ns):
+            todo[name] = (path, entry.get("sha256") or expected, record.name if entry else "the catalogue", state)
+    wrong = []
+    with (
+        ThreadPoolExecutor(workers) as pool,  # hashlib lets go of the interpreter's lock
+        bytes_progress(sum(entry[3].st_size for entry in todo.values()), "checking sums") as advance,
+    ):
+        sums = pool.map(_sha256, (entry[0] for entry in todo.values()))
+        for (name, (path, expected, where, state)), digest in zip(todo.items(), sums, strict=True):
+            advance(state.st_size)
+            if expected and digest != expected:
+                if fault := _no_archive(path, name):
+                    wrong.append(fault)
+                    continue
+                wrong.append(
+                    f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged or another file. "
+                    "Delete it and fetch it again; to use it all the same, write "
+                    f'{{"{name}": {{"sha256": "{digest}"}}}} into {record}'
+                )
+                continue
+            known[name] = {"sha256": digest, "bytes": state.st_size, "modified": state.st_mtime_ns}
+            write_json(record, known)
+    if wrong:
+        raise ChecksumError(wrong[0])
+
+
+def _no_archive(path: Path, name: str) -> str:
+    """Why a file that is a rar or zip by its name is none at all, or not a whole one; "" where it is one."""
+    kind = Path(name).suffix.lower()
+    if kind not in MAGIC.values():
+        return ""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if MAGIC.get(start[:4]) != kind:
+        return (
+            f"{path}: is not a {kind[1:]}, it starts with {start!r}: a web page or another file. Delete it and fetch "
+            "it again"
+        )
+    try:
+        directory(path)
+    except ArchiveError as error:
+        return str(error)
+    except OSError:  # no program for compressed entries: nothing is known of it
+        pass
+    return ""
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _state_file(part: Path) -> Path:
+    return part.with_name(part.name + ".json")
+
+
+def read_json(path: Path) -> dict:
+    """The file's values, {} where there is none. Raises ValueError that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path}: not JSON ({error}); mend or delete it") from None
+
+
+def write_json(path: Path, values: dict) -> None:
+    """The file, whole or not at all."""
+    draft = path.with_name(path.name + ".draft")
+    draft.write_text(json.dumps(values, indent=1), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,112 @@
+"""What a prepared dataset holds against its lists: said in words, and as the fields that make a profile train."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from repro.data.catalogue import compare
+from repro.data.clips import Split, read_lists, read_split, unlisted
+from repro.data.counts import count_lists
+from repro.data.folder import skipped
+from repro.data.inspect import DOES_NOT_DECODE
+from repro.data.layouts import LAYOUTS
+from repro.data.prepare.fill import DONE
+
+OWN = "folder"  # the name for a user's own clips, which are in no catalogue
+SHOWN = 5  # unusable clips that are named
+
+
+def read_splits(layout: str, videos: Path, annotations: Path) -> dict[int, Split]:
+    """The official splits by number, whether their clips are there or not."""
+    numbers = (1, 2, 3) if layout in ("ucf101", "hmdb51") else (1,)
+    return {n: read_split(layout, videos=videos, annotations=annotations, split=n, check=False) for n in numbers}
+
+
+def listed_clips(splits: Mapping[int, Split]) -> dict[str, Path]:
+    """Every clip that a training or test list names -> where it lies, or would lie."""
+    return {clip.name: clip.path for split in splits.values() for clip in (*split.train, *split.test)}
+
+
+def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapping[int, Split]) -> dict[str, Path]:
+    """Print what there is against the lists, and the lists against the catalogue; the clips on the disk by name."""
+    where = {"videos": videos, "annotations": annotations}
+    listed = listed_clips(splits)
+    clips = {clip: path for clip, path in listed.items() if path.exists()}
+    if lacking := [clip for clip in listed if clip not in clips]:
+        print(f"{len(lacking):,} of {len(listed):,} listed clips are not there, first {lacking[0]}")
+        split = splits[1]
+        held = {clip.label for clip in (*split.train, *split.test) if clip.name in clips}
+        print(f"  {len(held)} of {len(split.classes)} classes have clips")
+        if (done := videos.parent / DONE).is_file():
+            print(f"  the archives named in {done} are not read again; delete it if they should be")
+    lists = read_lists(layout, **where, split=1)
+    for clip in lists.unused:
+        path = videos / clip.folders[0] / clip.file
+        if path.exists():
+            clips.setdefault(clip.name, path)
+    known = set(clips.values())
+    others = [path for path in unlisted(layout, **where, split=1) if path not in known]
+    clips |= {path.relative_to(videos).as_posix(): path for path in others}
+    print(f"{videos}: {len(clips):,} clips, {len(others):,} of them in no list; {len(lists.classes)} classes")
+    if LAYOUTS[layout].depth == 2 and not LAYOUTS[layout].parts and (left := skipped(videos)):
+        names = ", ".join(path.relative_to(videos).as_posix() for path in left[:3])
+        more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
+        print(f"  files that are no clips in a class folder, and are skipped: {len(left):,} ({names}{more})")
+    if name == OWN:
+        _say_later(videos, annotations, others)
+        return clips
+    for row in compare(name, count_lists(name, annotations)["found"]):
+        if row.agrees is False:
+            print(f"the lists differ from the catalogue: {row.quantity} {row.found:,}, not {row.catalogue:,}")
+    return clips
+
+
+def _say_later(videos: Path, annotations: Path, others: Collection[Path]) -> None:
+    """What came after the split files of a user's own clips."""
+    again = f"list them, or delete {annotations}/split*.csv and run this again to draw anew"
+    if later := [path for path in others if path.parent != videos]:
+        print(f"  in no split file, so no run reads them: {len(later):,} clips, first {later[0]}; {again}")
+    groups, first = annotations / "groups.csv", annotations / "split1.csv"
+    if groups.is_file() and first.is_file() and groups.stat().st_mtime_ns > first.stat().st_mtime_ns:
+        print(f"  {groups} is newer than {first.name}, which it does not change: delete split*.csv to draw anew")
+
+
+def say_unusable(table: pd.DataFrame) -> list[str]:
+    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them."""
+    bad = table[table["verdict"] == DOES_NOT_DECODE]
+    for row in bad.head(SHOWN).itertuples():
+        print(f"  {row.name}: {row.reason}")
+    if len(bad) > SHOWN:
+        print(f"  and {len(bad) - SHOWN:,} more")
+    if len(bad):
+        print("  training stops at those that a list names, unless the profile says unusable: leave_out")
+    return list(bad["name"])
+
+
+def fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
+    """The profile's fields that these clips call for: ``classes`` where only some have usable clips in both parts of
+    split 1, ``unusable`` where clips of those classes are missing or do not decode. {} where every clip can be used.
+
+    Args:
+        splits: from :func:`read_splits`.
+        there: names of the clips on the disk.
+        bad: those of them that cannot be used.
+    """
+    split = splits[1]
+    good = set(there) - set(bad)
+    both = set.intersection(*({clip.label for clip in part if clip.name in good} for part in (split.train, split.test)))
+    chosen = [name for label, name in enumerate(split.classes) if label in both]
+    if len(chosen) < 2:
+        print(f"nothing can be trained yet: {len(chosen)} classes have usable clips in both parts of split 1, not 2")
+        return {}
+    found = {}
+    if len(chosen) < len(split.classes):
+        found["classes"] = yaml.safe_dump(chosen, default_flow_style=True, allow_unicode=True, width=10**9).strip()
+    wanted = {clip.name for one in splits.values() for clip in (*one.train, *one.test) if clip.label in both}
+    missing, broken = len(wanted - set(there)), len(wanted & set(bad))
+    notes = [f"{missing:,} listed clips are missing"] * bool(missing) + [f"{broken:,} cannot be used"] * bool(broken)
+    if notes:
+        found["unusable"] = f"leave_out  # {', '.join(notes)}"
+    return found

@@ -1,0 +1,149 @@
+"""What a profile's runs will cost, before any of them starts: the table of ``repro plan`` and of Snakemake's dry run.
+
+Clips are counted in the official lists where they are at hand, else taken from the catalogue. Arithmetic is counted;
+hours are those counts at the speed of a training step measured on this machine, without reading clips.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from repro.data.catalogue import CATALOGUE
+from repro.data.clips import read_split
+from repro.data.demo import demo_counts
+from repro.experiment.fields import TITLES, Experiment
+from repro.experiment.protocols import protocol_of
+from repro.metrics.memory import available_memory
+from repro.metrics.peak import training_flops
+from repro.models import build, options_of
+from repro.training.plan import Plan, Size, size_of, step_seconds
+
+NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames", "size", "precision")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Clips of one run by part, the number of classes, and where they were counted: "lists" or "catalogue"."""
+
+    parts: dict[str, int]
+    classes: int
+    source: str
+
+
+def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips | None:
+    """The clips of a run; None where neither its lists are at hand nor its layout is a known dataset's.
+
+    demo_set: the profile's, which may still have to be rendered.
+    """
+    try:
+        split = read_split(
+            experiment.layout,
+            videos=experiment.videos,
+            annotations=experiment.annotations,
+            split=experiment.split,
+            classes=experiment.classes,
+            check=False,
+        )
+        train, test, classes, source = len(split.train), len(split.test), len(split.classes), "lists"
+    except (OSError, ValueError):  # said in full when the run starts
+        if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
+            return _to_be_rendered(experiment, demo_set)
+        known = CATALOGUE.get(experiment.layout)
+        if known is None or experiment.classes or f"split {experiment.split}: train" not in known.counts:
+            return None
+        train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
+        classes, source = known.counts["classes"], "catalogue"
+    return _parts(experiment, train, test, classes, source)
+
+
+def _parts(experiment: Experiment, train: int, test: int, classes: int, source: str) -> Clips:
+    watched = test if experiment.watch == "test" else round(train * experiment.validation_fraction)
+    train -= 0 if experiment.watch == "test" else watched
+    return Clips({"train": train, "watched": watched, "test": test}, classes, source)
+
+
+def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clips:
+    options = {name: value for name, value in demo_set.items() if name in ("clips_per_class", "clips_per_group")}
+    train, test, classes = demo_counts(**options, split=experiment.split)
+    if experiment.classes:
+        train, test = (count * len(experiment.classes) // classes for count in (train, test))
+        classes = len(experiment.classes)
+    return _parts(experiment, train, test, classes, "demo set")
+
+
+def cost_table(
+    experiments: Sequence[Experiment],
+    *,
+    demo_set: Mapping[str, Any] | None = None,
+    device: torch.device | None = None,
+) -> pd.DataFrame:
+    """One row for all runs of a study with one network and one protocol.
+
+    Columns: study, network, protocol, runs, training clips (the largest run's) and where they were counted, epochs,
+    steps an epoch, GMACs a clip, PFLOP of all runs, GB of memory a device, GB of disk of all runs; with a ``device``
+    hours of arithmetic of all runs there.
+    """
+    sizes: dict[str, tuple[Size, float | None]] = {}
+    rows: dict[tuple, dict] = {}
+    free = available_memory(device or torch.device("cpu"))
+    for experiment in experiments:
+        clips = count_clips(experiment, demo_set)
+        key = str([getattr(experiment, name) for name in NETWORK_FIELDS])
+        if key not in sizes:
+            network = build(experiment.model, classes=400, **experiment.model_options(options_of(experiment.model)))
+            seconds = step_seconds(experiment, network, device) if device else None
+            sizes[key] = size_of(network, experiment), seconds
+        size, seconds = sizes[key]
+        place = (experiment.study, TITLES[experiment.model], protocol_of(experiment))
+        row = rows.setdefault(
+            place,
+            {"study": place[0], "network": place[1], "protocol": place[2], "runs": 0, "training clips": 0}
+            | {"counted in": "not at hand", "epochs": experiment.epochs, "steps an epoch": 0}
+            | {"GMACs a clip": size.multiply_adds / 1e9, "PFLOP": 0.0, "GB a device": 0.0, "GB of disk": 0.0}
+            | ({"hours": 0.0} if device else {}),
+        )
+        row["runs"] += 1
+        if clips is None:
+            continue
+        plan = Plan(experiment, clips.parts, size, "", free)
+        # scoring takes a forward pass, a third of a training step
+        passes = (clips.parts["train"] + clips.parts["watched"] / 3) * experiment.epochs + clips.parts["test"] / 3
+        if clips.parts["train"] > row["training clips"]:
+            row |= {"training clips": clips.parts["train"], "counted in": clips.source, "steps an epoch": plan.steps}
+        row["PFLOP"] += training_flops(size.multiply_adds) * passes / 1e15
+        row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
+        row["GB of disk"] += plan.disk / 1e9
+        if device:
+            row["hours"] += passes * seconds / (experiment.devices * experiment.nodes) / 3600
+    return pd.DataFrame(rows.values())
+
+
+def cost_text(
+    experiments: Sequence[Experiment], *, demo_set: Mapping[str, Any] | None = None, measure: bool | None = None
+) -> str:
+    """The table and its sum as text for a terminal; hours where ``measure``, by default where there is a GPU."""
+    has_gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if has_gpu else "cpu") if (has_gpu if measure is None else measure) else None
+    table = cost_table(experiments, demo_set=demo_set, device=device)
+    formats = {"training clips": ",d", "GMACs a clip": ".1f", "PFLOP": ",.1f", "GB a device": ".1f"}
+    formats |= {"GB of disk": ",.1f", "hours": ",.1f"}
+    shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
+    lines = [table.to_string(index=False, formatters=shown)]
+    total = (
+        f"{table['runs'].sum()} runs, {table['PFLOP'].sum():,.0f} PFLOP, {table['GB of disk'].sum():,.0f} GB of disk"
+    )
+    if device:
+        name = torch.cuda.get_device_name() if device.type == "cuda" else "this machine's CPU"
+        total += (
+            f", {table['hours'].sum():,.1f} hours of arithmetic on {name} (from one training step each, measured now)"
+        )
+    absent = table.loc[~table["counted in"].isin(("lists", "demo set")), "study"]
+    if len(absent):
+        total += (
+            f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue where it has them"
+        )
+    return "\n".join([*lines, total])

@@ -1,0 +1,197 @@
+"""What a run will do and what it will cost, said before it starts: clips, steps, size, memory, disk and time."""
+
+import copy
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from repro.data.batches import scored_clips
+from repro.data.loaders import ClipDataset
+from repro.experiment.fields import Experiment
+from repro.metrics.complexity import multiply_adds, parameters
+from repro.metrics.memory import TrainingMemory, available_memory, is_out_of_memory, training_memory
+from repro.metrics.peak import training_flops
+
+MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the estimate
+PROBE_CLIPS = 4
+AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+
+
+@dataclass(frozen=True)
+class Size:
+    """A network's size on one clip: parameters, multiply-adds of a forward pass, bytes that training needs."""
+
+    parameters: int
+    multiply_adds: int
+    memory: TrainingMemory
+
+
+def size_of(network: nn.Module, experiment: Experiment) -> Size:
+    """Counted on the meta device: no arithmetic, no memory."""
+    with torch.device("meta"):
+        clip = torch.empty(1, experiment.frames, 3, experiment.size, experiment.size)
+    memory = training_memory(network, frames=experiment.frames, size=experiment.size, precision=experiment.precision)
+    return Size(parameters(network), multiply_adds(copy.deepcopy(network).to("meta"), clip), memory)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run before it starts.
+
+    clips: by part, train, watched (that steer schedule and checkpoint) and test. batches, steps: of an epoch, forward
+    passes and optimiser steps. available: bytes of memory free on the device. step_seconds, load_seconds: of one clip
+    in training on one device, and of reading one clip in one process, measured; None where not measured.
+    """
+
+    experiment: Experiment
+    clips: dict[str, int]
+    size: Size
+    device: str
+    available: int
+    step_seconds: float | None = None
+    load_seconds: float | None = None
+
+    @property
+    def batches(self) -> int:
+        used = scored_clips(self.clips["train"], self.experiment.batch_size, self.experiment.last_batch)
+        return -(-used // self.experiment.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return -(-self.batches // self.experiment.accumulate)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that training needs on each device."""
+        processes = self.experiment.devices * self.experiment.nodes
+        return self.size.memory.total(max(1, self.experiment.batch_size // processes))
+
+    @property
+    def batch_that_fits(self) -> int:
+        """The most clips a device."""
+        return self.size.memory.largest_batch(int(MARGIN * self.available))
+
+    @property
+    def disk(self) -> int:
+        """Bytes: checkpoints of weights and momentum, the last one and the best one, one being written; weights."""
+        kept = 1 + (self.clips["watched"] > 0)
+        return 4 * self.size.parameters * (2 * (kept + 1) + 1)
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """Of training and of scoring the watched clips (a third of a training step each); reading goes on beside."""
+        if self.step_seconds is None or self.load_seconds is None:
+            return None
+        processes = self.experiment.devices * self.experiment.nodes
+        arithmetic = (self.clips["train"] + self.clips["watched"] / 3) * self.step_seconds / processes
+        reading = (self.clips["train"] + self.clips["watched"]) * self.load_seconds
+        workers = self.experiment.workers * processes
+        return max(arithmetic, reading / workers) if workers else arithmetic + reading / processes
+
+    def lines(self) -> list[str]:
+        """A few lines for a person."""
+        e, clips = self.experiment, self.clips
+        watched = f", {clips['watched']} {e.watch} clips watched" if clips["watched"] else ""
+        effective = f" x {e.accumulate} = {e.effective_batch}" if e.accumulate > 1 else ""
+        total = training_flops(self.size.multiply_adds) * clips["train"] * e.epochs
+        found = [
+            f"{e.run}: {clips['train']} training clips{watched}, {clips['test']} test clips; {e.epochs} epochs of "
+            f"{self.steps} steps, batch {e.batch_size}{effective}",
+            f"  network: {self.size.parameters / 1e6:.2f} M parameters, {self.size.multiply_adds / 1e9:.2f} GMACs a "
+            f"clip; training is {_flop(total)}",
+            f"  memory: about {self.memory / 1e9:.2f} GB on {self.device} ({self.available / 1e9:.1f} GB free; up to "
+            f"{self.batch_that_fits} clips a device fit); disk: up to {self.disk / 1e9:.2f} GB",
+        ]
+        if self.epoch_seconds is not None:
+            found.append(
+                f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
+                f"(probe: {1e3 * self.step_seconds:.0f} ms of arithmetic and {1e3 * self.load_seconds:.0f} ms of "
+                "reading a clip)"
+            )
+        return found
+
+    def advice(self) -> str:
+        """What would fit, for a run that ran out of memory."""
+        batch = self.experiment.batch_size // (self.experiment.devices * self.experiment.nodes)
+        fits = min(self.batch_that_fits, batch // 2)
+        estimate = f"about {self.memory / 1e9:.1f} GB were expected, {self.available / 1e9:.1f} GB were free at first"
+        if fits < 1:
+            return f"{estimate}; not even one clip fits: use a smaller size or fewer frames"
+        parts = -(-batch // fits)
+        return (
+            f"{estimate}; batch_size: {self.experiment.batch_size // parts} with accumulate: "
+            f"{self.experiment.accumulate * parts} keeps the effective batch (batch norms then see fewer clips); "
+            "precision: bf16-mixed nearly halves it"
+        )
+
+
+def _flop(count: float) -> str:
+    for unit, scale in (("EFLOP", 1e18), ("PFLOP", 1e15), ("TFLOP", 1e12)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count / 1e9:.1f} GFLOP"
+
+
+def _time(seconds: float) -> str:
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def make_plan(
+    experiment: Experiment,
+    network: nn.Module,
+    *,
+    clips: dict[str, int],
+    device: torch.device,
+    dataset: ClipDataset | None = None,
+) -> Plan:
+    """The plan of a run; with a ``dataset`` a short probe on ``device`` measures the time of a clip.
+
+    The probe trains a copy of the network for a step or two: the network, and so the run, stays as it is. Where memory
+    runs out in it, nothing is measured: the run itself will say what would fit.
+    """
+    step = load = None
+    if dataset is not None:
+        load = _reading_seconds(dataset)
+        try:
+            step = step_seconds(experiment, network, device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
+    return Plan(experiment, clips, size_of(network, experiment), name, available_memory(device), step, load)
+
+
+def _reading_seconds(dataset: ClipDataset) -> float:
+    count = min(PROBE_CLIPS, len(dataset))
+    start = time.perf_counter()
+    for index in range(count):
+        dataset[0, index]
+    return (time.perf_counter() - start) / count
+
+
+def step_seconds(experiment: Experiment, network: nn.Module, device: torch.device) -> float:
+    """Seconds that a clip of a training step takes on ``device``, on a copy of the network, in the run's precision."""
+    network = copy.deepcopy(network).to(device).train()
+    count = max(2, min(experiment.batch_size, 16 if device.type == "cuda" else PROBE_CLIPS))
+    clips = torch.zeros(count, experiment.frames, 3, experiment.size, experiment.size, device=device)
+    labels = torch.zeros(count, dtype=torch.long, device=device)
+    cast = AUTOCAST.get(experiment.precision)
+
+    def step() -> float:
+        start = time.perf_counter()
+        with torch.autocast(device.type, dtype=cast, enabled=cast is not None):
+            maps = network.stack(clips)
+        F.cross_entropy(network.head(maps.float()), labels).backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
+    if device.type == "cuda":  # the first step chooses kernels
+        step()
+    return step() / count

@@ -1,0 +1,163 @@
+"""The folder build/runs/<study>/<run> of a run at work: whose it is, its checkpoints, its weights.
+
+A checkpoint is written beside the old one and takes its name only when it is whole and on the disk.
+"""
+
+import errno
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS, Experiment
+from repro.models import build, load_network, options_of, read_weights
+from repro.records.freshness import Digest, differences
+
+WORK = Path("build/runs")
+LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
+
+
+def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
+    """The network of a run that was finished on this machine, with its weights, in evaluation mode.
+
+    Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
+    """
+    weights = Path(work) / experiment.study / experiment.run / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
+    network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
+    load_network(network, read_weights(weights))
+    return network.eval()
+
+
+def deciding_fields(experiment: Experiment) -> dict[str, Any]:
+    """The fields that decide a result; where a run is filed, what it is called and the machine's do not."""
+    return {k: v for k, v in experiment.to_dict().items() if k not in (*FILING_FIELDS, *MACHINE_FIELDS)}
+
+
+def prepare_folder(
+    folder: Path, experiment: Experiment, sections: Digest, data: Mapping[str, Any], start: list[dict] | None = None
+) -> Path | None:
+    """The checkpoint to go on from, or None for a new start.
+
+    Args:
+        sections: the behaviours of today's code that this run uses.
+        data: of the clips, with their ``hash``.
+        start: the weights that it starts from (:func:`repro.models.start.start`).
+
+    Raises ValueError where an unfinished run of other settings, clips, weights or code is there, and says what differs.
+    A finished one of other settings is set aside, never deleted.
+    """
+    identity = {
+        "fields": deciding_fields(experiment),
+        "data": data["hash"],
+        "digest": sections,
+        "start": {each["part"]: each["digest"] for each in start or []},
+    }
+    path, last = folder / "identity.json", folder / LAST
+    if path.is_file():
+        found = _read_identity(path)
+        differing = _differing(found, json.loads(json.dumps(identity)))
+        if not differing:
+            if last.is_file():
+                print(f"{folder}: going on from the last finished epoch", flush=True)
+                return last
+            return None
+        if last.is_file() and not (folder / WEIGHTS).is_file():
+            raise ValueError(
+                f"{folder}: an unfinished run is there, and this one differs from it: {'; '.join(differing)}. Set "
+                "run: to another name to keep both, put the settings back to go on with it, or delete that folder to "
+                "begin anew"
+            )
+        aside = folder.with_name(f"{folder.name}.{datetime.now(UTC):%Y%m%dT%H%M%S}")
+        folder.rename(aside)
+        print(f"{folder}: what is there is of another run ({differing[0]}); moved to {aside}", flush=True)
+    elif folder.exists():
+        shutil.rmtree(folder)  # killed before the identity was written: nothing of worth is there
+    folder.mkdir(parents=True)
+    write_whole(path, json.dumps(identity).encode())
+    return None
+
+
+def _read_identity(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        # A field added since: its default is what was done
+        found["fields"] = deciding_fields(Experiment()) | found["fields"]
+        if isinstance(found["digest"], str):  # written as text before
+            found["digest"] = json.loads(found["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not readable ({error}); delete the folder {path.parent} to begin anew") from None
+    return {"start": {}} | found
+
+
+def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    old, new = found["fields"], wanted["fields"]
+    names = [name for name in new if old.get(name) != new[name]] + [name for name in old if name not in new]
+    what = [f"{name} is {new.get(name)!r} here, {old.get(name)!r} there" for name in names]
+    if found["data"] != wanted["data"]:
+        what.append("the clips themselves are others")
+    if found["start"] != wanted["start"]:
+        what.append("the weights it starts from are others")
+    if changed := differences(found["digest"], wanted["digest"]):
+        what.append(f"the code behaves otherwise in {', '.join(changed)}")
+    return what
+
+
+def read_checkpoint(path: Path, network: nn.Module) -> dict[str, Any]:
+    """A checkpoint of this network, on the CPU. Raises ValueError that names the file, what is wrong and the mend."""
+    mend = f"put a copy of it back, or delete the folder {path.parent} to train again from the first epoch"
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load leaves the checksums unread, and damage in the numbers
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} has another checksum")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        weights = {k.removeprefix("network."): v for k, v in content["state_dict"].items()}
+        content["history"], content["optimizer_states"]
+    except Exception as error:  # torch raises half a dozen types for a damaged file
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: this checkpoint cannot be read ({reason}); {mend}") from None
+    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (weights, network.state_dict())]
+    for name in dict.fromkeys([*shapes[1], *shapes[0]]):
+        there, here = (each.get(name, "absent") for each in shapes)
+        if there != here:
+            raise ValueError(
+                f"{path}: a checkpoint of another network: {name} is {there} there, {here} here (head.fc has a row for "
+                f"each class); {mend}"
+            )
+    return content
+
+
+def save_whole(content: Any, path: Path) -> None:
+    """``torch.save`` that leaves the old file as it is unless the new one is whole. Raises OSError."""
+    buffer = io.BytesIO()  # torch's own writer turns a full disk into another error, and may leave half a file
+    torch.save(content, buffer)
+    write_whole(path, buffer.getbuffer())
+
+
+def write_whole(path: Path, content: bytes | memoryview) -> None:
+    """Write a file beside its place, wait for the disk, then put it there. Raises OSError that names file and mend."""
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(draft, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException as error:  # an interruption, too, leaves no half-written file
+        draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OSError(
+                f"{path}: the disk is full ({len(content) / 1e6:.0f} MB were to be written); what was there before is "
+                "kept. Free some space and start again: the run goes on from its last finished epoch"
+            ) from None
+        raise
