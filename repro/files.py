@@ -1,0 +1,164 @@
+"""What every room does with files, the same way: written whole or not at all, checked, held by one process, said."""
+
+import difflib
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 20  # of progress in a log
+T = TypeVar("T")
+
+
+# ---- written whole
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A draft beside ``path`` to write; it takes that name, on the disk, only when the block ends without an error.
+
+    An earlier file stays as it is until then, and no draft stays behind. Raises OSError that names file and mend where
+    the disk is full.
+    """
+    path = Path(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")  # two processes may write side by side
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        with open(draft, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException as error:  # an interruption, too, leaves no half-written file
+        draft.unlink(missing_ok=True)
+        if is_disk_full(error):
+            message = f"{path}: the disk is full; what was there before is kept. Free some space and start again"
+            raise OSError(error.errno, message) from None
+        raise
+
+
+def write_whole(path: Path, content: bytes | memoryview | str) -> None:
+    """Write a file by :func:`whole`; text is UTF-8."""
+    with whole(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def is_disk_full(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+# ---- held by one process
+
+
+@contextmanager
+def only_one(path: Path) -> Iterator[None]:
+    """Hold the lock file ``path``, which the system gives up however this process ends.
+
+    Raises BlockingIOError when another process holds it, OSError where it cannot be made.
+    """
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise BlockingIOError(f"{path}: another process is at this work; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# ---- checked
+
+
+class Written(BaseModel):
+    """A part of a file that people write: unknown names and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_names(cls, values: Any) -> Any:
+        if isinstance(values, Mapping):
+            aliases = [field.alias for field in cls.model_fields.values() if field.alias]
+            check_names(values, [*cls.model_fields, *aliases], "")
+        return values
+
+
+def check_names(values: Iterable[str], known: Sequence[str], what: str) -> None:
+    """Raise ValueError for the first name in ``values`` that is not ``known``, and say which one is near."""
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+            raise ValueError(f"{what}: unknown name {name!r}; {hint}".removeprefix(": "))
+
+
+def checked(kind: type[T], values: Any, where: str) -> T:
+    """The values as ``kind``, a :class:`Written` model or another type that pydantic knows.
+
+    Raises ValueError ``where: field: what is wrong`` for the first fault, and says how many more there are.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first, *more = error.errors(include_url=False)
+        place = ".".join(str(part) for part in first["loc"])
+        text = first["msg"].removeprefix("Value error, ")
+        if first["type"] not in ("value_error", "missing"):
+            text = f"{first['input']!r}: {text[0].lower()}{text[1:]}"
+        also = f" (and {len(more)} more)" if more else ""
+        raise ValueError(": ".join(part for part in (where, place, text) if part) + also) from None
+
+
+# ---- said as it goes on
+
+
+def watched() -> bool:
+    """A person is watching: a terminal, or a kernel that a Jupyter server started (papermill's has no session)."""
+    return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+
+
+def size_text(count: float) -> str:
+    """Bytes as people say them, in decimal units: 6.9 GB."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.1f} {unit}"
+    return f"{count:.0f} bytes"
+
+
+@contextmanager
+def progress(total: int | None, title: str, unit: str = "clip", *, done: int = 0) -> Iterator[Callable[..., None]]:
+    """A function to call after each one, or with how many: a bar where a person is watching, else a line now and then.
+
+    Args:
+        total: None where it is not known.
+        unit: of what is counted, in the singular; "B" for bytes.
+        done: of an earlier run.
+    """
+    start = said = time.monotonic()
+    first = done
+    show = size_text if unit == "B" else lambda count: f"{count:,.0f}"
+    name = "" if unit == "B" else f" {unit}s"
+    with tqdm(total=total, initial=done, desc=title, unit=unit, unit_scale=unit == "B", disable=not watched()) as bar:
+
+        def advance(count: int = 1) -> None:
+            nonlocal done, said
+            done += count
+            bar.update(count)
+            now = time.monotonic()
+            if not bar.disable or now - said < SECONDS_BETWEEN_LINES:
+                return
+            said, rate = now, max(done - first, 1) / (now - start)
+            of = f" of {show(total)}" if total is not None else ""
+            left = f", about {(total - done) / rate / 60:.0f} minutes to go" if total is not None else ""
+            pace = f"{size_text(rate)}" if unit == "B" else f"{rate:.1f}"
+            print(f"{title}: {show(done)}{of}{name}, {pace} a second{left}", flush=True)
+
+        yield advance
