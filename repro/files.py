@@ -108,13 +108,18 @@ def checked(kind: type[T], values: Any, where: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        first, *more = error.errors(include_url=False)
-        place = ".".join(str(part) for part in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
-        if first["type"] not in ("value_error", "missing"):
-            text = f"{first['input']!r}: {text[0].lower()}{text[1:]}"
-        also = f" (and {len(more)} more)" if more else ""
-        raise ValueError(": ".join(part for part in (where, place, text) if part) + also) from None
+        raise ValueError(": ".join(part for part in (where, fault_text(error)) if part)) from None
+
+
+def fault_text(error: ValidationError) -> str:
+    """``field: what is wrong`` for the first fault, and how many more there are."""
+    first, *more = error.errors(include_url=False)
+    place = ".".join(str(part) for part in first["loc"])
+    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] not in ("value_error", "missing"):
+        text = f"{first['input']!r}: {text[0].lower()}{text[1:]}"
+    also = f" (and {len(more)} more)" if more else ""
+    return ": ".join(part for part in (place, text) if part) + also
 
 
 # ---- said as it goes on

@@ -5,8 +5,8 @@ import pytest
 from made import demo_record, labels_of, logits, record
 from scipy import stats
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report.accuracy import networks_table
-from repro.report.tables import ATTENTION, BASELINE
 
 
 def test_networks_table_averages_seeds_of_one_network_and_split(tmp_path):

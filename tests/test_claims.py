@@ -27,10 +27,10 @@ from scipy import stats
 from repro.claims import judging, rule_dates
 from repro.claims import verdicts as claims
 from repro.claims.verdicts import Evidence, judge, judge_all
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL
 from repro.metrics.statistics import Interval
 from repro.paper.cells import Cell, Row, load
 from repro.records.record import write_measurement
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL
 
 PAPER = load()
 IDS = [claim.id for claim in PAPER.claims]

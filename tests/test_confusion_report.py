@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made import DEMO, demo_record, labels_of, logits, record
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.confusion import chosen_and_reported
 from repro.report.confusion import (
     CASES,
@@ -19,7 +20,6 @@ from repro.report.confusion import (
     raised_channels,
     with_clips,
 )
-from repro.report.tables import ATTENTION, BASELINE
 
 
 def counts(*taken):

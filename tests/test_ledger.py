@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from made import demo_record
 
-from repro.experiment.profile import ABLATION, read_profile
+from repro.experiment.fields import ATTENTION
+from repro.experiment.profile import read_profile
 from repro.paper.cells import load
 from repro.report import ledger
 from repro.report.book import CHAPTERS
-from repro.report.tables import ATTENTION
 
 ROOT = Path(__file__).parents[1]
 PAPER = load()
@@ -38,7 +38,7 @@ def test_every_entry_is_referenced_from_every_chapter_it_touches():
 
 
 def test_the_ablations_that_measure_an_entry_are_in_the_profile():
-    groups = {e.study.removeprefix(ABLATION) for e in read_profile(ROOT / "profiles" / "ablation.yaml").experiments}
+    groups = {e.study.removeprefix(f"{ledger.ABLATION}-") for e in read_profile(ROOT / "profiles" / "ablation.yaml").experiments}
     assert {group for a in PAPER.assumptions for group in a.ablations} <= groups
 
 
@@ -58,7 +58,7 @@ def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
     assert ledger.effects(entry, tmp_path) == []
     for seed in (0, 1):
         demo_record(
-            tmp_path, model=ATTENTION, study=f"{ABLATION}gate-se", seed=seed, gate="se", wrong=range(12), run=f"x{seed}"
+            tmp_path, model=ATTENTION, study=f"{ledger.ABLATION}-gate-se", seed=seed, gate="se", wrong=range(12), run=f"x{seed}"
         )
     (line,) = ledger.effects(entry, tmp_path)
     assert line.startswith("gate: se: top-1 -10.0 points [") and "2 seeds: lower (on made clips, width ×0.25)" in line

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from made import FULL, labels_of, logits, record
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import NOT_STATED, Cell, load
 from repro.report.own_tables import table7, table8
-from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
 NAMES = {BASELINE: "ResNet34-3DRes18", ATTENTION: "Res34-SE-IM-Net"}

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import rows
 from repro.paper.cells import load
 from repro.records.record import write_measurement
 from repro.records.table6 import Measured, read
 from repro.report import table6 as report
-from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
 NETWORKS = made.TABLE6 | {

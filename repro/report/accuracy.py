@@ -7,8 +7,9 @@ import pandas as pd
 
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import seeds_spread, wilson_interval
+from repro.metrics.text import percent, with_interval
 from repro.records.record import Record
-from repro.report.tables import is_right, percent, title, with_interval
+from repro.records.scores import is_right
 
 
 def networks_table(records: Sequence[Record]) -> pd.DataFrame:
@@ -18,7 +19,9 @@ def networks_table(records: Sequence[Record]) -> pd.DataFrame:
     """
     alike: dict[tuple[str, int, str], list[Record]] = {}
     for record in records:
-        alike.setdefault((record.experiment.dataset, record.experiment.split, title(record)), []).append(record)
+        alike.setdefault((record.experiment.dataset, record.experiment.split, record.experiment.title), []).append(
+            record
+        )
     rows = []
     for (dataset, split, network), runs in sorted(alike.items(), key=lambda item: item[0][:2]):  # stable by network
         spread = seeds_spread([float(is_right(run).mean()) for run in runs])

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
+from repro.paper.look_alikes import named_pairs
+from repro.records.compare import partners
 from repro.records.record import Record
-from repro.report.tables import ATTENTION, BASELINE, is_right, named_pairs, partners
+from repro.records.scores import is_right
 
 BOTH = (BASELINE, ATTENTION)
 CASES = ("only SE-IM right", "only the baseline right", "both wrong", "both right")

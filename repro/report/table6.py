@@ -11,12 +11,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.statistics import Interval
 from repro.models.peers.rows import Row, not_rebuilt, rows
 from repro.paper.cells import Paper, Peer
 from repro.records.table6 import NOT_MEASURED, Measured, families, faster, fewer, titles
 from repro.report.figures import COLOURS
-from repro.report.tables import ATTENTION, BASELINE
 
 GROUP_COLOURS = {"ours": "#D55E00", "peer": "#0072B2", "today": "#009E73"}
 GROUP_WORDS = {"ours": "this study's", "peer": "compared with", "today": "what one would take today"}
