@@ -12,7 +12,7 @@ import tiny
 
 import repro.data.prepare.frames as frames
 import repro.data.prepare.space as space
-from repro.data.clips import read_split, unlisted
+from repro.data.clips import ClipFields, read_split, unlisted
 from repro.data.decode import read_frames
 from repro.data.images import FrameZip, count_images, read_images
 from repro.data.parallel import only_one
@@ -147,20 +147,20 @@ def test_a_clip_that_is_a_zip_in_the_same_folder_is_no_stray(tmp_path):
 @pytest.mark.parametrize("write", [tiny.write_ucf101, tiny.write_folder, tiny.write_something_v1])
 def test_no_layout_reads_what_was_moved_aside(tmp_path, write):
     data = write(tmp_path / "set")
-    split = read_split(**data, split=1)
+    split = read_split(ClipFields(**data))
     clips = {clip.name: clip.path for clip in (*split.train, *split.test)}
     cache = tmp_path / "set" / "frames"
     cache_frames(clips, cache, workers=1)
     data["videos"] = str(cache)
     first = split.train[0].name
     cache_frames({name: path for name, path in clips.items() if name != first}, cache, workers=1)
-    assert unlisted(**data, split=1) == []
+    assert unlisted(ClipFields(**data)) == []
     if data["layout"] == "folder":
-        left = read_split(**data, split=1)
+        left = read_split(ClipFields(**data))
         assert {clip.name for clip in (*left.train, *left.test)} == clips.keys() - {first}
     else:
         with pytest.raises(FileNotFoundError, match=r"1 of .* listed clips are not under"):
-            read_split(**data, split=1)
+            read_split(ClipFields(**data))
 
 
 def test_a_clip_of_too_many_frames_is_left_out(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ import pytest
 import tiny
 
 import repro.data.manifest as manifest
-from repro.data.clips import Clip, read_split
+from repro.data.clips import Clip, ClipFields, read_split
 from repro.data.decode import DecodeError, count_frames
 from repro.data.inspect import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK, inspect_clip
 from repro.data.manifest import audit, build_manifest, manifest_hash, usable
@@ -23,7 +23,7 @@ from repro.data.prepare.frames import cache_frames
 
 @pytest.fixture
 def clips(tmp_path):
-    return read_split(**tiny.write_ucf101(tmp_path / "set"), split=1).train
+    return read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set"))).train
 
 
 @pytest.fixture
@@ -304,6 +304,6 @@ def test_the_hash_is_of_what_the_clips_are_not_of_their_order():
 def test_the_hash_does_not_depend_on_the_place(tmp_path):
     hashes = []
     for place in ("one", "two"):
-        split = read_split(**tiny.write_ucf101(tmp_path / place), split=1)
+        split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / place)))
         hashes.append(manifest_hash(build_manifest(split.train, cache=None), build_manifest(split.test, cache=None)))
     assert hashes[0] == hashes[1]

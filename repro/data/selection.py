@@ -31,14 +31,7 @@ def select_clips(experiment: Experiment) -> Selection:
     leave_out = experiment.unusable == "leave_out"
     if leave_out:
         require_folder("videos", experiment.videos)
-    split = read_split(
-        experiment.layout,
-        videos=experiment.videos,
-        annotations=experiment.annotations,
-        split=experiment.split,
-        classes=experiment.classes,
-        check=not leave_out,
-    )
+    split = read_split(experiment, check=not leave_out)
     split, notes = _without_unusable(split) if leave_out else (split, {})
     table = build_manifest([*split.train, *split.test])
     train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]

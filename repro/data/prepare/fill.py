@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from repro.data.catalogue import Archive, Dataset
-from repro.data.clips import read_lists
+from repro.data.clips import ClipFields, read_lists
 from repro.data.parallel import cores, run_all
 from repro.data.prepare import source
 from repro.data.prepare.archives import DRAFTS, Job, survey, unpack_all
@@ -139,7 +139,7 @@ def close(part: str, root: Path) -> None:
 
 def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path) -> None:
     """Move Kinetics clips into the class folders of the lists, under the lists' names; others stay where they are."""
-    lists = read_lists(one.layout, videos=videos, annotations=annotations, split=1)
+    lists = read_lists(ClipFields(one.layout, videos, annotations))
     places = {clip.group: clip.name for clip in (*lists.train, *lists.test)}  # by YouTube id
     for path in list(files):
         if (name := places.get(path.stem[:11])) and path.suffix:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.data.catalogue import Archive, Dataset
-from repro.data.clips import read_lists
+from repro.data.clips import ClipFields, read_lists
 from repro.data.layouts import LAYOUTS
 
 ARCHIVES = "archives"  # folder in ROOT for what is downloaded
@@ -80,7 +80,7 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
     if named:
         # Kinetics' train and val both go into videos/; of the others, one name is used
         return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
-    lists = read_lists(one.layout, videos=root, annotations=annotations, split=1)
+    lists = read_lists(ClipFields(one.layout, root, annotations))
     tops = {_folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
     folders = [Path(e) for e in os.scandir(root) if e.is_dir() and _folded(e.name) in tops and _has(e, suffix)]
     return Tree(sorted(folders), False) if folders else None
