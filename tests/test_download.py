@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from repro.data.prepare import download as module
-from repro.data.prepare.download import ChecksumError, DiskFull, DownloadError, check_sums, download
+from repro.data.prepare.checksums import ChecksumError, check_sums
+from repro.data.prepare.download import DiskFull, DownloadError, download
 
 CONTENT = bytes(range(256)) * 1200  # 307,200 bytes
 SUM = hashlib.sha256(CONTENT).hexdigest()

@@ -22,7 +22,7 @@ from repro.data.catalogue import CATALOGUE, Dataset
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest
 from repro.data.layouts import LAYOUTS
-from repro.data.prepare.entries import ArchiveError, entries
+from repro.data.prepare.archives import ArchiveError, entries
 from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.freshness import Digest, todays_digest, used_by
