@@ -59,7 +59,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, which the system gives up however this process ends.
+    """Hold the lock file ``path``, which the system gives up however this process ends; it goes with the block.
 
     Raises BlockingIOError when another process holds it, OSError where it cannot be made.
     """
@@ -71,6 +71,7 @@ def only_one(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        Path(path).unlink(missing_ok=True)  # nobody waits for it
         lock.release()
 
 

@@ -4,15 +4,16 @@ import pandas as pd
 import pytest
 from tiny import write_ucf101
 
-from repro.data.clips import read_split
-from repro.data.manifest import STORE, audit
+from repro.data.clips import ClipFields, read_split
+from repro.data.manifest import STORE
+from repro.data.prepare.audit import audit
 from repro.report.audit import audit_split, file_audit, recorded_audit
 
 
 @pytest.fixture
 def found(tmp_path):
     fields = write_ucf101(tmp_path / "set")
-    return read_split(**fields, split=1), tmp_path / "set" / "videos"
+    return read_split(ClipFields(**fields)), tmp_path / "set" / "videos"
 
 
 def test_a_filed_audit_needs_no_clips(found, tmp_path):

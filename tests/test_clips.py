@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from repro.data.clips import carve_validation, read_split, unlisted
+from repro.data.clips import ClipFields, carve_validation, read_split, unlisted
 
 UCF101_3 = {1: (290, 104), 2: (283, 111), 3: (282, 112)}
 
 
 def read(data, **options):
-    return read_split(**{"split": 1, **data, **options})
+    check = options.pop("check", True)
+    return read_split(ClipFields(**data | options), check=check)
 
 
 @pytest.fixture
@@ -87,10 +88,10 @@ def test_kinetics_clips_are_found_in_each_of_its_layouts(tmp_path, folder, suffi
     assert (len(split.train), len(split.test)) == (6, 4)
     for clip in (*split.train, *split.test):
         assert clip.path.is_file() and clip.path.name == clip.name.split("/")[1] + suffix
-    assert unlisted(**data, split=1) == []
+    assert unlisted(ClipFields(**data)) == []
     stray = next(videos(data).rglob(f"*{suffix}")).with_name(f"other_000001_000011{suffix}")
     stray.touch()
-    assert unlisted(**data, split=1) == [stray]
+    assert unlisted(ClipFields(**data)) == [stray]
 
 
 def test_something_v1_is_found_as_frames_or_as_frame_caches(tmp_path):
@@ -107,10 +108,10 @@ def test_something_v1_is_found_as_frames_or_as_frame_caches(tmp_path):
 def test_the_three_real_classes_are_all_there(number):
     data = tiny.shared_data()
     where = {"videos": data / "ucf101-3" / "videos", "annotations": data / "annotations" / "ucf101", "split": number}
-    split = read_split("ucf101", **where, classes=["BabyCrawling", "Punch", "PushUps"])
+    split = read_split(ClipFields("ucf101", **where, classes=["BabyCrawling", "Punch", "PushUps"]))
     assert (len(split.train), len(split.test)) == UCF101_3[number]
     assert len({clip.path for clip in (*split.train, *split.test)}) == 394
-    assert unlisted("ucf101", **where) == []
+    assert unlisted(ClipFields("ucf101", **where)) == []
 
 
 def test_each_folder_is_listed_once(ucf101, monkeypatch):
@@ -211,24 +212,24 @@ def test_unchecked_a_missing_clip_keeps_the_path_as_listed(ucf101):
 
 def test_clips_that_no_list_names_are_listed_and_are_no_error(ucf101):
     folder = videos(ucf101)
-    assert unlisted(**ucf101, split=1) == []
+    assert unlisted(ClipFields(**ucf101)) == []
     strays = [folder / "Bar" / "v_Bar_g99_c01.avi", folder / "Extra" / "clip.mp4", folder / "Foo" / "frames"]
     for path in strays:
         path.parent.mkdir(exist_ok=True)
         path.touch() if path.suffix else path.mkdir()
     for name in ("Bar/Thumbs.db", "Bar/.hidden.avi", "Bar/v_Bar_g08_c01.zip", "notes.txt"):
         (folder / name).touch()  # no clips, or the frame cache of a listed one
-    assert unlisted(**ucf101, split=1) == strays
+    assert unlisted(ClipFields(**ucf101)) == strays
     assert len(read(ucf101).train) == 9
 
 
 def test_unused_clips_are_listed_ones(tmp_path):
     data = tiny.write_hmdb51(tmp_path / "hmdb51", {"golf": {"a.avi": 1, "b.avi": 2, "c.avi": 0}})
-    assert unlisted(**data, split=1) == []
+    assert unlisted(ClipFields(**data)) == []
     data = tiny.write_something_v1(tmp_path / "something", frames=1)
     (videos(data) / "13").mkdir()  # of the test list
     (videos(data) / "14").mkdir()
-    assert unlisted(**data, split=1) == [videos(data) / "14"]
+    assert unlisted(ClipFields(**data)) == [videos(data) / "14"]
 
 
 @pytest.mark.parametrize(

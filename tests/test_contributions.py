@@ -15,7 +15,7 @@ import tiny
 from made import DEMO, DIGEST, FULL, PROVENANCE, both_networks, demo_record, labels_of, logits, record
 
 from repro.claims.verdicts import gather, judge
-from repro.data.clips import read_split
+from repro.data.clips import ClipFields, read_split
 from repro.data.counts import clips_digest, count_lists
 from repro.paper.cells import load
 from repro.records import foreign as contributions
@@ -245,7 +245,7 @@ def test_faults_name_the_archive_that_they_came_in(sent, here, tmp_path):
 def lists(tmp_path):
     """Lists of a small dataset in UCF101's layout, and a record of its whole test split."""
     data = tiny.write_ucf101(tmp_path / "data")
-    split = read_split("ucf101", videos=data["videos"], annotations=data["annotations"], split=1)
+    split = read_split(ClipFields(**data))
     labels = [clip.label for clip in split.test]
     scores = logits(labels, len(split.classes))
     made = record(tmp_path / "theirs", classes=split.classes, labels=labels, scores=scores, layout="ucf101", split=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from repro.data.clips import read_lists, read_split
+from repro.data.clips import ClipFields, read_lists, read_split
 from repro.data.folder import write_splits
 from repro.data.layouts import LAYOUTS
 from repro.experiment.fields import LAYOUTS as LAYOUT_NAMES
@@ -20,7 +20,7 @@ HMDB51 = {
 
 
 def read(data, **options):
-    return read_split(**{"split": 1, "check": False, **data, **options})
+    return read_split(ClipFields(**data | options), check=False)
 
 
 def official(name: str, split: int = 1) -> dict:
@@ -59,14 +59,14 @@ def test_the_official_ucf101_lists(number):
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_official_hmdb51_lists(number):
-    lists = read_lists(**official("hmdb51", number))
+    lists = read_lists(ClipFields(**official("hmdb51", number)))
     assert [len(part) for part in (lists.classes, lists.train, lists.test, lists.unused)] == [51, 3570, 1530, 1666]
     assert set(Counter(clip.label for clip in lists.test).values()) == {30}
     assert set(Counter(clip.label for clip in lists.train).values()) == {70}
 
 
 def test_the_official_something_v1_lists():
-    lists = read_lists(**official("something_v1"))
+    lists = read_lists(ClipFields(**official("something_v1")))
     counts = [len(part) for part in (lists.classes, lists.train, lists.test, lists.unused)]
     assert counts == [174, 86017, 11522, 10960] and sum(counts[1:]) == 108499
     assert {clip.label for clip in lists.train} == {clip.label for clip in lists.test} == set(range(174))
@@ -124,7 +124,7 @@ def test_kinetics400_by_hand(tmp_path):
         ("air drumming/-air_train0_000000_000010", 0, "-air_train0"),
         ("zumba/-zum_train0_000000_000010", 1, "-zum_train0"),
     ]
-    assert [clip.name for clip in read_lists(**data, split=1).unused] == ["xyz_000001_000011"]
+    assert [clip.name for clip in read_lists(ClipFields(**data)).unused] == ["xyz_000001_000011"]
     (annotations / "val.csv").rename(annotations / "validate.csv")  # its name in the first release
     assert read(data) == split
 
@@ -348,9 +348,9 @@ def test_a_wrong_encoding_is_named_with_its_line(tmp_path, make, name):
 @pytest.mark.parametrize("make, name", LISTS)
 def test_a_byte_order_mark_of_utf_8_is_passed_over(tmp_path, make, name):
     data = make(tmp_path / "set")
-    path, lists = Path(data["annotations"]) / name, read_lists(**data, split=1)
+    path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))
     path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")  # as Excel writes it
-    assert path.read_bytes().startswith(b"\xef\xbb\xbf") and read_lists(**data, split=1) == lists
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf") and read_lists(ClipFields(**data)) == lists
     path.write_bytes(path.read_bytes() + "Café".encode("latin-1"))
     with pytest.raises(ValueError, match=rf"{name}, line \d+: byte 0xe9 is not UTF-8"):
         read(data)

@@ -9,7 +9,7 @@ import torch
 
 from repro.data import loaders
 from repro.data.batches import Order
-from repro.data.clips import read_split
+from repro.data.clips import ClipFields, read_split
 from repro.data.decode import read_frames
 from repro.data.loaders import ClipDataset, collate_raw, train_loader
 from repro.data.loaders import test_loader as evaluation_loader
@@ -21,7 +21,7 @@ from repro.data.transforms import test_crops as crops_of
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     data = tiny.write_ucf101(tmp_path_factory.mktemp("set") / "set", train_groups=(8, 9, 10, 11))
-    clips = read_split(**data, split=1).train
+    clips = read_split(ClipFields(**data)).train
     return clips, build_manifest(clips, cache=None)["frames"]
 
 

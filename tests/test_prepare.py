@@ -39,10 +39,10 @@ from miniature import (
 
 from repro import cli
 from repro.data.catalogue import CATALOGUE
-from repro.data.clips import read_split
+from repro.data.clips import ClipFields, read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.manifest import build_manifest
-from repro.data.prepare import archives, download, fill
+from repro.data.prepare import archives, checksums, download, unpack
 from repro.data.prepare import dataset as module
 from repro.data.prepare.dataset import prepare
 from repro.data.selection import select_clips
@@ -73,7 +73,7 @@ def files_in(folder):
 
 def trained_batch(ready):
     """One step of a small network on a batch of the training clips: the loss."""
-    split = read_split(ready.layout, videos=ready.frames or ready.videos, annotations=ready.annotations, split=1)
+    split = read_split(ClipFields(ready.layout, ready.frames or ready.videos, ready.annotations))
     lengths = build_manifest(split.train, cache=None)["frames"]
     torch.manual_seed(0)
     clips, labels, _ = next(iter(train_loader(ClipDataset(split.train, lengths, frames=2, size=64), batch_size=2)))
@@ -150,7 +150,7 @@ def test_an_extracted_tree_is_renamed_not_copied(tmp_path, name, place):
     ready = prepare(name, tmp_path, download=False, workers=1)
     assert sorted(path.stat().st_ino for path in ready.videos.rglob("*") if path.is_file()) == inodes
     assert files_in(ready.annotations) == sorted(LISTS[name]())
-    assert len(read_split(name, videos=ready.videos, annotations=ready.annotations, split=1).train) > 1
+    assert len(read_split(ClipFields(name, ready.videos, ready.annotations)).train) > 1
 
 
 def test_hmdb51_whose_outer_archive_is_unpacked(tmp_path):
@@ -207,7 +207,7 @@ def test_checksum_mismatch(tmp_path, monkeypatch):
     one = CATALOGUE["ucf101"]
     wrong = tuple(dataclasses.replace(archive, sha256="0" * 64) for archive in one.archives)
     monkeypatch.setitem(CATALOGUE, "ucf101", dataclasses.replace(one, archives=wrong))
-    with pytest.raises(download.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
+    with pytest.raises(checksums.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
         prepare("ucf101", tmp_path, download=False)
     assert not (tmp_path / "annotations").exists()
 
@@ -238,7 +238,7 @@ def test_a_tree_on_a_read_only_disk_is_used_where_it_is(tmp_path, monkeypatch, p
 
 def test_disk_too_small_is_said_before_anything_is_unpacked(tmp_path, monkeypatch):
     ucf101_archives(tmp_path)
-    monkeypatch.setattr(fill.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
+    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
     with pytest.raises(download.DiskFull, match=r"[\d.]+ kB are to be unpacked, 20\.0 kB are free on that disk"):
         prepare("ucf101", tmp_path, download=False, workers=1)
     assert not (tmp_path / "videos.part").exists()
@@ -256,7 +256,7 @@ def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
         copy(reader, writer, length)
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives.shutil, "copyfileobj", full)
+        patch.setattr(unpack.shutil, "copyfileobj", full)
         with pytest.raises(download.DiskFull, match="run the same command again, it goes on from there"):
             prepare("hmdb51", tmp_path, download=False, workers=1)
     assert len(list((tmp_path / "videos.part").glob("*/*.avi"))) == 4 and not (tmp_path / "videos").exists()
@@ -265,13 +265,13 @@ def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
 
 SLOW = """
 import os, sys, time
-from repro.data.prepare import archives
+from repro.data.prepare import unpack
 from repro.data.prepare.dataset import prepare
 replace = os.replace
 def slowly(source, target):
     time.sleep(0.02)
     replace(source, target)
-archives.os.replace = slowly
+unpack.os.replace = slowly
 prepare("{name}", {root!r}, download=False, workers=1)
 """
 
@@ -319,7 +319,7 @@ def own_clips(root, groups=4):
 
 
 def parts(ready, videos, split=1):
-    found = read_split("folder", videos=videos, annotations=ready.annotations, split=split, check=False)
+    found = read_split(ClipFields("folder", videos, ready.annotations, split), check=False)
     return [[(clip.name, clip.label, clip.group) for clip in part] for part in (found.train, found.test)]
 
 
@@ -327,13 +327,13 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     own_clips(tmp_path, groups=10)
     (tmp_path / "annotations").mkdir()
     where = {"videos": tmp_path / "videos", "annotations": tmp_path / "annotations"}
-    drawn = [read_split("folder", **where, split=split) for split in (1, 2, 3)]  # without any file
+    drawn = [read_split(ClipFields("folder", **where, split=split)) for split in (1, 2, 3)]  # without any file
     broken = tmp_path / "videos" / "run" / "a, 2.avi"
     broken.write_bytes(b"")
     ready = prepare("folder", tmp_path, frames=True, workers=1)
     out = capsys.readouterr().out
     assert f"{ready.annotations}: split1.csv, split2.csv, split3.csv drawn, 30 %" in out
-    assert [read_split("folder", **where, split=split) for split in (1, 2, 3)] == drawn
+    assert [read_split(ClipFields("folder", **where, split=split)) for split in (1, 2, 3)] == drawn
     assert not (ready.frames / "run" / "a, 2.zip").exists()
     assert parts(ready, ready.frames) == parts(ready, ready.videos)
     assert yaml.safe_load("\n".join(ready.lines()))["unusable"] == "leave_out"

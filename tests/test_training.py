@@ -12,7 +12,7 @@ import torch
 import repro.training.loop as training
 from repro.data.clips import read_split
 from repro.data.decode import read_frames
-from repro.data.prepare.frames import cache_frames
+from repro.data.prepare.frame_cache import cache_frames
 from repro.training.loop import Recogniser, train
 from repro.training.recogniser import TIMINGS
 
@@ -181,7 +181,7 @@ LAYOUTS = {
 def test_a_tree_in_each_layout_trains(tmp_path, layout):
     write, options, fields = LAYOUTS[layout]
     record = run(tiny.experiment(write(tmp_path / "set", **options), epochs=1, **fields), tmp_path)
-    split = read_split(layout, videos=tmp_path / "set/videos", annotations=tmp_path / "set/annotations", split=1)
+    split = read_split(record.experiment)
     assert record.data["clips"] == {"train": len(split.train), "test": len(split.test)}
     assert list(record.predictions["clip"]) == [clip.name for clip in split.test]
     assert record.labels.tolist() == [clip.label for clip in split.test]

@@ -15,6 +15,7 @@ import numpy as np
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
 from repro.data.lists import Listed, Lists, line_of, require_folder
+from repro.experiment.fields import Experiment
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,24 @@ class Split:
     test: tuple[Clip, ...]
 
 
-def read_split(
-    layout: str, *, videos, annotations, split: int, classes: Sequence[str] | None = None, check: bool = True
-) -> Split:
-    """Read one split of a dataset in the given layout.
+@dataclass(frozen=True)
+class ClipFields:
+    """The fields of an experiment that say which clips it reads, for whoever has no experiment."""
+
+    layout: str
+    videos: str | Path
+    annotations: str | Path
+    split: int = 1
+    classes: Sequence[str] | None = None
+
+
+def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Split:
+    """Read one split of a dataset.
 
     Args:
-        layout: one of :data:`repro.data.layouts.LAYOUTS`, which describes each.
-        videos: folder with the clips, or with their frame caches.
-        annotations: folder with the official lists.
-        split: 1, 2 or 3.
-        classes: a subset by name, kept in the dataset's own order and relabelled from 0; None takes all.
+        experiment: its ``layout`` is one of :data:`repro.data.layouts.LAYOUTS`, which describes each; ``videos`` is the
+            folder with the clips, or with their frame caches, ``annotations`` that with the official lists; ``classes``
+            is a subset by name, kept in the dataset's own order and relabelled from 0, or None for all.
         check: whether every listed clip must be there. If not, a clip that is not keeps the path as listed, and
             ``videos`` need not exist.
 
@@ -54,12 +62,14 @@ def read_split(
         FileNotFoundError: a folder, list or clip is missing; the message names it and the field to mend.
         ValueError: a line, class name or layout is not understood; a class has no clips.
     """
+    layout, split = experiment.layout, experiment.split
+    videos, annotations = Path(experiment.videos), Path(experiment.annotations)
     if check:
         require_folder("videos", videos)
-    lists = read_lists(layout, videos=videos, annotations=annotations, split=split)
-    wanted = _wanted(lists.classes, classes, annotations)
+    lists = read_lists(experiment)
+    wanted = _wanted(lists.classes, experiment.classes, annotations)
     labels = {lists.classes.index(name): label for label, name in enumerate(wanted)}
-    disk = _Disk(Path(videos))
+    disk = _Disk(videos)
     missing: list[Listed] = []
 
     def clips(listed: list[Listed]) -> tuple[Clip, ...]:
@@ -74,7 +84,7 @@ def read_split(
         return tuple(found)
 
     def list_of(part: str, label: int) -> Path | None:
-        return LAYOUTS[layout].list_of(part, Path(annotations), split, lists.classes[label])
+        return LAYOUTS[layout].list_of(part, annotations, split, lists.classes[label])
 
     result = Split(wanted, clips(lists.train), clips(lists.test))
     if check and missing:
@@ -85,27 +95,27 @@ def read_split(
     return result
 
 
-def read_lists(layout: str, *, videos, annotations, split: int) -> Lists:
+def read_lists(fields: Experiment | ClipFields) -> Lists:
     """What the lists of one split say, the clips outside both parts included; nothing is looked up on the disk, but for
     the seeded split of layout "folder", which has no list. Raises as :func:`read_split`."""
-    if layout not in LAYOUTS:
-        raise ValueError(f"layout: {layout!r} is not one of {', '.join(LAYOUTS)}")
-    require_folder("annotations", annotations)
-    return LAYOUTS[layout].read(Path(videos), Path(annotations), split)
+    if fields.layout not in LAYOUTS:
+        raise ValueError(f"layout: {fields.layout!r} is not one of {', '.join(LAYOUTS)}")
+    require_folder("annotations", fields.annotations)
+    return LAYOUTS[fields.layout].read(Path(fields.videos), Path(fields.annotations), fields.split)
 
 
-def unlisted(layout: str, *, videos, annotations, split: int) -> list[Path]:
+def unlisted(fields: Experiment | ClipFields) -> list[Path]:
     """Clips on the disk that no list of this split names, sorted. They are no error: no run reads them.
 
     UCF101's and HMDB51's lists name every clip in each split (HMDB51's with flag 0 where it is unused).
     """
-    require_folder("videos", videos)
-    lists = read_lists(layout, videos=videos, annotations=annotations, split=split)
-    disk = _Disk(Path(videos))
+    require_folder("videos", fields.videos)
+    lists = read_lists(fields)
+    disk = _Disk(Path(fields.videos))
     listed = {disk.find(clip) for clip in (*lists.train, *lists.test, *lists.unused)}
     # By stem: the frame cache beside a listed clip is no other clip
     stems = {(path.parent, split_suffix(path.name)[0]) for path in listed if path}
-    form = LAYOUTS[layout]
+    form = LAYOUTS[fields.layout]
     inside = [disk.videos / part for part in form.parts if (disk.videos / part).is_dir()]
     on_disk = (path for folder in inside or [disk.videos] for path in _clips_under(folder, form.depth))
     return sorted(path for path in on_disk if (path.parent, split_suffix(path.name)[0]) not in stems)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from repro.data.catalogue import dataset
-from repro.data.clips import read_lists
+from repro.data.clips import ClipFields, read_lists
 
 
 def count_lists(name: str, annotations) -> dict:
@@ -22,7 +22,7 @@ def count_lists(name: str, annotations) -> dict:
     tests: dict[str, str] = {}
     named: set[str] = set()
     for number in sorted({int(quantity.split()[1].rstrip(":")) for quantity in one.counts if ":" in quantity}):
-        lists = read_lists(one.layout, videos=folder, annotations=folder, split=number)
+        lists = read_lists(ClipFields(one.layout, folder, folder, number))
         found["classes"] = len(lists.classes)
         for part, clips in (("train", lists.train), ("test", lists.test), ("unused", lists.unused)):
             named |= {clip.name for clip in clips}

@@ -6,7 +6,7 @@ import pandas as pd
 
 from repro.data.clips import Split, read_split
 from repro.data.lists import require_folder
-from repro.data.manifest import build_manifest, manifest_hash, usable
+from repro.data.manifest import build_manifest, manifest_hash, unusable
 from repro.experiment.fields import Experiment
 
 
@@ -31,14 +31,7 @@ def select_clips(experiment: Experiment) -> Selection:
     leave_out = experiment.unusable == "leave_out"
     if leave_out:
         require_folder("videos", experiment.videos)
-    split = read_split(
-        experiment.layout,
-        videos=experiment.videos,
-        annotations=experiment.annotations,
-        split=experiment.split,
-        classes=experiment.classes,
-        check=not leave_out,
-    )
+    split = read_split(experiment, check=not leave_out)
     split, notes = _without_unusable(split) if leave_out else (split, {})
     table = build_manifest([*split.train, *split.test])
     train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]
@@ -48,7 +41,7 @@ def select_clips(experiment: Experiment) -> Selection:
 
 def _without_unusable(split: Split) -> tuple[Split, dict[str, Any]]:
     """The split without its unusable clips, and what the record says of them; nothing where all can be used."""
-    reasons = dict(usable([*split.train, *split.test])[1])
+    reasons = unusable([*split.train, *split.test])
     if not reasons:
         return split, {}
     listed = {"train": split.train, "test": split.test}

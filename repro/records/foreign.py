@@ -5,6 +5,7 @@ can be sent; what it says can be checked without the clips: the test list agains
 scores, the code's behaviour against today's. What cannot be checked from it is that the scores are a network's.
 """
 
+import dataclasses
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from repro.data.catalogue import CATALOGUE, Dataset
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest
 from repro.data.layouts import LAYOUTS
-from repro.data.prepare.entries import ArchiveError, entries
+from repro.data.prepare.archives import ArchiveError, entries
 from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.freshness import Digest, todays_digest, used_by
@@ -236,12 +237,7 @@ def _list(record: Record, annotations: Path | None, results: Path) -> list[Findi
     if annotations is not None:
         try:
             split = read_split(
-                experiment.layout,
-                videos=annotations,
-                annotations=annotations,
-                split=experiment.split,
-                classes=experiment.classes,
-                check=False,
+                dataclasses.replace(experiment, videos=str(annotations), annotations=str(annotations)), check=False
             )
         except (OSError, ValueError) as error:
             return [Finding("FAULT", f"the lists in {annotations} do not fit this record: {error}")]

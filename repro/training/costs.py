@@ -42,14 +42,7 @@ def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = Non
     demo_set: the profile's, which may still have to be rendered.
     """
     try:
-        split = read_split(
-            experiment.layout,
-            videos=experiment.videos,
-            annotations=experiment.annotations,
-            split=experiment.split,
-            classes=experiment.classes,
-            check=False,
-        )
+        split = read_split(experiment, check=False)
         train, test, classes, source = len(split.train), len(split.test), len(split.classes), "lists"
     except (OSError, ValueError):  # said in full when the run starts
         if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:

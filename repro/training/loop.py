@@ -23,10 +23,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from repro.data.clips import Clip, Split, carve_validation
 from repro.data.loaders import ClipDataset, test_loader, train_loader
-from repro.data.parallel import only_one
 from repro.data.selection import select_clips
 from repro.data.transforms import swap_sides
 from repro.experiment.fields import Experiment
+from repro.files import only_one
 from repro.metrics.peak import Peak, measure_peak
 from repro.models import build, check_trainable, options_of
 from repro.models.start import start

@@ -7,12 +7,12 @@ import pandas as pd
 import yaml
 
 from repro.data.catalogue import compare
-from repro.data.clips import Split, read_lists, read_split, unlisted
+from repro.data.clips import ClipFields, Split, read_lists, read_split, unlisted
 from repro.data.counts import count_lists
 from repro.data.folder import skipped
-from repro.data.inspect import DOES_NOT_DECODE
 from repro.data.layouts import LAYOUTS
-from repro.data.prepare.fill import DONE
+from repro.data.manifest import DOES_NOT_DECODE
+from repro.data.prepare.root import DONE
 
 OWN = "folder"  # the name for a user's own clips, which are in no catalogue
 SHOWN = 5  # unusable clips that are named
@@ -21,7 +21,7 @@ SHOWN = 5  # unusable clips that are named
 def read_splits(layout: str, videos: Path, annotations: Path) -> dict[int, Split]:
     """The official splits by number, whether their clips are there or not."""
     numbers = (1, 2, 3) if layout in ("ucf101", "hmdb51") else (1,)
-    return {n: read_split(layout, videos=videos, annotations=annotations, split=n, check=False) for n in numbers}
+    return {n: read_split(ClipFields(layout, videos, annotations, n), check=False) for n in numbers}
 
 
 def listed_clips(splits: Mapping[int, Split]) -> dict[str, Path]:
@@ -31,7 +31,7 @@ def listed_clips(splits: Mapping[int, Split]) -> dict[str, Path]:
 
 def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapping[int, Split]) -> dict[str, Path]:
     """Print what there is against the lists, and the lists against the catalogue; the clips on the disk by name."""
-    where = {"videos": videos, "annotations": annotations}
+    where = ClipFields(layout, videos, annotations)
     listed = listed_clips(splits)
     clips = {clip: path for clip, path in listed.items() if path.exists()}
     if lacking := [clip for clip in listed if clip not in clips]:
@@ -41,13 +41,13 @@ def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapp
         print(f"  {len(held)} of {len(split.classes)} classes have clips")
         if (done := videos.parent / DONE).is_file():
             print(f"  the archives named in {done} are not read again; delete it if they should be")
-    lists = read_lists(layout, **where, split=1)
+    lists = read_lists(where)
     for clip in lists.unused:
         path = videos / clip.folders[0] / clip.file
         if path.exists():
             clips.setdefault(clip.name, path)
     known = set(clips.values())
-    others = [path for path in unlisted(layout, **where, split=1) if path not in known]
+    others = [path for path in unlisted(where) if path not in known]
     clips |= {path.relative_to(videos).as_posix(): path for path in others}
     print(f"{videos}: {len(clips):,} clips, {len(others):,} of them in no list; {len(lists.classes)} classes")
     if LAYOUTS[layout].depth == 2 and not LAYOUTS[layout].parts and (left := skipped(videos)):
@@ -85,7 +85,7 @@ def say_unusable(table: pd.DataFrame) -> list[str]:
     return list(bad["name"])
 
 
-def fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
+def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
     """The profile's fields that these clips call for: ``classes`` where only some have usable clips in both parts of
     split 1, ``unusable`` where clips of those classes are missing or do not decode. {} where every clip can be used.
 
