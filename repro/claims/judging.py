@@ -19,7 +19,7 @@ from repro.paper.cells import Claim, Paper
 from repro.records.record import Record
 
 if TYPE_CHECKING:  # not at run time: it imports torch, which a page of records can do without
-    from repro.report.table6 import Measured
+    from repro.records.table6 import Measured
 
 MEANING = {
     "reproduced": "the evidence is on the paper's side",

@@ -8,8 +8,8 @@ from repro.claims.official import FULL
 from repro.metrics.statistics import Interval, wilson_interval
 from repro.models.peers.rows import rows
 from repro.paper.cells import Claim
-from repro.report import table6
-from repro.report.table6 import Measured
+from repro.records import table6
+from repro.records.table6 import Measured
 from repro.report.tables import ATTENTION, BASELINE, percent, with_interval
 
 GUESSING = 0.5  # between drink and eat
