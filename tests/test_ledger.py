@@ -1,7 +1,6 @@
 """The ledger on the pages: every entry is on a chapter, every chapter links to it, effects come from records."""
 
 import ast
-import dataclasses
 from pathlib import Path
 
 import nbformat
@@ -50,7 +49,7 @@ def test_points_link_to_their_entries():
 
 
 def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
-    entry = dataclasses.replace(PAPER.assumption("equation-4"), ablations=("gate-vector", "gate-se"))
+    entry = PAPER.assumption("equation-4").model_copy(update={"ablations": ("gate-vector", "gate-se")})
     assert ledger.effects(entry, tmp_path) == [] and ledger.status(entry, []) == "open"
     for seed in (0, 1):
         demo_record(tmp_path, model=ATTENTION, study=ledger.REFERENCE, seed=seed)

@@ -1,6 +1,5 @@
 """``repro prepare`` on miniature datasets in every layout: from archives, a tree or nothing to a trained batch."""
 
-import dataclasses
 import errno
 import functools
 import hashlib
@@ -58,8 +57,8 @@ def _small(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download.requests, "get", functools.partial(_only_here, download.requests.get))
     for name, one in list(CATALOGUE.items()):
-        unsummed = tuple(dataclasses.replace(archive, sha256="") for archive in one.archives)
-        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=unsummed))
+        unsummed = tuple(archive.model_copy(update={"sha256": ""}) for archive in one.archives)
+        monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": unsummed}))
 
 
 def _only_here(get, url, **options):
@@ -205,8 +204,8 @@ def test_damaged_archive_leaves_nothing(tmp_path):
 def test_checksum_mismatch(tmp_path, monkeypatch):
     ucf101_archives(tmp_path)
     one = CATALOGUE["ucf101"]
-    wrong = tuple(dataclasses.replace(archive, sha256="0" * 64) for archive in one.archives)
-    monkeypatch.setitem(CATALOGUE, "ucf101", dataclasses.replace(one, archives=wrong))
+    wrong = tuple(archive.model_copy(update={"sha256": "0" * 64}) for archive in one.archives)
+    monkeypatch.setitem(CATALOGUE, "ucf101", one.model_copy(update={"archives": wrong}))
     with pytest.raises(checksums.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
         prepare("ucf101", tmp_path, download=False)
     assert not (tmp_path / "annotations").exists()
@@ -448,12 +447,15 @@ def mirror(tmp_path, monkeypatch):
     at = f"http://127.0.0.1:{server.server_port}"
     for name, one in list(CATALOGUE.items()):
         moved = tuple(
-            dataclasses.replace(
-                a, url=a.url and f"{at}/{a.file}", index=a.index and f"{at}/{a.index.split('/400/')[1]}"
+            a.model_copy(
+                update={
+                    "url": a.url and f"{at}/{a.file}",
+                    "index": a.index and f"{at}/{a.index.split('/400/')[1]}",
+                }
             )
             for a in one.archives
         )
-        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=moved))
+        monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": moved}))
     yield SimpleNamespace(folder=folder, at=at)
     server.shutdown()
     server.server_close()
