@@ -11,7 +11,7 @@ V = .venv/bin/python
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
 	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make lint    ruff, the order of the rooms'
+	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
 	@echo 'make clean   remove executed pages, the built report and caches; runs and their records stay'
@@ -45,6 +45,7 @@ lint: setup
 	$(V) -m ruff check
 	$(V) -m ruff format --check
 	.venv/bin/lint-imports
+	.venv/bin/mypy --no-error-summary
 
 lab: setup
 	$(V) -m jupyterlab --notebook-dir .
@@ -54,7 +55,7 @@ lock: setup
 		--extra test --extra decoders --extra export --extra slurm pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache .mypy_cache
 
 # .venv as requirements.lock says. The stamp, written last, names the lock, pyproject.toml, this folder and the Python that
 # it was made for. Without one (a killed install) .venv is made anew; with another one it is brought up to date in place.

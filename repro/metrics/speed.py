@@ -94,15 +94,15 @@ def layer_seconds(
     spent: dict[str, float] = {}
     started: dict[str, float] = {}
 
-    def enter(name):
-        def hook(*_):
+    def enter(name: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
             _synchronise(device)
             started[name] = clock()
 
         return hook
 
-    def leave(name, part):
-        def hook(*_):
+    def leave(name: str, part: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
             _synchronise(device)
             spent[part] = spent.get(part, 0.0) + clock() - started[name]
 
