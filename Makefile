@@ -18,25 +18,23 @@ help:
 	@echo
 	@echo 'Variables: CORES=$(CORES) PROFILE=$(PROFILE)'
 
-# Held while Snakemake runs, and given up by the system however it ends: a second "make book" is told to wait, and a killed
-# one leaves nothing to clear away. So Snakemake's own lock, which a kill leaves behind, is not needed.
+# The lock is held while Snakemake runs and given up by the system however it ends: a second "make book" is told to wait, and
+# a killed one leaves nothing to clear away. So Snakemake's own lock, which a kill leaves behind, is not needed.
 book: setup
-	@$(V) -c "$$ALONE_PY" $(V) -m snakemake --cores $(CORES) --configfile $(PROFILE) \
-		--nolock --rerun-incomplete --quiet host rules -- book
+	@$(V) -c "$$BOOK_PY" --cores $(CORES) --configfile "$(PROFILE)" --nolock --rerun-incomplete --quiet host rules -- book
 	@echo 'The report: book/_build/html/index.html'
 
-define ALONE_PY
-import fcntl, os, sys
-os.makedirs("build", exist_ok=True)
-lock = os.open("build/lock", os.O_RDWR | os.O_CREAT)
+define BOOK_PY
+import sys
+from snakemake.cli import main
+from repro.files import only_one
 try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit("another make book is at work in this folder; wait for it, or stop it")
-os.set_inheritable(lock, True)
-os.execv(sys.argv[1], sys.argv[1:])
+    with only_one("build/lock"):
+        main()
+except BlockingIOError as error:
+    sys.exit(f"make book: {error}")
 endef
-export ALONE_PY
+export BOOK_PY
 
 test: lint
 	$(V) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
