@@ -140,7 +140,7 @@ def test_an_unknown_decoder_is_refused(video):
 
 def test_a_package_that_is_not_installed_is_named(video, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ValueError, match="^decoder: av is not installed; pip install av, or use opencv$"):
+    with pytest.raises(ValueError, match=r"^decoder: av is not installed; pip install av, or use opencv$"):
         read_frames(video, [0], decoder="pyav")
 
 

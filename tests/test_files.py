@@ -53,7 +53,7 @@ class Inner(Written):
 
 class Outer(Written):
     name: str
-    inner: list[Inner] = []
+    inner: tuple[Inner, ...] = ()
 
 
 @pytest.mark.parametrize(

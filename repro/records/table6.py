@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from repro.metrics.statistics import Interval
+from repro.metrics.timings import paired_ratio, summary
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
@@ -50,16 +51,12 @@ class Measured:
         self, row: str, precision: str = "fp32", *, section: str = "network", more: str = "batch 1"
     ) -> pd.Series | None:
         """Clips/s: median, q25, q75 and n timings; None where the case was not measured."""
-        from repro.metrics.speed import summary
-
         case = f"{row}, {precision}, {more}"
         found = self.of(section, case)
         return None if found.empty else summary(found).loc[case]
 
     def ratio(self, first: str, second: str, precision: str = "fp32", *, section: str = "network") -> Interval | None:
         """Rate of the first row over the second's, paired by round; None where they never took turns twice."""
-        from repro.metrics.speed import paired_ratio
-
         a, b = (f"{row}, {precision}, batch 1" for row in (first, second))
         found = self.of(section, a, b)
         try:
