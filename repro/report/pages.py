@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.experiment.fields import Experiment
-from repro.experiment.profile import ABLATION, Profile
+from repro.experiment.profile import Profile
 
 EXECUTED = "build/pages"
 ATTENTION = "res34_se_im_net"
@@ -132,7 +132,7 @@ class Studies:
                 self.recorded.setdefault(path.parts[1], []).append(path)
         self.all = sorted({*self.own, *self.recorded})
         self.first = {study: self._first(study) for study in self.all}  # one run of each: what its clips are
-        self.shown = [study for study in self.all if role(self.first[study]) == "main"]  # with pages of their own
+        self.shown = [study for study in self.all if self.first[study].role == "main"]  # with pages of their own
 
     def _first(self, study: str) -> Experiment:
         if study in self.own:
@@ -166,11 +166,6 @@ class Studies:
         if kind.each == "trained":  # the weights of one network alone are sure to be there
             return [run for run in self.profile.experiments if run.model == ATTENTION][:1]
         return [None]
-
-
-def role(experiment: Experiment) -> str:
-    """What a run's study is for: main, or another role, which has no pages of its own."""
-    return getattr(experiment, "role", "") or ("ablation" if experiment.study.startswith(ABLATION) else "main")
 
 
 def clips_of(experiment: Experiment) -> str:
