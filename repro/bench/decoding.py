@@ -32,7 +32,8 @@ from repro.data.decode import OPENCV_OPTIONS, iter_frames, open_opencv, quick_op
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.sampling import test_frames
 from repro.data.transforms import augment
-from repro.metrics.speed import measure_speed, paired_ratio, summary
+from repro.metrics.speed import measure_speed
+from repro.metrics.timings import paired_ratio, summary
 from repro.records.measure import measured
 
 CACHE, CEILING = "frame cache", "opencv grab only"
