@@ -189,11 +189,11 @@ def test_commands_in_a_cell():
 
 def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
     names = ["runs", "reproduce", "references", "paper", "index", "online-demo", "complexity", "confusion-demo"]
-    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "decoding", "datasets", "data-demo"]
+    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "datasets", "data-demo"]
     toc = yaml.safe_load(book.table_of_contents(names))
     assert toc["root"] == "index"
     assert [(part["caption"], [chapter["file"] for chapter in part["chapters"]]) for part in toc["parts"]] == [
-        ("Data", ["datasets", "data-demo", "decoding"]),
+        ("Data", ["datasets", "data-demo"]),
         (
             "Experiments",
             [

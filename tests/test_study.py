@@ -61,7 +61,7 @@ def test_every_run_leaves_a_whole_record(study):
 def test_the_book_opens_offline_without_a_fault(study, browser):
     html = study / "book" / "_build" / "html"
     names = {path.stem for path in html.glob("*.html")}
-    expected = {"index", "runs", "paper", "complexity", "datasets", "decoding", "data-smoke"}
+    expected = {"index", "runs", "paper", "complexity", "datasets", "data-smoke"}
     assert expected | {"accuracy-smoke", "confusion-smoke", "online-smoke"} <= names
     assert audit(html, browser) == []
 

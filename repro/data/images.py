@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ def frame_name(index: int) -> str:
     return f"{index + 1:05d}.jpg"
 
 
-def holds_images(path) -> bool:
+def holds_images(path: Path) -> bool:
     """Whether the clip at ``path`` is frames already (a folder or a .zip) and not a video file."""
     path = Path(path)
     return path.suffix.lower() == ".zip" or path.is_dir()
@@ -50,7 +51,7 @@ class FrameZip:
     Raises DecodeError when the file is not there, is cut short, or is another kind of zip.
     """
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
             self._file = os.open(self.path, os.O_RDONLY)
@@ -95,10 +96,10 @@ class FrameZip:
     def close(self) -> None:
         os.close(self._file)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -108,7 +109,7 @@ class FrameFolder:
     Raises DecodeError when the folder is not there or not one image in it can be reached.
     """
 
-    def __init__(self, path) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
             self.images = {name for name in os.listdir(path) if name.lower().endswith((".jpg", ".jpeg"))}
@@ -131,19 +132,19 @@ class FrameFolder:
         except OSError as error:
             raise DecodeError(f"{self.path / frame_name(index)}: {error.strerror}") from None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
 
-def open_images(path) -> FrameZip | FrameFolder:
+def open_images(path: Path) -> FrameZip | FrameFolder:
     """The frames at ``path``, a folder or a .zip. Raises DecodeError as they do."""
     return FrameFolder(path) if Path(path).is_dir() else FrameZip(path)
 
 
-def count_images(path) -> int:
+def count_images(path: Path) -> int:
     """The frames at ``path`` by its directory, without decoding any. Raises DecodeError when there is none."""
     with open_images(path) as images:
         if not len(images):
@@ -151,7 +152,7 @@ def count_images(path) -> int:
         return len(images)
 
 
-def iter_images(path, indices: Sequence[int]) -> Iterator[np.ndarray]:
+def iter_images(path: Path, indices: Sequence[int] | np.ndarray) -> Iterator[np.ndarray]:
     """One by one, the frames at ``indices`` (from 0; any order, repeats allowed): uint8 ``(H, W, 3)``, RGB.
 
     Raises DecodeError where a frame is not there, does not decode, or differs in size from the first.
@@ -169,7 +170,7 @@ def iter_images(path, indices: Sequence[int]) -> Iterator[np.ndarray]:
             before = index
 
 
-def read_images(path, indices: Sequence[int]) -> np.ndarray:
+def read_images(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
     """The frames of :func:`iter_images` together: uint8 ``(len(indices), H, W, 3)``, RGB."""
     return np.stack(list(iter_images(path, indices)))
 

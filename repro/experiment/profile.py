@@ -33,7 +33,7 @@ from repro.experiment.protocols import fields_of
 from repro.files import Written, check_names, checked
 
 PROFILES = Path(__file__).parents[2] / "profiles"
-PAGES = ("data", "datasets", "decoding", "complexity", "online", "training", "ablations")  # that take parameters
+PAGES = ("data", "datasets", "complexity", "online", "training", "ablations")  # that take parameters
 Fields = dict[str, Any]
 
 

@@ -49,11 +49,9 @@ KINDS = (
     Kind("claims", "notebooks/08_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
          records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
 
-    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data", files=("results/datasets/lists.json",)),
+    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data", files=("results/datasets/lists.json", "results/*/decoding.json")),
     Kind("data", "notebooks/01_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
          makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
-    Kind("decoding", "notebooks/11_decoding.ipynb", "Reading clips: speed and exactness", "Data",
-         files=("results/*/decoding.json",), alone=True),
 
     Kind("architecture", "notebooks/02_architecture.ipynb", "The two networks", "Experiments"),
     Kind("accuracy", "notebooks/04_accuracy.ipynb", "Accuracy", "Experiments", each="study",

@@ -135,7 +135,7 @@ def _holds_clips(folder: Path, suffix: str) -> bool:
     return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in os.scandir(folder) if e.is_dir()))
 
 
-def _has(folder: os.PathLike, suffix: str) -> bool:
+def _has(folder: os.PathLike[str], suffix: str) -> bool:
     return any(entry.name.lower().endswith(suffix) for entry in os.scandir(folder))
 
 
