@@ -10,11 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from browser import audit  # tests/browser.py
+from browser import GENERATED, audit  # tests/browser.py
 
 from repro.experiment.profile import read_profile
 from repro.files import only_one
 from repro.records.record import read_record
+from repro.report.pages import KINDS, ROOT_PAGE, pages_of
 
 ROOT = Path(__file__).parents[1]
 PROFILE = "tests/smoke.yaml"
@@ -74,11 +75,13 @@ def test_every_run_leaves_a_whole_record(study):
         assert len(record.history) == 2
 
 
-def test_the_book_opens_offline_without_a_fault(study, browser):
+def test_the_book_has_the_pages_of_the_table_and_opens_offline_without_a_fault(study, browser, monkeypatch):
+    monkeypatch.chdir(study)
     html = study / "book" / "_build" / "html"
-    names = {path.stem for path in html.glob("*.html")}
-    expected = {"index", "runs", "paper", "complexity", "datasets", "references", "data-smoke"}
-    assert expected | {"accuracy-smoke", "confusion-smoke", "online-smoke"} <= names
+    names = {page.name for page in pages_of(read_profile(PROFILE))}
+    names |= {kind.name for kind in KINDS if kind.source.startswith("book/")}
+    found = {path.stem for path in html.glob("*.html")}
+    assert found - set(GENERATED) == names - {ROOT_PAGE} | {"index"}
     assert audit(html, browser) == []
 
 
@@ -100,7 +103,7 @@ def test_a_second_make_book_is_told_to_wait(study):
     assert done.returncode != 0 and "build/lock: another process is at this work" in done.stderr
 
 
-def pages_of(study: Path) -> dict[str, str]:
+def html_of(study: Path) -> dict[str, str]:
     """The book's pages by name, without the rates that were measured in this build."""
     pages = {}
     for path in (study / "book" / "_build" / "html").glob("*.html"):
@@ -110,12 +113,12 @@ def pages_of(study: Path) -> dict[str, str]:
 
 
 def test_a_second_build_gives_the_same_pages(study):
-    first = pages_of(study)
+    first = html_of(study)
     assert make(study, "clean").returncode == 0
     assert not (study / "build" / "pages").exists() and not (study / "book" / "_build").exists()
     done = make(study, "book")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    second = pages_of(study)
+    second = html_of(study)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 
