@@ -122,6 +122,18 @@ def test_one_page_on_the_clips_of_several_studies_the_profiles_own_first(bare):
     assert pages["data-demo-seeds"].parameters["if_missing"] == "note"
 
 
+def test_the_same_clips_in_another_folder_are_shown_once(bare):
+    record = bare / "results" / "ucf101-3" / "resnet34_3dres18-split1-seed0" / "record.json"
+    text = record.read_text(encoding="utf-8")
+    assert "/ucf101-3/videos" in text
+    record = bare / "results" / "theirs" / "run" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(text.replace("/ucf101-3/videos", "/elsewhere"), encoding="utf-8")
+    pages = of("profiles/demo.yaml")
+    assert {"accuracy-theirs", "accuracy-ucf101-3"} <= pages.keys()
+    assert len({"data-theirs", "data-ucf101-3"} & pages.keys()) == 1
+
+
 def test_a_study_that_is_no_evidence_has_no_pages_of_its_own(bare):
     pages = of("profiles/ablation.yaml")
     assert "accuracy-demo-seeds" in pages and not any(name.startswith("accuracy-ablation") for name in pages)
