@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.experiment.fields import Experiment
+from repro.experiment.fields import ATTENTION, Experiment
 from repro.experiment.profile import Profile
+from repro.records.compare import clips_known
 
 EXECUTED = "build/pages"
-ATTENTION = "res34_se_im_net"
 
 
 @dataclass(frozen=True)
@@ -129,19 +129,23 @@ class Studies:
             if path.parts[1] not in self.own:
                 self.recorded.setdefault(path.parts[1], []).append(path)
         self.all = sorted({*self.own, *self.recorded})
-        self.first = {study: self._first(study) for study in self.all}  # one run of each: what its clips are
+        self.first: dict[str, Experiment] = {}  # one run of each
+        self.clips: dict[str, set[str]] = {}  # and what its clips are
+        for study in self.all:
+            self.first[study], hashed = self._first(study)
+            self.clips[study] = clips_known(self.first[study], hashed)
         self.shown = [study for study in self.all if self.first[study].role == "main"]  # with pages of their own
 
-    def _first(self, study: str) -> Experiment:
+    def _first(self, study: str) -> tuple[Experiment, str | None]:
+        """A run and its clips' hash; None where this profile makes the run: pages are the same before and after it."""
         if study in self.own:
-            return self.own[study][0]
+            return self.own[study][0], None
         path = self.recorded[study][0]
         try:
-            return Experiment.from_mapping(json.loads(path.read_text(encoding="utf-8"))["experiment"])
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return Experiment.from_mapping(content["experiment"] | {"study": study}), content["data"]["hash"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}: this record cannot be read ({error}); delete its folder or run it again"
-            ) from None
+            raise ValueError(f"{path}: this record cannot be read ({error}); delete it or run it again") from None
 
     def records(self, study: str) -> list[str]:
         """The records of a study, made or to be made."""
@@ -154,21 +158,17 @@ class Studies:
         if kind.each == "study":
             return [self.first[study] for study in self.shown]
         if kind.each == "clips":  # of the studies of the same clips the profile's own, else one from scratch
-            own_first = sorted(
+            chosen, known = [], set[str]()
+            for study in sorted(
                 self.shown, key=lambda study: (study not in self.own, bool(self.first[study].start_from))
-            )
-            chosen: dict[str, Experiment] = {}
-            for study in own_first:
-                chosen.setdefault(clips_of(self.first[study]), self.first[study])
-            return list(chosen.values())
+            ):
+                if not self.clips[study] & known:
+                    chosen.append(self.first[study])
+                known |= self.clips[study]
+            return chosen
         if kind.each == "trained":  # the weights of one network alone are sure to be there
             return [run for run in self.profile.experiments if run.model == ATTENTION][:1]
         return [None]
-
-
-def clips_of(experiment: Experiment) -> str:
-    """Which clips a run is of, as a text that is the same for the same clips."""
-    return str([experiment.layout, experiment.videos, experiment.annotations, experiment.classes])
 
 
 def pages_of(profile: Profile) -> list[Page]:
