@@ -9,7 +9,7 @@ from repro.records.record import read_study, studies
 
 FULL = {"schedule": "cosine", "validation_fraction": 0.0}
 OTHER = {  # of each field that changes no result: another value than the default
-    "study": "other", "run": "other", "role": "tuning", "remark": "other", "dataset": "other", "videos": "/their/videos",
+    "study": "other", "run": "other", "role": "tuning", "remark": "other", "dataset": "other", "videos": "/videos",
     "annotations": "/their/lists", "threads": 4, "workers": 3, "prefetch": 5, "accelerator": "cuda", "devices": 2,
     "nodes": 2, "compile": True,
 }  # fmt: skip

@@ -1,6 +1,5 @@
 """Protocols and habits of published code: valid, switched on one by one, and as the ledger of assumptions says."""
 
-
 import pytest
 import torch
 import yaml
