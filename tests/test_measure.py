@@ -1,0 +1,35 @@
+"""Measure and file: provenance, clock and files of what a machine measured."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from repro.records.measure import device_name, measured
+from repro.records.record import read_measured_table, read_measurements
+
+
+def test_what_a_block_measured_is_filed_with_its_table_provenance_and_time(tmp_path):
+    with measured("speeds", "rates", device="CPU, 1 thread", results=tmp_path) as found:
+        assert found.path is None
+        found.content["rate"] = 2.5
+        found.table = pd.DataFrame({"seconds": [0.4]})
+    assert found.path == tmp_path / "speeds/rates.json"
+    filed = read_measurements("rates", tmp_path)["speeds"]
+    assert filed == json.loads(found.path.read_text()) and filed["rate"] == 2.5
+    assert filed["provenance"]["device"] == "CPU, 1 thread" and filed["provenance"]["seconds"] >= 0
+    assert {"commit", "started", "processor", "libraries"} <= filed["provenance"].keys()
+    assert read_measured_table("speeds", "rates", tmp_path)["seconds"].tolist() == [0.4]
+
+
+def test_nothing_is_filed_after_an_error_or_when_nothing_was_measured(tmp_path):
+    with pytest.raises(RuntimeError), measured("speeds", "rates", results=tmp_path) as found:
+        found.content["rate"] = 1
+        raise RuntimeError
+    with measured("speeds", "rates", results=tmp_path) as found:
+        pass
+    assert found.path is None and not list(tmp_path.iterdir())
+
+
+def test_a_cpu_is_named_with_its_threads():
+    assert device_name().startswith("CPU, ") and device_name().endswith(" thread(s)")
