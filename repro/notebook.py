@@ -9,59 +9,94 @@ import ast
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from repro.experiment.fields import check_names
 
 ROOT = Path(__file__).resolve().parents[1]
+INJECTED = "# Parameters\n"  # the first line of the cell in which papermill passes parameters
 
 
 def start() -> dict[str, Any]:
     """Check the parameters given to this notebook and go to the project's folder.
 
     papermill accepts a parameter that the notebook does not declare, and passes ``-p flag false`` as a string: both are
-    errors here. Returns the parameters by name.
+    errors here. Cells may have been run in any order, and again. Returns the parameters by name.
     Raises ValueError for an unknown name or another type than the default's.
     """
     from IPython import get_ipython
 
     shell = get_ipython()
-    cells = [source for source in shell.user_ns["In"] if source.strip()]
-    declared = _assigned(cells[0])
-    injected = _assigned(cells[1]) if len(cells) > 1 and cells[1].startswith("# Parameters") else {}
+    history = shell.user_ns["In"]
+    declared = declared_in(history)
+    injected = injected_in(history)
     check_names(injected, list(declared), "parameters")
     for name, value in injected.items():
-        default = declared[name]
-        numbers = isinstance(value, int | float) and isinstance(default, int | float)
-        numbers = numbers and bool not in (type(value), type(default))
-        if not (default is None or value is None or numbers or isinstance(value, type(default))):
+        if not _fits(value, declared[name]):
             raise ValueError(
-                f"parameters: {name} is {value!r} where the notebook has {default!r}; "
+                f"parameters: {name} is {value!r} where the notebook has {declared[name]!r}; "
                 "pass parameters in a YAML file (papermill -f params.yaml)"
             )
     os.chdir(ROOT)  # JupyterLab starts a kernel in notebooks/, papermill in the folder it was called from
     return {name: shell.user_ns[name] for name in declared}
 
 
-def _assigned(source: str) -> dict[str, Any]:
-    """The plain assignments of a cell: name to value."""
-    return {
-        target.id: ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+def declared_in(history: Sequence[str]) -> dict[str, Any]:
+    """The parameters of the notebook that these cells were run in, with the values of its cell.
+
+    history: sources of the cells, in the order in which they were run, which is any order in JupyterLab, and cells of
+    the user's own among them. The parameters cell is the latest that assigns what the tagged cell of one of the
+    project's notebooks does; in a notebook of the user's own, the first that does nothing but assign plain values.
+    Raises ValueError where there is none.
+    """
+    plain = [found for source in history if not source.startswith(INJECTED) and (found := assigned(source))]
+    if not plain:
+        raise ValueError("parameters: run the cell that sets them, at the notebook's top, before this one")
+    known = [set(_tagged(path) or ()) for path in (ROOT / "notebooks").glob("*.ipynb")]
+    return next((found for found in reversed(plain) if set(found) in known), plain[0])
+
+
+def injected_in(history: Sequence[str]) -> dict[str, Any]:
+    """What papermill's own cell among these set, in its latest run; empty without one."""
+    return next((assigned(source) for source in reversed(history) if source.startswith(INJECTED)), {})
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Whether a parameter is of its default's type; whole and real numbers go for one another, flags do not."""
+    if default is None or value is None:
+        return True
+    if bool in (type(value), type(default)):
+        return type(value) is type(default)
+    numbers = isinstance(value, int | float) and isinstance(default, int | float)
+    return numbers or isinstance(value, type(default))
+
+
+def assigned(source: str) -> dict[str, Any]:
+    """Name to value, where a cell does nothing but assign plain values to names; empty for any other cell."""
+    found = {}
+    try:
+        for node in ast.parse(source).body:
+            if not (isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets)):
+                return {}
+            found |= {target.id: ast.literal_eval(node.value) for target in node.targets}
+    except (SyntaxError, ValueError):  # a magic, or a value that is computed
+        return {}
+    return found
 
 
 def parameters_of(notebook: Path) -> dict[str, Any]:
-    """The parameters that a notebook declares, with their defaults."""
+    """The parameters that a notebook declares, with their defaults. Raises ValueError where no cell is tagged so."""
+    if (found := _tagged(notebook)) is None:
+        raise ValueError(f"{notebook}: no cell is tagged 'parameters'")
+    return found
+
+
+def _tagged(notebook: Path) -> dict[str, Any] | None:
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-    for cell in cells:
-        if "parameters" in cell["metadata"].get("tags", []):
-            return _assigned("".join(cell["source"]))
-    raise ValueError(f"{notebook}: no cell is tagged 'parameters'")
+    tagged = (cell for cell in cells if "parameters" in cell["metadata"].get("tags", []))
+    return next((assigned("".join(cell["source"])) for cell in tagged), None)
 
 
 def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:

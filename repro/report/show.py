@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from numbers import Real
 
 import pandas as pd
-from IPython.display import display
+from IPython.display import Markdown, display
 from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
@@ -37,6 +37,12 @@ class Html:
 
     def __str__(self) -> str:
         return self.text
+
+
+def say(text: str) -> None:
+    """Display Markdown; nothing where there is nothing to say."""
+    if text:
+        display(Markdown(text))
 
 
 def show(fig: Figure, alt: str) -> None:
@@ -100,6 +106,12 @@ for (const table of document.querySelectorAll("table.sortable:not([data-ready])"
 )
 
 
+def formatted(table: pd.DataFrame, formats: Mapping[str, Format]) -> pd.DataFrame:
+    """The table, which from now on knows how its numbers are written: formats by column, as in `show_table`."""
+    table.attrs["formats"] = dict(formats)
+    return table
+
+
 def show_table(
     table: pd.DataFrame,
     caption: str,
@@ -110,8 +122,8 @@ def show_table(
 ) -> None:
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
-    formats: for a column, a format specification (".1f") or a function of the cell's value. empty: stands for None
-    and NaN. sortable: a click on a column's head sorts by it; a long table scrolls in its own box. An index with a
+    formats: for a column, a format specification (".1f") or a function of the cell's value, beside those that the
+    table knows itself (`formatted`). empty: stands for None and NaN. sortable: a click on a column's head sorts by it; a long table scrolls in its own box. An index with a
     name, or other than 0, 1, 2, ..., becomes the first column or columns.
     Raises ValueError for an empty caption and KeyError for a format of an unknown column.
     """
@@ -133,7 +145,8 @@ def table_html(
     if any(name is not None for name in table.index.names) or not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
     names = [" · ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
-    formats = dict(formats or {})
+    own = {name: form for name, form in table.attrs.get("formats", {}).items() if name in names}
+    formats = own | dict(formats or {})
     if unknown := [name for name in formats if name not in names]:
         raise KeyError(f"formats: no column {unknown[0]!r}; known: {', '.join(names)}")
     columns = [list(table.iloc[:, position]) for position in range(len(names))]

@@ -1,0 +1,87 @@
+"""start(): which cell holds the parameters, whatever was run before it, after it and again."""
+
+import pytest
+
+from repro import notebook
+from repro.notebook import ROOT, declared_in, injected_in, parameters_of
+
+NOTEBOOK = next((ROOT / "notebooks").glob("*_confusion.ipynb"))
+TAGGED = 'study = "demo"  # folder\nmost_pairs = 12\npicked_top = 5\nclips_of_pairs = 3\nclips_for_gates = 12'
+START = "from repro.notebook import start\n\nstart()"
+INJECTED = '# Parameters\nstudy = "demo-seeds"\n'
+EDITED = TAGGED.replace("12", "6")
+
+
+def names(source: str) -> list[str]:
+    return list(notebook.assigned(source))
+
+
+def test_the_cells_here_are_those_of_a_notebook():
+    assert names(TAGGED) == list(parameters_of(NOTEBOOK))
+
+
+@pytest.mark.parametrize("before", [["", "import os"], ["", "%load_ext tensorboard"], ["", "study = 'mine'\nx = 1"]])
+def test_a_cell_run_above_the_parameters_does_no_harm(before):
+    assert declared_in([*before, TAGGED, START]) == notebook.assigned(TAGGED)
+
+
+@pytest.mark.parametrize(
+    "history, most_pairs, injected",
+    [
+        (["", TAGGED, START], 12, {}),
+        (["", TAGGED, INJECTED, START], 12, {"study": "demo-seeds"}),  # papermill
+        (["", TAGGED, INJECTED, START, TAGGED, START], 12, {"study": "demo-seeds"}),
+        (["", TAGGED, "study = 'ucf101-3'", START], 12, {}),  # a cell of the user's own, below
+        (["", START, TAGGED, START, EDITED, START], 6, {}),  # the cell was edited and run again
+        (["", INJECTED, TAGGED, "x = 1", INJECTED.replace("seeds", "tuned"), START], 12, {"study": "demo-tuned"}),
+    ],
+)
+def test_cells_in_any_order_and_again(history, most_pairs, injected):
+    assert declared_in(history)["most_pairs"] == most_pairs
+    assert injected_in(history) == injected
+
+
+def test_a_notebook_of_ones_own_has_its_first_plain_cell():
+    assert names('"""A text."""') == [] and declared_in(["", "import os", "a = 1", START, "b = 2"]) == {"a": 1}
+
+
+def test_without_the_parameters_the_message_says_what_to_do():
+    with pytest.raises(ValueError, match="run the cell that sets them, at the notebook's top, before this one"):
+        declared_in(["", START])
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """Cells run in a kernel's namespace, in the order given: what the last one returns."""
+    import IPython
+
+    class Shell:
+        user_ns = {"In": [""]}
+
+        def run(self, *cells):
+            for source in cells:
+                self.user_ns["In"].append(source)
+                exec(source, self.user_ns)
+
+    found = Shell()
+    monkeypatch.setattr(IPython, "get_ipython", lambda: found)
+    monkeypatch.chdir(ROOT / "notebooks")  # where JupyterLab starts a kernel
+    return found
+
+
+def test_start_checks_names_and_types_and_goes_to_the_projects_folder(shell):
+    shell.run("import os", TAGGED, INJECTED)
+    assert notebook.start() == notebook.assigned(TAGGED) | {"study": "demo-seeds"}
+    shell.run("import pathlib\nhere = pathlib.Path.cwd()")
+    assert shell.user_ns["here"] == ROOT
+    shell.run("# Parameters\nmost_pairs = 3.5\n")
+    assert notebook.start()["most_pairs"] == 3.5
+    shell.run("# Parameters\nmost_pairs = '3'\n")
+    with pytest.raises(ValueError, match="most_pairs is '3' where the notebook has 12; pass parameters in a YAML file"):
+        notebook.start()
+    shell.run("# Parameters\nmost_pairs = True\n")
+    with pytest.raises(ValueError, match="most_pairs is True where"):
+        notebook.start()
+    shell.run("# Parameters\nmost_pair = 3\n")
+    with pytest.raises(ValueError, match="unknown name 'most_pair'; did you mean 'most_pairs'"):
+        notebook.start()
