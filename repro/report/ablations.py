@@ -182,7 +182,7 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a small mark for each seed; with its alternative text."""
+    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text."""
     fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
     for row, variant in enumerate(found):
         interval = variant.difference()
@@ -251,9 +251,10 @@ def _attention_answer(later: Variant | None) -> str:
 
 
 def habits_text(found: Sequence[Variant]) -> str:
-    """What each habit of published code does, switched on alone; a line a habit, those first that were not run."""
-    tried = {name: [v for v in found if set(habit.fields) & v.fields] for name, habit in HABITS.items()}
-    missing = [f"- `{name}`: not run." for name, some in tried.items() if not some]
-    return "\n".join(
-        [*missing, *(f"- {v.title}: {said(v)}." for v in found if any(v in some for some in tried.values()))]
-    )
+    """What each habit of published code does, switched on alone: a line a habit, those first that were not run."""
+    lines = []
+    for name, habit in HABITS.items():
+        if not any(set(habit.fields) & v.fields for v in found):
+            lines.append(f"- `{name}`: not run.")
+    fields = set().union(*(habit.fields for habit in HABITS.values()))
+    return "\n".join([*lines, *(f"- {v.title}: {said(v)}." for v in found if fields & v.fields)])

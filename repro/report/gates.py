@@ -21,12 +21,6 @@ Values = dict[str, np.ndarray]  # s of each gate by unit, (B, channels) for B cl
 BATCH = 16  # clips at once
 
 
-def first_of_each_class(clips: Sequence[Clip], most: int) -> list[Clip]:
-    """The first ``most`` clips of each class, classes in order."""
-    labels = sorted({clip.label for clip in clips})
-    return [clip for label in labels for clip in [c for c in clips if c.label == label][:most]]
-
-
 def values_of(network: FusedNet, clips: Sequence[Clip], experiment: Experiment) -> Values:
     """s of each gate for these clips, as the run's network takes them."""
     parts = [gate_values(network, some) for some in inputs(clips, experiment).split(BATCH)]

@@ -109,7 +109,7 @@ def tuning_text(records: Sequence[Record]) -> str:
 
 
 def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:
-    """Top-1 by learning rate on validation and on test clips, a mark a run, lines through the means; with its alt text."""
+    """Top-1 by learning rate on validation and on test clips, a mark a run, lines through means; with its alt text."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
     tried = sorted({record.experiment.learning_rate for record in records})
     for axis, name, score in zip(
@@ -125,5 +125,5 @@ def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:
         axis.set_xticks(tried, [f"{rate:g}" for rate in tried])
         axis.minorticks_off()
     axes[0].legend(frameon=False, fontsize=8)
-    alt = f"Top-1 of both networks by learning rate on validation and test clips, {len(records)} runs; means in the table."
-    return fig, alt
+    alt = f"Top-1 of both networks by learning rate on validation and test clips, {len(records)} runs"
+    return fig, f"{alt}; means in the table."
