@@ -1,7 +1,7 @@
 """Test clips streamed from files, frame by frame, through a trained network: what is right after how many frames."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,6 @@ class Streamed:
         """Top-1 after each of `seen`, 0 to 1."""
         steps = (np.stack([guesses[k] for guesses in self.decisions]) for k in range(len(self.seen)))
         return [float(topk_correct(scores, self.labels, 1).mean()) for scores in steps]
-
 
 
 def stream(online: OnlineRecogniser, clips: Sequence[Clip]) -> Streamed:

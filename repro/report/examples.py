@@ -34,14 +34,7 @@ SIDE = 96  # pixels of each
 
 def test_clips(experiment: Experiment) -> dict[str, Clip]:
     """The test clips of a run by their names in its record. Raises FileNotFoundError where they are not at hand."""
-    listed = read_split(
-        experiment.layout,
-        videos=experiment.videos,
-        annotations=experiment.annotations,
-        split=experiment.split,
-        classes=experiment.classes,
-    )
-    return {clip.name: clip for clip in listed.test}
+    return {clip.name: clip for clip in read_split(experiment).test}
 
 
 # ---- right and wrong

@@ -12,9 +12,7 @@ from repro.report.show import formatted
 from repro.report.tables import ATTENTION, percent
 
 
-def frames_seen_figure(
-    seen: Sequence[int], top1: Sequence[float], content: Mapping[str, Any]
-) -> tuple[Figure, str]:
+def frames_seen_figure(seen: Sequence[int], top1: Sequence[float], content: Mapping[str, Any]) -> tuple[Figure, str]:
     """Top-1 (0 to 1) by the number of frames seen, with its alternative text.
 
     content: as filed (``repro.online.streaming.content``).
