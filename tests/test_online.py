@@ -1,4 +1,4 @@
-"""Online recognition: the frames that the network sees, how its guesses are averaged, what is filed of streamed clips."""
+"""Online recognition: the frames that the network sees, how its guesses are averaged, what is filed of clips."""
 
 import made
 import numpy as np
