@@ -11,32 +11,30 @@ V = .venv/bin/python
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
 	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make lint    ruff, the order of the rooms'
+	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
 	@echo 'make clean   remove executed pages, the built report and caches; runs and their records stay'
 	@echo
 	@echo 'Variables: CORES=$(CORES) PROFILE=$(PROFILE)'
 
-# Held while Snakemake runs, and given up by the system however it ends: a second "make book" is told to wait, and a killed
-# one leaves nothing to clear away. So Snakemake's own lock, which a kill leaves behind, is not needed.
+# The lock is held while Snakemake runs and given up by the system however it ends: a second "make book" is told to wait, and
+# a killed one leaves nothing to clear away. So Snakemake's own lock, which a kill leaves behind, is not needed.
 book: setup
-	@$(V) -c "$$ALONE_PY" $(V) -m snakemake --cores $(CORES) --configfile $(PROFILE) \
-		--nolock --rerun-incomplete --quiet host rules -- book
+	@$(V) -c "$$BOOK_PY" --cores $(CORES) --configfile "$(PROFILE)" --nolock --rerun-incomplete --quiet host rules -- book
 	@echo 'The report: book/_build/html/index.html'
 
-define ALONE_PY
-import fcntl, os, sys
-os.makedirs("build", exist_ok=True)
-lock = os.open("build/lock", os.O_RDWR | os.O_CREAT)
+define BOOK_PY
+import sys
+from snakemake.cli import main
+from repro.files import only_one
 try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    sys.exit("another make book is at work in this folder; wait for it, or stop it")
-os.set_inheritable(lock, True)
-os.execv(sys.argv[1], sys.argv[1:])
+    with only_one("build/lock"):
+        main()
+except BlockingIOError as error:
+    sys.exit(f"make book: {error}")
 endef
-export ALONE_PY
+export BOOK_PY
 
 test: lint
 	$(V) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -45,6 +43,7 @@ lint: setup
 	$(V) -m ruff check
 	$(V) -m ruff format --check
 	.venv/bin/lint-imports
+	.venv/bin/mypy --no-error-summary
 
 lab: setup
 	$(V) -m jupyterlab --notebook-dir .
@@ -54,7 +53,7 @@ lock: setup
 		--extra test --extra decoders --extra export --extra slurm pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache .mypy_cache
 
 # .venv as requirements.lock says. The stamp, written last, names the lock, pyproject.toml, this folder and the Python that
 # it was made for. Without one (a killed install) .venv is made anew; with another one it is brought up to date in place.

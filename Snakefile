@@ -4,20 +4,23 @@
 #     snakemake runs --cores all --configfile profiles/server.yaml    # the runs alone (a name after --configfile is a file)
 #
 # A run is made again when its fields or the behaviour of the code that it uses change (repro/training/behaviour.py), not when a
-# comment does; a page when the package's sources, its notebook or its records do.
+# comment does; a page when the package's sources, its notebook or what it reads do. What that is stands in repro/report/pages.py.
 
 import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from repro.experiment.profile import make_profile, source_of
 from repro.records.freshness import as_text, sources_state, todays_digest, used_by
-from repro.experiment.profile import ABLATION, make_profile, source_of
+from repro.report.pages import TRAIN, pages_of
 
 try:
     PROFILE = make_profile(config)
+    PAGES = pages_of(PROFILE)
 except ValueError as error:
     sys.exit(f"profile: {error}")
 # workflow.dryrun is not known yet while this file is read
@@ -26,63 +29,9 @@ if workflow.is_main_process and any(re.fullmatch("--dry-?run|-[pqr]*n[pqr]*", ar
 
     print(f"All runs of the profile, finished ones included:\n{cost_text(PROFILE.experiments, demo_set=PROFILE.demo_set)}\n", file=sys.stderr)
 RUNS = {(experiment.study, experiment.run): experiment for experiment in PROFILE.experiments}
-OWN = list(dict.fromkeys(study for study, _ in RUNS))  # the profile's studies: one, or one for each named group of runs
 DIGEST = todays_digest()
-CODE = sources_state()  # pages are made again when the package changes
-PYTHON = f"{sys.executable} -m repro.notebook"
-
-# Studies recorded elsewhere (results/ holds them) are shown beside the profile's own.
-RECORDED = {}
-for path in sorted(Path("results").glob("*/[!.]*/record.json")):
-    if path.parent.parent.name not in OWN:
-        RECORDED.setdefault(path.parent.parent.name, []).append(str(path))
-
-
-def records_of(study):
-    if study in OWN:
-        return [f"results/{study}/{run}/record.json" for own, run in RUNS if own == study]
-    return RECORDED.get(study, [])
-
-
-def fields_of(study):
-    """The experiment fields of one run of a study: what its clips are."""
-    if study in OWN:
-        return next(experiment for (own, _), experiment in RUNS.items() if own == study).to_dict()
-    return json.loads(Path(RECORDED[study][0]).read_text())["experiment"]
-
-
-def data_parameters(wildcards):
-    fields = fields_of(wildcards.study)
-    names = ("study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split", "frames", "size")
-    fields = {"unusable": "error"} | fields  # a record from before this field
-    names += ("unusable",)
-    # a study recorded elsewhere is shown without its clips where they are not at hand
-    missing = "error" if wildcards.study in OWN else "note"
-    return {name: fields[name] for name in names} | {"if_missing": missing} | PROFILE.pages.get("data", {})
-
-
-# Online recognition needs a trained network's weights: the profile's first run of the attention network has them.
-ONLINE = next((key for key, experiment in RUNS.items() if experiment.model == "res34_se_im_net"), None)
-STUDIES = sorted({*OWN, *RECORDED})
-SHOWN = [study for study in STUDIES if not study.startswith(ABLATION)]
-# one page on the clips of several studies: of the profile's own, else of the first that has them and starts from scratch
-CLIPS = {}
-for study in sorted(SHOWN, key=lambda name: (name not in OWN, bool(fields_of(name).get("start_from")))):
-    CLIPS.setdefault(str([fields_of(study)[name] for name in ("layout", "videos", "annotations", "classes")]), study)
-PAGES = [
-    "claims", "datasets", "decoding", "architecture", "complexity", "training", "ablations", "paper", "forensics", "runs",
-    *(f"data-{study}" for study in CLIPS.values()),
-    *(f"{page}-{study}" for page in ("accuracy", "confusion") for study in SHOWN),
-    *([f"online-{ONLINE[0]}"] if ONLINE else []),
-]
-MEASURED = [f"results/{ONLINE[0]}/online.json"] if ONLINE else []
-TABLE6 = [str(path) for path in sorted(Path("results/table6").glob("*.json"))]  # measured by `repro profile`
-
-
-def demo_set(_wildcards=None):
-    return [f"{PROFILE.demo_set['root']}/demo.json"] if PROFILE.demo_set else []
-
-
+CODE = sources_state()
+PYTHON = shlex.quote(sys.executable)
 CORES_ELSEWHERE = 8  # of a job that --executor slurm sends away; --set-threads train=16 changes it
 
 
@@ -96,11 +45,6 @@ def whole_machine(_wildcards=None):
         return CORES_ELSEWHERE
 
 
-wildcard_constraints:
-    study="[^/]+",
-    run="[^/]+",
-
-
 localrules: all, runs, book
 
 
@@ -109,42 +53,43 @@ rule all:
 
 
 rule runs:
-    input: [records_of(study) for study in OWN]
+    input: [f"results/{study}/{run}/record.json" for study, run in RUNS]
 
 
 rule book:
     input:
-        pages=expand("build/pages/{page}.ipynb", page=PAGES),
-        source=[str(p) for p in sorted(Path("book").rglob("*")) if p.is_file() and "_build" not in p.parts],
-        code="repro/report/book.py",
+        pages=[page.file for page in PAGES],
+        source=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and "_build" not in path.parts],
+        code=["repro/report/book.py", "repro/report/pages.py"],
     output: update("book/_build/html/index.html")  # an earlier report stays readable until the new one is whole
-    shell: "{sys.executable} -m repro.report.book --pages {input.pages} --source book --stage build/book --out book/_build"
+    shell: "{PYTHON} -m repro.report.book --pages {input.pages:q} --source book --stage build/book --out book/_build"
 
 
 if PROFILE.demo_set:
 
     rule demo_set:
-        params: " ".join(f"--{name.replace(chr(95), chr(45))} {value}" for name, value in PROFILE.demo_set.items())
-        output: update(demo_set())
+        params: [word for name, value in PROFILE.demo_set.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        output: update(f"{PROFILE.demo_set['root']}/demo.json")
         threads: whole_machine
-        shell: "{sys.executable} -m repro.cli render-demo {params}"
+        shell: "{PYTHON} -m repro.cli render-demo {params:q}"
 
 
 def run_of(wildcards):
     return RUNS[wildcards.study, wildcards.run]
 
 
-def source_record(wildcards):
-    """The record of the run whose weights a run starts from, where it is one of this profile's."""
+def clips_and_weights(wildcards):
+    """What a run starts from, where this profile makes it: the demo set, and the record of the run whose weights it takes."""
     source = source_of(run_of(wildcards))
-    return ["results/{}/{}/record.json".format(*source)] if source in RUNS else []
+    clips = [f"{PROFILE.demo_set['root']}/demo.json"] if PROFILE.demo_set else []
+    return clips + (["results/{}/{}/record.json".format(*source)] if source in RUNS else [])
 
 
 rule train:
     wildcard_constraints:  # records of other studies are shown, not made
-        study="|".join(map(re.escape, OWN)),
+        study="|".join(sorted({re.escape(study) for study, _ in RUNS})),
         run="|".join(sorted({re.escape(run) for _, run in RUNS})),
-    input: demo_set, source_record
+    input: clips_and_weights
     output:
         # not removed before the run: a record that turns out to be fresh is kept as it is
         record=update("results/{study}/{run}/record.json"),
@@ -154,142 +99,21 @@ rule train:
         behaviour=lambda wildcards: as_text(used_by(run_of(wildcards), DIGEST)),
     threads: lambda wildcards: run_of(wildcards).threads or whole_machine()
     priority: 10
-    shell: "{PYTHON} notebooks/03_train.ipynb build/runs/{wildcards.study}/{wildcards.run}.ipynb {params.fields:q}"
+    shell: "{PYTHON} -m repro.notebook {TRAIN.source} build/runs/{wildcards.study}/{wildcards.run}.ipynb {params.fields:q}"
 
 
-rule data_page:
-    input: "notebooks/01_data.ipynb", demo_set
-    output: "build/pages/data-{study}.ipynb"
-    params:
-        values=lambda wildcards: json.dumps(data_parameters(wildcards)),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+for page in PAGES:  # the notebook is the first of what a page reads
 
-
-rule architecture_page:
-    input: "notebooks/02_architecture.ipynb"
-    output: "build/pages/architecture.ipynb"
-    params:
-        values="{}",
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule datasets_page:
-    input: "notebooks/12_datasets.ipynb"
-    output: "build/pages/datasets.ipynb"
-    params:
-        values=json.dumps(PROFILE.pages.get("datasets", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule decoding_page:
-    input: "notebooks/11_decoding.ipynb"
-    output: "build/pages/decoding.ipynb"
-    threads: whole_machine  # where it measures: a speed measured while another run shares the cores is not one
-    params:
-        values=json.dumps(PROFILE.pages.get("decoding", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule training_page:
-    input: "notebooks/13_training.ipynb"
-    output: "build/pages/training.ipynb"
-    threads: whole_machine  # where it measures: a speed measured while another run shares the cores is not one
-    params:
-        values=json.dumps(PROFILE.pages.get("training", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule accuracy_page:
-    input: "notebooks/04_accuracy.ipynb", lambda wildcards: records_of(wildcards.study)
-    output: "build/pages/accuracy-{study}.ipynb"
-    params:
-        values=lambda wildcards: json.dumps({"study": wildcards.study}),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule confusion_page:
-    input: "notebooks/05_confusion.ipynb", lambda wildcards: records_of(wildcards.study)
-    output: "build/pages/confusion-{study}.ipynb"
-    params:
-        values=lambda wildcards: json.dumps({"study": wildcards.study}),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule ablations_page:
-    input:
-        "notebooks/15_ablations.ipynb",
-        [records_of(study) for study in STUDIES if study.startswith((ABLATION, "demo"))],
-    output: "build/pages/ablations.ipynb"
-    params:
-        values=json.dumps(PROFILE.pages.get("ablations", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule complexity_page:
-    input: "notebooks/06_complexity.ipynb", TABLE6
-    output: "build/pages/complexity.ipynb"
-    params:
-        values=json.dumps(PROFILE.pages.get("complexity", {})),
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-if ONLINE:
-
-    rule online_page:
-        input: "notebooks/07_online.ipynb", "results/{}/{}/record.json".format(*ONLINE)
-        output:
-            page=f"build/pages/online-{ONLINE[0]}.ipynb",
-            measured=f"results/{ONLINE[0]}/online.json",
+    rule:
+        name: f"page_{page.name}"
+        input: page.reads
+        output: page.file, update(page.makes)
         params:
-            values=json.dumps({"study": ONLINE[0], "run": ONLINE[1]} | PROFILE.pages.get("online", {})),
+            values=json.dumps(page.parameters),
+            at_hand=json.dumps(page.at_hand),
             code=CODE,
-        threads: whole_machine
-        shell: "{PYTHON} {input[0]} {output.page} {params.values:q}"
-
-
-rule claims_page:
-    input: "notebooks/08_claims.ipynb", [records_of(study) for study in STUDIES], MEASURED, TABLE6
-    output: "build/pages/claims.ipynb"
-    params:
-        values="{}",
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule paper_page:
-    input: "notebooks/09_paper.ipynb", [records_of(study) for study in STUDIES]
-    output: "build/pages/paper.ipynb"
-    params:
-        values="{}",
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule forensics_page:
-    input: "notebooks/14_forensics.ipynb"
-    output: "build/pages/forensics.ipynb"
-    params:
-        values="{}",
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
-
-
-rule runs_page:
-    input: "notebooks/10_runs.ipynb", [records_of(study) for study in STUDIES]
-    output: "build/pages/runs.ipynb"
-    params:
-        values="{}",
-        code=CODE,
-    shell: "{PYTHON} {input[0]} {output} {params.values:q}"
+        threads: whole_machine if page.kind.alone else 1
+        shell: "{PYTHON} -m repro.notebook {input[0]:q} {output[0]:q} {params.values:q}"
 
 
 onerror:

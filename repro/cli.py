@@ -137,9 +137,13 @@ def _records_add(arguments) -> int:
 
 
 def _claims(_arguments) -> int:
-    from repro.claims.verdicts import judge_all
+    from repro.bench.table6 import counts_of
+    from repro.claims.official import OWN
+    from repro.claims.verdicts import gather, judge_all
+    from repro.records.freshness import todays_digest
+    from repro.training.costs import group_costs
 
-    for verdict in judge_all():
+    for verdict in judge_all(gather(todays_digest(), counts_of(OWN), group_costs())):
         print(f"{verdict.claim.id}: {verdict.outcome}. {verdict.evidence}")
     return 0
 

@@ -5,17 +5,21 @@ import errno
 import os
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError, model_validator
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 20  # of progress in a log
 T = TypeVar("T")
+
+Many = Annotated[tuple[T, ...], Strict(False)]
+"""A field of a :class:`Written` model: a list in the file, a tuple once it is read."""
 
 
 # ---- written whole
@@ -50,7 +54,7 @@ def write_whole(path: Path, content: bytes | memoryview | str) -> None:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def is_disk_full(error: BaseException) -> bool:
+def is_disk_full(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,7 +63,7 @@ def is_disk_full(error: BaseException) -> bool:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Hold the lock file ``path``, which the system gives up however this process ends.
+    """Hold the lock file ``path``, which the system gives up however this process ends; it goes with the block.
 
     Raises BlockingIOError when another process holds it, OSError where it cannot be made.
     """
@@ -71,6 +75,7 @@ def only_one(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        Path(path).unlink(missing_ok=True)  # nobody waits for it
         lock.release()
 
 
@@ -86,8 +91,7 @@ class Written(BaseModel):
     @classmethod
     def _known_names(cls, values: Any) -> Any:
         if isinstance(values, Mapping):
-            aliases = [field.alias for field in cls.model_fields.values() if field.alias]
-            check_names(values, [*cls.model_fields, *aliases], "")
+            check_names(values, [field.alias or name for name, field in cls.model_fields.items()], "")
         return values
 
 
@@ -108,13 +112,43 @@ def checked(kind: type[T], values: Any, where: str) -> T:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        first, *more = error.errors(include_url=False)
-        place = ".".join(str(part) for part in first["loc"])
-        text = first["msg"].removeprefix("Value error, ")
-        if first["type"] not in ("value_error", "missing"):
-            text = f"{first['input']!r}: {text[0].lower()}{text[1:]}"
-        also = f" (and {len(more)} more)" if more else ""
-        raise ValueError(": ".join(part for part in (where, place, text) if part) + also) from None
+        raise ValueError(": ".join(part for part in (where, fault_text(error, values)) if part)) from None
+
+
+def fault_text(error: ValidationError, values: Any = None) -> str:
+    """``field: what is wrong`` for the first fault, and how many more there are.
+
+    values: what was checked, so that an entry of a list is named by its own name.
+    """
+    first, *more = error.errors(include_url=False)
+    place = ".".join(_place(first["loc"], values))
+    text = first["msg"].removeprefix("Value error, ")
+    if first["type"] not in ("value_error", "missing"):
+        text = f"{first['input']!r}: {text[0].lower()}{text[1:]}"
+    also = f" (and {len(more)} more)" if more else ""
+    return ": ".join(part for part in (place, text) if part) + also
+
+
+def _place(location: Sequence[str | int], values: Any) -> Iterator[str]:
+    """The parts of a fault's place: an entry of a list by its own name where it has one, else by its number from 0."""
+    for part in location:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):  # a field that is missing
+            values = None
+        name: Any = part
+        if isinstance(part, int) and isinstance(values, Mapping):
+            kinds = {"name": str, "id": str, "method": str, "file": str, "number": int}
+            name = next((values[key] for key, kind in kinds.items() if isinstance(values.get(key), kind)), part)
+        yield str(name)
+
+
+def read_toml(path: Path, **options: Any) -> dict[str, Any]:
+    """What a TOML file holds; options as for ``tomllib.loads``. Raises ValueError that names the file and the line."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"), **options)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not readable as TOML in UTF-8: {error}; mend that line") from None
 
 
 # ---- said as it goes on

@@ -9,7 +9,7 @@ import pandas as pd
 from repro.experiment.fields import Experiment
 from repro.models.peers.rows import rows
 from repro.records.record import Record, write_record
-from repro.report.table6 import Measured
+from repro.records.table6 import Measured
 
 DIGEST = {"sampling": [1.0, 2.0], "network resnet34_3dres18": [3.0]}
 DEMO = ("Wave", "Clap", "Drink", "Eat", "Fencing", "Sword", "Cartwheel", "FlicFlac", "Sit", "Stand", "Pick", "Put")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from made import demo_record
 
+from repro.paper.look_alikes import backwards_pairs
+from repro.records.scores import mistaken_for_partner
 from repro.report import ablations
-from repro.report.tables import backwards_pairs, mistaken_for_partner
 
 
 @pytest.fixture

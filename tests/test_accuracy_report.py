@@ -6,8 +6,8 @@ from made import demo_record, labels_of, logits, record
 from matplotlib import pyplot as plt
 from scipy import stats
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report.accuracy import accuracy_figure, networks_table
-from repro.report.tables import ATTENTION, BASELINE
 
 
 def test_networks_table_averages_seeds_of_one_network_and_split(tmp_path):

@@ -5,7 +5,8 @@ import pytest
 from tiny import write_ucf101
 
 from repro.data.clips import ClipFields, read_split
-from repro.data.manifest import STORE, audit
+from repro.data.manifest import STORE
+from repro.data.prepare.audit import audit
 from repro.report.audit import audit_split, file_audit, recorded_audit
 
 

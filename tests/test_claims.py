@@ -27,10 +27,10 @@ from scipy import stats
 from repro.claims import judging, rule_dates
 from repro.claims import verdicts as claims
 from repro.claims.verdicts import Evidence, judge, judge_all
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL
 from repro.metrics.statistics import Interval
 from repro.paper.cells import Cell, Row, load
 from repro.records.record import write_measurement
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL
 
 PAPER = load()
 IDS = [claim.id for claim in PAPER.claims]
@@ -799,10 +799,9 @@ def with_accuracies(*peers):
     template = PAPER.peers(dataset="ucf101", metric="top1")[0]
     values = {"verified": True, "modality": "RGB"}
     made = [
-        dataclasses.replace(template, **{"method": m, "dataset": d, "value": v, "printed": str(v)} | values | more)
-        for m, d, v, more in peers
+        template.model_copy(update={"method": m, "dataset": d, "value": v} | values | more) for m, d, v, more in peers
     ]
-    return dataclasses.replace(PAPER, all_peers=tuple(made))
+    return PAPER.model_copy(update={"all_peers": tuple(made)})
 
 
 @pytest.mark.parametrize(
@@ -839,12 +838,11 @@ def with_cells(**cells):
             rows = []
             for name, values in cells.items():
                 known = dict(zip(("HMDB51", "UCF101", "Something-Something v1"), values))
-                made = [known[c] for c in table.columns]
-                made = tuple(Cell(v, str(v), "%", "made") if v is not None else Cell() for v in made)
-                rows.append(Row(name.replace("_", "-"), "", made))
-            table = dataclasses.replace(table, rows=tuple(rows))
+                made = {c: Cell(value=known[c], unit="%", source="made") for c in table.columns if known[c] is not None}
+                rows.append(Row(name=name.replace("_", "-"), cells={c: made.get(c, Cell()) for c in table.columns}))
+            table = table.model_copy(update={"rows": tuple(rows)})
         tables.append(table)
-    return dataclasses.replace(PAPER, tables=tuple(tables))
+    return PAPER.model_copy(update={"tables": tuple(tables)})
 
 
 @pytest.mark.parametrize(

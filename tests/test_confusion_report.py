@@ -5,10 +5,11 @@ import pytest
 from made import DEMO, both_networks, demo_record, labels_of, logits, record
 from matplotlib import pyplot as plt
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.confusion import chosen_and_reported
+from repro.records.compare import partners
 from repro.report import confusion
 from repro.report.confusion import all_pairs, clustered, counts_of, halves, pairs_shown, pairs_table, picked_pairs_table
-from repro.report.tables import ATTENTION, BASELINE, partners
 
 
 def pairs_of(runs):

@@ -11,7 +11,7 @@ import pytest
 
 from repro.data.demo import BACKWARDS_PAIRS, CLASSES, PAIRS, dataset, render_clip, render_demo_set, scene, variation
 
-SMALL = {"clips_per_class": 3, "clips_per_group": 1, "size": 64, "frames": 10, "progress": False}
+SMALL = {"clips_per_class": 3, "clips_per_group": 1, "size": 64, "frames": 10}
 
 
 def decode(path) -> np.ndarray:

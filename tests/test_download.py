@@ -4,6 +4,7 @@ import errno
 import hashlib
 import http.server
 import json
+import os
 import shutil
 import threading
 import zipfile
@@ -11,8 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from repro.data.prepare import checksums
 from repro.data.prepare import download as module
-from repro.data.prepare.download import ChecksumError, DiskFull, DownloadError, check_sums, download
+from repro.data.prepare.checksums import ChecksumError, check_sums
+from repro.data.prepare.download import DiskFull, DownloadError, download
 
 CONTENT = bytes(range(256)) * 1200  # 307,200 bytes
 SUM = hashlib.sha256(CONTENT).hexdigest()
@@ -176,7 +179,7 @@ def test_a_known_file_is_not_read_again(tmp_path, monkeypatch):
     path, record = tmp_path / "a.rar", tmp_path / "checksums.json"
     path.write_bytes(b"first")
     check_sums({"a.rar": (path, "")}, record)
-    monkeypatch.setattr(module, "_sha256", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(checksums, "_sha256", lambda path: pytest.fail("read again"))
     check_sums({"a.rar": (path, "")}, record)
 
 
@@ -203,8 +206,9 @@ def test_disk_full_before_the_first_byte(get, tmp_path, monkeypatch):
 
 
 def test_disk_full_on_the_way_keeps_the_part(site, get, tmp_path, monkeypatch):
-    def full(_descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    def full(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(module.os, "fsync", full)

@@ -7,10 +7,10 @@ import torch
 from made import demo_record, record
 from matplotlib import pyplot as plt
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models import build
 from repro.report import examples
 from repro.report.examples import CASES, example_clips
-from repro.report.tables import ATTENTION, BASELINE
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from made import DEMO, backwards_scores, labels_of, logits, record
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
+from repro.records.scores import backwards_table
 from repro.report import figures
 from repro.report.confusion import counts_of
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, backwards_table
 
 
 @pytest.fixture(autouse=True)

@@ -48,11 +48,12 @@ def test_a_lock_is_given_up_by_a_killed_process(tmp_path) -> None:
 
 class Inner(Written):
     number: int
+    name: str = ""
 
 
 class Outer(Written):
     name: str
-    inner: list[Inner] = []
+    inner: tuple[Inner, ...] = ()
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,7 @@ class Outer(Written):
         ({"name": 3}, "f.yaml: name: 3: input should be a valid string"),
         ({"name": "a", "inner": [{"number": "3"}]}, "f.yaml: inner.0.number: '3': input should be a valid integer"),
         ({"name": "a", "inner": [{"numbr": 3}]}, "f.yaml: inner.0: unknown name 'numbr'; did you mean 'number'?"),
+        ({"name": "a", "inner": [{"name": "b"}]}, "f.yaml: inner.b.number: Field required"),
         ({}, "f.yaml: name: Field required"),
     ],
 )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tiny
 
-from repro.data.decoders import DecodeError
+from repro.data.decode import DecodeError
 from repro.data.images import FrameZip, count_images, frame_name, holds_images, open_images, read_images
-from repro.data.prepare.frames import cache_frames
+from repro.data.prepare.frame_cache import cache_frames
 
 
 @pytest.fixture

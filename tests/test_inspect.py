@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import tiny
 
-from repro.data.inspect import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK, inspect_clip
-from repro.data.prepare.frames import cache_frames
+from repro.data.manifest import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
+from repro.data.prepare.frame_cache import cache_frames
+from repro.data.prepare.inspect import inspect_clip
 
 NOTHING_DECODED = {"frames": 0, "width": 0, "height": 0, "verdict": DOES_NOT_DECODE, "prints": ""}
 

@@ -1,18 +1,17 @@
 """The ledger on the pages: every entry is on a chapter, every chapter links to it, effects come from records."""
 
 import ast
-import dataclasses
 from pathlib import Path
 
 import nbformat
 import pytest
 from made import demo_record
 
-from repro.experiment.profile import ABLATION, read_profile
+from repro.experiment.fields import ATTENTION
+from repro.experiment.profile import read_profile
 from repro.paper.cells import load
 from repro.report import ledger
 from repro.report.book import CHAPTERS
-from repro.report.tables import ATTENTION
 
 ROOT = Path(__file__).parents[1]
 PAPER = load()
@@ -38,7 +37,8 @@ def test_every_entry_is_referenced_from_every_chapter_it_touches():
 
 
 def test_the_ablations_that_measure_an_entry_are_in_the_profile():
-    groups = {e.study.removeprefix(ABLATION) for e in read_profile(ROOT / "profiles" / "ablation.yaml").experiments}
+    profile = read_profile(ROOT / "profiles" / "ablation.yaml")
+    groups = {experiment.study.removeprefix(f"{ledger.ABLATION}-") for experiment in profile.experiments}
     assert {group for a in PAPER.assumptions for group in a.ablations} <= groups
 
 
@@ -60,16 +60,15 @@ def test_an_entry_has_its_readings_its_reason_and_what_was_measured(monkeypatch)
 
 
 def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
-    entry = dataclasses.replace(PAPER.assumption("equation-4"), ablations=("gate-vector", "gate-se"))
+    entry = PAPER.assumption("equation-4").model_copy(update={"ablations": ("gate-vector", "gate-se")})
     assert ledger.effects(entry, tmp_path) == [] and ledger.status(entry, []) == "open"
     for seed in (0, 1):
         demo_record(tmp_path, model=ATTENTION, study=ledger.REFERENCE, seed=seed)
         demo_record(tmp_path, model="resnet34_3dres18", study=ledger.REFERENCE, seed=seed, wrong=range(90))
     assert ledger.effects(entry, tmp_path) == []
     for seed in (0, 1):
-        demo_record(
-            tmp_path, model=ATTENTION, study=f"{ABLATION}gate-se", seed=seed, gate="se", wrong=range(12), run=f"x{seed}"
-        )
+        options = {"study": f"{ledger.ABLATION}-gate-se", "seed": seed, "run": f"x{seed}"}
+        demo_record(tmp_path, model=ATTENTION, gate="se", wrong=range(12), **options)
     (line,) = ledger.effects(entry, tmp_path)
     assert line.startswith("gate: se: top-1 -10.0 points [") and "2 seeds: lower (on made clips, width ×0.25)" in line
     assert ledger.status(entry, [line]) == "measured"

@@ -17,8 +17,7 @@ from repro.bench import decoding
 from repro.bench.decoding import measure, measure_source
 from repro.bench.exactness import exactness
 from repro.bench.readers import CACHE, CEILING, WAYS, Way
-from repro.data.decode import read_frames
-from repro.data.decoders import OPENCV_OPTIONS
+from repro.data.decode import OPENCV_OPTIONS, read_frames
 from repro.report import decoding as report
 
 

@@ -8,12 +8,9 @@ import pytest
 from repro.metrics.forensics import (
     DROP_LAST,
     LAST_BATCH,
-    WHOLE,
-    Explanation,
     Reported,
     chance_of_common_batch,
     common_batches,
-    explanations,
     mean_of_splits,
     right_counts,
     scored_clips,
@@ -54,12 +51,6 @@ def test_every_count_is_found_again(n):
         assert right_counts(Reported(printed(k, n), n), n) == [
             j for j in range(n + 1) if printed(j, n) == printed(k, n)
         ]
-
-
-def test_explanations_of_a_small_number():
-    found = explanations(Reported("33.3", 10), batches=[1, 4, 5])
-    assert found == [Explanation(LAST_BATCH, 1, 3, 9)]
-    assert explanations(Reported("50", 10), batches=[])[0] == Explanation(WHOLE, 0, 5, 10)
 
 
 @pytest.mark.parametrize("mechanism", [DROP_LAST, LAST_BATCH])

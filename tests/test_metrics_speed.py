@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from repro.metrics.speed import layer_seconds, measure_speed, paired_ratio, summary
+from repro.metrics.speed import layer_seconds, measure_speed
+from repro.metrics.timings import paired_ratio, summary
 
 
 class Clock:

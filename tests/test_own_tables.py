@@ -1,14 +1,12 @@
 """Tables 7 and 8 from made cells and made runs, against numbers worked out by hand."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 from made import FULL, labels_of, logits, record
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import NOT_STATED, Cell, load
 from repro.report.own_tables import table7, table8
-from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
 NAMES = {BASELINE: "ResNet34-3DRes18", ATTENTION: "Res34-SE-IM-Net"}
@@ -20,13 +18,13 @@ def filled(number: int, values: dict[str, tuple]):
     tables = []
     for table in PAPER.tables:
         if table.number == number:
-            rows = tuple(
-                dataclasses.replace(row, cells=tuple(Cell(v, str(v), "", "made") for v in values[row.name]))
-                for row in table.rows
-            )
-            table = dataclasses.replace(table, rows=rows)
+            rows = []
+            for row in table.rows:
+                cells = {c: Cell(value=v, source="made") for c, v in zip(table.columns, values[row.name])}
+                rows.append(row.model_copy(update={"by_column": cells}))
+            table = table.model_copy(update={"rows": tuple(rows)})
         tables.append(table)
-    return dataclasses.replace(PAPER, tables=tuple(tables))
+    return PAPER.model_copy(update={"tables": tuple(tables)})
 
 
 def hmdb51(results, model, taken: int, seed=0, **fields):

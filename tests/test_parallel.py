@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from repro.data import parallel
-from repro.data.parallel import cores, only_one, run_all
+from repro import files
+from repro.data.parallel import cores, run_all
 
 
 def double(number: int) -> tuple[int, int]:
@@ -55,20 +55,11 @@ def test_nothing_to_do():
 
 
 def test_progress_in_a_log_is_lines_now_and_then(capsys, monkeypatch):
-    monkeypatch.setattr(parallel, "SECONDS_BETWEEN_LINES", 0)
+    monkeypatch.setattr(files, "SECONDS_BETWEEN_LINES", 0)
     list(run_all(double, TASKS, title="doubling", unit="file", workers=1))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 12 and lines[2].startswith("doubling: 3 of 12 files, ")
     assert lines[2].endswith("a second, about 0 minutes to go")
-    monkeypatch.setattr(parallel, "SECONDS_BETWEEN_LINES", 60)
+    monkeypatch.setattr(files, "SECONDS_BETWEEN_LINES", 60)
     list(run_all(double, TASKS, title="doubling", workers=1))
     assert capsys.readouterr().out == ""
-
-
-def test_only_one_process_holds_a_file(tmp_path):
-    with only_one(tmp_path / "lock") as file:
-        file.write(b"x")
-        with pytest.raises(BlockingIOError, match="lock: another process is at this work"), only_one(tmp_path / "lock"):
-            pass
-    with only_one(tmp_path / "lock"):
-        assert (tmp_path / "lock").read_bytes() == b"x"

@@ -10,11 +10,11 @@ from made import DIGEST, FULL, labels_of, logits, record
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from repro.claims.official import official_runs, read_official
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper import cells as paper_file
 from repro.paper.cells import load
 from repro.report import peers_tables
 from repro.report.peers_tables import compact, peers_table
-from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
 HMDB51 = tuple(f"class{k:02d}" for k in range(51))

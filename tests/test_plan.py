@@ -140,7 +140,7 @@ def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
     planned = [costs.count_clips(run, demo) for run in runs]
     assert {clips.source for clips in planned} == {"demo set"} and planned[0].classes == 12
     assert costs.count_clips(Experiment(**fields, classes=["Sit", "Stand", "Put"]), demo).parts["test"] == 9
-    render_demo_set(demo["root"], progress=False, **{k: v for k, v in demo.items() if k != "root"})
+    render_demo_set(demo["root"], **{k: v for k, v in demo.items() if k != "root"})
     found = [costs.count_clips(run, demo) for run in runs]
     assert {clips.source for clips in found} == {"lists"}
     assert [clips.parts for clips in found] == [clips.parts for clips in planned]

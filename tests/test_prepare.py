@@ -1,6 +1,5 @@
 """``repro prepare`` on miniature datasets in every layout: from archives, a tree or nothing to a trained batch."""
 
-import dataclasses
 import errno
 import functools
 import hashlib
@@ -42,7 +41,7 @@ from repro.data.catalogue import CATALOGUE
 from repro.data.clips import ClipFields, read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.manifest import build_manifest
-from repro.data.prepare import archives, download, fill
+from repro.data.prepare import archives, checksums, download, unpack
 from repro.data.prepare import dataset as module
 from repro.data.prepare.dataset import prepare
 from repro.data.selection import select_clips
@@ -58,8 +57,8 @@ def _small(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(download.requests, "get", functools.partial(_only_here, download.requests.get))
     for name, one in list(CATALOGUE.items()):
-        unsummed = tuple(dataclasses.replace(archive, sha256="") for archive in one.archives)
-        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=unsummed))
+        unsummed = tuple(archive.model_copy(update={"sha256": ""}) for archive in one.archives)
+        monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": unsummed}))
 
 
 def _only_here(get, url, **options):
@@ -205,9 +204,9 @@ def test_damaged_archive_leaves_nothing(tmp_path):
 def test_checksum_mismatch(tmp_path, monkeypatch):
     ucf101_archives(tmp_path)
     one = CATALOGUE["ucf101"]
-    wrong = tuple(dataclasses.replace(archive, sha256="0" * 64) for archive in one.archives)
-    monkeypatch.setitem(CATALOGUE, "ucf101", dataclasses.replace(one, archives=wrong))
-    with pytest.raises(download.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
+    wrong = tuple(archive.model_copy(update={"sha256": "0" * 64}) for archive in one.archives)
+    monkeypatch.setitem(CATALOGUE, "ucf101", one.model_copy(update={"archives": wrong}))
+    with pytest.raises(checksums.ChecksumError, match=r"Task\.zip: its sha256 is .* but the catalogue says 000"):
         prepare("ucf101", tmp_path, download=False)
     assert not (tmp_path / "annotations").exists()
 
@@ -238,7 +237,7 @@ def test_a_tree_on_a_read_only_disk_is_used_where_it_is(tmp_path, monkeypatch, p
 
 def test_disk_too_small_is_said_before_anything_is_unpacked(tmp_path, monkeypatch):
     ucf101_archives(tmp_path)
-    monkeypatch.setattr(fill.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
+    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
     with pytest.raises(download.DiskFull, match=r"[\d.]+ kB are to be unpacked, 20\.0 kB are free on that disk"):
         prepare("ucf101", tmp_path, download=False, workers=1)
     assert not (tmp_path / "videos.part").exists()
@@ -256,7 +255,7 @@ def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
         copy(reader, writer, length)
 
     with monkeypatch.context() as patch:
-        patch.setattr(archives.shutil, "copyfileobj", full)
+        patch.setattr(unpack.shutil, "copyfileobj", full)
         with pytest.raises(download.DiskFull, match="run the same command again, it goes on from there"):
             prepare("hmdb51", tmp_path, download=False, workers=1)
     assert len(list((tmp_path / "videos.part").glob("*/*.avi"))) == 4 and not (tmp_path / "videos").exists()
@@ -265,13 +264,13 @@ def test_disk_full_on_the_way_then_more_room(tmp_path, monkeypatch):
 
 SLOW = """
 import os, sys, time
-from repro.data.prepare import archives
+from repro.data.prepare import unpack
 from repro.data.prepare.dataset import prepare
 replace = os.replace
 def slowly(source, target):
     time.sleep(0.02)
     replace(source, target)
-archives.os.replace = slowly
+unpack.os.replace = slowly
 prepare("{name}", {root!r}, download=False, workers=1)
 """
 
@@ -448,12 +447,15 @@ def mirror(tmp_path, monkeypatch):
     at = f"http://127.0.0.1:{server.server_port}"
     for name, one in list(CATALOGUE.items()):
         moved = tuple(
-            dataclasses.replace(
-                a, url=a.url and f"{at}/{a.file}", index=a.index and f"{at}/{a.index.split('/400/')[1]}"
+            a.model_copy(
+                update={
+                    "url": a.url and f"{at}/{a.file}",
+                    "index": a.index and f"{at}/{a.index.split('/400/')[1]}",
+                }
             )
             for a in one.archives
         )
-        monkeypatch.setitem(CATALOGUE, name, dataclasses.replace(one, archives=moved))
+        monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": moved}))
     yield SimpleNamespace(folder=folder, at=at)
     server.shutdown()
     server.server_close()

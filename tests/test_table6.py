@@ -12,7 +12,8 @@ import torch
 from repro import cli
 from repro.bench import table6
 from repro.models.peers.rows import Row, rows
-from repro.report.table6 import read, runs_note
+from repro.records.table6 import read
+from repro.report.table6 import runs_note
 
 OURS = {"title": "t", "group": "ours", "classes": 3, "frames": 2, "size": 64, "clips": 1, "crops": 1}
 TINY = {

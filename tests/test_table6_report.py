@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import rows
 from repro.paper.cells import load
 from repro.records.record import write_measurement
+from repro.records.table6 import Measured, read
 from repro.report import table6 as report
-from repro.report.tables import ATTENTION, BASELINE
 
 PAPER = load()
 NETWORKS = made.TABLE6 | {
@@ -38,12 +39,12 @@ def test_read_takes_every_device_and_names_a_broken_file(tmp_path):
         measured = made.table6(device=device)
         options = {"provenance": made.PROVENANCE, "table": measured.timings, "results": tmp_path}
         write_measurement("table6", device, dict(measured.content), **options)
-    found = report.read(tmp_path)
+    found = read(tmp_path)
     assert list(found) == ["cpu", "cuda"] and found["cuda"].rate("c3d")["median"] == pytest.approx(1 / 0.9)
-    assert report.read(tmp_path / "none") == {}
+    assert read(tmp_path / "none") == {}
     (tmp_path / "table6" / "cpu.parquet").write_bytes(b"no")
     with pytest.raises(ValueError, match=r"cpu\.json: this record cannot be read .* delete it and measure again"):
-        report.read(tmp_path)
+        read(tmp_path)
 
 
 def test_a_network_that_changed_since_is_stale():
@@ -110,7 +111,7 @@ def test_bubbles_have_published_accuracies_and_the_papers_own():
     assert points.loc["c3d", "speed"] == pytest.approx(1 / 0.9)
 
 
-def full() -> report.Measured:
+def full() -> Measured:
     """A measurement with every section, from the made one."""
     measured = made.table6(NETWORKS)
     columns = measured.timings.columns

@@ -6,9 +6,10 @@ import pytest
 from made import DEMO, DIGEST, backwards_scores, demo_record, labels_of, logits, record
 from scipy import stats
 
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
 from repro.paper.cells import NOT_STATED, load
+from repro.records.scores import is_right
 from repro.report import tables
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, is_right
 
 
 def test_accuracy_table_by_hand(tmp_path):

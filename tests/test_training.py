@@ -12,7 +12,7 @@ import torch
 import repro.training.loop as training
 from repro.data.clips import read_split
 from repro.data.decode import read_frames
-from repro.data.prepare.frames import cache_frames
+from repro.data.prepare.frame_cache import cache_frames
 from repro.training.loop import Recogniser, train
 from repro.training.recogniser import TIMINGS
 

@@ -9,8 +9,8 @@ import pytest
 from made import demo_record
 from matplotlib import pyplot as plt
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report import tuning
-from repro.report.tables import ATTENTION, BASELINE
 
 
 def run(results, model, rate, seed, validation, wrong):

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from repro.metrics.speed import measure_speed, paired_ratio, summary
+from repro.metrics.speed import measure_speed
+from repro.metrics.timings import paired_ratio, summary
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # names of a convolution and the batch norm that follows it

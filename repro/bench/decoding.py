@@ -23,11 +23,12 @@ import torch
 
 from repro.bench.exactness import exactness
 from repro.bench.readers import CACHE, CEILING, WAYS, Way
-from repro.data.decoders import OPENCV_OPTIONS, quick_opening, why_not
+from repro.data.decode import OPENCV_OPTIONS, quick_opening, why_not
 from repro.data.prepare.frames import cache_frames
 from repro.data.sampling import test_frames
 from repro.data.transforms import augment, train_crop
-from repro.metrics.speed import measure_speed, paired_ratio, summary
+from repro.metrics.speed import measure_speed
+from repro.metrics.timings import paired_ratio, summary
 
 
 def measure(

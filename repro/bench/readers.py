@@ -11,8 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from repro.data.decode import iter_frames
-from repro.data.decoders import OPENCV_OPTIONS, DecodeError
+from repro.data.decode import OPENCV_OPTIONS, DecodeError, iter_frames
 
 CEILING, CACHE = "opencv grab only", "frame cache"
 
@@ -33,7 +32,7 @@ def _reader(decoder: str) -> Callable[[Path, list[int]], Iterable[np.ndarray]]:
 
 
 def plain_opencv(path: Path) -> cv2.VideoCapture:
-    """As anyone opens a clip on one thread: without :func:`repro.data.decoders.quick_opening`."""
+    """As anyone opens a clip on one thread: without :func:`repro.data.decode.quick_opening`."""
     kept = os.environ.pop(OPENCV_OPTIONS, None)
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if kept is not None:

@@ -33,13 +33,14 @@ from torch import nn
 
 from repro.bench.backends import compare_variants
 from repro.data.decode import count_frames, read_frames
-from repro.data.parallel import progress
 from repro.data.sampling import test_frames
 from repro.data.transforms import normalise, test_view
+from repro.files import progress
 from repro.metrics.complexity import complexity
 from repro.metrics.memory import available_memory, inference_memory
 from repro.metrics.peak import measure_bandwidth, measure_peak
-from repro.metrics.speed import COLUMNS, layer_seconds, measure_speed
+from repro.metrics.speed import layer_seconds, measure_speed
+from repro.metrics.timings import COLUMNS
 from repro.models.peers.rows import Row, rows
 from repro.records.record import RESULTS, make_provenance, write_measurement
 

@@ -21,7 +21,8 @@ from torch.nn import functional as F
 from repro.data.transforms import normalise
 from repro.experiment.fields import Experiment
 from repro.metrics.peak import Peak, measure_peak, training_flops
-from repro.metrics.speed import measure_speed, paired_ratio, summary
+from repro.metrics.speed import measure_speed
+from repro.metrics.timings import paired_ratio, summary
 from repro.models import build, options_of
 from repro.models.blocks import Conv3d
 from repro.training.loop import train

@@ -8,18 +8,16 @@ is a claim on which studies do. What is claimed of many (:func:`of_all`) is *mos
 half of them.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from repro.metrics.statistics import Interval
 from repro.paper.cells import Claim, Paper
+from repro.records import compare
 from repro.records.record import Record
-
-if TYPE_CHECKING:  # not at run time: it imports torch, which a page of records can do without
-    from repro.report.table6 import Measured
+from repro.records.table6 import Measured
 
 MEANING = {
     "reproduced": "the evidence is on the paper's side",
@@ -30,8 +28,6 @@ MEANING = {
     "not testable": "not here: what it takes is named with the claim",
 }
 OUTCOMES = tuple(MEANING)
-WHERE_FILED = ("study", "run", "remark", "threads", "workers", "prefetch")  # fields that change no result
-OF_A_RUN = ("model", "gate", "split", "seed")  # and those in which runs that are put together may differ
 SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
 RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
 
@@ -59,7 +55,7 @@ class Finding:
 
     study: str
     place: str  # on which clips, its study not named
-    difference: Interval  # Res34-SE-IM-Net less baseline, over groups of clips
+    difference: Interval  # Res34-SE-IM-Net minus baseline, over groups of clips
     clips: int  # tested
     groups: int  # that they come from
     pairs: int  # of runs
@@ -83,7 +79,7 @@ class Verdict:
     short: str = ""  # the evidence in a few words, where the outcome alone says too little
     sources: tuple[Source, ...] = ()  # what it rests on
     findings: tuple[Finding, ...] = ()  # of a gain: set of like runs by set
-    since: datetime | None = None  # when its rule was last changed (repro.claims.rule_dates)
+    since: datetime | None = None  # when its rule last came to decide otherwise
 
     @property
     def how(self) -> str:
@@ -109,7 +105,7 @@ class Evidence:
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
-    table6: "dict[str, Measured]" = field(default_factory=dict)  # record by device
+    table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
@@ -120,28 +116,8 @@ class Evidence:
         return found
 
     def alike(self) -> list[list[Record]]:
-        """The records apart by classes, settings and clips: only within one are figures put together.
-
-        Studies of the same clips and settings are one (seeds are pooled, whoever ran them); a run that several of them
-        hold counts once. Runs of one split on other files (re-encoded ones, say) are apart. The largest study comes
-        first.
-        """
-        studies = sorted(self.by_study().values(), key=len, reverse=True)
-        found: dict[tuple, dict[str, Record]] = {}
-        copies: dict[tuple, list[str]] = {}  # hashes of a split's clips, in the order in which they are met
-        for record in (record for study in studies for record in study):
-            settings = {k: v for k, v in record.experiment.to_dict().items() if k not in WHERE_FILED}
-            shared = {k: v for k, v in settings.items() if k not in OF_A_RUN}
-            if shared["start_from"]:  # each run from the run of its own network and seed
-                own = (record.experiment.model, f"seed{record.experiment.seed}")
-                shared["start_from"] = re.sub("|".join(map(re.escape, own)), "", shared["start_from"])
-            alike = str((record.classes, shared))
-            known = copies.setdefault((alike, record.experiment.split), [])
-            if record.data["hash"] not in known:
-                known.append(record.data["hash"])
-            runs = found.setdefault((alike, known.index(record.data["hash"])), {})
-            runs.setdefault(str(settings), record)
-        return [list(runs.values()) for runs in found.values()]
+        """The records apart by classes, settings and clips (:func:`repro.records.compare.alike`)."""
+        return compare.alike(self.records)
 
     def hours(self, *groups: str) -> str:
         """What these groups of profiles/paper.yaml and the pre-training take: `` (... PFLOP, about ... hours ...)``.
@@ -162,9 +138,18 @@ Rule = Callable[[Claim, Evidence], Verdict]
 RULES: dict[str, Rule] = {}
 
 
-def rule(*ids: str) -> Callable[[Rule], Rule]:
+def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
+    """The rule of these claims.
+
+    since: the time, with its zone, at which it last came to decide otherwise. Whoever changes what a rule decides
+    renews it, so that a reader sees which records are older than the rule that judges them.
+    """
+    at = datetime.fromisoformat(since)
+    if at.tzinfo is None:
+        raise ValueError(f"{ids[0]}: since: {since} has no time zone; write 2026-01-31T12:00:00Z")
+
     def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(ids, function))
+        RULES.update(dict.fromkeys(ids, lambda claim, evidence: replace(function(claim, evidence), since=at)))
         return function
 
     return register

@@ -1,12 +1,13 @@
-"""Runs that can stand beside the paper's own numbers: full size, its dataset, a whole official test split."""
+"""The paper's own numbers, and runs that can stand beside them: full size, its dataset, a whole official test split."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from repro.data.catalogue import CATALOGUE
-from repro.records.freshness import Digest, todays_digest
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
+from repro.paper.cells import Table
+from repro.records.freshness import Digest
 from repro.records.record import RESULTS, Record, read_study, studies
-from repro.report.tables import ATTENTION, BASELINE
 
 FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
@@ -29,10 +30,17 @@ def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
     ]
 
 
-def read_official(results: Path = RESULTS, *, today: Digest | None = None) -> list[Record]:
-    """Every fresh record under ``results`` that is an official run; today's digest is made only where there is one."""
+def read_official(today: Digest, results: Path = RESULTS) -> list[Record]:
+    """Every record under ``results`` that is an official run and fresh by today's digest."""
     records = [record for study in studies(results) for record in read_study(study, results)]
     found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
-    if found and today is None:
-        today = todays_digest()
     return [record for record in found if not record.stale(today)]
+
+
+def number(table: Table, network: str, column: str) -> float | None:
+    """A cell's number, None where it is empty, words or not there."""
+    if column not in table.columns:
+        return None
+    at = table.columns.index(column)
+    values = [row.cells[at].value for row in table.rows if row.name == TITLES[network]]
+    return next((value for value in values if isinstance(value, int | float)), None)

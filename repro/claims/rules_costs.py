@@ -5,12 +5,13 @@ from typing import Any
 
 from repro.claims.judging import Evidence, Source, Verdict, combined, judge_gain, missing, of_all, rule
 from repro.claims.official import FULL
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.statistics import Interval, wilson_interval
+from repro.metrics.text import percent, with_interval
 from repro.models.peers.rows import rows
 from repro.paper.cells import Claim
-from repro.report import table6
-from repro.report.table6 import Measured
-from repro.report.tables import ATTENTION, BASELINE, percent, with_interval
+from repro.records import table6
+from repro.records.table6 import Measured
 
 GUESSING = 0.5  # between drink and eat
 CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
@@ -44,7 +45,7 @@ def _of_all(comparison: table6.Comparison) -> str:
     return of_all(better, better + others)
 
 
-@rule("se-im-costs-little")
+@rule("se-im-costs-little", since="2026-11-25T11:14:19Z")
 def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
     """Less than one per cent more parameters and multiply-adds."""
     test = "Parameters and multiply-adds of both networks, counted; little means less than 1 % more."
@@ -66,7 +67,7 @@ def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("fused-reduces-complexity")
+@rule("fused-reduces-complexity", since="2026-11-25T23:31:00Z")
 def fused(claim: Claim, evidence: Evidence) -> Verdict:
     """Beside R(2+1)D-34 and 3D networks as deep or deeper that were built: fewer operations a frame and pixel."""
     test = (
@@ -119,7 +120,7 @@ LIGHT = {
 }
 
 
-@rule(*LIGHT)
+@rule(*LIGHT, since="2026-11-25T23:31:00Z")
 def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
     """Fewer parameters, multiply-adds or layers than the networks compared with: than all, some or none of them.
 
@@ -151,7 +152,7 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("fast")
+@rule("fast", since="2026-11-25T23:31:00Z")
 def fast(claim: Claim, evidence: Evidence) -> Verdict:
     """Both networks faster than all, some or none, by paired ratios whose whole 95 % interval is above 1."""
     test = "Clips a second of every network at its own published input, in turn in one run on one machine, float32."
@@ -178,7 +179,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("i3d-costlier")
+@rule("i3d-costlier", since="2026-11-25T23:31:00Z")
 def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     """Three statements: I3D has fewer parameters, more multiply-adds a clip, and is slower than both networks."""
     test = "I3D's parameters, multiply-adds and clips/s beside both networks', each at its own input, float32, in turn."
@@ -208,7 +209,7 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("easy-to-deploy")
+@rule("easy-to-deploy", since="2026-11-25T11:14:19Z")
 def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     """One forward pass of the full-size network within the time in which a camera delivers its N frames."""
     test = (
@@ -247,7 +248,7 @@ def _size(measured: Mapping[str, Any]) -> str:
     return f"with a network of {measured['width']:g} times the width"
 
 
-@rule("online")
+@rule("online", since="2026-11-23T05:46:43Z")
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half."""
     test = f"Test clips streamed frame by frame; at least {CAMERA_RATE} frames/s, and 'drink' told from 'eat'."

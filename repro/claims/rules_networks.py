@@ -16,31 +16,26 @@ from repro.claims.judging import (
     where,
 )
 from repro.claims.official import NAMES, OFFICIAL, official_runs
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TITLES
 from repro.metrics.statistics import Interval, wilson_interval
+from repro.metrics.text import percent, with_interval
 from repro.paper.cells import Claim
+from repro.paper.look_alikes import backwards_pairs, named_pairs
+from repro.records.compare import partners
 from repro.records.record import Record
-from repro.report.tables import (
-    ATTENTION,
-    BASELINE,
-    CONTROL,
-    backwards_pairs,
+from repro.records.scores import (
     backwards_table,
     is_right,
     mistaken_for_partner,
-    named_pairs,
     paired_difference,
-    partners,
     per_clip,
-    percent,
     right_of_look_alikes,
-    with_interval,
 )
 
 FEWEST_GROUPS = 20  # bootstrap intervals over fewer are too narrow (repro.metrics.statistics)
 
 
-@rule("accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1")
+@rule("accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1", since="2026-11-23T19:12:12Z")
 def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
     """The paper's number against the interval of full-size runs on its own dataset, official test split.
 
@@ -167,22 +162,22 @@ def _in_short(findings: list[Finding]) -> str:
     return f"{text} (runs that learned nothing: {failed})" if stuck else text
 
 
-@rule("se-im-beats-baseline")
+@rule("se-im-beats-baseline", since="2026-11-25T23:31:00Z")
 def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
-    """Difference in top-1, SE-IM less baseline."""
+    """Difference in top-1, SE-IM minus baseline."""
     return _network_gain(
         claim,
         evidence,
         is_right,
         +1,
-        test="Both networks trained alike on the same clips; difference in top-1 (Res34-SE-IM-Net less baseline).",
+        test="Both networks trained alike on the same clips; difference in top-1 (Res34-SE-IM-Net minus baseline).",
         settle="full-size runs on HMDB51, UCF101 and Something-Something v1 after Kinetics, 3 or more seeds"
         f"{evidence.hours(*OFFICIAL.values())}.",
         page="accuracy",
     )
 
 
-@rule("se-im-reduces-confusion")
+@rule("se-im-reduces-confusion", since="2026-11-25T23:31:00Z")
 def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     """Difference in the share of clips taken for their class's look-alike; pairs named beforehand, not picked.
 
@@ -196,7 +191,7 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
         -1,
         test=(
             "Share of clips taken for the look-alike of their class, pairs named by the paper, "
-            "Res34-SE-IM-Net less baseline (negative is better), with no fewer of their clips right."
+            "Res34-SE-IM-Net minus baseline (negative is better), with no fewer of their clips right."
         ),
         settle=f"HMDB51's three splits at full size, 3 or more seeds{evidence.hours('hmdb51')}.",
         keep=lambda records: bool(named_pairs(records[0].classes)),
@@ -214,7 +209,7 @@ def _is(record: Record, *models: str) -> bool:
     return record.experiment.model in models
 
 
-@rule("confusing-actions-matter")
+@rule("confusing-actions-matter", since="2026-11-25T23:31:00Z")
 def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     """Share of the baseline's errors that fall on the look-alike: most of them, or at least more than chance.
 
@@ -261,7 +256,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("temporal-modelling")
+@rule("temporal-modelling", since="2026-11-25T23:31:00Z")
 def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     """Inside pairs that are each other played backwards: 3D head above one half, frame averaging not."""
     test = (

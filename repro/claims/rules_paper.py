@@ -5,16 +5,14 @@ import statistics
 import torch
 
 from repro.claims.judging import Evidence, Verdict, missing, of_all, rule
-from repro.claims.official import FULL, NAMES, OFFICIAL
-from repro.experiment.fields import TITLES
+from repro.claims.official import FULL, NAMES, OFFICIAL, number
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.models import build
 from repro.models.blocks import Gate
 from repro.paper.cells import Claim, Paper, Table
-from repro.report.own_tables import number
-from repro.report.tables import ATTENTION, BASELINE
 
 
-@rule("temporal-limit")
+@rule("temporal-limit", since="2026-11-23T05:25:11Z")
 def temporal_limit(claim: Claim, evidence: Evidence) -> Verdict:
     return missing(
         claim,
@@ -59,7 +57,7 @@ def table_of(paper: Paper, dataset: str) -> Table:
     return paper.table(5 if dataset == "sthv1" else 4)
 
 
-@rule("better-than-state-of-the-art", "better-than-state-of-the-art-sthv1")
+@rule("better-than-state-of-the-art", "better-than-state-of-the-art-sthv1", since="2026-11-25T23:31:00Z")
 def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
     """The accuracies that the paper states beside those of its tables' methods, or else beside published ones.
 
@@ -91,7 +89,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("baseline-comparable")
+@rule("baseline-comparable", since="2026-11-25T23:31:00Z")
 def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
     """The baseline's stated accuracy at the median of the others or above, on every dataset where it is known.
 
@@ -116,7 +114,7 @@ def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
     return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, "paper")
 
 
-@rule("feature-map-shape", "se-im-block-count")
+@rule("feature-map-shape", "se-im-block-count", since="2026-11-23T05:25:11Z")
 def structure(claim: Claim, evidence: Evidence) -> Verdict:
     """Shapes and counts of the network built from the text, on the meta device; no record is needed."""
     with torch.device("meta"):

@@ -4,29 +4,26 @@
 :func:`compare` sets what was counted in lists and files against it: the report's Table 2.
 """
 
-import dataclasses
 import functools
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
-from repro.experiment.fields import check_names
+from repro.files import Many, Written, check_names, checked, read_toml
 
 FILE = Path(__file__).with_suffix(".toml")
-KINDS = ("rar", "rar of rars", "zip", "tar", "tar in parts", "file")
-"""What an archive is: ``tar`` with or without gzip; ``tar in parts``: one tar.gz cut into the files of a pattern;
-``file``: not an archive, taken as it is."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Archive:
-    """One file that a dataset is distributed as, or several of a pattern, looked for in ROOT and ROOT/archives."""
+class Archive(Written):
+    """One file that a dataset is distributed as, or several of a pattern, looked for in ROOT and ROOT/archives.
 
-    part: str  # "videos" or "annotations": where its content goes
+    kind: ``tar`` is with or without gzip; ``tar in parts`` one tar.gz cut into the files of a pattern; ``file`` no
+    archive but taken as it is.
+    """
+
+    part: Literal["videos", "annotations"]  # where its content goes
     file: str  # name, or pattern of names
-    kind: str  # one of KINDS
+    kind: Literal["rar", "rar of rars", "zip", "tar", "tar in parts", "file"]
     url: str = ""  # official address; "" where there is none for everybody, or index has them
     index: str = ""  # official address of a text file with an address a line
     sha256: str = ""  # "": recorded on first use in ROOT/checksums.json
@@ -44,23 +41,22 @@ class Archive:
         return not (self.url or self.index)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dataset:
+class Dataset(Written):
     """What a dataset is and how it is distributed."""
 
-    name: str  # as in ``repro prepare NAME``
+    name: str  # as in ``repro prepare NAME``; in the file the entry's head
     title: str
     layout: str  # one of repro.data.clips.LAYOUTS
     licence: str
     homepage: str
     citation: str
     how: str  # how to get it where the official address does not do
-    lists: tuple[str, ...]  # patterns; a folder that has a file for each is the annotations folder
-    folders: tuple[str, ...]  # names that the archives and common copies give the folder of clips
-    list_folders: tuple[str, ...]  # the same for the folder of lists
-    traps: tuple[str, ...]
-    counts: Mapping[str, int]  # quantity -> number; the quantities of compare()
-    archives: tuple[Archive, ...]
+    lists: Many[str]  # patterns; a folder that has a file for each is the annotations folder
+    folders: Many[str]  # names that the archives and common copies give the folder of clips
+    list_folders: Many[str]  # the same for the folder of lists
+    traps: Many[str]
+    counts: dict[str, int]  # quantity -> number; the quantities of compare()
+    archives: Many[Archive]
 
     def of(self, part: str) -> tuple[Archive, ...]:
         """The archives that "videos" or "annotations" come from."""
@@ -79,32 +75,8 @@ class Row(NamedTuple):
 @functools.cache
 def load(path: Path = FILE) -> dict[str, Dataset]:
     """The datasets by name. Raises ValueError that names the file, the dataset and the field."""
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not TOML: {error}") from None
-    return {name: _dataset(path, name, values) for name, values in data.items()}
-
-
-def _dataset(path: Path, name: str, values: dict[str, Any]) -> Dataset:
-    archives = [
-        _built(Archive, f"{path}, {name}.archives {number}", entry)
-        for number, entry in enumerate(values.get("archives", []), start=1)
-    ]
-    for archive in archives:
-        if archive.kind not in KINDS or archive.part not in ("videos", "annotations"):
-            raise ValueError(f"{path}, {name}, {archive.file}: kind is one of {', '.join(KINDS)}; part: see Archive")
-    entry = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return _built(Dataset, f"{path}, {name}", entry | {"name": name, "archives": tuple(archives)})
-
-
-def _built(kind: type, where: str, values: dict[str, Any]):
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    check_names(values, list(fields), where)
-    missing = [n for n, field in fields.items() if field.default is dataclasses.MISSING and n not in values]
-    if missing:
-        raise ValueError(f"{where}: {missing[0]} is missing; repro/data/catalogue.py says what it means")
-    return kind(**values)
+    named = {name: {"name": name} | dict(values) for name, values in read_toml(path).items()}
+    return checked(dict[str, Dataset], named, str(path))
 
 
 CATALOGUE: dict[str, Dataset] = load()

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.lists import Listed, Lists, Once, read_table, require_folder
+from repro.files import whole
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
@@ -69,10 +70,8 @@ def write_splits(videos: Path, annotations: Path) -> list[Path]:
                 raise ValueError(f"{str(videos / name / clip)!r}: spaces at an end, or not UTF-8; rename it")
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, rows in drawn.items():
-        draft = path.with_name(path.name + ".draft")
-        with open(draft, "w", encoding="utf-8", newline="") as file:
+        with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *rows])
-        draft.replace(path)
     return list(drawn)
 
 

@@ -14,7 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from repro.data.decoders import DecodeError
+
+class DecodeError(OSError):
+    """A clip that cannot be decoded; the message names the file."""
+
 
 # A zip directory's entry of 46 bytes and a name of 9 (PKWARE APPNOTE 6.3, section 4.3.12)
 ENTRY = np.dtype(

@@ -14,8 +14,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from repro.data.batches import Batches, Order
 from repro.data.clips import Clip
-from repro.data.decode import iter_frames, read_frames
-from repro.data.decoders import quick_opening
+from repro.data.decode import iter_frames, quick_opening, read_frames
 from repro.data.device_view import RawBatch, RawClip
 from repro.data.sampling import POLICIES, test_views
 from repro.data.transforms import SCALES, augment, check_crops, draw_view, planes, test_crops, test_view

@@ -5,25 +5,20 @@ themselves when the process that started them is killed. A clip that kills its w
 found by running the clips in hand once more, each alone, and given back as None; the work goes on.
 """
 
-import fcntl
 import multiprocessing
 import os
 import signal
-import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import cv2
-from tqdm import tqdm
 
-SECONDS_BETWEEN_LINES = 20
+from repro.files import progress
+
 IN_HAND_A_WORKER = 2  # one being worked on, one waiting so that no worker idles
 
 
@@ -33,7 +28,12 @@ def cores() -> int:
 
 
 def run_all(
-    function: Callable, tasks: Mapping[str, tuple], *, title: str, unit: str = "clip", workers: int | None = None
+    function: Callable[..., Any],
+    tasks: Mapping[str, tuple[Any, ...]],
+    *,
+    title: str,
+    unit: str = "clip",
+    workers: int | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield (name, ``function(*arguments)``) for each task as it ends, in any order; None where its process died.
 
@@ -60,46 +60,12 @@ def run_all(
             advance()
 
 
-@contextmanager
-def progress(total: int, title: str, unit: str = "clip") -> Iterator[Callable[[], None]]:
-    """Gives a function to call after each one: a bar where a person is watching, else a plain line now and then."""
-    watched = sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ  # papermill's kernels have no session
-    start = said = time.monotonic()
-    done = 0
-    with tqdm(total=total, desc=title, unit=unit, disable=not watched) as bar:
-
-        def advance() -> None:
-            nonlocal done, said
-            done += 1
-            bar.update()
-            now = time.monotonic()
-            if watched or now - said < SECONDS_BETWEEN_LINES:
-                return
-            said, rate = now, done / (now - start)
-            left = f"about {(total - done) / rate / 60:.0f} minutes to go"
-            print(f"{title}: {done:,} of {total:,} {unit}s, {rate:.1f} a second, {left}", flush=True)
-
-        yield advance
-
-
-@contextmanager
-def only_one(path: Path):
-    """Open the file ``path`` for appending bytes and hold its lock, which the system gives up however this ends.
-
-    Raises BlockingIOError when another process holds it, OSError where it cannot be written.
-    """
-    with open(path, "ab", buffering=0) as file:  # what is written is with the system at once, and survives a kill
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BlockingIOError(f"{path}: another process is at this work; wait for it, or stop it") from None
-        yield file
-
-
-def _spread(function: Callable, tasks: Mapping[str, tuple], workers: int) -> Iterator[tuple[str, Any]]:
+def _spread(
+    function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], workers: int
+) -> Iterator[tuple[str, Any]]:
     waiting = deque(tasks.items())
     while waiting:
-        in_hand: dict[Future, tuple[str, tuple]] = {}
+        in_hand: dict[Future[Any], tuple[str, tuple[Any, ...]]] = {}
         pool = _pool(workers)
         try:
             while waiting or in_hand:
@@ -117,7 +83,7 @@ def _spread(function: Callable, tasks: Mapping[str, tuple], workers: int) -> Ite
             yield name, _alone(function, arguments)
 
 
-def _alone(function: Callable, arguments: tuple) -> Any:
+def _alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     with _pool(1) as pool:
         try:
             return pool.submit(function, *arguments).result()
@@ -146,5 +112,7 @@ def quiet_decoders() -> None:
 
 
 def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from repro.data.clips import Split, read_split
 from repro.data.lists import require_folder
-from repro.data.manifest import build_manifest, manifest_hash, usable
+from repro.data.manifest import build_manifest, manifest_hash, unusable
 from repro.experiment.fields import Experiment
 
 
@@ -41,7 +41,7 @@ def select_clips(experiment: Experiment) -> Selection:
 
 def _without_unusable(split: Split) -> tuple[Split, dict[str, Any]]:
     """The split without its unusable clips, and what the record says of them; nothing where all can be used."""
-    reasons = dict(usable([*split.train, *split.test])[1])
+    reasons = unusable([*split.train, *split.test])
     if not reasons:
         return split, {}
     listed = {"train": split.train, "test": split.test}

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro.experiment.fields import Experiment, check_names
+from repro.experiment.fields import Experiment
+from repro.files import check_names
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,6 @@ PAPER_TEXT: dict[str, Any] = {
     "batch_norm": "all",
     "watch": "validation",
     "validation_fraction": 0.1,
-    "test_clips": 1,
-    "test_crops": 1,
 }
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "sound": {},

@@ -7,39 +7,40 @@ with a zero-initialised classifier) full marks on class 0, and results that chan
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from repro.metrics.checks import check_scores
 
 
-def topk_correct(scores, labels, k: int) -> np.ndarray:
+def topk_correct(scores: ArrayLike, labels: ArrayLike, k: int) -> NDArray[np.bool_]:
     """Whether the true class is among the k best-scored ones.
 
     scores: (n, C) numbers, larger is better (logits or probabilities). labels: (n,) integers in 0..C-1. 1 <= k <= C.
     Returns (n,) bool. Raises ValueError for wrong shapes, n = 0, labels out of range, NaN scores, or k out of range.
     """
-    scores, labels = check_scores(scores, labels)
-    if not 1 <= k <= scores.shape[1]:
-        raise ValueError(f"k must lie in 1..{scores.shape[1]} (the number of classes), not {k}")
-    own = np.take_along_axis(scores, labels[:, None], axis=1)
-    rank = (scores >= own).sum(axis=1) - 1  # the comparison includes the true class itself
+    rows, truth = check_scores(scores, labels)
+    if not 1 <= k <= rows.shape[1]:
+        raise ValueError(f"k must lie in 1..{rows.shape[1]} (the number of classes), not {k}")
+    own = np.take_along_axis(rows, truth[:, None], axis=1)
+    rank = (rows >= own).sum(axis=1) - 1  # the comparison includes the true class itself
     return rank < k
 
 
-def topk_accuracy(scores, labels, k: int = 1) -> float:
+def topk_accuracy(scores: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
     """Fraction of clips with `topk_correct`; same inputs and errors."""
     return float(topk_correct(scores, labels, k).mean())
 
 
-def per_class_accuracy(scores, labels, *, k: int = 1) -> np.ndarray:
+def per_class_accuracy(scores: ArrayLike, labels: ArrayLike, *, k: int = 1) -> NDArray[np.float64]:
     """Top-k accuracy within each true class: (C,) floats, NaN where a class has no clip; errors as `topk_correct`."""
-    scores, labels = check_scores(scores, labels)
-    correct = topk_correct(scores, labels, k)
-    classes = scores.shape[1]
-    clips = np.bincount(labels, minlength=classes)
-    hits = np.bincount(labels, weights=correct, minlength=classes)
+    rows, truth = check_scores(scores, labels)
+    correct = topk_correct(rows, truth, k)
+    classes = rows.shape[1]
+    clips = np.bincount(truth, minlength=classes)
+    hits = np.bincount(truth, weights=correct, minlength=classes)
     return np.divide(hits, clips, out=np.full(classes, np.nan), where=clips > 0)
 
 
-def mean_class_accuracy(scores, labels, *, k: int = 1) -> float:
+def mean_class_accuracy(scores: ArrayLike, labels: ArrayLike, *, k: int = 1) -> float:
     """Mean of `per_class_accuracy` over the classes that have clips (balanced accuracy); errors as `topk_correct`."""
     return float(np.nanmean(per_class_accuracy(scores, labels, k=k)))

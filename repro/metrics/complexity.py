@@ -9,9 +9,10 @@ but no data, so that a count at full size takes no memory and no time.
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -25,7 +26,7 @@ LAYERS = (*CONVOLUTIONS, nn.Linear)
 LAYER_FUNCTIONS = {F.conv1d, F.conv2d, F.conv3d, F.linear}
 GATES = (Gate, TemporalGate, SqueezeExcite)
 
-Input = torch.Tensor | tuple[torch.Tensor, ...]
+Input = Tensor | tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,11 @@ def multiply_adds_by_hooks(module: nn.Module, input: Input) -> int:
     agree.
     """
 
-    def count(layer, output):
+    def count(layer: nn.Module, output: Tensor) -> int:
         if isinstance(layer, nn.Linear):
             return output.numel() * layer.in_features
-        return output.numel() * layer.weight[0].numel()  # one filter: in_channels / groups x kernel
+        filters = cast(Tensor, layer.weight)
+        return output.numel() * filters[0].numel()  # of one filter: in_channels / groups x kernel
 
     return _sum_over_layers(module, input, count)
 
@@ -121,27 +123,29 @@ class _Depth(TorchFunctionMode):
         super().__init__()
         self.gates = 0  # entered and not left
 
-    def enter_gate(self, *_) -> None:
+    def enter_gate(self, *_: object) -> None:
         self.gates += 1
 
-    def leave_gate(self, *_) -> None:
+    def leave_gate(self, *_: object) -> None:
         self.gates -= 1
 
     @staticmethod
-    def of(values) -> int:
-        return max((getattr(v, "_layers", 0) for v in tree_leaves(values) if isinstance(v, torch.Tensor)), default=0)
+    def of(values: Any) -> int:
+        return max((getattr(v, "_layers", 0) for v in tree_leaves(values) if isinstance(v, Tensor)), default=0)
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         before = self.of((args, kwargs or {}))
         result = function(*args, **(kwargs or {}))
         after = before + (function in LAYER_FUNCTIONS and self.gates == 0)
         for value in tree_leaves(result):
-            if isinstance(value, torch.Tensor) and after:
-                value._layers = after
+            if isinstance(value, Tensor) and after:
+                value._layers = after  # type: ignore[attr-defined]
         return result
 
 
-def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Module, torch.Tensor], int]) -> int:
+def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Module, Tensor], int]) -> int:
     """Sum of measure(layer, output) over each call of each convolution and linear layer in one forward pass."""
     measured = []
     with contextlib.ExitStack() as hooks:
@@ -153,9 +157,9 @@ def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Modu
     return sum(measured)
 
 
-def _forward(module: nn.Module, input: Input) -> torch.Tensor:
+def _forward(module: nn.Module, input: Input) -> Tensor:
     inputs = input if isinstance(input, tuple) else (input,)
-    devices = {tensor.device for tensor in (*inputs, *module.parameters()) if isinstance(tensor, torch.Tensor)}
+    devices = {tensor.device for tensor in (*inputs, *module.parameters()) if isinstance(tensor, Tensor)}
     if len(devices) > 1:
         raise ValueError(f"module and input must be on one device, not on {sorted(map(str, devices))}")
     # each module's own flag: a frozen BN may be in evaluation mode within a network in training mode

@@ -1,30 +1,34 @@
 """Which classes a network confuses: counts, the paper's pair indicator with its interval, and choices within a pair.
 
-A confusion matrix has the true class in its rows, the predicted class in its columns. scikit-learn and statsmodels are
-imported where they are used: they take seconds, and most pages that import this module need neither.
+A confusion matrix has the true class in its rows, the predicted class in its columns. statsmodels is
+imported where it is used: it takes seconds, and most pages that import this module do not need it.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from repro.metrics.checks import as_array, check_confidence, check_labels, check_scores
 
 
-def confusion_counts(labels, predictions, classes: int) -> np.ndarray:
+def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
     """(C, C) int: clips of true class i predicted as j. labels, predictions: (n,) integers in 0..classes-1.
 
     Raises ValueError for other values, n = 0 or different lengths. Predictions are one class a clip (argmax), so a
     tie at the top, which `topk_correct` counts as wrong, may appear on the diagonal here.
     """
-    labels, predictions = check_labels(labels, classes), check_labels(predictions, classes, "predictions")
-    if len(labels) != len(predictions):
-        raise ValueError(f"{len(labels)} labels, but {len(predictions)} predictions")
-    from sklearn.metrics import confusion_matrix
+    true, predicted = check_labels(labels, classes), check_labels(predictions, classes, "predictions")
+    if len(true) != len(predicted):
+        raise ValueError(f"{len(true)} labels, but {len(predicted)} predictions")
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (true, predicted), 1)
+    return counts
 
-    return confusion_matrix(labels, predictions, labels=np.arange(classes))
 
-
-def confusion_indicator(counts, *, confidence: float = 0.95) -> pd.DataFrame:
+def confusion_indicator(counts: ArrayLike, *, confidence: float = 0.95) -> pd.DataFrame:
     """The paper's indicator c(i, j) = P[i, j] + P[j, i] for all pairs i < j; P has rows that sum to 1.
 
     counts: (C, C) non-negative integers, C >= 2, else ValueError. Returns a DataFrame, pairs in order, with columns
@@ -40,10 +44,12 @@ def confusion_indicator(counts, *, confidence: float = 0.95) -> pd.DataFrame:
     from statsmodels.stats.proportion import proportion_confint
 
     check_confidence(confidence)
-    counts = _check_counts(counts)
-    i, j = np.triu_indices(len(counts), k=1)
-    clips = counts.sum(axis=1)
-    pairs = pd.DataFrame({"i": i, "j": j, "k_ij": counts[i, j], "n_i": clips[i], "k_ji": counts[j, i], "n_j": clips[j]})
+    taken_for = _check_counts(counts)
+    i, j = np.triu_indices(len(taken_for), k=1)
+    clips = taken_for.sum(axis=1)
+    pairs = pd.DataFrame(
+        {"i": i, "j": j, "k_ij": taken_for[i, j], "n_i": clips[i], "k_ji": taken_for[j, i], "n_j": clips[j]}
+    )
     tested = (pairs.n_i > 0) & (pairs.n_j > 0)
     fractions, below, above = [], [], []  # of i taken for j, then of j taken for i
     for taken, of in (("k_ij", "n_i"), ("k_ji", "n_j")):
@@ -59,7 +65,7 @@ def confusion_indicator(counts, *, confidence: float = 0.95) -> pd.DataFrame:
     return pairs
 
 
-def worst_pairs(counts_choose, counts_report, top: int) -> pd.DataFrame:
+def worst_pairs(counts_choose: ArrayLike, counts_report: ArrayLike, top: int) -> pd.DataFrame:
     """The `top` most confused pairs of one set of clips (split, seed or network), and what another set says about them.
 
     counts_choose, counts_report: (C, C) integers. Returns the `confusion_indicator` columns of both sets with the
@@ -79,7 +85,7 @@ def worst_pairs(counts_choose, counts_report, top: int) -> pd.DataFrame:
     return ranked.head(top).merge(reported, on=["i", "j"], how="left", suffixes=("_choose", "_report"))
 
 
-def chosen_and_reported(choose, report, top: int) -> dict[str, float]:
+def chosen_and_reported(choose: Sequence[ArrayLike], report: Sequence[ArrayLike], top: int) -> dict[str, float]:
     """What picking the first network's `top` worst pairs makes of two networks, on the picking clips and on others.
 
     choose, report: each (counts of the first network, counts of the second), (C, C) integers, over two sets of clips.
@@ -97,10 +103,10 @@ def chosen_and_reported(choose, report, top: int) -> dict[str, float]:
     }).dropna()  # fmt: skip
     if found.empty:
         raise ValueError("no pair has test clips of both classes in both sets")
-    return {name: float(value) for name, value in found.mean().items()}
+    return {str(name): float(value) for name, value in found.mean().items()}
 
 
-def two_way_choice(scores, labels, pair: tuple[int, int]) -> np.ndarray:
+def two_way_choice(scores: ArrayLike, labels: ArrayLike, pair: ArrayLike) -> NDArray[np.bool_]:
     """Right or wrong when only the pair's two logits compete, for the clips whose label is in the pair, in their order.
 
     scores: (n, C), labels: (n,) integers, pair: two different classes. Returns (m,) bool, m = clips of the two classes;
@@ -109,21 +115,21 @@ def two_way_choice(scores, labels, pair: tuple[int, int]) -> np.ndarray:
     For classes that are each other played backwards this asks about time alone: what the frames show is the same for
     both.
     """
-    scores, labels = check_scores(scores, labels)
-    pair = check_labels(pair, scores.shape[1], "pair")
-    if len(pair) != 2 or pair[0] == pair[1]:
-        raise ValueError(f"pair must be two different classes, not {pair.tolist()}")
-    inside = np.isin(labels, pair)
+    rows, truth = check_scores(scores, labels)
+    two = check_labels(pair, rows.shape[1], "pair")
+    if len(two) != 2 or two[0] == two[1]:
+        raise ValueError(f"pair must be two different classes, not {two.tolist()}")
+    inside = np.isin(truth, two)
     if not inside.any():
-        raise ValueError(f"no clip has a label in the pair {pair.tolist()}")
-    first, second = scores[inside][:, pair].T
-    return np.where(labels[inside] == pair[0], first > second, second > first)
+        raise ValueError(f"no clip has a label in the pair {two.tolist()}")
+    first, second = rows[inside][:, two].T
+    return np.where(truth[inside] == two[0], first > second, second > first)
 
 
-def _check_counts(counts) -> np.ndarray:
-    counts = as_array(counts, "counts")
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or len(counts) < 2:
-        raise ValueError(f"counts must have shape (C, C) with C >= 2, not {counts.shape}")
-    if counts.dtype.kind not in "iu" or counts.min() < 0:
+def _check_counts(counts: ArrayLike) -> NDArray[Any]:
+    found = as_array(counts, "counts")
+    if found.ndim != 2 or found.shape[0] != found.shape[1] or len(found) < 2:
+        raise ValueError(f"counts must have shape (C, C) with C >= 2, not {found.shape}")
+    if found.dtype.kind not in "iu" or found.min() < 0:
         raise ValueError("counts must be non-negative integers")
-    return counts
+    return found

@@ -1,4 +1,4 @@
-"""Which counts of right answers a reported percentage can come from, and under which way of losing the last batch.
+"""Which counts of right answers a reported percentage can come from, and by which mechanism the last batch was lost.
 
 An accuracy is k right clips of n. A percentage printed with its digits says which k / n are possible; where none of a
 split's whole n is, something else than the whole split was scored. Two ways to lose clips are looked at:
@@ -13,7 +13,6 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 import numpy as np
 
-WHOLE = "whole split"
 DROP_LAST = "drop_last"
 LAST_BATCH = "last batch"
 MECHANISMS = (DROP_LAST, LAST_BATCH)
@@ -42,17 +41,7 @@ class Reported:
     @property
     def step(self) -> Decimal:
         """The unit of the last printed digit, in per cent."""
-        return Decimal(1).scaleb(Decimal(self.printed).as_tuple().exponent)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """k right of n scored clips print as the reported percentage; batch: 0 where the whole split was scored."""
-
-    mechanism: str
-    batch: int
-    right: int
-    scored: int
+        return Decimal(1).scaleb(int(Decimal(self.printed).as_tuple().exponent))
 
 
 def right_counts(reported: Reported, scored: int) -> list[int]:
@@ -75,17 +64,6 @@ def scored_clips(listed: int, batch: int, mechanism: str) -> int:
         raise ValueError(f"mechanism {mechanism!r}, batch {batch}: use one of {', '.join(MECHANISMS)}, and 1 or more")
     lost = listed % batch
     return listed - (lost if mechanism == DROP_LAST else lost or batch)
-
-
-def explanations(reported: Reported, batches: Iterable[int] = range(1, 257)) -> list[Explanation]:
-    """All of the whole split and of both mechanisms that lose clips; none where nothing is left to score."""
-    found = [Explanation(WHOLE, 0, k, reported.listed) for k in right_counts(reported, reported.listed)]
-    for batch in batches:
-        for mechanism in MECHANISMS:
-            scored = scored_clips(reported.listed, batch, mechanism)
-            if 0 < scored < reported.listed:
-                found += [Explanation(mechanism, batch, k, scored) for k in right_counts(reported, scored)]
-    return found
 
 
 def common_batches(reports: Sequence[Reported], mechanism: str, batches: Iterable[int] = range(1, 257)) -> list[int]:

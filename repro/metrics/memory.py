@@ -7,9 +7,10 @@ autograd keeps for the backward pass, or what is alive at once without one. Byte
 import copy
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,12 +46,12 @@ def training_memory(
 ) -> TrainingMemory:
     """Estimate what training a network of clips ``(B, frames, 3, size, size)`` needs; costs no arithmetic.
 
-    precision: a name of Lightning's (`repro.metrics.peak.DTYPES`). optimiser_copies: values that the optimiser keeps
+    precision: a name of `repro.metrics.peak.DTYPES`. optimiser_copies: values that the optimiser keeps
     for each trainable parameter: 1 for momentum, 0 for plain SGD, 2 for Adam. The network stays as it is.
 
     In the estimate are, as ``fixed``, parameters, gradients, optimiser state, buffers and whatever is kept whatever
     the batch; as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the
-    backward pass. All of these are alive at once at the end of the forward pass: Lightning drops the last step's
+    backward pass. All of these are alive at once at the end of the forward pass: the loop drops the last step's
     gradients after it. In the backward pass what is kept shrinks while gradients of activations come and go. Two of
     them, the arriving and the leaving one, beside all that was kept up to their activation are the second bound, and
     the larger of the two counts. (For networks whose activations shrink with depth, as here, that is the first.)
@@ -70,7 +71,7 @@ def training_memory(
     mixed = precision.endswith("mixed")
     stored = torch.float32 if mixed else dtype
 
-    def bytes_of(tensors):
+    def bytes_of(tensors: Iterable[Tensor]) -> int:
         return sum(t.numel() * (stored if t.is_floating_point() else t.dtype).itemsize for t in tensors)
 
     parameters = list(network.parameters())
@@ -117,7 +118,7 @@ def _peak_of_backward(network: nn.Module, shape: tuple[int, ...], dtype: torch.d
 def _on_meta(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy in this type of float, made without copying any data."""
 
-    def empty(tensor):
+    def empty(tensor: Tensor) -> Tensor:
         kind = dtype if tensor.is_floating_point() else tensor.dtype
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=kind, device="meta")
 
@@ -151,14 +152,16 @@ class _Alive(TorchDispatchMode):
         self.alive: dict[int, tuple[StorageWeakRef, int]] = {}
         self.peak = 0
 
-    def see(self, values) -> None:
+    def see(self, values: Any) -> None:
         for value in tree_leaves(values):
             if isinstance(value, Tensor) and (storage := value.untyped_storage())._cdata not in self.own:
                 self.alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
         self.alive = {key: entry for key, entry in self.alive.items() if not entry[0].expired()}
         self.peak = max(self.peak, sum(size for _, size in self.alive.values()))
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         result = function(*args, **(kwargs or {}))
         self.see(result)
         return result
@@ -192,7 +195,7 @@ def _left_on_host(root: Path) -> int:
 
 
 def _left_in_groups(root: Path) -> Iterator[int]:
-    """Limit less use, for each control group from the top one down to the process's own that has a limit."""
+    """Limit minus use, for each control group from the top one down to the process's own that has a limit."""
     membership = root / "proc/self/cgroup"
     for line in membership.read_text().splitlines() if membership.is_file() else ():
         _, controllers, path = line.split(":", 2)

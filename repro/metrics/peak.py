@@ -11,8 +11,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from repro.metrics.speed import _seconds
@@ -24,7 +26,7 @@ DTYPES = {
     "16-mixed": torch.float16,
     "16-true": torch.float16,
 }
-"""Lightning's precision names and the type of their convolutions' and matrix products' inputs."""
+"""Names of precisions and the type of their convolutions' and matrix products' inputs."""
 
 SHORTEST = 0.005  # seconds of calls in one timing: long for the clock, short for other work to come between
 MAPS = ((64, 28), (128, 14), (256, 7), (512, 4))  # channels and side of the trunk's four stages at 112 pixels
@@ -33,6 +35,8 @@ FRAMES = {"cpu": 32, "cuda": 1024}  # in a batch of a 2D convolution; 8 a clip i
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096)}  # of square matrices
 
 Call = Callable[[], object]
+Case = tuple[int, Callable[[], Call]]
+"""Operations of a call, and what makes the tensors and returns the call."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Peak:
     """The best rate of a device in one precision, with what it was found by.
 
     flops: FLOP/s of the fastest case. case: its name. by_case: FLOP/s, the best of each case's timings. left_out: cases
-    that did not run, with the reason. precision: Lightning's name; dtype: the tensors' type. device: the GPU's name,
+    that did not run, with the reason. precision: its name; dtype: the tensors' type. device: the GPU's name,
     or "CPU"; threads: torch's, on the CPU. float32: for 32-true, what "float32" means in products and convolutions
     ("ieee", or "tf32" where the settings found allow it), else "". seconds: what the measurement took.
     """
@@ -58,7 +62,7 @@ class Peak:
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """The type that a Lightning precision computes in. Raises ValueError for a name not in `DTYPES`."""
+    """The type that a precision computes in. Raises ValueError for a name not in `DTYPES`."""
     if precision not in DTYPES:
         raise ValueError(f"precision: {precision!r} is not one of {', '.join(DTYPES)}")
     return DTYPES[precision]
@@ -85,7 +89,9 @@ def measure_peak(
     if not seconds > 0:
         raise ValueError(f"seconds: {seconds} must be more than 0")
     threads, float32 = torch.get_num_threads(), _float32(device) if dtype == torch.float32 else ""
-    best, left_out, kept = {}, {}, {}
+    best: dict[str, float] = {}
+    left_out: dict[str, str] = {}
+    kept: dict[str, tuple[int, Call, int]] = {}
     with torch.no_grad():
         _load_libraries(device)
         start = clock()
@@ -117,7 +123,7 @@ def measure_peak(
     if not best:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise ValueError(f"no case runs on {device} in {precision}: {reasons}")
-    case = max(best, key=best.get)
+    case = max(best, key=lambda name: best[name])
     return Peak(
         flops=best[case],
         case=case,
@@ -130,20 +136,6 @@ def measure_peak(
         float32=float32,
         seconds=clock() - start,
     )
-
-
-def share_of_peak(flops: float, peak: Peak) -> str:
-    """A rate in FLOP/s in words: "43.1 % of the measured peak". Raises ValueError for a negative rate or none."""
-    if not 0 <= flops < math.inf:
-        raise ValueError(f"a rate in FLOP/s is a number from 0, not {flops}")
-    share = 100 * flops / peak.flops
-    if share > 100:
-        digits = 0 if share >= 101 else 1  # not "100 %, the peak is at fault"
-        return (
-            f"{share:.{digits}f} % of the measured peak: the peak is at fault (measured while the device was busy, "
-            "throttled or in other settings, or the network's count has products that the device leaves out)"
-        )
-    return f"{share:.1f} % of the measured peak"
 
 
 def training_flops(multiply_adds: int) -> int:
@@ -159,18 +151,25 @@ def training_flops(multiply_adds: int) -> int:
     return 2 * 3 * multiply_adds
 
 
-def _cases(device: torch.device, dtype: torch.dtype) -> dict[str, tuple[int, Callable[[], Call]]]:
-    """{name: (operations of a call, what makes the tensors and returns the call)}; a name begins with its kind."""
+def _cases(device: torch.device, dtype: torch.dtype) -> dict[str, Case]:
+    """Cases by name; a name begins with its kind."""
 
-    def product(side):
-        def make():
+    def product(side: int) -> Case:
+        def make() -> Call:
             a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
             return lambda: a @ b
 
         return 2 * side**3, make
 
-    def convolution(function, batch, channels, cells, kernel, layout):
-        def make():
+    def convolution(
+        function: Callable[[Tensor, Tensor], Tensor],
+        batch: int,
+        channels: int,
+        cells: tuple[int, ...],
+        kernel: tuple[int, ...],
+        layout: torch.memory_format,
+    ) -> Case:
+        def make() -> Call:
             with_rim = (n + k - 1 for n, k in zip(cells, kernel))
             maps = torch.randn(batch, channels, *with_rim, device=device).to(dtype, memory_format=layout)
             weight = torch.randn(channels, channels, *kernel, device=device).to(dtype, memory_format=layout)
@@ -193,7 +192,7 @@ def _cases(device: torch.device, dtype: torch.dtype) -> dict[str, tuple[int, Cal
 
 
 def _repeated(call: Call, times: int) -> Call:
-    def calls():
+    def calls() -> None:
         for _ in range(times):
             call()
 
@@ -208,10 +207,11 @@ def _load_libraries(device: torch.device) -> None:
 
 def _float32(device: torch.device) -> str:
     """What the settings make of float32. The older allow_tf32 cannot be read where the run uses the newer names."""
+    backends: Any = torch.backends  # torch's stubs lack these names
     if device.type == "cuda":
-        found = torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+        found = backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
     else:
-        found = torch.backends.mkldnn.matmul.fp32_precision, torch.backends.mkldnn.conv.fp32_precision
+        found = backends.mkldnn.matmul.fp32_precision, backends.mkldnn.conv.fp32_precision
     products, convolutions = ("ieee" if setting == "none" else setting for setting in found)
     return f"products {products}, convolutions {convolutions}"
 

@@ -1,4 +1,4 @@
-"""Speed of several cases side by side: interleaved, synchronised timings, their summary, and paired ratios.
+"""Speed of several cases side by side: interleaved, synchronised timings (``repro.metrics.timings`` sums them up).
 
 Machines drift (heat, other work) by more than the differences of interest. So each round runs every case once, in a new
 order, and two cases are compared by their ratio within a round. Rates are clips per second.
@@ -9,16 +9,11 @@ import random
 import time
 from collections.abc import Callable, Collection
 
-import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from torch import nn
 
-from repro.metrics.checks import check_confidence
-from repro.metrics.statistics import Interval
-
-COLUMNS = ["round", "position", "case", "seconds", "clips"]
+from repro.metrics.timings import COLUMNS
 
 
 def measure_speed(
@@ -94,15 +89,15 @@ def layer_seconds(
     spent: dict[str, float] = {}
     started: dict[str, float] = {}
 
-    def enter(name):
-        def hook(*_):
+    def enter(name: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
             _synchronise(device)
             started[name] = clock()
 
         return hook
 
-    def leave(name, part):
-        def hook(*_):
+    def leave(name: str, part: str) -> Callable[..., None]:
+        def hook(*_: object) -> None:
             _synchronise(device)
             spent[part] = spent.get(part, 0.0) + clock() - started[name]
 
@@ -120,40 +115,6 @@ def layer_seconds(
             rows += [(number, part, seconds) for part, seconds in spent.items()]
             rows.append((number, "the rest", whole - sum(spent.values())))
     return pd.DataFrame(rows, columns=["round", "part", "seconds"])
-
-
-def summary(timings: pd.DataFrame) -> pd.DataFrame:
-    """Rates by case (first measured first): DataFrame with median, q25 and q75 in clips/s, and n timings."""
-    rates = (timings.clips / timings.seconds).groupby(timings.case, sort=False)
-    return pd.DataFrame(
-        {"median": rates.median(), "q25": rates.quantile(0.25), "q75": rates.quantile(0.75), "n": rates.size()}
-    )
-
-
-def paired_ratio(
-    timings: pd.DataFrame, a: str, b: str, *, resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
-) -> Interval:
-    """Median over the rounds of (clips/s of a) / (clips/s of b), with a percentile bootstrap interval; n = rounds.
-
-    timings: from `measure_speed`. Above 1, a is the faster. Rounds that lack one of the two do not count. Raises
-    ValueError for an unknown case or fewer than two rounds.
-    """
-    check_confidence(confidence)
-    rates = timings.assign(rate=timings.clips / timings.seconds).pivot(index="round", columns="case", values="rate")
-    if missing := {a, b} - set(rates.columns):
-        raise ValueError(f"no timings of {sorted(missing)}; there are {list(rates.columns)}")
-    ratios = (rates[a] / rates[b]).dropna().to_numpy()
-    if len(ratios) < 2:
-        raise ValueError("an interval needs at least two rounds")
-    low, high = stats.bootstrap(
-        (ratios,),
-        np.median,
-        n_resamples=resamples,
-        method="percentile",
-        confidence_level=confidence,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(np.median(ratios)), float(low), float(high), len(ratios), confidence)
 
 
 def _seconds(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:

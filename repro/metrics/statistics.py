@@ -5,8 +5,10 @@ Accuracies, gains and interval ends are fractions, 0..1 (or -1..1 for difference
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from repro.metrics.checks import as_array, check_confidence
@@ -59,7 +61,7 @@ def wilson_interval(correct: int, n: int, *, confidence: float = 0.95) -> Interv
     return Interval(point, min(float(ends.low), point), max(float(ends.high), point), int(n), confidence)
 
 
-def mcnemar_exact(correct_a, correct_b) -> PairedTest:
+def mcnemar_exact(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedTest:
     """Exact McNemar test that networks A and B have the same accuracy on the same clips.
 
     correct_a, correct_b: (n,) bool. Only the discordant clips carry information: under the null hypothesis b is
@@ -95,7 +97,13 @@ def unpaired_difference(
 
 
 def paired_bootstrap(
-    correct_a, correct_b, *, groups=None, resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
+    correct_a: ArrayLike,
+    correct_b: ArrayLike,
+    *,
+    groups: ArrayLike | None = None,
+    resamples: int = 10_000,
+    seed: int = 0,
+    confidence: float = 0.95,
 ) -> Interval:
     """Percentile bootstrap interval of the gain, mean(correct_b) - mean(correct_a), over the same clips.
 
@@ -115,15 +123,15 @@ def paired_bootstrap(
     if groups is None:
         units, clips = gain, np.ones_like(gain)
     else:
-        groups = as_array(groups, "groups")
-        if groups.shape != gain.shape:
-            raise ValueError(f"groups must have shape {gain.shape}, one for each clip, not {groups.shape}")
-        _, group_of_clip = np.unique(groups, return_inverse=True)
+        names = as_array(groups, "groups")
+        if names.shape != gain.shape:
+            raise ValueError(f"groups must have shape {gain.shape}, one for each clip, not {names.shape}")
+        _, group_of_clip = np.unique(names, return_inverse=True)
         units, clips = np.bincount(group_of_clip, weights=gain), np.bincount(group_of_clip)
     if len(units) < 2:
         raise ValueError(f"cannot resample {len(units)} {'clip' if groups is None else 'group'}; at least 2 are needed")
 
-    def gain_per_clip(units, clips, axis):
+    def gain_per_clip(units: NDArray[Any], clips: NDArray[Any], axis: int) -> NDArray[Any]:
         return units.sum(axis=axis) / clips.sum(axis=axis)
 
     low, high = stats.bootstrap(
@@ -140,20 +148,20 @@ def paired_bootstrap(
     return Interval(float(gain.mean()), float(low), float(high), len(units), confidence)
 
 
-def seeds_spread(values, *, confidence: float = 0.95) -> SeedsSpread:
+def seeds_spread(values: ArrayLike, *, confidence: float = 0.95) -> SeedsSpread:
     """Spread of one number over training seeds; values: (n,) finite numbers, n >= 1, else ValueError.
 
     sd is the sample standard deviation (n - 1). The interval takes the seeds as a normal sample: it is about the mean
     over all seeds, on these test clips.
     """
     check_confidence(confidence)
-    values = as_array(values, "values")
-    if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-        raise ValueError(f"values must be n >= 1 finite numbers, not {values!r}")
-    n, mean = len(values), float(values.mean())
+    found = as_array(values, "values")
+    if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
+        raise ValueError(f"values must be n >= 1 finite numbers, not {found!r}")
+    n, mean = len(found), float(found.mean())
     if n == 1:
         return SeedsSpread(mean, math.nan, 1, math.nan, math.nan, confidence)
-    sd = float(values.std(ddof=1))
+    sd = float(found.std(ddof=1))
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
     return SeedsSpread(mean, sd, n, mean - half, mean + half, confidence)
 
@@ -194,7 +202,7 @@ def seeds_needed(gain: float, sd: float, *, power: float = 0.8, alpha: float = 0
     return seeds
 
 
-def holm(p_values) -> np.ndarray:
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """p-values corrected for that many tests (S. Holm, Scand. J. Stat. 6:65, 1979): (n,) floats, none below its own."""
     from statsmodels.stats.multitest import multipletests
 
@@ -204,7 +212,7 @@ def holm(p_values) -> np.ndarray:
     return multipletests(values, method="holm")[1]
 
 
-def _paired(correct_a, correct_b) -> tuple[np.ndarray, np.ndarray]:
+def _paired(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     a, b = as_array(correct_a, "correct_a"), as_array(correct_b, "correct_b")
     if a.ndim != 1 or a.shape != b.shape or a.size == 0:
         raise ValueError(f"two arrays of the same n >= 1 clips are needed, not of shapes {a.shape} and {b.shape}")

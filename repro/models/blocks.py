@@ -4,6 +4,8 @@ Sources: BasicBlock, He et al. 2016 (ref. 14); squeeze and excitation, Hu et al.
 Equation 4 and Fig. 4c of the paper. Parameter names follow torchvision's ResNet so that its weights load by name.
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -123,8 +125,11 @@ class Conv3d(nn.Conv3d):
         if not any(middle) or x.is_meta:
             return super().forward(x)
         weight = self.weight[(..., *(slice(1, 2) if each else slice(None) for each in middle))]
-        padding = tuple(0 if each else padding for each, padding in zip(middle, self.padding))
+        padding: Any = tuple(0 if each else self.padding[axis] for axis, each in enumerate(middle))
         return functional.conv3d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+LAYERS: dict[int, tuple[Any, Any]] = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (Conv3d, nn.BatchNorm3d)}
 
 
 class BasicBlock(nn.Module):
@@ -140,15 +145,22 @@ class BasicBlock(nn.Module):
         gate: a module applied to the branch before the sum, or None.
     """
 
-    def __init__(self, channels_in, channels_out, *, stride=1, dims=2, gate: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        *,
+        stride: int | tuple[int, ...] = 1,
+        dims: int = 2,
+        gate: nn.Module | None = None,
+    ) -> None:
         super().__init__()
-        conv = {2: nn.Conv2d, 3: Conv3d}[dims]
-        norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+        conv, norm = LAYERS[dims]
         self.conv1 = conv(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
         self.bn1 = norm(channels_out)
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = conv(channels_out, channels_out, 3, padding=1, bias=False)
-        self.bn2 = norm(channels_out)
+        self.bn2: nn.BatchNorm2d | nn.BatchNorm3d = norm(channels_out)
         self.gate = gate
         self.downsample = None
         keeps_size = stride == 1 or stride == (1,) * dims

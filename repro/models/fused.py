@@ -1,6 +1,7 @@
 """The two networks of the paper, one with temporal attention and the frame-averaging control: one module, factories."""
 
 import copy
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ class FusedNet(nn.Module):
     Raises ValueError for another shape.
     """
 
-    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+    def __init__(self, trunk: ResNet34Trunk, head: ResNet18Head3d | FrameAverageHead) -> None:
         super().__init__()
         self.trunk = trunk
         self.head = head
@@ -109,10 +110,27 @@ def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float =
     return _initialised(FusedNet(trunk, FrameAverageHead(trunk.channels, classes, dropout=dropout)))
 
 
-def _fused(*, classes, width, dropout, head_stride, temporal_attention=False, **gate_options) -> FusedNet:
-    trunk = ResNet34Trunk(width=width, **gate_options)
-    options = {"temporal_attention": temporal_attention, "reduction": gate_options.get("reduction", 16)}
-    head = ResNet18Head3d(trunk.channels, classes, width=width, stride=head_stride, dropout=dropout, **options)
+def _fused(
+    *,
+    classes: int,
+    width: float,
+    dropout: float,
+    head_stride: tuple[int, int, int],
+    gate: str,
+    reduction: int = 16,
+    gate_bias: float = 0.0,
+    temporal_attention: bool = False,
+) -> FusedNet:
+    trunk = ResNet34Trunk(width=width, gate=gate, reduction=reduction, gate_bias=gate_bias)
+    head = ResNet18Head3d(
+        trunk.channels,
+        classes,
+        width=width,
+        stride=head_stride,
+        dropout=dropout,
+        temporal_attention=temporal_attention,
+        reduction=reduction,
+    )
     return _initialised(FusedNet(trunk, head))
 
 
@@ -130,8 +148,8 @@ def check_trainable(network: nn.Module, *, batch: int, frames: int, size: int) -
     values: dict[str, int] = {}
     probe = copy.deepcopy(network).to("meta").eval()
 
-    def note(name):
-        def hook(_module, inputs):
+    def note(name: str) -> Callable[..., None]:
+        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
             values[name] = inputs[0].numel() // inputs[0].shape[1]
 
         return hook

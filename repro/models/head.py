@@ -31,14 +31,14 @@ class ResNet18Head3d(nn.Module):
     ) -> None:
         super().__init__()
 
-        def unit(channels_in: int, channels: int, stride: int | tuple[int, int, int] = 1) -> BasicBlock:
+        def unit(channels_in: int, channels: int, stride: int | tuple[int, ...] = 1) -> BasicBlock:
             gate = TemporalGate(channels, reduction=reduction) if temporal_attention else None
             return BasicBlock(channels_in, channels, stride=stride, dims=3, gate=gate)
 
         stages = []
         for stage, channels in enumerate(scaled(c, width) for c in HEAD_CHANNELS):
-            first_stride = tuple(stride) if stage else 1
-            stages.append(nn.Sequential(unit(channels_in, channels, first_stride), unit(channels, channels)))
+            first = unit(channels_in, channels, tuple(stride) if stage else 1)
+            stages.append(nn.Sequential(first, unit(channels, channels)))
             channels_in = channels
         self.stage1, self.stage2, self.stage3 = stages
         # The published ECO code pools a fixed (N/4, 7, 7) window, which cannot run on the 4x2x2 map left here.

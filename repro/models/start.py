@@ -8,12 +8,13 @@ import hashlib
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from os import PathLike
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -57,7 +58,7 @@ class LoadReport:
             parts += [f"{title} {len(names)}: {kind} ({_names(names)})" for kind, names in kinds.items()]
         return "; ".join(parts)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """For a record: three counts, and the names that were left out, grouped by reason."""
         return {
             "loaded": len(self.loaded),
@@ -75,15 +76,15 @@ def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     return groups
 
 
-def _names(names) -> str:
-    names = list(names)
-    return (", ".join(names[:3]) + (", ..." if len(names) > 3 else "")) or "nothing"
+def _names(names: Iterable[str]) -> str:
+    found = list(names)
+    return (", ".join(found[:3]) + (", ..." if len(found) > 3 else "")) or "nothing"
 
 
 # --- reading ---
 
 
-def read_weights(source: str | PathLike) -> dict[str, Tensor]:
+def read_weights(source: str | PathLike[str]) -> dict[str, Tensor]:
     """Read a state dict, on the CPU; nothing in a file is executed.
 
     Args:
@@ -129,7 +130,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     return _checked(found, path)
 
 
-def _read_torch_file(path: Path):
+def _read_torch_file(path: Path) -> Any:
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"  # torch's files before 1.6 are not
     if is_zip:
@@ -142,7 +143,7 @@ def _read_torch_file(path: Path):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _checked(found, source) -> dict[str, Tensor]:
+def _checked(found: Any, source: str | Path) -> dict[str, Tensor]:
     """The state dict in what a reader returned."""
     if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
         found = found["state_dict"]
@@ -163,7 +164,7 @@ def _checked(found, source) -> dict[str, Tensor]:
     return dict(found)
 
 
-def _described(value) -> str:
+def _described(value: Any) -> str:
     return "nothing" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
 
 
@@ -209,7 +210,7 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(repr((name, str(tensor.dtype), tuple(tensor.shape))).encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 
@@ -333,7 +334,13 @@ def _copy(module: nn.Module, state: Mapping[str, Tensor], report: LoadReport) ->
 # --- starting ---
 
 
-def start(network: FusedNet, *, trunk_weights=None, head_weights=None, start_from=None) -> list[dict]:
+def start(
+    network: FusedNet,
+    *,
+    trunk_weights: str | PathLike[str] | None = None,
+    head_weights: str | PathLike[str] | None = None,
+    start_from: str | PathLike[str] | None = None,
+) -> list[dict[str, Any]]:
     """Give a freshly built network its first weights, print a line for each source, and return what a record keeps.
 
     Args:
@@ -349,7 +356,8 @@ def start(network: FusedNet, *, trunk_weights=None, head_weights=None, start_fro
     if start_from and (trunk_weights or head_weights):
         other = "trunk_weights" if trunk_weights else "head_weights"
         raise ValueError(f"start_from: gives weights to the whole network, {other} to a part of it; set one of the two")
-    sources = [
+    Loader = Callable[[Any, Mapping[str, Tensor]], LoadReport]
+    sources: list[tuple[str, str | PathLike[str] | None, str, Loader, nn.Module]] = [
         ("start_from", start_from, "network", load_network, network),
         ("trunk_weights", trunk_weights, "trunk", load_trunk, network.trunk),
         ("head_weights", head_weights, "head", load_head, network.head),

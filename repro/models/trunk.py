@@ -28,14 +28,16 @@ class ResNet34Trunk(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         channels_in = widths[0]
-        for stage, (blocks, channels) in enumerate(zip(BLOCKS, widths), start=1):
+        stages = []
+        for stage, (blocks, channels) in enumerate(zip(BLOCKS, widths)):
             units = []
             for unit in range(blocks):
-                stride = 2 if stage > 1 and unit == 0 else 1
+                stride = 2 if stage > 0 and unit == 0 else 1
                 branch_gate = make_gate(gate, channels, reduction=reduction, bias=gate_bias)
                 units.append(BasicBlock(channels_in, channels, stride=stride, gate=branch_gate))
                 channels_in = channels
-            self.add_module(f"layer{stage}", nn.Sequential(*units))
+            stages.append(nn.Sequential(*units))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
 
     def forward(self, frames: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(frames))))

@@ -22,7 +22,7 @@ from repro.data.catalogue import CATALOGUE, Dataset
 from repro.data.clips import read_split
 from repro.data.counts import clips_digest
 from repro.data.layouts import LAYOUTS
-from repro.data.prepare.entries import ArchiveError, entries
+from repro.data.prepare.archives import ArchiveError, entries
 from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.freshness import Digest, todays_digest, used_by
@@ -218,7 +218,7 @@ def _accuracy(record: Record) -> list[Finding]:
         )
     ]
     # the weights that are evaluated are those of the best epoch, in the same view
-    same = experiment.test_clips * experiment.test_crops == 1 and experiment.last_batch == "keep"
+    same = experiment.last_batch == "keep"
     if same and "test_top1" in record.history:
         noted = float(pd.to_numeric(record.history["test_top1"], errors="coerce").max())
         if not abs(noted - top1) * len(labels) < 2:  # a GPU may round a tie another way; NaN is a fault, too

@@ -23,11 +23,11 @@ batch that is dropped) and ``views`` (several in the test). Plain ``sampling`` i
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
     """The sections that a run of this experiment depends on."""
-    unused = {"labels swapped"} if not experiment.swap_labels else set()
+    unused = {"views"}  # of several test views, which no run has any more
+    if not experiment.swap_labels:
+        unused.add("labels swapped")
     if experiment.accumulate == 1 and experiment.last_batch == "keep":
         unused.add("batches")
-    if experiment.test_clips * experiment.test_crops == 1:
-        unused.add("views")
     if experiment.sampling != "paper_text":
         unused.add("sampling")
     chosen = {"network": experiment.model, "sampling": experiment.sampling, "values": experiment.values}

@@ -1,8 +1,8 @@
 """Measure and file: the clock and the provenance of what a machine measured (speed, counts, an audit), taken once.
 
-    with measured("decoding", "decoding") as found:
-        found.content["rates"] = ...
-    print(found.path)
+with measured("decoding", "decoding") as found:
+    found.content["rates"] = ...
+print(found.path)
 """
 
 import time

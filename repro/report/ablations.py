@@ -13,30 +13,18 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.experiment.protocols import HABITS
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.statistics import Interval, seeds_spread
-from repro.records.freshness import todays_digest
+from repro.metrics.text import with_interval
+from repro.paper.look_alikes import backwards_pairs
+from repro.records import compare
+from repro.records.freshness import Digest
 from repro.records.record import Record, read_study
+from repro.records.scores import is_right, mistaken_for_partner, paired_difference
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
-from repro.report.tables import (
-    ATTENTION,
-    BASELINE,
-    CONTROL,
-    TEMPORAL,
-    backwards_pairs,
-    is_right,
-    mistaken_for_partner,
-    paired_difference,
-    with_interval,
-)
-
-NAMES = ("study", "run", "remark", "seed", "threads", "workers", "prefetch", "compile")  # no choice of the experiment
-OF_GATES = ("gate", "reduction", "gate_bias")  # fields that only networks with gates read
-WITH_GATES = (ATTENTION, TEMPORAL)
-OF_HEADS = ("head_stride",)  # and only those with a 3D head
 
 
 @dataclass(frozen=True)
@@ -75,10 +63,17 @@ class Variant:
         return "higher" if interval.low > 0 else "lower"
 
 
-def fresh_runs(*studies: str) -> list[Record]:
+def fresh_runs(today: Digest, *studies: str) -> list[Record]:
     """The runs of these studies that today's code would give again."""
-    today = todays_digest()
     return [record for study in studies for record in read_study(study) if not record.stale(today)]
+
+
+def reference_text(study: str, runs: Sequence[Record]) -> str:
+    """What the variants are compared with; nothing where it was not run."""
+    if not runs:
+        return ""
+    experiment = runs[0].experiment
+    return f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -96,7 +91,7 @@ def variants(reference: Sequence[Record], others: Sequence[Record]) -> list[Vari
     found: dict[tuple, dict[tuple, tuple[Record, Record]]] = {}
     for record in [*(r for r in reference if r not in base.values()), *others]:
         partner = base.get(_place(record))
-        if partner is not None and (changed := _changed(partner, record)):
+        if partner is not None and (changed := compare.changed(partner, record)):
             # a run that two studies hold counts once
             found.setdefault(changed, {}).setdefault(_place(record), (partner, record))
     return [Variant(changed, tuple(pairs.values())) for changed, pairs in found.items()]
@@ -114,7 +109,7 @@ def pretraining(scratch: Sequence[Record], started: Sequence[Record]) -> list[Va
         partner = base.get((record.experiment.model, *_place(record)))
         if partner is None:
             continue
-        changed = {field: (there, here) for field, there, here in _changed(partner, record)}
+        changed = {field: (there, here) for field, there, here in compare.changed(partner, record)}
         source = changed.pop("start_from", None)
         if source and set(changed) <= {"learning_rate"}:
             title = ("pre-training", None, f"{source[1].rpartition('/')[0]}, {TITLES[record.experiment.model]}")
@@ -125,14 +120,6 @@ def pretraining(scratch: Sequence[Record], started: Sequence[Record]) -> list[Va
 
 def _place(record: Record) -> tuple:
     return record.data["hash"], record.experiment.split, record.experiment.seed
-
-
-def _changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
-    a, b = reference.experiment.to_dict(), record.experiment.to_dict()
-    skipped = set(NAMES)
-    if b["model"] != a["model"]:  # fields that the other network does not read say nothing
-        skipped |= {*(() if b["model"] in WITH_GATES else OF_GATES), *(OF_HEADS if b["model"] == CONTROL else ())}
-    return tuple((k, str(a[k]), str(b[k])) for k in a if k not in skipped and a[k] != b[k])
 
 
 def right_backwards(record: Record) -> float:

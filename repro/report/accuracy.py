@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import seeds_spread, wilson_interval
+from repro.metrics.text import percent, with_interval
 from repro.records.record import Record
+from repro.records.scores import is_right
 from repro.report import figures
 from repro.report.show import formatted
-from repro.report.tables import is_right, percent, title, with_interval
 
 
 def networks_table(records: Sequence[Record]) -> pd.DataFrame:
@@ -22,7 +23,9 @@ def networks_table(records: Sequence[Record]) -> pd.DataFrame:
     """
     alike: dict[tuple[str, int, str], list[Record]] = {}
     for record in records:
-        alike.setdefault((record.experiment.dataset, record.experiment.split, title(record)), []).append(record)
+        alike.setdefault((record.experiment.dataset, record.experiment.split, record.experiment.title), []).append(
+            record
+        )
     rows = []
     for (dataset, split, network), runs in sorted(alike.items(), key=lambda item: item[0][:2]):  # stable by network
         spread = seeds_spread([float(is_right(run).mean()) for run in runs])

@@ -7,8 +7,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from repro.claims.judging import MEANING, OUTCOMES, Evidence, Finding, Source, Verdict, scale, where
+from repro.metrics.text import with_interval
 from repro.report.show import Html, anchor, badge, link, plain, with_code
-from repro.report.tables import with_interval
 
 GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
 MAIN = {

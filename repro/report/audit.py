@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from repro.data.clips import Clip, Split
-from repro.data.manifest import STORE, audit
+from repro.data.manifest import STORE
+from repro.data.prepare.audit import audit
 from repro.records.record import RESULTS, read_measured_table, read_measurements, write_measurement
 
 WORK = Path("build/audit")
@@ -16,7 +17,7 @@ NAME = "audit"  # results/<study>/audit.json and audit.parquet
 
 
 def audit_split(split: Split, videos, *, study: str, work: Path = WORK) -> pd.DataFrame:
-    """One row for each clip of the split, training first, with the fields of ``repro.data.inspect.inspect_clip``.
+    """One row a clip of the split, training first, with the fields of ``repro.data.prepare.inspect.inspect_clip``.
 
     Taken from ``manifest.parquet`` beside ``videos`` (``repro prepare --audit``) where it knows all the clips; else
     every clip that was not audited before is decoded now.

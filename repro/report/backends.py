@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import wilson_interval
-from repro.report.tables import ATTENTION, BASELINE, with_interval
+from repro.metrics.text import with_interval
 
 GOAL = 2.0  # times plain eager float32
 SLOWEST = 0.97  # of the baseline's rate that Res34-SE-IM-Net should keep

@@ -2,9 +2,9 @@
 
     python -m repro.report.book --pages build/pages --source book --stage build/book --out book/_build
 
-Pages are chosen and ordered by their names (`CHAPTERS`); the folder's other files come along as they are. Staging
-touches only what changed, so that Sphinx reads only that again. Nothing is executed, and neither the build nor the
-pages need a network. Sphinx writes into the stage; ``<out>/html`` is replaced only after a build without a warning.
+The pages' order, parts and headings are those of the table in ``pages``; the folder's other files come along as they
+are. Staging touches only what changed, so that Sphinx reads only that again. Nothing is executed, and neither the build
+nor the pages need a network. Sphinx writes into the stage; ``<out>/html`` is replaced after a build without a warning.
 
 The module is also the book's Sphinx extension (`setup`): offline formulas, and citations numbered as the paper numbers
 its references.
@@ -26,23 +26,13 @@ import yaml
 from nbformat import NotebookNode
 
 from repro.paper import cells as paper
-
-ROOT_PAGE = "claims"
-
-CHAPTERS = (
-    ("Data", ("datasets", "data", "decoding")),
-    ("Experiments", ("architecture", "accuracy", "confusion", "ablations", "complexity", "training", "online")),
-    ("The paper", ("paper", "forensics", "references")),
-    ("Do it yourself", ("reproduce",)),
-    ("Appendix", ("runs",)),
-)
-"""The book's parts and, in order, the kinds of page in each. A page is named after its kind, or <kind>-<study>."""
+from repro.report.pages import KINDS, ROOT_PAGE, heading_of, placed
 
 COMMAND = "from jupyter_book.cli.main import main; main()"  # jupyter-book 1 has no __main__
 MATHJAX = "tex-svg.js"  # one file with its fonts inside; the package's other 22 MB are not needed
 
 
-class BookError(Exception):
+class BookError(ValueError):
     """The book cannot be built. The message names the file and says what to do."""
 
 
@@ -53,8 +43,8 @@ def stage(pages: Iterable[Path], source: Path, folder: Path) -> list[Path]:
     """Bring the executed pages and the files of ``source`` into ``folder``; write its table of contents.
 
     Files whose content is the same are not touched; files that are no longer wanted are removed. Returns what was
-    written or removed. Raises BookError for a page that holds an error, lacks a heading or shows a picture without alt
-    text, and for a page of unknown name.
+    written or removed. Raises ValueError for a page that holds an error, lacks a heading or shows a picture without
+    alt text, and for a page of unknown name.
     """
     files: dict[str, bytes] = {}
     for path in sorted(source.rglob("*")):
@@ -90,23 +80,17 @@ def stage(pages: Iterable[Path], source: Path, folder: Path) -> list[Path]:
 
 
 def table_of_contents(names: Iterable[str]) -> str:
-    """The _toc.yml for pages of these names. Raises BookError where the root page is missing or a name unknown."""
-    names = set(names)
-    if "index" not in names:
+    """The _toc.yml for pages of these names. Raises ValueError where the root page is missing or a name unknown."""
+    chapters = set(names) - {"index"}
+    if len(chapters) == len(set(names)):
         raise BookError(
             f"there is no {ROOT_PAGE}.ipynb among the pages: the book opens with it; run its notebook first"
         )
-    parts = []
-    placed = {"index"}
-    for caption, kinds in CHAPTERS:
-        found = [name for kind in kinds for name in sorted(n for n in names if n == kind or n.startswith(f"{kind}-"))]
-        placed.update(found)
-        if found:
-            parts.append({"caption": caption, "chapters": [{"file": name} for name in found]})
-    if unknown := sorted(names - placed):
-        known = ", ".join(kind for _, kinds in CHAPTERS for kind in kinds)
-        raise BookError(f"page {unknown[0]}: the book has no place for it; a page's name starts with one of: {known}")
-    return yaml.safe_dump({"format": "jb-book", "root": "index", "parts": parts}, sort_keys=False)
+    parts: dict[str, list[dict[str, str]]] = {}
+    for kind, name in sorted(((placed(name)[0], name) for name in chapters), key=lambda p: (KINDS.index(p[0]), p[1])):
+        parts.setdefault(kind.part, []).append({"file": name})
+    listed = [{"caption": part, "chapters": files} for part, files in parts.items()]
+    return yaml.safe_dump({"format": "jb-book", "root": "index", "parts": listed}, sort_keys=False)
 
 
 def staged_page(path: Path) -> str:
@@ -119,7 +103,7 @@ def staged_page(path: Path) -> str:
         notebook = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         raise BookError(f"{path}: not a readable notebook: {error}") from None
-    _name_study(path, notebook)
+    _set_heading(path, notebook)
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     staged = nbformat.v4.new_notebook(
         metadata={
@@ -141,13 +125,11 @@ def staged_page(path: Path) -> str:
     return nbformat.writes(staged) + "\n"
 
 
-def _name_study(path: Path, notebook: NotebookNode) -> None:
-    """Put the study into the title of a page named <kind>-<study>: its notebook's title is the same for every study."""
+def _set_heading(path: Path, notebook: NotebookNode) -> None:
+    """Make the first heading the one of the table of pages, which names the study where there are several of a kind."""
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and (title := re.search(r"^# .*\S", cell.source, re.MULTILINE)):
-            _, _, study = path.stem.partition("-")
-            if study and study not in title[0]:
-                cell.source = cell.source[: title.end()] + f" · {study}" + cell.source[title.end() :]
+        if cell.cell_type == "markdown" and (found := re.search(r"^# .*", cell.source, re.MULTILINE)):
+            cell.source = cell.source[: found.start()] + f"# {heading_of(path.stem)}" + cell.source[found.end() :]
             return
     raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
 
@@ -243,6 +225,7 @@ def build(folder: Path, out: Path) -> Path:
     if sphinx.exists() and not (finished.is_file() and finished.read_text() == _tools()):
         shutil.rmtree(sphinx)
     finished.unlink(missing_ok=True)
+    shutil.rmtree(sphinx / "html", ignore_errors=True)  # no page or picture that the book no longer has
     command = [sys.executable, "-c", COMMAND, "build", str(folder), "-W", "-n", "--keep-going", "-q"]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode != 0:
@@ -342,7 +325,7 @@ def main() -> int:
         changed = stage(page_files(arguments.pages), arguments.source, arguments.stage)
         print(f"book: {len(changed)} staged files changed; building", flush=True)
         index = build(arguments.stage, arguments.out)
-    except BookError as error:
+    except ValueError as error:
         print(f"book: {error}", file=sys.stderr)
         return 1
     print(f"book: {index}")

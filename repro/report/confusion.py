@@ -6,21 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
+from repro.metrics.text import percent, with_interval
+from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
+from repro.records.scores import backwards_table, mistaken_for_partner, paired_difference
 from repro.report import figures
 from repro.report.show import formatted
-from repro.report.tables import (
-    ATTENTION,
-    BASELINE,
-    backwards_table,
-    mistaken_for_partner,
-    named_pairs,
-    paired_difference,
-    percent,
-    with_interval,
-)
 
 BOTH = (BASELINE, ATTENTION)
 Pairs = Sequence[tuple[Record, Record]]

@@ -14,11 +14,11 @@ from repro.data.clips import Clip, read_split
 from repro.data.decode import count_frames, read_frames
 from repro.data.sampling import test_frames
 from repro.data.transforms import normalise, test_view
-from repro.experiment.fields import TITLES, Experiment
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.records.record import Record
+from repro.records.scores import is_right
 from repro.report import figures
 from repro.report.confusion import BOTH
-from repro.report.tables import ATTENTION, BASELINE, is_right
 
 if TYPE_CHECKING:
     from torch import Tensor

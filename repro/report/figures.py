@@ -11,10 +11,10 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.metrics.statistics import wilson_interval
 from repro.records.record import Record
-from repro.report.tables import ATTENTION, BASELINE, CONTROL, TEMPORAL, is_right
+from repro.records.scores import is_right
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"

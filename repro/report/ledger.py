@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.claims.judging import where
-from repro.experiment.profile import ABLATION
 from repro.paper.cells import Assumption, Paper, load
 from repro.records.record import RESULTS, Record, read_study
 from repro.report.ablations import Variant, said, variants
 from repro.report.show import plain
 
+ABLATION = "ablation"  # profiles/ablation.yaml, whose groups the ledger names
 REFERENCE = "demo-seeds"  # the study whose runs the ablations are compared with
 
 
@@ -19,7 +19,7 @@ def effects(assumption: Assumption, results: Path = RESULTS, *, reference: str =
     return [
         f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
         for group in assumption.ablations
-        for variant in _of_group(compared, read_study(f"{ABLATION}{group}", results))
+        for variant in _of_group(compared, read_study(f"{ABLATION}-{group}", results))
     ]
 
 

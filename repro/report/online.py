@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from repro.experiment.fields import ATTENTION
+from repro.metrics.text import percent
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
-from repro.report.tables import ATTENTION, percent
 
 
 def frames_seen_figure(seen: Sequence[int], top1: Sequence[float], content: Mapping[str, Any]) -> tuple[Figure, str]:

@@ -8,34 +8,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from repro.claims.official import NAMES, OFFICIAL, official_runs
-from repro.experiment.fields import TITLES
+from repro.claims.official import NAMES, OFFICIAL, number, official_runs
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import confusion_indicator
+from repro.metrics.text import with_interval
 from repro.paper.cells import NOT_STATED, Paper, Table
+from repro.paper.look_alikes import LOOK_ALIKES, plain_name
+from repro.records.compare import partners
 from repro.records.record import Record
+from repro.records.scores import is_right, paired_difference
 from repro.report.confusion import counts_of
 from repro.report.peers_tables import mean_accuracy
-from repro.report.tables import (
-    ATTENTION,
-    BASELINE,
-    LOOK_ALIKES,
-    is_right,
-    paired_difference,
-    partners,
-    plain_name,
-    with_interval,
-)
 
 BOTH = (BASELINE, ATTENTION)
-
-
-def number(table: Table, network: str, column: str) -> float | None:
-    """A cell's number, None where it is empty, words or not there."""
-    if column not in table.columns:
-        return None
-    at = table.columns.index(column)
-    values = [row.cells[at].value for row in table.rows if row.name == TITLES[network]]
-    return next((value for value in values if isinstance(value, int | float)), None)
 
 
 def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:

@@ -12,12 +12,14 @@ from markupsafe import Markup
 
 from repro.claims.official import FULL, NAMES, OFFICIAL, OWN, official_runs
 from repro.data.catalogue import CATALOGUE
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, TITLES
 from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
+from repro.metrics.text import with_interval
 from repro.paper.cells import NOT_STATED, Paper, Peer, Row
+from repro.records.compare import alike
 from repro.records.record import Record
+from repro.records.scores import is_right
 from repro.report.show import Html
-from repro.report.tables import ATTENTION, is_right, with_interval
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
 """The datasets of each table, by the names that the paper's claims and peers have."""
@@ -49,15 +51,6 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
 
 
 # ---- runs
-
-
-def alike(records: Sequence[Record]) -> list[list[Record]]:
-    """The records apart by everything but split and seed: only runs of one protocol are averaged."""
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        fields = record.experiment.to_dict()
-        found.setdefault(str({k: v for k, v in fields.items() if k not in ("split", "seed", "run")}), []).append(record)
-    return list(found.values())
 
 
 def mean_accuracy(records: Sequence[Record]) -> Interval:
@@ -185,7 +178,7 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
             )
         for ours in runs:
             mean, experiment = mean_accuracy(ours), ours[0].experiment
-            here = {} if value is None else {"here less paper [95 %]": _points(mean, value / 100, clips)}
+            here = {} if value is None else {"here minus paper [95 %]": _points(mean, value / 100, clips)}
             splits = sorted({record.experiment.split for record in ours})
             seeds = len({record.experiment.seed for record in ours})
             lines.append(
@@ -200,7 +193,7 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                     "splits": f"{'split' if len(splits) == 1 else 'mean of splits'} {', '.join(map(str, splits))}; "
                     f"{seeds} seed{'s' if seeds > 1 else ''}",
                     "frames and crops": f"{experiment.frames} frames of {experiment.size}x{experiment.size}, "
-                    f"clips {experiment.test_clips}, crops {experiment.test_crops}",
+                    "one crop of one clip",
                     "source": f"results/{experiment.study}",
                 }
             )
@@ -213,9 +206,9 @@ COLUMNS = (
     "the paper's table",
     "run here [95 %]",
     "clips",
-    "paper less published [95 %]",
-    "here less published [95 %]",
-    "here less paper [95 %]",
+    "paper minus published [95 %]",
+    "here minus published [95 %]",
+    "here minus paper [95 %]",
     "pre-training",
     "modality",
     "splits",
@@ -239,11 +232,11 @@ def _against(value: float, clips: int, stated: float | None, runs: dict[str, Int
     """Differences of Res34-SE-IM-Net, as the paper states it and as run here, from one published number (%)."""
     found = {}
     if stated is not None:
-        found["paper less published [95 %]"] = with_interval(
+        found["paper minus published [95 %]"] = with_interval(
             unpaired_difference(stated / 100, clips, value / 100, clips), signed=True
         )
     if runs:
-        found["here less published [95 %]"] = "; ".join(
+        found["here minus published [95 %]"] = "; ".join(
             (f"{study}: " if len(runs) > 1 else "") + _points(mean, value / 100, clips) for study, mean in runs.items()
         )
     return found

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
+from repro.metrics.text import percent
 from repro.records.record import Record
 from repro.report import figures
-from repro.report.tables import percent
 
 
 def study_text(study: str, records: Sequence[Record]) -> str:

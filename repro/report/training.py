@@ -7,8 +7,8 @@ import pandas as pd
 
 from repro.experiment.protocols import HABITS
 from repro.metrics.statistics import Interval, paired_bootstrap
+from repro.metrics.text import percent, with_interval
 from repro.records.record import Record
-from repro.report.tables import percent, title, with_interval
 
 PLAIN = "plain eager fp32 loop"
 GOAL = 1.5  # times the plain loop, on a CPU
@@ -142,7 +142,7 @@ def pace_table(records: Sequence[Record]) -> pd.DataFrame | None:
         middle = history.median(numeric_only=True)
         rows.append(
             {
-                "network": title(record),
+                "network": record.experiment.title,
                 "seed": record.experiment.seed,
                 "precision": record.experiment.precision,
                 "clips/s": middle["clips_per_second"],

@@ -11,13 +11,12 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import seeds_spread
+from repro.metrics.text import with_interval
 from repro.records.record import Record
+from repro.records.scores import gains_by_seed, is_right, paired_difference
 from repro.report.figures import COLOURS
-from repro.report.tables import ATTENTION, BASELINE, gains_by_seed, is_right, paired_difference, with_interval
-
-GROUP = "rate-"  # the groups of profiles/ablation.yaml that differ in the rate alone
 
 ByRate = dict[float, list[Record]]
 

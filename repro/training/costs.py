@@ -6,6 +6,7 @@ hours are those counts at the speed of a training step measured on this machine,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from repro.data.catalogue import CATALOGUE
 from repro.data.clips import read_split
 from repro.data.demo import demo_counts
 from repro.experiment.fields import TITLES, Experiment
+from repro.experiment.profile import PROFILES, read_profile
 from repro.experiment.protocols import protocol_of
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import training_flops
@@ -140,3 +142,13 @@ def cost_text(
             f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue where it has them"
         )
     return "\n".join([*lines, total])
+
+
+@cache
+def group_costs(path: Path = PROFILES / "paper.yaml") -> dict[str, float]:
+    """PFLOP of a profile's runs by group, both networks together; {} where the profile is not at hand."""
+    if not path.is_file():
+        return {}
+    profile = read_profile(path)
+    by_study = cost_table(profile.experiments).groupby("study")["PFLOP"].sum()
+    return {str(study).removeprefix(f"{profile.study}-"): float(value) for study, value in by_study.items()}

@@ -23,10 +23,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from repro.data.clips import Clip, Split, carve_validation
 from repro.data.loaders import ClipDataset, test_loader, train_loader
-from repro.data.parallel import only_one
 from repro.data.selection import select_clips
 from repro.data.transforms import swap_sides
 from repro.experiment.fields import Experiment
+from repro.files import only_one
 from repro.metrics.peak import Peak, measure_peak
 from repro.models import build, check_trainable, options_of
 from repro.models.start import start
@@ -216,13 +216,10 @@ def parts_of(split: Split, experiment: Experiment) -> dict[str, tuple[Clip, ...]
 
 
 def make_dataset(experiment: Experiment, clips, lengths: pd.Series, classes, part: str) -> ClipDataset:
-    """The clips of a part as the experiment samples them; several views in the final test only."""
+    """The clips of a part as the experiment samples them."""
     names = ("frames", "size", "seed", "flip", "sampling", "decoder")
     options = {name: getattr(experiment, name) for name in names} | {"scales": experiment.crop_scales}
     options["mirror_labels"] = swap_sides(classes) if experiment.swap_labels else None
-    options["crop_on"] = experiment.crop_on
-    if part == "test":
-        options |= {"test_clips": experiment.test_clips, "test_crops": experiment.test_crops}
     return ClipDataset(clips, lengths.loc[[clip.name for clip in clips]], **options)
 
 

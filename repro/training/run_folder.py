@@ -17,8 +17,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS, Experiment
+from repro.experiment.fields import Experiment
 from repro.models import build, load_network, options_of, read_weights
+from repro.records.compare import deciding_fields
 from repro.records.freshness import Digest, differences
 
 WORK = Path("build/runs")
@@ -36,11 +37,6 @@ def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Mo
     network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
     load_network(network, read_weights(weights))
     return network.eval()
-
-
-def deciding_fields(experiment: Experiment) -> dict[str, Any]:
-    """The fields that decide a result; where a run is filed, what it is called and the machine's do not."""
-    return {k: v for k, v in experiment.to_dict().items() if k not in (*FILING_FIELDS, *MACHINE_FIELDS)}
 
 
 def prepare_folder(

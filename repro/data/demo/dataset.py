@@ -7,26 +7,23 @@ root/demo.json        the same, written last: the set is complete
 """
 
 import json
-import multiprocessing
 import os
 import shutil
-import sys
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
 from repro.data.demo.render import CLASSES, FRAMES, MAX_SEED, SIZES, check_numbers, render_clip
+from repro.data.parallel import cores, run_all
+from repro.files import write_whole
 
 VERSION = 1  # of the renderer: raise it whenever the same arguments give other frames
 FPS = 12  # a whole number: OpenCV's own AVI writer drops the fraction of 12.5
 SPLITS = (1, 2, 3)
-CLIPS_A_TASK = 8  # enough to make a worker's start-up and messages cheap, few enough for a smooth progress bar
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Spec:
     clips_per_group: int
     fps: int = FPS
     version: int = VERSION
-    pairs: tuple = PAIRS
+    pairs: tuple[tuple[str, str], ...] = PAIRS
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -75,7 +72,7 @@ def demo_counts(*, clips_per_class: int = 48, clips_per_group: int = 4, split: i
 
 
 def render_demo_set(
-    root,
+    root: Path | str,
     *,
     clips_per_class: int = 48,
     clips_per_group: int = 4,
@@ -83,7 +80,6 @@ def render_demo_set(
     size: int = 80,
     frames: int = FRAMES,
     workers: int | None = None,
-    progress: bool = True,
 ) -> Path:
     """Render the demo set into the folder `root` and return it as a Path.
 
@@ -103,8 +99,7 @@ def render_demo_set(
     )
     root = Path(root)
     spec = Spec(int(seed), int(size), int(frames), int(clips_per_class), int(clips_per_group))
-    if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = cores() if workers is None else workers
     check_numbers(workers=(workers, 1, None))
     if _is_complete(root, spec):
         return root
@@ -113,14 +108,14 @@ def render_demo_set(
             f"{spec.groups} group(s) a class: some train or test list of {root} is empty; have 3 or more", stacklevel=2
         )
 
-    _write_text(root / "demo.spec.json", spec.to_json())
+    write_whole(root / "demo.spec.json", spec.to_json())
     for class_name in CLASSES:
         (root / "videos" / class_name).mkdir(parents=True, exist_ok=True)
     (root / "partial").mkdir(exist_ok=True)
-    _render_missing(root, spec, workers, progress)
+    _render_missing(root, spec, workers)
     _write_annotations(root / "annotations", spec)
     shutil.rmtree(root / "partial")
-    _write_text(root / "demo.json", spec.to_json())
+    write_whole(root / "demo.json", spec.to_json())
     return root
 
 
@@ -153,7 +148,7 @@ def _is_complete(root: Path, spec: Spec) -> bool:
     return False
 
 
-def _render_missing(root: Path, spec: Spec, workers: int, progress: bool) -> None:
+def _render_missing(root: Path, spec: Spec, workers: int) -> None:
     """Render the clips that are not there yet. Raises OSError when one cannot be written."""
     missing = [
         (pair, group, clip)
@@ -161,52 +156,25 @@ def _render_missing(root: Path, spec: Spec, workers: int, progress: bool) -> Non
         for group, clip in spec.clips()
         if any(not (root / "videos" / spec.name(name, group, clip)).exists() for name in pair)
     ]
-    tasks = [missing[start : start + CLIPS_A_TASK] for start in range(0, len(missing), CLIPS_A_TASK)]
-    interactive = sys.stderr.isatty()
-    bar = tqdm(
-        total=2 * len(missing),
-        desc="rendering the demo set",
-        unit="clip",
-        disable=not progress,
-        # A batch log gets a plain line now and then, not hundreds.
-        mininterval=0.1 if interactive else 10,
-        ascii=not interactive,
-    )
-    with bar:
-        if min(workers, len(tasks)) <= 1:
-            for task in tasks:
-                bar.update(_render_task(root, spec, task))
-            return
-        # Spawned, not forked: OpenCV's and a notebook's threads do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(
-            min(workers, len(tasks)), context, initializer=cv2.setNumThreads, initargs=(1,)
-        ) as pool:
-            futures = [pool.submit(_render_task, root, spec, task) for task in tasks]
-            try:
-                for future in as_completed(futures):
-                    bar.update(future.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    tasks = {f"{pair[0]} {group} {clip}": (root, spec, pair, group, clip) for pair, group, clip in missing}
+    for name, done in run_all(_render_pair, tasks, title="rendering the demo set", unit="scene", workers=workers):
+        if done is None:
+            raise OSError(f"{name}: the process that rendered it died; run the same again, it goes on from there")
 
 
-def _render_task(root: Path, spec: Spec, task: list[tuple[tuple[str, str], int, int]]) -> int:
-    """Render both classes of each (pair, group, clip); the number of clips done."""
-    for pair, group, clip in task:
-        video = None
-        for class_name in pair:
-            # One rendering serves both members of a backwards pair.
-            if video is not None and pair in BACKWARDS_PAIRS:
-                video = video[::-1]
-            else:
-                video = render_clip(
-                    class_name, group=group, clip=clip, seed=spec.seed, size=spec.size, frames=spec.frames
-                )
-            name = spec.name(class_name, group, clip)
-            if not (root / "videos" / name).exists():
-                write_clip(video, root / "videos" / name, root / "partial")
-    return 2 * len(task)
+def _render_pair(root: Path, spec: Spec, pair: tuple[str, str], group: int, clip: int) -> bool:
+    """Render the clips of both classes of a pair."""
+    video: np.ndarray | None = None
+    for class_name in pair:
+        # One rendering serves both members of a backwards pair.
+        if video is not None and pair in BACKWARDS_PAIRS:
+            video = video[::-1]
+        else:
+            video = render_clip(class_name, group=group, clip=clip, seed=spec.seed, size=spec.size, frames=spec.frames)
+        name = spec.name(class_name, group, clip)
+        if not (root / "videos" / name).exists():
+            write_clip(video, root / "videos" / name, root / "partial")
+    return True
 
 
 def write_clip(video: np.ndarray, path: Path, scratch: Path) -> None:
@@ -247,7 +215,7 @@ def _count_frames(path: Path) -> int:
 def _write_annotations(folder: Path, spec: Spec) -> None:
     """classInd.txt and the split lists: with labels for training, without for testing, as UCF101 has them."""
     folder.mkdir(exist_ok=True)
-    _write_text(folder / "classInd.txt", "".join(f"{label} {name}\n" for label, name in enumerate(CLASSES, 1)))
+    write_whole(folder / "classInd.txt", "".join(f"{label} {name}\n" for label, name in enumerate(CLASSES, 1)))
     for split in SPLITS:
         train, test = [], []
         for label, class_name in enumerate(CLASSES, 1):
@@ -257,13 +225,5 @@ def _write_annotations(folder: Path, spec: Spec) -> None:
                     test.append(f"{name}\n")
                 else:
                     train.append(f"{name} {label}\n")
-        _write_text(folder / f"trainlist{split:02d}.txt", "".join(train))
-        _write_text(folder / f"testlist{split:02d}.txt", "".join(test))
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write a small file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(unfinished, path)
+        write_whole(folder / f"trainlist{split:02d}.txt", "".join(train))
+        write_whole(folder / f"testlist{split:02d}.txt", "".join(test))

@@ -1,156 +1,213 @@
-"""Unpack archives: safely, on all cores, and going on where a killed run stopped.
+"""The files inside rar, zip and tar archives, one after the other, by the libraries for each.
 
-- An archive is read through before anything of it is written: an entry that would leave its folder, a link, a device,
-  an archive that ends too early are refused with one message that names archive and entry.
-- A file is written under a draft name and renamed when it is whole; one that is there with the right size is skipped.
-- Entries of rar and zip are spread over processes; streams (tar, solid rar) take a pass each, side by side.
+rar and zip have a directory: their entries open in any order, in any process. tar, with or without gzip, is a stream,
+and so is rar packed as one block ("solid"). A tar cut into parts is read as one stream, without joining the files.
 
-Names are checked here for all formats alike. tarfile's "data" filter does the same for tar alone, and asks the file
-system about each name, which would take minutes for the ten million frames of Something-Something.
+``rarfile`` unpacks stored entries itself and calls a program for compressed ones: ``unrar`` or ``unar``. Two others
+that it knows did not do on Debian 12: it calls ``bsdtar`` with arguments that program does not take (rarfile 4.5), and
+Debian's ``7zz`` is built without rar.
 """
 
-import errno
-import os
-import shutil
-from collections.abc import Iterator, Sequence
+import functools
+import gzip
+import io
+import stat
+import subprocess
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import rarfile
 
-from repro.data.parallel import run_all
-from repro.data.prepare.download import DiskFull
-from repro.data.prepare.entries import CHUNK, ArchiveError, Directory, Entry, directory, entries, naming, refusal
+from repro.files import progress
 
-DRAFTS = ".drafts"  # folder inside the one being filled; remove it when all is done
+CHUNK = 1 << 20  # bytes
+DAMAGE = (rarfile.Error, zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+MAGIC = {b"Rar!": ".rar", b"PK\3\4": ".zip", b"PK\5\6": ".zip"}
+
+
+class ArchiveError(ValueError):
+    """An archive is hostile, damaged or cut short; the message names it and the entry."""
+
+
+class ToolMissing(OSError):
+    """No program here unpacks compressed rar entries; the message names the one to install."""
+
+
+class Entry(NamedTuple):
+    """One file in an archive."""
+
+    name: str
+    bytes: int
+    open: Callable[[], IO[bytes]]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One archive to unpack: which files of it, and where to."""
+class Directory:
+    """The files of a rar or zip archive."""
 
-    paths: tuple[Path, ...]  # the archive; or the parts of one tar, in order
-    into: Path
-    takes: str  # suffix of the files taken
-    keep: int  # how many last parts of an inner path are kept; the archive's own name stands in for a missing folder
-
-    def target(self, name: str) -> str | None:
-        """Where the entry of that name goes, or None when it is not taken.
-
-        Raises ArchiveError when the name would lead out of the folder that an archive is unpacked into.
-        """
-        parts = name.replace("\\", "/").split("/")
-        if not parts[0] or parts[0].endswith(":"):
-            raise refusal(self.paths[0], name, "has an absolute path")
-        if ".." in parts or "\0" in name:
-            raise refusal(self.paths[0], name, "leads out of its folder")
-        parts = [part for part in parts if part not in ("", ".")]
-        if not parts or parts[-1].startswith(".") or not parts[-1].lower().endswith(self.takes):
-            return None
-        if len(parts) < self.keep:
-            parts.insert(0, self.paths[0].stem)
-        return os.path.join(self.into, *parts[-self.keep :])
-
-    def lacks(self, entry: Entry) -> bool:
-        """Whether the entry is taken and not there yet."""
-        target = self.target(entry.name)
-        try:
-            return target is not None and os.stat(target).st_size != entry.bytes
-        except FileNotFoundError:
-            return True
+    entries: list[Entry]
+    solid: bool  # compressed as one block: no entry can be had without those before it
 
 
-class Survey(NamedTuple):
-    """What an archive holds for a job."""
+def entries(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
+    """The files of an archive, or of one tar in parts, in its order; read each, if at all, before asking for the next.
 
-    files: int
-    bytes: int
-    left: int  # bytes of the files that are not there yet
-
-
-def survey(job: Job) -> Survey:
-    """Read the archive through and check every entry; nothing is written.
-
-    Raises:
-        ArchiveError: an entry is hostile; the archive is damaged, cut short, or protected by a password.
-        ToolMissing: it has compressed rar entries and no tool is there.
+    ``verb`` says what is being done, for the progress of streams. Raises ArchiveError, ToolMissing.
     """
-    files = total = left = 0
-    for entry in entries(job.paths, "checking"):
-        if job.target(entry.name) is not None:
-            files, total = files + 1, total + entry.bytes
-            left += entry.bytes if job.lacks(entry) else 0
-    return Survey(files, total, left)
+    listed = directory(paths[0])
+    with naming(paths):
+        if listed is None:
+            yield from _tar_stream(paths, verb)
+        elif listed.solid:
+            yield from _solid_stream(paths[0], listed)
+        else:
+            yield from listed.entries
 
 
-def unpack(job: Job) -> int:
-    """Unpack one archive in this process; the number of files written, those that were there not counted.
-
-    Raises as :func:`survey`, and DiskFull: what is finished is kept, nothing unfinished has a file's name.
-    """
-    (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
-    with naming(job.paths):
-        return sum(_write(job, entry) for entry in entries(job.paths, "unpacking") if job.lacks(entry))
-
-
-def unpack_all(jobs: Sequence[Job], *, title: str, workers: int | None = None) -> Iterator[Job]:
-    """Unpack archives on all cores and yield each that is done. Raises as :func:`unpack`."""
-    tasks: dict[str, tuple[Job, int | None]] = {}
-    open_tasks: dict[Job, int] = {}
-    for job in jobs:
-        (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
-        wanted = _wanted(job, directory(job.paths[0]))
-        tasks |= {f"{job.paths[0]} {index}": (job, index) for index in wanted}
-        open_tasks[job] = len(wanted)
-        if not wanted:
-            yield job
-    unit = "archive" if all(index is None for _, index in tasks.values()) else "file"
-    for name, result in run_all(_work, tasks, title=title, unit=unit, workers=workers):
-        job = tasks[name][0]
-        if result is None:
-            raise ArchiveError(f"{job.paths[0]}: the process that unpacked it died; run the same command again")
-        open_tasks[job] -= 1
-        if not open_tasks[job]:
-            yield job
+def directory(path: Path) -> Directory | None:
+    """The files of a rar or zip archive; None for a tar. Raises ArchiveError, ToolMissing."""
+    with open(path, "rb") as file:
+        magic = file.read(4)
+    kind = MAGIC.get(magic, path.suffix.lower())
+    if kind not in (".rar", ".zip"):
+        return None
+    with naming([path]):
+        state = path.stat()
+        return _directory(path, kind, state.st_size, state.st_mtime_ns)
 
 
-def _wanted(job: Job, listed: Directory | None) -> list[int | None]:
-    """The entries to unpack by number, or [None] for a stream."""
-    if listed is None or listed.solid:
-        return [None]
-    return [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
+def refusal(archive: Path, name: str, why: str) -> ArchiveError:
+    """What is raised for an entry that no archive of a dataset has."""
+    return ArchiveError(
+        f"{archive}: entry {name!r} {why}; it is refused. This is not the archive as distributed: "
+        "fetch it again from the official address"
+    )
 
 
-def _work(job: Job, index: int | None) -> int:
-    if index is None:
-        return unpack(job)
-    with naming(job.paths):
-        return _write(job, directory(job.paths[0]).entries[index])
-
-
-def _write(job: Job, entry: Entry) -> int:
-    target = job.target(entry.name)
-    drafts = os.path.join(job.into, DRAFTS)
-    draft = os.path.join(drafts, f"{os.getpid()}-{os.path.basename(target)}")
-    rarfile.HACK_TMP_DIR = drafts  # its own copies of compressed entries stay on this disk, and go with the drafts
+@contextmanager
+def naming(paths: Sequence[Path]) -> Iterator[None]:
+    """Turns the libraries' errors into one message with the archive's name."""
+    name = str(paths[0]) if len(paths) == 1 else f"{paths[0]} to {paths[-1].name}"
     try:
-        with entry.open() as source, open(draft, "wb") as file:
-            shutil.copyfileobj(source, file, min(CHUNK, entry.bytes + 1))
-        if os.path.getsize(draft) != entry.bytes:
-            raise EOFError(f"{entry.name} has {os.path.getsize(draft)} of {entry.bytes} bytes")
+        yield
+    except rarfile.RarCannotExec:
+        raise ToolMissing(
+            f"{name}: its entries are compressed, and no program to unpack rar is installed; "
+            "install unar (Debian, Ubuntu: apt-get install unar) or unrar"
+        ) from None
+    except DAMAGE as error:
+        setup = rarfile.CURRENT_SETUP
+        seven = name.endswith(".rar") and setup and "SEVENZIP" in setup.setup["check_cmd"][0]
+        hint = " (7z read it, which often comes without rar: install unar)" if seven else ""
+        raise ArchiveError(
+            f"{name}: damaged or cut short: {error or type(error).__name__}{hint}; fetch it again"
+        ) from None
+
+
+@functools.lru_cache(maxsize=2)
+def _directory(path: Path, kind: str, size: int, _modified: int) -> Directory:
+    if kind == ".zip":
+        archive = zipfile.ZipFile(path)
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        for info in files:
+            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+                raise refusal(path, info.filename, "is a link or a device")
+            if info.flag_bits & 1:
+                raise refusal(path, info.filename, "needs a password")
+        return Directory([Entry(i.filename, i.file_size, functools.partial(archive.open, i)) for i in files], False)
+    archive = rarfile.RarFile(path, errors="strict")
+    if archive.needs_password():
+        raise refusal(path, "", "needs a password")
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    for info in files:
+        if not info.is_file() or info.file_redir:
+            raise refusal(path, info.filename, "is a link")
+        if len(archive.volumelist()) == 1 and info.data_offset + info.compress_size > size:
+            raise EOFError(f"{info.filename} is not all there")
+    compressed = any(info.compress_type != rarfile.RAR_M0 for info in files)
+    if compressed:
+        rarfile.tool_setup(bsdtar=False)  # raises RarCannotExec
+    listed = [Entry(info.filename, info.file_size, functools.partial(archive.open, info)) for info in files]
+    return Directory(listed, compressed and archive.is_solid())
+
+
+class _Joined(io.RawIOBase):
+    """Several files read as one, in order."""
+
+    def __init__(self, paths: Sequence[Path], advance: Callable[[int], None]) -> None:
+        self.files = [io.FileIO(path) for path in paths]
+        self.advance = advance
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        for file in self.files:
+            if count := file.readinto(buffer):  # 0 at the end of each
+                self.advance(count)
+                return count
+        return 0
+
+    def close(self) -> None:
+        for file in self.files:
+            file.close()
+        super().close()
+
+
+def _tar_stream(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
+    total = sum(path.stat().st_size for path in paths)
+    alone = parent_process() is None  # workers run side by side: their archives are counted, not their bytes
+    shown = progress(total, f"{verb} {paths[0].name}", "B") if alone else nullcontext(lambda count: None)
+    with shown as advance, io.BufferedReader(_Joined(paths, advance), CHUNK) as joined:
+        packed = joined.peek(2)[:2] == b"\x1f\x8b"
+        stream = gzip.GzipFile(fileobj=joined) if packed else joined
+        end = 0
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # it would keep ten million entries to seek back to
+                end = info.offset_data + info.size
+                if info.isreg():
+                    yield Entry(info.name, info.size, functools.partial(tar.extractfile, info))
+                elif not info.isdir():
+                    raise refusal(paths[0], info.name, "is a link or a device")
+        # tarfile takes a header without sense, and the end of a plain file, for the end of the archive
+        rest = any(block.strip(b"\0") for block in iter(functools.partial(stream.read, CHUNK), b""))
+        if rest or (not packed and end + tarfile.BLOCKSIZE > total):
+            raise EOFError("the end of the archive is not there")
+
+
+def _solid_stream(path: Path, listed: Directory) -> Iterator[Entry]:
+    """One run of the tool over the whole archive: it prints all files, one after the other."""
+    archive = rarfile.RarFile(path)
+    command = rarfile.tool_setup().open_cmdline(None, str(path))
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:
         try:
-            os.replace(draft, target)
-        except FileNotFoundError:  # the first file of its folder
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            os.replace(draft, target)
-    except BaseException as error:
-        if os.path.exists(draft):
-            os.unlink(draft)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                f"{job.into}: the disk is full while {job.paths[0].name} is unpacked; every finished file is kept: "
-                "free some space and run the same command again, it goes on from there"
-            ) from None
-        raise
-    return 1
+            for entry in listed.entries:
+                part = _Part(tool.stdout, entry.bytes)
+                yield entry._replace(open=functools.partial(nullcontext, part))
+                while part.read(CHUNK):
+                    pass
+                if part.left or part.crc != archive.getinfo(entry.name).CRC:
+                    raise EOFError(f"{entry.name} does not unpack")
+        finally:
+            tool.kill()
+
+
+class _Part:
+    """The next ``count`` bytes of a stream, with their CRC-32."""
+
+    def __init__(self, stream: IO[bytes], count: int) -> None:
+        self.stream, self.left, self.crc = stream, count, 0
+
+    def read(self, count: int) -> bytes:
+        data = self.stream.read(min(count, self.left))
+        self.left -= len(data)
+        self.crc = zlib.crc32(data, self.crc)
+        return data

@@ -5,22 +5,38 @@ done is said first, with the space it takes; then it is done on all cores. What 
 or taken as it is, never copied; a dataset that is whole needs no right to write. A run that was killed goes on.
 """
 
+import contextlib
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from repro.data import manifest
-from repro.data.catalogue import CATALOGUE, Dataset, dataset
+from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
 from repro.data.folder import refuse_nested, write_splits
+from repro.data.manifest import STORE
 from repro.data.parallel import quiet_decoders
-from repro.data.prepare import frames as frame_cache
-from repro.data.prepare import holdings, source
-from repro.data.prepare.fill import adopt, close, fill, left_to_unpack, take_lists
-from repro.data.prepare.holdings import OWN, listed_clips, read_splits
-from repro.data.prepare.steps import Step, archive_steps, do, say_whole
-from repro.data.progress import size_text
-from repro.experiment.fields import check_names
+from repro.data.prepare import verify
+from repro.data.prepare.audit import audit as audit_clips
+from repro.data.prepare.download import by_hand, fetch
+from repro.data.prepare.frame_cache import cache_frames
+from repro.data.prepare.root import (
+    adopt,
+    beside,
+    close,
+    find_lists,
+    find_tree,
+    groups,
+    has_clips,
+    holds_lists,
+    inner_archives,
+    is_absent,
+    take_lists,
+)
+from repro.data.prepare.unpack import fill, left_to_unpack
+from repro.data.prepare.verify import OWN, listed_clips, read_splits
+from repro.files import check_names, only_one, size_text
 
 
 @dataclass(frozen=True)
@@ -32,7 +48,7 @@ class Prepared:
     videos: Path
     annotations: Path
     frames: Path | None = None  # the frame cache, if it was made
-    more: Mapping[str, str] = field(default_factory=dict)  # fields that these clips call for, see holdings.fields
+    more: Mapping[str, str] = field(default_factory=dict)  # fields that these clips call for, see verify.profile_fields
 
     def lines(self) -> list[str]:
         """The lines to put into a profile."""
@@ -45,9 +61,9 @@ class Prepared:
 
 def prepare(
     name: str,
-    root,
+    root: Path | str,
     *,
-    annotations=None,
+    annotations: Path | str | None = None,
     audit: bool = False,
     frames: bool = False,
     workers: int | None = None,
@@ -80,35 +96,35 @@ def prepare(
         one = dataset(name)
         title, layout = one.title, one.layout
         if download and annotations is None:
-            say_whole(one, root)
-        lists = _annotations(one, root, annotations, workers, download)
+            _say_whole(one, root)
+        lists = _annotations(one, root, annotations, download)
         videos = _videos(one, root, lists, workers, download)
         if videos == root / "videos":
-            for folder in source.beside(one, root, lists):
+            for folder in beside(one, root, lists):
                 inside = videos if layout == "something_v1" else videos / "<class>"
                 print(f"{folder} is here too and is not used: move its listed clips into {inside}")
     splits = read_splits(layout, videos, lists)
-    clips = holdings.report(name, layout, videos, lists, splits)
-    store = videos.parent / manifest.STORE
+    clips = verify.report(name, layout, videos, lists, splits)
+    store = videos.parent / STORE
     counts, bad, cache = None, set(), None
     if audit:
-        table = manifest.audit(clips, store, workers=workers)
+        table = audit_clips(clips, store, workers=workers)
         print(f"{store}: {', '.join(f'{n:,} {verdict}' for verdict, n in table['verdict'].value_counts().items())}")
-        bad |= set(holdings.say_unusable(table))
+        bad |= set(verify.say_unusable(table))
         counts = dict(zip(table["name"], table["frames"], strict=True))
     if frames:
         cache = root / "frames"
-        made = frame_cache.cache_frames(clips, cache, workers=workers, frames=counts)
+        made = cache_frames(clips, cache, workers=workers, frames=counts)
         print(f"{cache}: {made.written:,} clips written, {made.kept:,} were there, {size_text(made.bytes)}")
         for clip, reason in made.left_out:
             print(f"  left out: {clip}: {reason}")
         bad |= {clip for clip, _ in made.left_out}
-    ready = Prepared(title, layout, videos, lists, cache, holdings.fields(splits, clips, bad))
+    ready = Prepared(title, layout, videos, lists, cache, verify.profile_fields(splits, clips, bad))
     print("For a profile:", *(f"  {line}" for line in ready.lines()), sep="\n", flush=True)
     return ready
 
 
-def _check_arguments(name: str, root, workers: int | None) -> None:
+def _check_arguments(name: str, root: Path | str, workers: int | None) -> None:
     known = [*CATALOGUE, OWN]
     if name not in known and name.casefold() in known:
         raise ValueError(f"dataset: unknown name {name!r}; did you mean {name.casefold()!r}?")
@@ -122,26 +138,26 @@ def _check_arguments(name: str, root, workers: int | None) -> None:
             raise NotADirectoryError(f"--root: {folder} is a file; name a folder")
 
 
-def _annotations(one: Dataset, root: Path, given, workers: int | None, download: bool) -> Path:
+def _annotations(one: Dataset, root: Path, given: Path | str | None, download: bool) -> Path:
     if given is not None:
-        if not source.holds_lists(one, Path(given)):
+        if not holds_lists(one, Path(given)):
             raise FileNotFoundError(f"annotations: {given} does not hold {one.title}'s lists ({', '.join(one.lists)})")
         return Path(given)
     final = root / "annotations"
-    if source.holds_lists(one, final):
+    if holds_lists(one, final):
         return final
-    found = source.find_lists(one, root)
+    found = find_lists(one, root)
     if found and not os.access(root, os.W_OK):
         return found[0] if found[0].is_dir() else found[0].parent
     if found:
         text = f"move {found[0].name}{' and others' * (len(found) > 1)} to annotations"
         steps = [Step(text, 0, lambda: take_lists(found, root))]
     else:
-        steps = archive_steps(one, "annotations", root, download, lambda: fill(one, "annotations", root, workers=1))
+        steps = _archive_steps(one, "annotations", root, download, lambda: fill(one, "annotations", root, workers=1))
         if any(archive.kind == "file" for archive in one.of("annotations")):
             steps.append(Step("move the lists to annotations", 0, lambda: _take_found(one, root)))
-    do(one, root, steps)
-    if not source.holds_lists(one, final):
+    _do(one, root, steps)
+    if not holds_lists(one, final):
         raise FileNotFoundError(
             f"{final}: {one.title}'s lists are {', '.join(one.lists)}; not all are there. {one.how}"
         )
@@ -149,7 +165,7 @@ def _annotations(one: Dataset, root: Path, given, workers: int | None, download:
 
 
 def _take_found(one: Dataset, root: Path) -> None:
-    if found := source.find_lists(one, root):
+    if found := find_lists(one, root):
         take_lists(found, root)
 
 
@@ -162,27 +178,27 @@ def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, do
     def unpack() -> None:
         fill(one, "videos", root, annotations=annotations, workers=workers)
 
-    at_hand = left_to_unpack(one, "videos", root) or source.inner_archives(one, root)
+    at_hand = left_to_unpack(one, "videos", root) or inner_archives(one, root)
     if not stage.exists() and final.is_dir() and any(final.iterdir()):
         if at_hand and os.access(root, os.W_OK) and not whole(final):
-            do(one, root, [Step("unpack what videos lacks of the listed clips", 0, unpack)])
+            _do(one, root, [Step("unpack what videos lacks of the listed clips", 0, unpack)])
         return final
-    tree = None if stage.exists() and at_hand else source.find_tree(one, root, annotations)
+    tree = None if stage.exists() and at_hand else find_tree(one, root, annotations)
     if tree and not os.access(root, os.W_OK):
         return tree.folders[0] if tree.becomes else root
     if tree:
         names = ", ".join(folder.name for folder in tree.folders[:3])
         text = f"move {names}{' and others' * (len(tree.folders) > 3)} to videos"
-        do(one, root, [Step(text, 0, lambda: adopt(one, tree, root, annotations))])
+        _do(one, root, [Step(text, 0, lambda: adopt(one, tree, root, annotations))])
         return _videos(one, root, annotations, workers, download)  # archives beside it may hold what it lacks
     if stage.exists() and not at_hand and whole(stage):
-        do(one, root, [Step("give videos.part its name, it is whole", 0, lambda: close("videos", root))])
+        _do(one, root, [Step("give videos.part its name, it is whole", 0, lambda: close("videos", root))])
     else:
-        do(one, root, archive_steps(one, "videos", root, download, unpack))
+        _do(one, root, _archive_steps(one, "videos", root, download, unpack))
     return final
 
 
-def _own(root: Path, annotations) -> tuple[Path, Path]:
+def _own(root: Path, annotations: Path | str | None) -> tuple[Path, Path]:
     """The folders of a user's own clips and lists. Lists are drawn and written once, unless there are some."""
     videos = root / "videos"
     if not videos.is_dir():
@@ -202,3 +218,103 @@ def _own(root: Path, annotations) -> tuple[Path, Path]:
     else:
         print(f"{lists}: no split*.csv, and none is written there; each run draws from the clips that it finds")
     return videos, lists
+
+
+# ---- steps
+
+
+class Step(NamedTuple):
+    """One thing to be done in ROOT."""
+
+    text: str  # what will be done
+    bytes: int  # that it takes on the disk, about
+    run: Callable[[], None]
+
+
+def _say_whole(one: Dataset, root: Path) -> None:
+    """Where lists and clips are both to be fetched: what that takes as a whole, before the first step says its own."""
+    lists = holds_lists(one, root / "annotations") or find_lists(one, root)
+    absent = [archive for archive in one.archives if is_absent(archive, root)]
+    if lists or has_clips(one, root) or any(archive.asked for archive in absent):
+        return
+    fetched = sum(archive.bytes for archive in absent)
+    needed = fetched + sum(archive.unpacked for archive in one.archives if archive.kind != "file")
+    free = shutil.disk_usage(_existing(root)).free
+    print(
+        f"{one.title}, lists and clips: {size_text(fetched)} to download, about {size_text(needed)} on the disk with "
+        f"what they unpack to; {size_text(free)} are free",
+        flush=True,
+    )
+
+
+def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: Callable[[], None]) -> list[Step]:
+    """Fetch what is missing, then unpack. Raises FileNotFoundError when what is missing is not to be fetched.
+
+    Every list is needed; of clips that come in several archives (Kinetics), those that are there will do.
+    """
+    archives = one.of(part)
+    absent = [archive for archive in archives if is_absent(archive, root)]
+    if part == "videos" and inner_archives(one, root):
+        absent = []
+    lacking = [archive for archive in absent if archive.asked or not download]
+    if lacking and (part == "annotations" or len(lacking) == len(archives)):
+        # When clips are asked for the lists are there; when lists are, the clips may be
+        both = part == "annotations" and not has_clips(one, root)
+        wanted = [a for a in (one.archives if both else archives) if is_absent(a, root)]
+        what, elsewhere = "clips", f"Clips unpacked elsewhere: move or link their folder to {root / 'videos'}."
+        if part == "annotations":
+            what, elsewhere = "lists", "Lists that lie elsewhere: name their folder with --annotations."
+        raise FileNotFoundError(
+            f"{root} does not hold the {what} of {one.title}. {by_hand(wanted, root)} {elsewhere} {one.how}"
+        )
+    steps = [
+        Step(
+            f"download {archive.file} ({size_text(archive.bytes)}) from {archive.url or archive.index}",
+            archive.bytes,
+            lambda archive=archive: fetch(one, archive, root),
+        )
+        for archive in absent
+        if archive not in lacking
+    ]
+    packed = [archive for archive in archives if archive.kind != "file" and archive not in lacking]
+    if packed:
+        names = ", ".join(archive.file for archive in packed)
+        steps.append(Step(f"unpack {names} to {part}", sum(_unpacked(archive, root) for archive in packed), unpack))
+    return steps
+
+
+def _unpacked(archive: Archive, root: Path) -> int:
+    """Bytes that the archive's content takes, about, by the size of what is on the disk of it."""
+    here = sum(path.stat().st_size for group in groups(archive, root) for path in group)
+    absent = is_absent(archive, root)
+    return archive.unpacked if absent else here * archive.unpacked // archive.bytes
+
+
+def _do(one: Dataset, root: Path, steps: list[Step]) -> None:
+    """Say what will be done and what it takes, then do it."""
+    print(f"{one.title} in {root}:", *(f"  {step.text}" for step in steps), sep="\n")
+    parent = _existing(root)
+    if not os.access(parent, os.W_OK):
+        raise PermissionError(f"{parent} is read-only: nothing was done; make it writable, or name another --root")
+    if needed := sum(step.bytes for step in steps):
+        free = shutil.disk_usage(parent).free
+        short = ": it will stop when the disk is full, and go on when there is room" if needed > free else ""
+        print(f"  about {size_text(needed)} for this; {size_text(free)} are free{short}", flush=True)
+    made = not root.exists()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"--root: {root} cannot be made ({error.strerror}); name another folder") from None
+    try:
+        with only_one(root / ".prepare.lock"):
+            for step in steps:
+                step.run()
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # what was done is in it
+                root.rmdir()
+
+
+def _existing(root: Path) -> Path:
+    """ROOT, or the folder above it that is there."""
+    return next(folder for folder in (root, *root.absolute().parents) if os.path.isdir(folder))

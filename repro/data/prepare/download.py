@@ -5,21 +5,19 @@ and its sum agrees. Sums that no catalogue gives are recorded on first use, and 
 """
 
 import contextlib
-import errno
-import hashlib
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
 import requests
 
-from repro.data.prepare.entries import MAGIC, ArchiveError, directory
-from repro.data.progress import bytes_progress, size_text
+from repro.data.catalogue import Archive, Dataset
+from repro.data.prepare.checksums import SUMS, ChecksumError, check_sums, read_json, write_json
+from repro.data.prepare.root import ARCHIVES, addresses, index_file
+from repro.files import is_disk_full, progress, size_text
 
 CHUNK = 1 << 15  # bytes: of a chunk that breaks off nothing is kept
 TIMEOUT = (30, 60)  # seconds: to connect, between bytes
@@ -35,8 +33,23 @@ class DiskFull(OSError):
     """There is no space left; what was done so far is kept."""
 
 
-class ChecksumError(ValueError):
-    """A file is not the one that the catalogue, or the first use, knows."""
+def fetch(one: Dataset, archive: Archive, root: Path) -> None:
+    """Download the archive's missing files into ROOT/archives. Raises as :func:`download`."""
+    otherwise = f"By other means: {by_hand([archive], root)} {one.how}"
+    options = {"record": root / SUMS, "otherwise": otherwise}
+    if archive.index:
+        download(archive.index, index_file(archive, root), **options)
+    for url, path in addresses(archive, root).items():
+        download(url, path, sha256=archive.sha256, **options)
+
+
+def by_hand(archives: Sequence[Archive], root: Path) -> str:
+    """How to get archives without this program."""
+    wanted = [
+        f"{archive.file} ({size_text(archive.bytes)}{f', {place}' if (place := archive.url or archive.index) else ''})"
+        for archive in archives
+    ]
+    return f"Get {' and '.join(wanted)}, put what you get into {root / ARCHIVES}, and run the same command again."
 
 
 def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise: str = "") -> Path:
@@ -61,7 +74,7 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part, otherwise)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_disk_full(error):
             raise DiskFull(
                 f"{path}: the disk is full; {size_text(_size(part))} are kept in {part.name}: free some space and run "
                 "the same command again, it goes on from there"
@@ -144,7 +157,7 @@ def _transfer(url: str, part: Path) -> None:
         write_json(_state_file(part), {"url": url, "validator": validator, "bytes": total})
         with (
             open(part, "ab" if have else "wb") as file,
-            bytes_progress(total, part.name.removesuffix(".part"), done=have) as advance,
+            progress(total, part.name.removesuffix(".part"), "B", done=have) as advance,
         ):
             for chunk in answer.iter_content(CHUNK):
                 file.write(chunk)
@@ -161,91 +174,9 @@ def _check_space(part: Path, needed: int) -> None:
         raise DiskFull(f"{part}: {size_text(needed)} are to come, {size_text(free)} are free on that disk; make room")
 
 
-def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: int = 1) -> None:
-    """Check each file's sha256 against ``record`` (a JSON file), else against the sum given, else record it.
-
-    Args:
-        files: name in the record -> (file, sum it must have, or "").
-        record: made when it is not there. A file of the recorded size and modification time is not read again.
-        workers: files read side by side.
-
-    Raises ChecksumError for the first file that differs; the sums of the others are recorded.
-    """
-    known = read_json(record)
-    todo = {}
-    for name, (path, expected) in files.items():
-        state = path.stat()
-        entry = known.get(name, {})
-        if (entry.get("bytes"), entry.get("modified")) != (state.st_size, state.st_mtime_ns):
-            todo[name] = (path, entry.get("sha256") or expected, record.name if entry else "the catalogue", state)
-    wrong = []
-    with (
-        ThreadPoolExecutor(workers) as pool,  # hashlib lets go of the interpreter's lock
-        bytes_progress(sum(entry[3].st_size for entry in todo.values()), "checking sums") as advance,
-    ):
-        sums = pool.map(_sha256, (entry[0] for entry in todo.values()))
-        for (name, (path, expected, where, state)), digest in zip(todo.items(), sums, strict=True):
-            advance(state.st_size)
-            if expected and digest != expected:
-                if fault := _no_archive(path, name):
-                    wrong.append(fault)
-                    continue
-                wrong.append(
-                    f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged or another file. "
-                    "Delete it and fetch it again; to use it all the same, write "
-                    f'{{"{name}": {{"sha256": "{digest}"}}}} into {record}'
-                )
-                continue
-            known[name] = {"sha256": digest, "bytes": state.st_size, "modified": state.st_mtime_ns}
-            write_json(record, known)
-    if wrong:
-        raise ChecksumError(wrong[0])
-
-
-def _no_archive(path: Path, name: str) -> str:
-    """Why a file that is a rar or zip by its name is none at all, or not a whole one; "" where it is one."""
-    kind = Path(name).suffix.lower()
-    if kind not in MAGIC.values():
-        return ""
-    with open(path, "rb") as file:
-        start = file.read(16)
-    if MAGIC.get(start[:4]) != kind:
-        return (
-            f"{path}: is not a {kind[1:]}, it starts with {start!r}: a web page or another file. Delete it and fetch "
-            "it again"
-        )
-    try:
-        directory(path)
-    except ArchiveError as error:
-        return str(error)
-    except OSError:  # no program for compressed entries: nothing is known of it
-        pass
-    return ""
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
 def _state_file(part: Path) -> Path:
     return part.with_name(part.name + ".json")
-
-
-def read_json(path: Path) -> dict:
-    """The file's values, {} where there is none. Raises ValueError that names it."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON ({error}); mend or delete it") from None
-
-
-def write_json(path: Path, values: dict) -> None:
-    """The file, whole or not at all."""
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    draft.replace(path)

@@ -1,6 +1,6 @@
 """What an audit says of a split: the same clip in training and test, groups on both sides, balance, clips left out.
 
-Every function takes the audit's table (``repro.data.manifest.audit``), a split, or both, and returns a table. No clip
+Every function takes the audit's table (``repro.data.prepare.audit``), a split, or both, and returns a table. No clip
 is read.
 """
 
@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from repro.data.clips import Clip, Split
-from repro.data.inspect import DOES_NOT_DECODE, OK, PRINTS
+from repro.data.manifest import DOES_NOT_DECODE, OK
+from repro.data.prepare.inspect import PRINTS
 
 NEAR = 10
 """Largest distance, in bits of 64, of each of the four perceptual hashes of two clips that count as nearly the same.

@@ -54,9 +54,8 @@ class InceptionBlock(nn.Module):
         self.triple = nn.Sequential(conv(channels_in, reduce, 1), conv(reduce, triple, 3, stride))
         self.double_head = nn.Sequential(conv(channels_in, double_reduce, 1), conv(double_reduce, double, 3))
         self.double_tail = conv(double, double, 3, stride)
-        if strided:
-            self.pool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
-        else:
+        self.pool: nn.Module = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        if not strided:
             pool_layer = (nn.AvgPool2d if pool == "mean" else nn.MaxPool2d)(3, stride=1, padding=1)
             self.pool = nn.Sequential(pool_layer, conv(channels_in, proj, 1))
         self.channels = single + triple + double + (proj or channels_in)
@@ -144,4 +143,5 @@ def initialise(network: nn.Module) -> None:
     for part in network.modules():
         if isinstance(part, nn.Conv2d | nn.Conv3d):
             nn.init.kaiming_uniform_(part.weight, nonlinearity="linear")
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

@@ -42,7 +42,8 @@ class C3D(nn.Module):
         for name, part in self.named_modules():
             if isinstance(part, nn.Conv3d | nn.Linear):
                 nn.init.normal_(part.weight, std=0.005 if name in ("fc6", "fc7") else 0.01)
-                nn.init.constant_(part.bias, 0 if name in ("features.0", "fc8") else 1)
+                if part.bias is not None:
+                    nn.init.constant_(part.bias, 0 if name in ("features.0", "fc8") else 1)
 
     def forward(self, clips: Tensor) -> Tensor:
         check_size(clips, frames=16, size=112, because="C3D's first fully connected layer takes 512 maps of 4x4")

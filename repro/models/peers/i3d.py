@@ -97,8 +97,9 @@ class I3D(nn.Module):
             if stage:
                 layers.append(pools[stage - 1])
             for block in blocks:
-                layers.append(Mixed(channels, *block))
-                channels = layers[-1].channels
+                mixed = Mixed(channels, *block)
+                layers.append(mixed)
+                channels = mixed.channels
         self.features = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
         self.fc = nn.Conv3d(channels, classes, 1)
@@ -131,7 +132,7 @@ def same_padding(sizes: tuple[int, ...], kernel: tuple[int, ...], stride: tuple[
 
     The output has ceil(size / stride) elements; an odd number of zeros puts the larger half after.
     """
-    padding = []
+    padding: list[int] = []
     for size, width, step in zip(sizes, kernel, stride, strict=True):
         total = max((-(-size // step) - 1) * step + width - size, 0)
         padding = [total // 2, total - total // 2, *padding]

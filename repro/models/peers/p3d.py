@@ -13,6 +13,8 @@ Published at 16 frames of 160x160: no parameters or multiply-adds (looked in the
 programcreek.com shows it, and a summary of the paper on medium.com).
 """
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
@@ -22,6 +24,10 @@ BLOCKS = (3, 8, 36)  # pseudo-3D blocks of the stages res2, res3, res4
 FLAT_BLOCKS = 3  # plain 2D blocks of res5
 KINDS = "ABC"
 SHORTEST = 16  # frames: time is halved four times
+
+LAYERS: dict[int, tuple[Any, Any]] = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}
+
+Extent = int | tuple[int, int, int]
 
 
 class Pseudo3d(nn.Module):
@@ -49,10 +55,11 @@ class Bottleneck(nn.Module):
     Shape: ``(B, channels_in, N, H, W)``, or ``(B, channels_in, H, W)`` with ``dims=2``, to ``4 * channels`` channels.
     """
 
-    def __init__(self, channels_in: int, channels: int, middle: nn.Module, *, stride=1, dims: int = 3) -> None:
+    def __init__(
+        self, channels_in: int, channels: int, middle: nn.Module, *, stride: Extent = 1, dims: int = 3
+    ) -> None:
         super().__init__()
-        conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
-        norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+        conv, norm = LAYERS[dims]
         channels_out = 4 * channels
         self.reduce = conv_norm_relu(channels_in, channels, 1, stride=stride, dims=dims)
         self.middle = middle
@@ -94,8 +101,8 @@ class P3D(nn.Module):
         channels *= 2
         parts = []
         for block in range(FLAT_BLOCKS):
-            middle = conv_norm_relu(channels, channels, 3, padding=1, dims=2)
-            parts.append(Bottleneck(channels_in, channels, middle, stride=1 if block else 2, dims=2))
+            flat = conv_norm_relu(channels, channels, 3, padding=1, dims=2)
+            parts.append(Bottleneck(channels_in, channels, flat, stride=1 if block else 2, dims=2))
             channels_in = 4 * channels
         self.res5 = nn.Sequential(*parts)
         self.dropout = nn.Dropout(dropout)
@@ -115,10 +122,17 @@ class P3D(nn.Module):
         return self.fc(self.dropout(x))
 
 
-def conv_norm_relu(channels_in, channels_out, kernel, *, stride=1, padding=0, dims: int = 3) -> nn.Sequential:
+def conv_norm_relu(
+    channels_in: int,
+    channels_out: int,
+    kernel: Extent,
+    *,
+    stride: Extent = 1,
+    padding: Extent = 0,
+    dims: int = 3,
+) -> nn.Sequential:
     """Convolution without bias, batch norm, ReLU; in 2 or 3 dimensions."""
-    conv = {2: nn.Conv2d, 3: nn.Conv3d}[dims]
-    norm = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[dims]
+    conv, norm = LAYERS[dims]
     return nn.Sequential(
         conv(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False),
         norm(channels_out),

@@ -4,31 +4,28 @@
 """
 
 import importlib
-import tomllib
-from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import Field, model_validator
 from torch import nn
 
+from repro.files import Many, Written, checked, read_toml
 from repro.models import MODELS, build
 
 LISTED = Path(__file__).with_name("networks.toml")
-GROUPS = ("ours", "peer", "today")
-"""The study's own networks; those that such tables compare with; what one would take today."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Published:
+class Published(Written):
     """Counts published for a row: ``params`` in millions, ``gmacs`` in 10^9 multiply-adds of one clip, None where none
     was read; each with its source. ``frames``, ``size``, ``classes`` where they were counted at other than the row's;
     ``cause``: why the built network differs beyond rounding, or what the reader should know."""
 
-    params: float | None = None
+    params: int | float | None = None
     params_source: str = ""
-    gmacs: float | None = None
+    gmacs: int | float | None = None
     gmacs_source: str = ""
     frames: int | None = None
     size: int | None = None
@@ -36,35 +33,34 @@ class Published:
     looked_in: str = ""
     cause: str = ""
 
+    @model_validator(mode="after")
+    def _has_its_sources(self) -> Self:
+        for count in ("params", "gmacs"):
+            if getattr(self, count) is not None and not getattr(self, f"{count}_source"):
+                raise ValueError(f"{count} has no source; add {count}_source")
+        return self
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A network as Table 6 measures it.
 
-    name: of the row. title: for readers. factory: ``family.function`` under repro.models.peers, or a name of
-    ``repro.models.MODELS``. frames, size, classes: the published input. flow: optical-flow fields that it takes beside
-    one frame (two-stream). clips, crops: views of a video in its published test, None where it is not stated; then
-    ``protocol`` says what is. sampling: "segments" over the whole video or "dense" with ``stride``. accuracy_of: names
-    of its published accuracies in repro/paper/paper.toml. key: its work in book/references.bib, "" for none.
-    """
+class Row(Written):
+    """A network as Table 6 measures it."""
 
     name: str
-    title: str
-    group: str
-    factory: str
-    frames: int
+    title: str  # for readers
+    group: Literal["ours", "peer", "today"]  # this study's; those that such tables compare with; what one takes today
+    factory: str  # ``family.function`` under repro.models.peers, or a name of ``repro.models.MODELS``
+    frames: int  # of the published input, with size and classes
     size: int
     classes: int
-    flow: int = 0
-    clips: int | None = None
-    crops: int | None = None
-    sampling: str = "segments"
+    flow: int = 0  # optical-flow fields that it takes beside one frame (two-stream)
+    clips: int | None = None  # clips and crops: views of a video in its published test, None where it is not stated;
+    crops: int | None = None  # then ``protocol`` says what is
+    sampling: Literal["segments", "dense"] = "segments"  # over the whole video, or dense with ``stride``
     stride: int = 1
     protocol: str = ""
     protocol_source: str = ""
-    accuracy_of: tuple[str, ...] = ()
-    key: str = ""
-    published: Published = field(default_factory=Published)
+    accuracy_of: Many[str] = ()  # names of its published accuracies in repro/paper/paper.toml
+    key: str = ""  # its work in book/references.bib, "" for none
+    published: Published = Published()
 
     @property
     def views(self) -> int | None:
@@ -90,53 +86,35 @@ class Row:
         return tuple(torch.randn(shape, **options) for shape in self.shapes(batch, frames=frames, size=size))
 
 
-@dataclass(frozen=True, kw_only=True)
-class NotRebuilt:
+class NotRebuilt(Written):
     """A method of such tables that has no network here, with the reason."""
 
     name: str
     why: str
-    accuracy_of: tuple[str, ...] = ()
+    accuracy_of: Many[str] = ()
+
+
+class _File(Written):
+    networks: Many[Row] = Field(alias="network")
+    not_rebuilt: Many[NotRebuilt] = ()
+
+
+@cache
+def _file(path: Path) -> _File:
+    return checked(_File, read_toml(path), str(path))
 
 
 @cache
 def rows(path: Path = LISTED) -> dict[str, Row]:
     """Every row by name, in the file's order. Raises ValueError that names the entry, the field and the mend."""
     found: dict[str, Row] = {}
-    for entry in _entries(path, "network"):
-        row = _made(Row, entry, path)
-        if row.name in found or row.group not in GROUPS:
-            problem = "stands twice" if row.name in found else f"has group {row.group!r}; use {', '.join(GROUPS)}"
-            raise ValueError(f"{path}: network {row.name!r} {problem}")
+    for row in _file(path).networks:
+        if row.name in found:
+            raise ValueError(f"{path}: network {row.name!r} stands twice; give one of them another name")
         found[row.name] = row
     return found
 
 
-@cache
 def not_rebuilt(path: Path = LISTED) -> tuple[NotRebuilt, ...]:
     """The methods that are not rebuilt, with reasons."""
-    return tuple(_made(NotRebuilt, entry, path) for entry in _entries(path, "not_rebuilt"))
-
-
-def _entries(path: Path, kind: str) -> list[dict[str, Any]]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8")).get(kind, [])
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{path}: not readable as TOML: {error}; mend that line") from None
-
-
-def _made(kind, entry: dict[str, Any], path: Path):
-    known = {each.name for each in fields(kind)}
-    where = f"{path}: {entry.get('name', 'an entry')}"
-    if unknown := set(entry) - known:
-        raise ValueError(f"{where}: unknown field {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
-    entry = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-    if isinstance(entry.get("published"), dict):
-        entry["published"] = _made(Published, entry["published"], path)
-        for count in ("params", "gmacs"):
-            if getattr(entry["published"], count) is not None and not getattr(entry["published"], f"{count}_source"):
-                raise ValueError(f"{where}: published {count} has no source; add {count}_source")
-    try:
-        return kind(**entry)
-    except TypeError as error:
-        raise ValueError(f"{where}: {str(error).partition('() ')[2]}") from None
+    return _file(path).not_rebuilt

@@ -46,7 +46,7 @@ class TSMResNet50(ResNet):
 
     def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
         super().__init__(ShiftedBottleneck, [3, 4, 6, 3])
-        self.fc = classifier(self.fc.in_features, classes)
+        self.fc: nn.Linear = classifier(512 * ShiftedBottleneck.expansion, classes)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, clips: Tensor) -> Tensor:

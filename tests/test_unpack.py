@@ -15,11 +15,12 @@ import pytest
 import rarfile
 from made_rar import NORMAL, rar_bytes, write_rar
 
-from repro.data.prepare import archives as module
-from repro.data.prepare import entries
-from repro.data.prepare.archives import DRAFTS, Job, survey, unpack, unpack_all
+from repro.data.prepare import archives
+from repro.data.prepare import unpack as module
+from repro.data.prepare.archives import ArchiveError, ToolMissing
 from repro.data.prepare.download import DiskFull
-from repro.data.prepare.entries import ArchiveError, ToolMissing
+from repro.data.prepare.root import DRAFTS
+from repro.data.prepare.unpack import Job, survey, unpack, unpack_all
 
 SAMPLES = Path(__file__).parent / "samples"
 FILES = {
@@ -230,7 +231,7 @@ def no_tool(monkeypatch, tmp_path):
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setattr(rarfile, "CURRENT_SETUP", None)
-    entries._directory.cache_clear()
+    archives._directory.cache_clear()
     return tmp_path / "bin"
 
 

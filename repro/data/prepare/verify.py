@@ -10,9 +10,9 @@ from repro.data.catalogue import compare
 from repro.data.clips import ClipFields, Split, read_lists, read_split, unlisted
 from repro.data.counts import count_lists
 from repro.data.folder import skipped
-from repro.data.inspect import DOES_NOT_DECODE
 from repro.data.layouts import LAYOUTS
-from repro.data.prepare.fill import DONE
+from repro.data.manifest import DOES_NOT_DECODE
+from repro.data.prepare.root import DONE
 
 OWN = "folder"  # the name for a user's own clips, which are in no catalogue
 SHOWN = 5  # unusable clips that are named
@@ -85,7 +85,7 @@ def say_unusable(table: pd.DataFrame) -> list[str]:
     return list(bad["name"])
 
 
-def fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
+def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
     """The profile's fields that these clips call for: ``classes`` where only some have usable clips in both parts of
     split 1, ``unusable`` where clips of those classes are missing or do not decode. {} where every clip can be used.
 

@@ -5,59 +5,29 @@ is usual there and harmless; a count that is short by more is told as a clip tha
 """
 
 import hashlib
-import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
-from repro.data.decode import read_frames
-from repro.data.decoders import DecodeError, open_opencv
+from repro.data.decode import DecodeError, open_opencv, read_frames
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
+from repro.data.manifest import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.sampling import test_frames
 
-OK, COUNT_DIFFERS, DOES_NOT_DECODE = "ok", "count differs", "does not decode"
 PRINTS = 4  # frames of a clip with a perceptual hash: the middle ones of four equal segments
-FIELDS = {
-    "bytes": 0,
-    "modified": 0,  # nanoseconds since 1970
-    "sha256": "",
-    "frames": 0,
-    "announced": 0,  # frames by the container's header, or images in the folder or zip
-    "fps": math.nan,
-    "width": 0,
-    "height": 0,
-    "seconds": math.nan,
-    "codec": "",
-    "verdict": DOES_NOT_DECODE,
-    "reason": "",
-    "prints": "",
-}
 
 
-def state_of(path) -> tuple[int, int]:
-    """(bytes, st_mtime_ns) by which a clip is known to be unchanged. Of a folder: its files' bytes, its own time.
-
-    Raises OSError when it is not there.
-    """
-    state = os.stat(path)
-    if not os.path.isdir(path):
-        return state.st_size, state.st_mtime_ns
-    with os.scandir(path) as entries:
-        return sum(entry.stat().st_size for entry in entries), state.st_mtime_ns
-
-
-def inspect_clip(path) -> dict:
+def inspect_clip(path: Path) -> dict[str, Any]:
     """Decode the clip at ``path`` (video file, folder of frames, or .zip of frames) and say what it is.
 
-    Returns the keys of :data:`FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames`` frames; or "does
-    not decode", unusable. ``reason`` says why it is not "ok". ``codec`` is the container's four letters, "jpg" for
-    frames; ``sha256`` is of the file's bytes, of frames in order for a folder or zip. ``prints`` is four dHashes of 16
-    hexadecimal digits each. Never raises for a bad clip.
+    Returns the keys of :data:`repro.data.manifest.FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames``
+    frames; or "does not decode", unusable. ``reason`` says why it is not "ok". ``codec`` is the container's four
+    letters, "jpg" for frames; ``sha256`` is of the file's bytes, of frames in order for a folder or zip. ``prints`` is
+    four dHashes of 16 hexadecimal digits each. Never raises for a bad clip.
     """
-    path = Path(path)
     facts = dict(FIELDS)
     try:
         facts["bytes"], facts["modified"] = state_of(path)
@@ -73,7 +43,7 @@ def inspect_clip(path) -> dict:
     return facts
 
 
-def _inspect_video(path: Path, size: int) -> dict:
+def _inspect_video(path: Path, size: int) -> dict[str, Any]:
     with open(path, "rb") as file:
         facts = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
         file.seek(0)
@@ -104,7 +74,7 @@ def _inspect_video(path: Path, size: int) -> dict:
     return facts | _counted(count, announced, middle)
 
 
-def _inspect_images(path: Path) -> dict:
+def _inspect_images(path: Path) -> dict[str, Any]:
     digest, shape, count, reason = hashlib.sha256(), None, 0, ""
     with open_images(path) as images:
         announced = len(images.images) if isinstance(images, FrameFolder) else len(images)
@@ -127,7 +97,7 @@ def _inspect_images(path: Path) -> dict:
     return facts | {"sha256": digest.hexdigest(), "codec": "jpg"}
 
 
-def _counted(count: int, announced: int, middle: Sequence[np.ndarray]) -> dict:
+def _counted(count: int, announced: int, middle: Sequence[np.ndarray]) -> dict[str, Any]:
     """What the counts say of a clip of which ``count`` frames decode; ``middle`` are the frames to print."""
     if count == 0:
         return {"announced": announced, "reason": f"opens, but not one of {announced} frames decodes; fetch it again"}

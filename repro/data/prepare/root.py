@@ -1,7 +1,12 @@
-"""What a dataset's folder ROOT holds: archives as downloaded, an extracted tree, lists, finished folders."""
+"""A dataset's folder ROOT: what it holds (archives, an extracted tree, lists), and how a part gets its final name.
+
+While ``videos`` is filled, from archives or by renaming, it is called ``videos.part``; ``annotations`` likewise.
+"""
 
 import contextlib
 import os
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +15,14 @@ from repro.data.clips import ClipFields, read_lists
 from repro.data.layouts import LAYOUTS
 
 ARCHIVES = "archives"  # folder in ROOT for what is downloaded
+DONE = "unpacked.json"  # archives that are read from the start (tar) and need not be read again
+DRAFTS = ".drafts"  # in a folder being unpacked into: files that are not whole yet
+INNER = ".archives"  # in videos.part: the archives of an archive of archives
+UNLISTED = ".unlisted"  # in videos: Kinetics clips that no list names; while it is filled, all that are not sorted yet
+REPLACING = ".replacing"  # in videos.part: Kinetics clips that take the place of damaged ones
+
+
+# ---- what is there
 
 
 def groups(archive: Archive, root: Path) -> list[tuple[Path, ...]]:
@@ -128,3 +141,75 @@ def _has(folder: os.PathLike, suffix: str) -> bool:
 
 def _folded(name: str) -> str:
     return name.casefold().replace("_", " ")
+
+
+# ---- filling a part
+
+
+def adopt(one: Dataset, tree: Tree, root: Path, annotations: Path) -> None:
+    """Bring an extracted tree to ROOT/videos by renaming."""
+    stage = opened("videos", root)
+    for folder in tree.folders:
+        if one.layout == "kinetics400":
+            sort_by_class(one, folder.rglob("*.mp4"), stage, annotations)
+        elif tree.becomes:
+            if has_content(stage):
+                raise ValueError(f"{root} holds both {folder.name} and the unfinished {stage.name}; keep one of them")
+            folder.rename(stage)  # over the empty folder
+        else:
+            folder.rename(stage / folder.name)
+    close("videos", root)
+
+
+def take_lists(files: Sequence[Path], root: Path) -> None:
+    """Bring a folder of lists, or single ones, to ROOT/annotations by renaming."""
+    stage = opened("annotations", root)
+    for path in files:
+        if path.is_dir():
+            shutil.rmtree(stage)  # lists of a run that was killed; these here are all of them
+            path.rename(stage)
+        else:
+            path.rename(stage / path.name)
+    close("annotations", root)
+
+
+def opened(part: str, root: Path) -> Path:
+    """The folder to fill: a new one, that of a run that was interrupted, or one that turned out not to be whole."""
+    final, stage = root / part, root / f"{part}.part"
+    if has_content(final):
+        if stage.exists():
+            raise ValueError(f"{root} holds both {part} and the unfinished {stage.name}; keep one of them")
+        final.rename(stage)
+    elif not stage.exists():
+        (root / DONE).unlink(missing_ok=True)  # its archives' content is gone
+        stage.mkdir(parents=True)
+    return stage
+
+
+def close(part: str, root: Path) -> None:
+    """Give the filled folder its name."""
+    stage = root / f"{part}.part"
+    for leftover in (DRAFTS, INNER, REPLACING, f"{UNLISTED}/{DRAFTS}"):
+        shutil.rmtree(stage / leftover, ignore_errors=True)
+    if (stage / UNLISTED).is_dir():
+        if left := sum(1 for _ in (stage / UNLISTED).iterdir()):
+            print(f"clips in no list: {left:,}, kept in {root / part / UNLISTED}")
+        else:
+            (stage / UNLISTED).rmdir()
+    stage.rename(root / part)  # over an empty folder, if one is there
+
+
+def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path) -> None:
+    """Move Kinetics clips into the class folders of the lists, under the lists' names; others stay where they are."""
+    lists = read_lists(ClipFields(one.layout, videos, annotations))
+    places = {clip.group: clip.name for clip in (*lists.train, *lists.test)}  # by YouTube id
+    for path in list(files):
+        if (name := places.get(path.stem[:11])) and path.suffix:
+            target = videos / f"{name}{path.suffix}"
+            target.parent.mkdir(exist_ok=True)
+            path.replace(target)
+
+
+def has_content(folder: Path) -> bool:
+    """Whether the folder is there and not empty."""
+    return folder.is_dir() and any(folder.iterdir())

@@ -1,0 +1,97 @@
+"""The audit of a dataset: every clip decoded once, on all cores, going on where a killed run stopped."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pandas as pd
+
+from repro.data.manifest import DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
+from repro.data.parallel import run_all
+from repro.data.prepare.inspect import inspect_clip
+from repro.files import only_one, whole
+
+
+def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None) -> pd.DataFrame:
+    """Decode every clip once, on all cores: one row a clip with ``name`` and the fields of ``inspect_clip``, in order.
+
+    Args:
+        paths: name ("Punch/v_Punch_g01_c01.avi") to clip.
+        store: parquet file to write, whole or not at all, when every clip is done.
+        workers: processes; None takes every core.
+
+    A finished clip is a line of the journal beside ``store`` at once, so an audit that was killed goes on from there.
+    Clips whose bytes and time are those of the journal or of an earlier ``store`` are not decoded again; those that an
+    earlier audit found unusable are.
+
+    Raises ValueError for names that are not text, OSError when nothing can be written (read-only, disk full; the
+    journal is kept) or when another audit is at work here.
+    """
+    store = Path(store)
+    journal = store.with_suffix(".journal")
+    for name in paths:
+        if not name.isprintable():
+            raise ValueError(f"{name!r}: a clip's name must be printable UTF-8; rename the file (and in the lists)")
+    done: dict[str, dict[str, Any]] = {}
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        # Unbuffered: what is written is with the system at once, and survives a kill
+        with only_one(store.with_suffix(".lock")), open(journal, "ab", buffering=0) as lines:
+            known = _read_store(store) | _read_journal(journal, lines)
+            done = {
+                name: known[name] for name, path in paths.items() if name in known and is_unchanged(path, known[name])
+            }
+            left = {name: (path,) for name, path in paths.items() if name not in done}
+            print(f"audit: {len(left):,} clips to decode, {len(done):,} are as they were", flush=True)
+            for name, facts in run_all(inspect_clip, left, title="audit", workers=workers):
+                facts = facts or _crashed(paths[name])
+                _append(lines, json.dumps({"name": name, **facts}))
+                done[name] = facts
+            table = pd.DataFrame([{"name": name, **done[name]} for name in paths], columns=["name", *FIELDS])
+            with whole(store) as draft:
+                table.to_parquet(draft)
+            journal.unlink()
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        kept = f"; {len(done):,} finished clips are kept in {journal.name}" if done else ""
+        raise OSError(
+            f"{store}: the audit cannot be written ({error.strerror or error}){kept}; make room or make the folder "
+            "writable, and run it again"
+        ) from error
+    return table
+
+
+def _read_store(store: Path) -> dict[str, dict[str, Any]]:
+    if not store.is_file():
+        return {}
+    table = pd.read_parquet(store)
+    if set(table.columns) != {"name", *FIELDS}:
+        return {}  # of an earlier version: decoded again
+    table = table[table["verdict"] != DOES_NOT_DECODE]
+    return {row.pop("name"): row for row in table.to_dict("records")}
+
+
+def _read_journal(journal: Path, lines: BinaryIO) -> dict[str, dict[str, Any]]:
+    """The finished clips of an audit that did not end. A last line that a kill cut is taken off the file."""
+    text = journal.read_bytes()
+    end = text.rfind(b"\n") + 1
+    lines.truncate(end)
+    rows = []
+    for line in text[:end].splitlines():
+        with contextlib.suppress(ValueError):  # a machine that lost its power may leave lines of nothing
+            rows.append(json.loads(line))
+    return {row.pop("name"): row for row in rows if row.keys() == {"name", *FIELDS}}
+
+
+def _append(lines: BinaryIO, line: str) -> None:
+    data = line.encode() + b"\n"
+    if lines.write(data) != len(data):
+        raise OSError("no space left on device")
+
+
+def _crashed(path: Path) -> dict[str, Any]:
+    size, modified = state_of(path)
+    return FIELDS | {"bytes": size, "modified": modified, "reason": "the decoder crashed on it; fetch it again"}

@@ -1,0 +1,263 @@
+"""Unpack archives: safely, on all cores, and going on where a killed run stopped.
+
+- An archive is read through before anything of it is written: an entry that would leave its folder, a link, a device,
+  an archive that ends too early are refused with one message that names archive and entry.
+- A file is written under a draft name and renamed when it is whole; one that is there with the right size is skipped.
+- Entries of rar and zip are spread over processes; streams (tar, solid rar) take a pass each, side by side, and are
+  noted in ROOT/unpacked.json when they are done, so that a run that goes on leaves them out.
+
+Names are checked here for all formats alike. tarfile's "data" filter does the same for tar alone, and asks the file
+system about each name, which would take minutes for the ten million frames of Something-Something.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import rarfile
+
+from repro.data.catalogue import Archive, Dataset
+from repro.data.parallel import cores, run_all
+from repro.data.prepare.archives import CHUNK, ArchiveError, Directory, Entry, directory, entries, naming, refusal
+from repro.data.prepare.checksums import SUMS, check_sums, read_json, write_json
+from repro.data.prepare.download import DiskFull
+from repro.data.prepare.root import (
+    DONE,
+    DRAFTS,
+    INNER,
+    REPLACING,
+    UNLISTED,
+    close,
+    groups,
+    has_content,
+    inner_archives,
+    opened,
+    sort_by_class,
+)
+from repro.files import is_disk_full, size_text
+
+# ---- one archive
+
+
+@dataclass(frozen=True)
+class Job:
+    """One archive to unpack: which files of it, and where to."""
+
+    paths: tuple[Path, ...]  # the archive; or the parts of one tar, in order
+    into: Path
+    takes: str  # suffix of the files taken
+    keep: int  # how many last parts of an inner path are kept; the archive's own name stands in for a missing folder
+
+    def target(self, name: str) -> str | None:
+        """Where the entry of that name goes, or None when it is not taken.
+
+        Raises ArchiveError when the name would lead out of the folder that an archive is unpacked into.
+        """
+        parts = name.replace("\\", "/").split("/")
+        if not parts[0] or parts[0].endswith(":"):
+            raise refusal(self.paths[0], name, "has an absolute path")
+        if ".." in parts or "\0" in name:
+            raise refusal(self.paths[0], name, "leads out of its folder")
+        parts = [part for part in parts if part not in ("", ".")]
+        if not parts or parts[-1].startswith(".") or not parts[-1].lower().endswith(self.takes):
+            return None
+        if len(parts) < self.keep:
+            parts.insert(0, self.paths[0].stem)
+        return os.path.join(self.into, *parts[-self.keep :])
+
+    def lacks(self, entry: Entry) -> bool:
+        """Whether the entry is taken and not there yet."""
+        target = self.target(entry.name)
+        try:
+            return target is not None and os.stat(target).st_size != entry.bytes
+        except FileNotFoundError:
+            return True
+
+
+class Survey(NamedTuple):
+    """What an archive holds for a job."""
+
+    files: int
+    bytes: int
+    left: int  # bytes of the files that are not there yet
+
+
+def survey(job: Job) -> Survey:
+    """Read the archive through and check every entry; nothing is written.
+
+    Raises:
+        ArchiveError: an entry is hostile; the archive is damaged, cut short, or protected by a password.
+        ToolMissing: it has compressed rar entries and no tool is there.
+    """
+    files = total = left = 0
+    for entry in entries(job.paths, "checking"):
+        if job.target(entry.name) is not None:
+            files, total = files + 1, total + entry.bytes
+            left += entry.bytes if job.lacks(entry) else 0
+    return Survey(files, total, left)
+
+
+def unpack(job: Job) -> int:
+    """Unpack one archive in this process; the number of files written, those that were there not counted.
+
+    Raises as :func:`survey`, and DiskFull: what is finished is kept, nothing unfinished has a file's name.
+    """
+    (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
+    with naming(job.paths):
+        return sum(_write(job, entry) for entry in entries(job.paths, "unpacking") if job.lacks(entry))
+
+
+def unpack_all(jobs: Sequence[Job], *, title: str, workers: int | None = None) -> Iterator[Job]:
+    """Unpack archives on all cores and yield each that is done. Raises as :func:`unpack`."""
+    tasks: dict[str, tuple[Job, int | None]] = {}
+    open_tasks: dict[Job, int] = {}
+    for job in jobs:
+        (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
+        wanted = _wanted(job, directory(job.paths[0]))
+        tasks |= {f"{job.paths[0]} {index}": (job, index) for index in wanted}
+        open_tasks[job] = len(wanted)
+        if not wanted:
+            yield job
+    unit = "archive" if all(index is None for _, index in tasks.values()) else "file"
+    for name, result in run_all(_work, tasks, title=title, unit=unit, workers=workers):
+        job = tasks[name][0]
+        if result is None:
+            raise ArchiveError(f"{job.paths[0]}: the process that unpacked it died; run the same command again")
+        open_tasks[job] -= 1
+        if not open_tasks[job]:
+            yield job
+
+
+def _wanted(job: Job, listed: Directory | None) -> list[int | None]:
+    """The entries to unpack by number, or [None] for a stream."""
+    if listed is None or listed.solid:
+        return [None]
+    return [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
+
+
+def _work(job: Job, index: int | None) -> int:
+    if index is None:
+        return unpack(job)
+    with naming(job.paths):
+        return _write(job, directory(job.paths[0]).entries[index])
+
+
+def _write(job: Job, entry: Entry) -> int:
+    target = job.target(entry.name)
+    drafts = os.path.join(job.into, DRAFTS)
+    draft = os.path.join(drafts, f"{os.getpid()}-{os.path.basename(target)}")
+    rarfile.HACK_TMP_DIR = drafts  # its own copies of compressed entries stay on this disk, and go with the drafts
+    try:
+        with entry.open() as source, open(draft, "wb") as file:
+            shutil.copyfileobj(source, file, min(CHUNK, entry.bytes + 1))
+        if os.path.getsize(draft) != entry.bytes:
+            raise EOFError(f"{entry.name} has {os.path.getsize(draft)} of {entry.bytes} bytes")
+        try:
+            os.replace(draft, target)
+        except FileNotFoundError:  # the first file of its folder
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(draft, target)
+    except BaseException as error:
+        if os.path.exists(draft):
+            os.unlink(draft)
+        if is_disk_full(error):
+            raise DiskFull(
+                f"{job.into}: the disk is full while {job.paths[0].name} is unpacked; every finished file is kept: "
+                "free some space and run the same command again, it goes on from there"
+            ) from None
+        raise
+    return 1
+
+
+# ---- a dataset's part
+
+
+def left_to_unpack(one: Dataset, part: str, root: Path) -> list[tuple[Archive, tuple[Path, ...]]]:
+    """The archives on the disk that are not noted as done."""
+    done = read_json(root / DONE)
+    return [
+        (archive, group)
+        for archive in one.of(part)
+        for group in groups(archive, root)
+        if archive.kind != "file" and done.get(_key(group, root)) != _state(group)
+    ]
+
+
+def fill(one: Dataset, part: str, root: Path, *, annotations: Path | None = None, workers: int | None = None) -> None:
+    """Unpack every archive of the part that is on the disk. ``annotations``: the lists that Kinetics is sorted by.
+
+    Raises:
+        ChecksumError, ArchiveError, ToolMissing: an archive is not what it should be; nothing of it was written.
+        DiskFull: it does not fit, or the disk filled up on the way; what is finished is kept.
+    """
+    todo = left_to_unpack(one, part, root)
+    files = {os.path.relpath(path, root): (path, archive.sha256) for archive, group in todo for path in group}
+    check_sums(files, root / SUMS, workers=workers or cores())
+    there = root / part if has_content(root / part) else root / f"{part}.part"
+    needed = _check([_job(archive, group, there) for archive, group in todo], root, workers)
+    if todo and not needed and there == root / part:
+        return  # all that the archives have is there
+    stage = opened(part, root)
+    _unpack([_job(archive, group, stage) for archive, group in todo], one, root, workers)
+    inner = [*inner_archives(one, root), *sorted((stage / INNER).glob("*.rar"))] if part == "videos" else []
+    if inner:
+        outer = next(archive for archive in one.of("videos") if archive.kind == "rar of rars")
+        jobs = [Job((rar,), stage, outer.takes, outer.keep) for rar in inner]
+        _check(jobs, root, workers)
+        _unpack(jobs, one, root, workers)
+    for flat in (stage / UNLISTED, stage / REPLACING):
+        if flat.is_dir():
+            sort_by_class(one, flat.iterdir(), stage, annotations)
+    close(part, root)
+
+
+def _job(archive: Archive, group: tuple[Path, ...], stage: Path) -> Job:
+    if archive.kind == "rar of rars":
+        return Job(group, stage / INNER, ".rar", 1)
+    if archive.part == "videos" and archive.keep == 1:  # without class folders
+        return Job(group, stage / (REPLACING if archive.replaces else UNLISTED), archive.takes, 1)
+    return Job(group, stage, archive.takes, archive.keep)
+
+
+def _check(jobs: Sequence[Job], root: Path, workers: int | None) -> int:
+    """Read every archive through, before anything is written, and see whether it will fit: the bytes to come."""
+    streams = sum(directory(job.paths[0]) is None for job in jobs)
+    tasks = {str(job.paths[0]): (job,) for job in jobs}
+    needed = files = 0
+    for path, found in run_all(survey, tasks, title="checking", unit="archive", workers=workers if streams > 1 else 1):
+        if found is None:
+            raise ArchiveError(f"{path}: the process that read it died; run the same command again")
+        needed, files = needed + found.left, files + found.files
+    _check_space(root, needed, files)
+    return needed
+
+
+def _unpack(jobs: Sequence[Job], one: Dataset, root: Path, workers: int | None) -> None:
+    done = read_json(root / DONE)
+    for job in unpack_all(jobs, title=f"unpacking {one.title}", workers=workers):
+        if directory(job.paths[0]) is None:
+            done[_key(job.paths, root)] = _state(job.paths)
+            write_json(root / DONE, done)
+
+
+def _check_space(root: Path, needed: int, files: int) -> None:
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise DiskFull(
+            f"{root}: {size_text(needed)} are to be unpacked, {size_text(free)} are free on that disk; "
+            "make room and run the same command again"
+        )
+    state = os.statvfs(root)
+    if state.f_files and files > state.f_favail:
+        raise DiskFull(f"{root}: {files:,} files are to be unpacked, that file system has room for {state.f_favail:,}")
+
+
+def _key(group: Sequence[Path], root: Path) -> str:
+    return os.path.relpath(group[0], root)
+
+
+def _state(group: Sequence[Path]) -> list[int]:
+    return [value for path in group for value in (path.stat().st_size, path.stat().st_mtime_ns)]

@@ -1,0 +1,124 @@
+"""May these runs be put together? Asked here alone: by claims, tables, resuming, outsiders' records and pages.
+
+The answer comes from the role that each field of an experiment declares (:mod:`repro.experiment.fields`) and from the
+hash of a run's clips, which a record keeps. Fields of filing and of the machine never keep runs apart: whoever has the
+same clips in another folder, or a machine with more cores, has made the same run.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from repro.experiment.fields import ATTENTION, CONTROL, ROLES, TEMPORAL, Experiment
+from repro.records.record import Record
+
+OF_A_RUN = ("model", "gate", "split", "seed")  # in which the runs of one set differ
+OF_GATES = ("gate", "reduction", "gate_bias")  # that only networks with gates read
+WITH_GATES = (ATTENTION, TEMPORAL)
+OF_HEADS = ("head_stride",)  # that only networks with a 3D head read
+
+
+def deciding_fields(experiment: Experiment) -> dict[str, Any]:
+    """The fields that decide a result. The gate of Equation 4, named, is the default."""
+    fields = {name: value for name, value in experiment.to_dict().items() if ROLES[name] == "result"}
+    if experiment.model in WITH_GATES and experiment.gate == "se_im":
+        fields["gate"] = None
+    return fields
+
+
+def settings(record: Record) -> dict[str, Any]:
+    """What the runs of one set have in common: everything that decides the result but network, split and seed.
+
+    A run that starts from the weights of another starts from its own network's and seed's.
+    """
+    experiment = record.experiment
+    fields = {name: value for name, value in deciding_fields(experiment).items() if name not in OF_A_RUN}
+    if experiment.start_from:
+        own = "|".join(map(re.escape, (experiment.model, f"seed{experiment.seed}")))
+        fields["start_from"] = re.sub(own, "", experiment.start_from)
+    return fields | {"classes": list(record.classes)}  # a subset by name and all of a smaller set are the same clips
+
+
+def _run(record: Record) -> tuple[Any, ...]:
+    """What tells a run from the others of its set."""
+    fields = deciding_fields(record.experiment)
+    return tuple(fields[name] for name in OF_A_RUN)
+
+
+def alike(records: Iterable[Record]) -> list[list[Record]]:
+    """The records apart by classes, settings and clips: only within one set are figures put together.
+
+    Studies of the same clips and settings are one set (seeds are pooled, whoever ran them); a run that several of them
+    hold counts once. The largest study comes first.
+    """
+    ordered = [record for study in _studies(records) for record in study]
+    copies = _copies(ordered)
+    found: dict[tuple[str, int], dict[tuple[Any, ...], Record]] = {}
+    for record in ordered:
+        one = str(settings(record)), copies[_clips(record)]
+        found.setdefault(one, {}).setdefault(_run(record), record)
+    return [list(runs.values()) for runs in found.values()]
+
+
+def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
+    """Runs of two networks that differ in nothing but the network: same clips, split, seed and settings.
+
+    Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
+    runs that several studies hold, the first counts.
+    """
+    found: dict[str, dict[tuple[Any, ...], Record]] = {first: {}, second: {}}
+    for record in records:
+        model, gate, split, seed = _run(record)
+        if model in found and gate is None:
+            found[model].setdefault((str(settings(record)), record.data["hash"], split, seed), record)
+    return [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
+
+
+def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
+    """The choices in which a run differs from another, its seed apart: field, value there, value here.
+
+    Fields that the network of this run does not read say nothing.
+    """
+    there, here = (deciding_fields(each.experiment) for each in (reference, record))
+    skipped = {"seed"}
+    if here["model"] != there["model"]:
+        skipped |= {*(() if here["model"] in WITH_GATES else OF_GATES)}
+        skipped |= {*(OF_HEADS if here["model"] == CONTROL else ())}
+    names = [name for name in there if name not in skipped and there[name] != here[name]]
+    return tuple((name, str(there[name]), str(here[name])) for name in names)
+
+
+# ---- which clips
+
+
+def _studies(records: Iterable[Record]) -> list[list[Record]]:
+    """The records by study, the largest first, then by name."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.experiment.study, []).append(record)
+    return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
+
+
+def _clips(record: Record) -> tuple[tuple[str, ...], int, str]:
+    """The clips of one split: classes, split, hash."""
+    return record.classes, record.experiment.split, record.data["hash"]
+
+
+def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str], int]:
+    """Which copy of a dataset the clips of each split are of, by number.
+
+    A hash is of one split's clips, so it tells a re-encoded copy from the originals within a split, but not which clips
+    of another split are of the same copy. A study tells that: it is of one copy. So clips join the copy that the rest
+    of their study is of, unless that copy is known to have other clips for their split; where several copies could be
+    meant, or none is known, they stand apart.
+    """
+    found: dict[tuple[tuple[str, ...], int, str], int] = {}
+    for study in _studies(records):
+        places = sorted({_clips(record) for record in study})
+        for place in places:
+            if place in found:
+                continue
+            taken = {copy for (classes, split, _), copy in found.items() if (classes, split) == place[:2]}
+            rest = {found[other] for other in places if other in found and other[0] == place[0]} - taken
+            found[place] = rest.pop() if len(rest) == 1 else len(found)
+    return found

@@ -1,0 +1,85 @@
+"""What a record's scores say of each test clip, and of one network against another on the same clips."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from repro.metrics.accuracy import topk_correct
+from repro.metrics.statistics import Interval, paired_bootstrap, wilson_interval
+from repro.paper.look_alikes import backwards_pairs, named_pairs
+from repro.records.record import Record
+
+Score = Callable[[Record], np.ndarray]
+"""A value for each test clip of a record, ``(clips,)``."""
+
+
+def is_right(record: Record) -> np.ndarray:
+    """Whether each test clip's largest score is its own class's, bool ``(clips,)``."""
+    return topk_correct(record.scores, record.labels, 1)
+
+
+def mistaken_for_partner(record: Record) -> np.ndarray:
+    """For each test clip: was it taken for the look-alike of its own class? bool ``(clips,)``."""
+    partner = {}
+    for i, j in named_pairs(record.classes):
+        partner |= {i: j, j: i}
+    predicted = record.scores.argmax(1)
+    return np.array([partner.get(label, -1) == guess for label, guess in zip(record.labels, predicted)])
+
+
+def right_of_look_alikes(record: Record) -> np.ndarray:
+    """For each test clip: is it of a class with a named look-alike, and right? bool ``(clips,)``."""
+    return is_right(record) & np.isin(record.labels, named_pairs(record.classes))
+
+
+def per_clip(records: Sequence[Record], score: Score) -> pd.DataFrame:
+    """``score(record)`` of each test clip averaged over the records (seeds): columns ``group, value``, by clip."""
+    tables = [
+        record.predictions[["clip", "group"]].assign(value=np.asarray(score(record), dtype=float)) for record in records
+    ]
+    return pd.concat(tables).groupby("clip", sort=True).agg(group=("group", "first"), value=("value", "mean"))
+
+
+def paired_difference(pairs: Sequence[tuple[Record, Record]], score: Score) -> Interval:
+    """Mean of ``score`` under the second network minus the first, paired by clip, seeds averaged, groups resampled.
+
+    Clips of one group come from one source video, so groups, not clips, are what a new sample would bring.
+    """
+    first, second = (per_clip([pair[k] for pair in pairs], score) for k in (0, 1))
+    return paired_bootstrap(first["value"], second["value"], groups=first["group"].to_numpy())
+
+
+def gains_by_seed(pairs: Sequence[tuple[Record, Record]]) -> list[float]:
+    """Difference in top-1 of each pair of runs, second minus first."""
+    return [float(is_right(b).mean() - is_right(a).mean()) for a, b in pairs]
+
+
+def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Inside the backwards pairs, the choice between the pair's two logits: one row a run and pair.
+
+    The interval is Wilson's with n halved: a clip and its reversal come from one rendering, so they count as one.
+    """
+    from repro.metrics.confusion import two_way_choice
+
+    rows = []
+    for record in records:
+        for pair in backwards_pairs(record.classes):
+            if np.isin(record.labels, pair).sum() < 2:
+                continue
+            right = two_way_choice(record.scores, record.labels, pair)
+            interval = wilson_interval(int(right.sum()) // 2, len(right) // 2)
+            rows.append(
+                {
+                    "network": record.experiment.title,
+                    "model": record.experiment.model,
+                    "seed": record.experiment.seed,
+                    "pair": " / ".join(record.classes[k] for k in pair),
+                    "right": int(right.sum()),
+                    "clips": len(right),
+                    "low": interval.low,
+                    "high": interval.high,
+                    "point": right.mean(),
+                }
+            )
+    return pd.DataFrame(rows)
