@@ -68,6 +68,11 @@ def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_a
     attention, baseline = ablations.pretraining(reference, runs)
     assert attention.title == "pre-training: before-clips, Res34-SE-IM-Net"
     assert attention.by_seed() == pytest.approx([6 / 120, 6 / 120]) and baseline.by_seed() == pytest.approx([-0.1])
+    table = ablations.pretraining_table([attention, baseline])
+    assert list(table.columns[:5]) == [
+        "network", "seeds", "clips (groups)", "from scratch (%)", "pre-trained (%)",
+    ]  # fmt: skip
+    assert table.attrs["formats"]["from scratch (%)"] == ".1f" and len(table.columns) == 8
     slower = [started("res34_se_im_net", 0, 5, learning_rate=0.5)]
     (found,) = ablations.pretraining(reference, slower)
     assert found.title == "pre-training: before-clips, Res34-SE-IM-Net, learning rate: 0.5"
@@ -138,9 +143,19 @@ def test_confusion_of_look_alikes_is_compared(tmp_path, reference):
     assert np.isclose(ablations.right_backwards(others[0]), 1.0)
 
 
+def test_habits_that_were_run_and_that_were_not(tmp_path, reference):
+    found = ablations.variants(reference, variant(tmp_path, "h", clipping="after_step"))
+    lines = ablations.habits_text(found).split("\n")
+    assert "- `bgr_slip`: not run." in lines and "`clipped_after_step`" not in lines[0]
+    assert lines[-1].startswith("- clipping: after step: -20.0 points [")
+    assert not any(line.startswith("- ResNet34") for line in lines)  # no habit
+
+
 def test_the_figure_has_a_row_a_variant(tmp_path, reference):
     found = ablations.variants(reference, variant(tmp_path, "a", gate="se"))
-    axis = ablations.variants_figure(found).axes[0]
+    fig, alt = ablations.variants_figure(found)
+    axis = fig.axes[0]
+    assert alt.endswith("from Res34-SE-IM-Net. ResNet34-3DRes18 -10.0 points; gate: se -20.0 points.")
     assert [label.get_text() for label in axis.get_yticklabels()] == [
         "ResNet34-3DRes18 (3 seeds)",
         "gate: se (3 seeds)",

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from made import demo_record, labels_of, logits, record
+from matplotlib import pyplot as plt
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE
-from repro.report.accuracy import networks_table
+from repro.report.accuracy import accuracy_figure, networks_table
 
 
 def test_networks_table_averages_seeds_of_one_network_and_split(tmp_path):
@@ -44,3 +45,10 @@ def test_networks_table_keeps_datasets_and_gates_apart(tmp_path):
     ]
     assert networks_table(made)["seeds"].tolist() == [1, 1, 1]
     assert networks_table([]).empty
+
+
+def test_the_figure_names_every_run(tmp_path):
+    runs = [demo_record(tmp_path, model=m, wrong=range(n)) for m, n in ((BASELINE, 60), (ATTENTION, 12))]
+    fig, alt = accuracy_figure(runs)
+    assert alt.endswith("interval. Res34-SE-IM-Net: 90.0 %; ResNet34-3DRes18: 50.0 %.")
+    plt.close(fig)

@@ -2,24 +2,18 @@
 
 import numpy as np
 import pytest
-from made import DEMO, demo_record, labels_of, logits, record
+from made import DEMO, both_networks, demo_record, labels_of, logits, record
+from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.confusion import chosen_and_reported
-from repro.report.confusion import (
-    CASES,
-    all_pairs,
-    clustered,
-    counts_of,
-    example_clips,
-    gates_table,
-    gates_text,
-    halves,
-    pairs_shown,
-    picked_pairs_table,
-    raised_channels,
-    with_clips,
-)
+from repro.records.compare import partners
+from repro.report import confusion
+from repro.report.confusion import all_pairs, clustered, counts_of, halves, pairs_shown, pairs_table, picked_pairs_table
+
+
+def pairs_of(runs):
+    return partners(runs, BASELINE, ATTENTION)
 
 
 def counts(*taken):
@@ -58,24 +52,28 @@ def test_networks_that_confuse_alike_gain_only_where_the_pairs_were_picked(tmp_p
         wrong = rng.random(len(labels)) < 0.5
         predicted = np.where(wrong, rng.integers(0, len(DEMO), len(labels)), labels)
         runs.append(record(tmp_path, classes=DEMO, labels=labels, scores=logits(predicted, len(DEMO)), model=model))
-    table, pairs = picked_pairs_table(runs, top=5, repeats=30)
+    table = picked_pairs_table(pairs_of(runs), top=5, repeats=30)
     picked, others = table["gain"]
-    assert pairs == 1 and picked > 0.05 and abs(others) < picked / 3
+    assert picked > 0.05 and abs(others) < picked / 3
     assert table["baseline"][0] > table["baseline"][1]
+    assert f"lower c by {picked:+.3f}; on the other clips by {others:+.3f}" in confusion.picked_text(table)
+    assert "5 or a third of all pairs (1 pair of runs, 720 clips in 720 groups)" in confusion.picked_caption(
+        pairs_of(runs), 5
+    )
 
 
 def test_a_real_gain_stays_on_the_other_clips(tmp_path):
     runs = [
         demo_record(tmp_path, model=model, to_partner=range(count)) for model, count in ((BASELINE, 60), (ATTENTION, 0))
     ]
-    table, _ = picked_pairs_table(runs, top=3, repeats=10)
+    table = picked_pairs_table(pairs_of(runs), top=3, repeats=10)
     # half of the classes are taken for their look-alike: c = 2 for the picked pairs, on both halves
     assert table["gain"].tolist() == pytest.approx([2.0, 2.0])
 
 
 def test_without_both_networks_there_is_nothing(tmp_path):
-    table, pairs = picked_pairs_table([demo_record(tmp_path, model=BASELINE)])
-    assert table.empty and pairs == 0
+    runs = pairs_of([demo_record(tmp_path, model=BASELINE)])
+    assert picked_pairs_table(runs).empty and all_pairs(runs).empty and confusion.look_alikes_text(runs) == ""
 
 
 def test_clustering_puts_what_is_confused_side_by_side():
@@ -97,8 +95,9 @@ def test_all_pairs_by_hand(tmp_path):
         for model, by_seed in taken.items()
         for seed, which in enumerate(by_seed)
     ]
-    table, pairs = all_pairs(runs)
-    assert pairs == 2 and len(table) == 12 * 11 // 2
+    assert confusion.counted(pairs_of(runs)) == "2 pairs of runs"
+    table = all_pairs(pairs_of(runs))
+    assert len(table) == 12 * 11 // 2
     first = table.iloc[0]
     assert (first["pair"], first["named"]) == ("Wave / Clap", True)
     assert first[f"c_{BASELINE}"] == pytest.approx(4 / 40) and first[f"c_{ATTENTION}"] == pytest.approx(2 / 40)
@@ -106,8 +105,16 @@ def test_all_pairs_by_hand(tmp_path):
     assert first[f"clips_{BASELINE}"] == "4/40 + 0/40"
     assert table["named"].sum() == 6 and (table["difference"][1:] == 0).all()
     assert pairs_shown(table, 2)["pair"].iloc[0] == "Wave / Clap" and len(pairs_shown(table, 2)) == 6
-    assert "(4/40 + 0/40)" in with_clips(table.head(1))["ResNet34-3DRes18"][0]
-    assert counts_of(runs)[0, 1] == 6
+    assert "(4/40 + 0/40)" in pairs_table(table.head(1))["ResNet34-3DRes18"][0]
+    assert counts_of(runs)[0, 1] == 6 and confusion.choice_text(table) == ""
+    every = confusion.every_pair_table(table)
+    assert (every["named beforehand"] == "yes").sum() == 6 and list(every["difference in c"]) == list(
+        table["difference"]
+    )
+    fig, alt = confusion.pairs_figure(pairs_shown(table, 2))
+    assert "of 6 pairs for both networks; the attention network's is lower for 1 of 6" in alt
+    plt.close(fig)
+    assert "**-0.4 points [" in confusion.look_alikes_text(pairs_of(runs))  # 2 of 480
 
 
 def test_where_no_look_alike_is_named_only_confused_pairs_are_shown(tmp_path):
@@ -115,50 +122,27 @@ def test_where_no_look_alike_is_named_only_confused_pairs_are_shown(tmp_path):
     predicted = labels.copy()
     predicted[0] = 2
     runs = [record(tmp_path, labels=labels, scores=logits(predicted, 3), model=m) for m in (BASELINE, ATTENTION)]
-    table, _ = all_pairs(runs)
-    assert list(pairs_shown(table, 3)["pair"]) == ["A / C"]
-    assert all_pairs(runs[:1])[0].empty
+    table = all_pairs(pairs_of(runs))
+    assert list(pairs_shown(table, 3)["pair"]) == ["A / C"] == list(confusion.confused_pairs(table, 3)["pair"])
+    assert "the 1 pairs that the two networks together confuse most" in confusion.choice_text(pairs_shown(table, 3))
+    assert confusion.choice_text(table.head(0)) == "Neither network takes a clip of one class for another."
 
 
-def test_example_clips_right_and_wrong(tmp_path):
-    """Clips 0-3 of Wave: wrong for SE-IM alone, both, none, the baseline alone; clip 4 is taken for a third class."""
-    first = demo_record(tmp_path, model=BASELINE, to_partner=(1, 3), wrong=(4,))
-    second = demo_record(tmp_path, model=ATTENTION, to_partner=(0, 1))
-    found = example_clips((first, second), (0, 1))
-    assert list(found["case"]) == list(CASES)
-    assert list(found["clip"]) == [f"clip0000{k}.avi" for k in (3, 0, 1, 2)]
-    one = found.iloc[0]
-    largest, other = np.exp(2) / (np.exp(2) + 11), 1 / (np.exp(2) + 11)
-    assert one[f"said_{BASELINE}"] == 1 and one[f"said_{ATTENTION}"] == 0
-    assert one[f"true_{BASELINE}"] == pytest.approx(other) and one[f"other_{BASELINE}"] == pytest.approx(largest)
-    assert one[f"true_{ATTENTION}"] == pytest.approx(largest)
-    assert len(example_clips((first, second), (0, 1), each=2)) > 4
-    assert list(example_clips((first, second), (2, 3))["case"]) == ["both right"]
+def test_matrices_of_the_papers_networks_stand_beside_their_difference_and_others_apart(tmp_path):
+    runs = [*both_networks(tmp_path), demo_record(tmp_path, model="resnet34_frame_average")]
+    (both, alt), (other, of_other) = confusion.matrices(runs)
+    assert [len(fig.axes) for fig in (both, other)] == [3, 1]
+    assert "of ResNet34-3DRes18 and Res34-SE-IM-Net, and their difference" in alt and "seeds [0, 1]" in alt
+    assert "of ResNet-34, frames averaged; runs added up" in of_other
+    plt.close("all")
 
 
-def test_raised_channels_reports_on_other_clips():
-    """Channel 2 tells the classes apart everywhere; the noise that picked the others does not come back."""
-    rng = np.random.default_rng(0)
-    labels, groups = np.tile([0, 1], 40), np.repeat(np.arange(20), 4)
-    s = 0.5 + 0.01 * rng.standard_normal((80, 64))
-    s[labels == 0, 2] += 0.3
-    found = raised_channels({"a": s}, labels, groups, (0, 1), top=3)
-    assert found["channel"][0] == 2 and list(found["unit"]) == ["a"] * 3
-    assert found["first, others"][0] - found["second, others"][0] == pytest.approx(0.3, abs=0.02)
-    noise = found.iloc[1:]
-    picked = (noise["first, picking"] - noise["second, picking"]).abs().mean()
-    assert (noise["first, others"] - noise["second, others"]).abs().mean() < picked
-    assert raised_channels({"a": s}, labels, np.zeros(80), (0, 1)).empty
-
-
-def test_gates_text():
-    still, moved = {"u": np.full((4, 2), 0.5)}, {"u": np.array([[0.3, 0.8], [0.5, 0.8]])}
-    text = gates_text(moved, still)
-    assert "between 0.40 and 0.80" in text and "by 1.40 to 1.80" in text
-    assert "differs by 0.0500" in text and "before the training by 0.0000" in text
-
-
-def test_gates_table_by_hand():
-    (row,) = gates_table({"u": np.array([[0.4, 0.8], [0.4, 0.6]])}).to_dict("records")
-    assert row["channels"] == 2 and row["mean s"] == pytest.approx(0.55) and row["raised (s > 0.5)"] == "50 %"
-    assert row["sd between clips"] == pytest.approx(0.05) and row["highest channel"] == pytest.approx(0.7)
+def test_backwards_pairs_for_a_reader(tmp_path):
+    runs = [demo_record(tmp_path, model=BASELINE, to_partner=[80, 81])]  # of Sit, 2 of 10
+    table = confusion.backwards_choices(runs)
+    assert list(table["right / clips"]) == ["18 / 20", "20 / 20"]
+    assert table["share right [95 %]"][0].startswith("90.0 % [")
+    fig, alt = confusion.backwards_figure(runs)
+    assert "ResNet34-3DRes18 seed 0 Sit / Stand: 90.0 %; ResNet34-3DRes18 seed 0 Pick / Put: 100.0 %" in alt
+    plt.close(fig)
+    assert confusion.backwards_choices([record(tmp_path, labels=[0, 1], scores=logits([0, 1], 3))]).empty

@@ -84,7 +84,7 @@ def test_confusion_plot_of_two_networks_has_their_difference():
     assert [axis.get_title() for axis in axes] == [
         "one (% of the true class)",
         "two (% of the true class)",
-        "two less one (points)",
+        "two minus one (points)",
     ]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["c", "a", "b"]
     assert axes[2].images[0].get_array().tolist() == [[50, -50, 0], [0, 10, -10], [0, 0, 0]]
@@ -95,11 +95,11 @@ def test_confusion_plot_of_a_class_without_clips():
     drawn(figures.confusion_plot({"one": np.array([[3, 1], [0, 0]])}, "ab", [0, 1]))
 
 
-def test_looks_plot_lays_the_map_over_its_own_frame():
+def test_gradcam_plot_lays_the_map_over_its_own_frame():
     frames = np.full((2, 8, 8, 3), 90, np.uint8)
     maps = np.zeros((2, 4, 4))
     maps[1, 0, 3] = 1
-    axes = drawn(figures.looks_plot([("plain", frames, None), ("seen", frames, maps)])).axes
+    axes = drawn(figures.gradcam_plot([("plain", frames, None), ("seen", frames, maps)])).axes
     assert [len(axis.images) for axis in axes] == [1, 1, 2, 2]
     over = axes[3].images[1]
     assert over.get_extent() == axes[3].images[0].get_extent()

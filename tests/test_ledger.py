@@ -49,6 +49,16 @@ def test_points_link_to_their_entries():
         ledger.points_text("runs")
 
 
+def test_an_entry_has_its_readings_its_reason_and_what_was_measured(monkeypatch):
+    entry = PAPER.assumption("equation-4")
+    monkeypatch.setattr(ledger, "effects", lambda assumption: ["gate: se: top-1 -1.0 points"])
+    text = ledger.entry_text(3, entry)
+    assert text.startswith('<span id="ledger-equation-4"></span>\n\n### 3. ') and "Status: **measured**" in text
+    assert text.count("**Taken here:** ") == 1 and text.endswith("- gate: se: top-1 -1.0 points")
+    monkeypatch.setattr(ledger, "effects", lambda assumption: [])
+    assert ("Not run: " in ledger.entry_text(3, entry)) is bool(entry.ablations)
+
+
 def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
     entry = PAPER.assumption("equation-4").model_copy(update={"ablations": ("gate-vector", "gate-se")})
     assert ledger.effects(entry, tmp_path) == [] and ledger.status(entry, []) == "open"

@@ -56,7 +56,8 @@ def shell(monkeypatch):
     import IPython
 
     class Shell:
-        user_ns = {"In": [""]}
+        def __init__(self):
+            self.user_ns = {"In": [""]}
 
         def run(self, *cells):
             for source in cells:

@@ -1,12 +1,18 @@
-"""Online recognition: which frames the network sees, worked out by hand, and how its guesses are averaged."""
+"""Online recognition: the frames that the network sees, how its guesses are averaged, what is filed of clips."""
 
+import made
 import numpy as np
 import pytest
+import tiny
 import torch
+from matplotlib import pyplot as plt
 from torch import nn
 
+from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.transforms import normalise
 from repro.online.recogniser import OnlineRecogniser
+from repro.online.streaming import Streamed, content, stream, whole_clips_top1
+from repro.report.online import frames_seen_figure, online_table
 
 
 class Seeing(nn.Module):
@@ -106,3 +112,64 @@ def test_a_network_in_training_is_switched_over():
     network = nn.Sequential(Seeing()).train()
     OnlineRecogniser(network, frames=2, size=8)
     assert not network.training
+
+
+# ---- clips from files
+
+
+def test_clips_are_streamed_frame_by_frame_each_from_a_new_start(tmp_path):
+    """N = 5; clips of 7 and 8 frames are decided once each, and their last frames are forgotten."""
+    data = tiny.write_ucf101(tmp_path, classes=("Drink", "Eat"))
+    clips = read_split(tiny.experiment(data)).test
+    network = Seeing([[1.0, 0.0]] * 4)
+    found = stream(OnlineRecogniser(network, frames=5, size=8), clips)
+    assert found.clips == tuple(clip.name for clip in clips) and found.labels.tolist() == [0, 0, 1, 1]
+    assert [len(guesses) for guesses in found.decisions] == [1] * 4 and found.seen == [5]
+    assert found.top1 == [0.5] and found.frames_per_second > 0
+    short = OnlineRecogniser(Seeing(), frames=8, size=8)
+    with pytest.raises(ValueError, match=r"v_Drink_g01_c01.avi: 7 frames are fewer than the network's 8"):
+        stream(short, clips)
+
+
+def test_the_first_clips_of_each_class():
+    clips = [Clip(str(k), None, label, "g") for k, label in enumerate((1, 0, 1, 1, 0))]
+    assert [clip.name for clip in first_of_each_class(clips, 2)] == ["1", "4", "0", "2"]
+
+
+@pytest.fixture
+def streamed():
+    """Four clips of two classes, two decisions on the shortest: 1 of 4 right after 8 frames, then 3."""
+    first, second = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+    decisions = tuple(
+        np.stack(each) for each in ((first, first), (second, first), (first, second, second), (first,) * 2)
+    )
+    return Streamed(tuple("abcd"), np.array([0, 0, 1, 1]), decisions, 8, 123.4)
+
+
+def recorded(folder, classes):
+    scores = made.logits([0, 0, 1, 1], len(classes))
+    run = made.record(folder, classes=classes, labels=[0, 0, 1, 1], scores=scores, run="r")
+    run.predictions["clip"] = list("dcba")
+    return run
+
+
+def test_what_is_filed_is_what_the_verdict_reads(tmp_path, streamed):
+    found = content(recorded(tmp_path, ("drink", "Eat", "x")), streamed)
+    assert found.keys() == made.online().keys() - {"provenance"}
+    assert found["drink_eat"] == {"right": 3, "clips": 4} and found["top1"] == 0.75
+    assert (found["clips"], found["frames_per_second"], found["run"]) == (4, 123.4, "r")
+    assert content(recorded(tmp_path, ("sit", "eat", "x")), streamed)["drink_eat"] is None
+
+
+def test_whole_clips_are_found_by_name(tmp_path, streamed):
+    assert whole_clips_top1(recorded(tmp_path, ("drink", "eat", "x")), streamed) == 0.0  # the record has them reversed
+
+
+def test_the_page(tmp_path, streamed):
+    found = content(recorded(tmp_path, ("drink", "eat", "x")), streamed)
+    fig, alt = frames_seen_figure(streamed.seen, streamed.top1, found)
+    assert alt == "Top-1 by frames seen over 4 test clips: 25.0 % after 8, 75.0 % after 16; whole clip at once 0.0 %."
+    assert list(fig.axes[0].lines[0].get_ydata()) == [25, 75]
+    plt.close(fig)
+    (row,) = online_table(found).to_dict("records")
+    assert row["top-1 online"] == "75.0 %" and row["frames/s"] == 123.4

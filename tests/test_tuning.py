@@ -63,7 +63,7 @@ def test_the_table(runs):
     table = tuning.tuning_table(runs).set_index("learning rate")
     assert table.loc["0.04", "ResNet34-3DRes18: validation (%)"] == "61.0 (60.0 to 62.0) (chosen)"
     assert table.loc["0.02", "ResNet34-3DRes18: test (%)"] == "91.7 (91.7 to 91.7)"
-    assert table.loc["0.02", "test, SE-IM less baseline [95 %]"].startswith("-10.0 points [")
+    assert table.loc["0.02", "test, SE-IM minus baseline [95 %]"].startswith("-10.0 points [")
     assert list(table["seeds"]) == [2, 2]
 
 
@@ -76,7 +76,8 @@ def test_what_was_not_run_is_said(runs, tmp_path):
 
 
 def test_the_figure(runs):
-    fig = tuning.tuning_figure(runs)
+    fig, alt = tuning.tuning_figure(runs)
+    assert alt.endswith("8 runs; means in the table.")
     fig.canvas.draw()
     assert [axis.get_xlabel() for axis in fig.axes] == ["learning rate"] * 2
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["0.02", "0.04"]

@@ -121,6 +121,12 @@ def unlisted(fields: Experiment | ClipFields) -> list[Path]:
     return sorted(path for path in on_disk if (path.parent, split_suffix(path.name)[0]) not in stems)
 
 
+def first_of_each_class(clips: Sequence[Clip], most: int) -> list[Clip]:
+    """The first ``most`` clips of each class, classes in order."""
+    labels = sorted({clip.label for clip in clips})
+    return [clip for label in labels for clip in [each for each in clips if each.label == label][:most]]
+
+
 class _Disk:
     """What lies under ``videos``; each folder is listed once, so 240,000 clips take seconds."""
 

@@ -1,15 +1,10 @@
-"""Where a trained network looks, frame by frame, and what its gates do with each channel.
-
-Where: Grad-CAM (Selvaraju et al., ICCV 2017, as captum computes it) on a stage of the trunk. Gates: Equation 4's s,
-read while the network runs.
-"""
+"""What in each frame speaks for a class: Grad-CAM (Selvaraju et al., ICCV 2017, as captum computes it) on the trunk."""
 
 import numpy as np
 import torch
 from captum.attr import LayerGradCam
-from torch import Tensor, nn
+from torch import Tensor
 
-from repro.models.blocks import Gate
 from repro.models.fused import FusedNet
 
 STAGES = ("layer4", "layer3", "layer2", "layer1")
@@ -28,7 +23,7 @@ def stage_of(network: FusedNet, size: int) -> str:
     raise ValueError(f"size: {size} pixels leave every map of the trunk smaller than {FEWEST_CELLS}x{FEWEST_CELLS}")
 
 
-def attention_maps(network: FusedNet, clip: Tensor, label: int) -> np.ndarray:
+def gradcam_maps(network: FusedNet, clip: Tensor, label: int) -> np.ndarray:
     """Grad-CAM of one class: where each frame speaks for it, float ``(N, h, w)``, 0 to 1.
 
     clip: ``(N, 3, H, W)`` float, normalised. label: the class whose logit is explained. 1 is the clip's largest value,
@@ -44,34 +39,3 @@ def attention_maps(network: FusedNet, clip: Tensor, label: int) -> np.ndarray:
     maps = LayerGradCam(network, layer).attribute(clip[None], target=label, relu_attributions=True)
     maps = maps.detach()[:, 0].float().cpu().numpy()
     return maps / maps.max() if maps.max() > 0 else maps
-
-
-def gates_of(network: nn.Module) -> dict[str, Gate]:
-    """The network's gates by the name of their unit, in order; empty for one without."""
-    return {name.removesuffix(".gate"): part for name, part in network.named_modules() if isinstance(part, Gate)}
-
-
-def gate_values(network: FusedNet, clips: Tensor) -> dict[str, np.ndarray]:
-    """Equation 4's s of every gate for every clip, mean of its frames: float ``(B, channels)`` by unit, 0 to 1.
-
-    clips: ``(B, N, 3, H, W)`` float, normalised. s = 0.5 is an untrained gate's; above it the channel is raised more
-    than that. The network is put into evaluation mode.
-    """
-    network.eval()
-    found: dict[str, np.ndarray] = {}
-
-    def note(name):
-        def hook(gate, inputs, _output):
-            values = gate.weights(inputs[0]).flatten(1)  # (B * N, channels)
-            found[name] = values.unflatten(0, clips.shape[:2]).mean(1).float().cpu().numpy()
-
-        return hook
-
-    hooks = [gate.register_forward_hook(note(name)) for name, gate in gates_of(network).items()]
-    try:
-        with torch.no_grad():
-            network.stack(clips)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found

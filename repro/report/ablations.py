@@ -13,15 +13,18 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.experiment.fields import ATTENTION, CONTROL, TEMPORAL, TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
+from repro.experiment.protocols import HABITS
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.statistics import Interval, seeds_spread
 from repro.metrics.text import with_interval
 from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
-from repro.records.record import Record
+from repro.records.freshness import Digest
+from repro.records.record import Record, read_study
 from repro.records.scores import is_right, mistaken_for_partner, paired_difference
 from repro.report.figures import COLOURS
+from repro.report.show import formatted
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Variant:
         return {field for field, _, _ in self.changed}
 
     def difference(self, score: Callable[[Record], np.ndarray] = is_right) -> Interval:
-        """Variant less reference: clips paired, seeds averaged, groups resampled."""
+        """Variant minus reference: clips paired, seeds averaged, groups resampled."""
         return paired_difference(self.pairs, score)
 
     def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
@@ -58,6 +61,19 @@ class Variant:
         if min(single) < 0 < max(single):
             return "seeds disagree"
         return "higher" if interval.low > 0 else "lower"
+
+
+def fresh_runs(today: Digest, *studies: str) -> list[Record]:
+    """The runs of these studies that today's code would give again."""
+    return [record for study in studies for record in read_study(study) if not record.stale(today)]
+
+
+def reference_text(study: str, runs: Sequence[Record]) -> str:
+    """What the variants are compared with; nothing where it was not run."""
+    if not runs:
+        return ""
+    experiment = runs[0].experiment
+    return f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -140,11 +156,20 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
                 "backwards pairs right (%)": both_backwards(variant)[1],
             }
         )
-    return pd.DataFrame(rows)
+    numbers = ("reference (%)", "changed (%)", "sd over seeds (points)", "backwards pairs right (%)")
+    return formatted(pd.DataFrame(rows), dict.fromkeys(numbers, ".1f"))
 
 
-def variants_figure(found: Sequence[Variant]) -> Figure:
-    """Differences in top-1 from the reference with their intervals, a small mark for each seed."""
+def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
+    """`variants_table` of `pretraining`, one row a network."""
+    names = {"changed": "network", "reference (%)": "from scratch (%)", "changed (%)": "pre-trained (%)"}
+    table = variants_table(found).drop(columns=["taken for the look-alike [95 %]", "backwards pairs right (%)"])
+    numbers = ("from scratch (%)", "pre-trained (%)", "sd over seeds (points)")
+    return formatted(table.rename(columns=names), dict.fromkeys(numbers, ".1f"))
+
+
+def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
+    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text."""
     fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
     for row, variant in enumerate(found):
         interval = variant.difference()
@@ -156,7 +181,8 @@ def variants_figure(found: Sequence[Variant]) -> Figure:
     axis.set_yticks(range(len(found)), [f"{v.title} ({len(v.pairs)} seeds)" for v in found])
     axis.set(ylim=(len(found) - 0.5, -0.5), title="One choice changed in Res34-SE-IM-Net")
     axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval over clips, a tick a seed")
-    return fig
+    listed = "; ".join(f"{v.title} {100 * v.difference().point:+.1f} points" for v in found)
+    return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}. {listed}."
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
@@ -168,40 +194,54 @@ def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_rig
 
 
 def answers(found: Sequence[Variant]) -> list[str]:
-    """Does the identity path matter, does the gate reduce confusion, does the head see time, which habit counts."""
+    """What the variants say of the gate's parts, of look-alikes, and of what the heads see; a line a question."""
 
-    def one(**fields) -> Variant | None:
-        wanted = {(k, v) for k, v in fields.items()}
-        return next((v for v in found if {(k, here) for k, _, here in v.changed} == wanted), None)
+    def one(**fields: str) -> Variant | None:
+        return next((v for v in found if {(k, here) for k, _, here in v.changed} == set(fields.items())), None)
 
-    plain, control = one(model="resnet34_3dres18"), one(model=CONTROL)
-    lines = [
+    baseline = one(model=BASELINE)
+    return [
         "**Does the identity path in the gate matter?** Plain SE in place of Equation 4: top-1 "
         f"{said(one(gate='se'))}.",
-        f"**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
-        f"{said(one(gate='constant'))}. No gate at all: {said(plain)}.",
+        "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
+        f"{said(one(gate='constant'))}. No gate at all: {said(baseline)}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
-        f"without a gate, less the share with it: {said(plain, mistaken_for_partner)}.",
+        f"without a gate, minus the share with it: {said(baseline, mistaken_for_partner)}.",
+        _time_answer(one(model=CONTROL)),
+        _attention_answer(one(model=TEMPORAL)),
     ]
-    if control is not None:
-        head, average = both_backwards(control)
-        lines.append(
-            f"**Does the 3D head see time?** Inside the pairs that are each other played backwards it has {head:.1f} % "
-            f"right, the same trunk with frames averaged {average:.1f} % (mean of {len(control.pairs)} seeds; half is "
-            "chance)."
-        )
-    else:
-        lines.append("**Does the 3D head see time?** Frames averaged in its place: not run with these seeds.")
-    later = one(model=TEMPORAL)
-    line = (
+
+
+def _time_answer(control: Variant | None) -> str:
+    if control is None:
+        return "**Does the 3D head see time?** Frames averaged in its place: not run with these seeds."
+    head, average = both_backwards(control)
+    return (
+        f"**Does the 3D head see time?** Inside the pairs that are each other played backwards it has {head:.1f} % "
+        f"right, the same trunk with frames averaged {average:.1f} % (mean of {len(control.pairs)} seeds; half is "
+        "chance)."
+    )
+
+
+def _attention_answer(later: Variant | None) -> str:
+    text = (
         "**Does temporal attention in the head help**, which the paper leaves to future work? Added to "
         f"{TITLES[ATTENTION]}: top-1 {said(later)}."
     )
-    if later is not None and backwards_pairs(later.pairs[0][0].classes):
-        without, attending = both_backwards(later)
-        line += (
-            f" Inside the backwards pairs it has {attending:.1f} % right, the network without it {without:.1f} % (mean "
-            f"of {len(later.pairs)} seeds; half is chance)."
-        )
-    lines.append(line)
-    return lines
+    if later is None or not backwards_pairs(later.pairs[0][0].classes):
+        return text
+    without, attending = both_backwards(later)
+    return (
+        f"{text} Inside the backwards pairs it has {attending:.1f} % right, the network without it {without:.1f} % "
+        f"(mean of {len(later.pairs)} seeds; half is chance)."
+    )
+
+
+def habits_text(found: Sequence[Variant]) -> str:
+    """What each habit of published code does, switched on alone: a line a habit, those first that were not run."""
+    lines = []
+    for name, habit in HABITS.items():
+        if not any(set(habit.fields) & v.fields for v in found):
+            lines.append(f"- `{name}`: not run.")
+    fields = set().union(*(habit.fields for habit in HABITS.values()))
+    return "\n".join([*lines, *(f"- {v.title}: {said(v)}." for v in found if fields & v.fields)])

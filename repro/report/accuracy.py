@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
+from repro.experiment.fields import TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import seeds_spread, wilson_interval
 from repro.metrics.text import percent, with_interval
 from repro.records.record import Record
 from repro.records.scores import is_right
+from repro.report import figures
+from repro.report.show import formatted
 
 
 def networks_table(records: Sequence[Record]) -> pd.DataFrame:
@@ -44,4 +48,13 @@ def networks_table(records: Sequence[Record]) -> pd.DataFrame:
                 "mean of classes": percent(float(np.mean([mean_class_accuracy(r.scores, r.labels) for r in runs]))),
             }
         )
-    return pd.DataFrame(rows)
+    return formatted(pd.DataFrame(rows), {"sd over seeds (points)": ".1f"})
+
+
+def accuracy_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """Top-1 of every run, with its alternative text."""
+    shown = "; ".join(
+        f"{TITLES[model]}: " + ", ".join(percent(is_right(r).mean()) for r in records if r.experiment.model == model)
+        for model in sorted({r.experiment.model for r in records})
+    )
+    return figures.accuracy_plot(records), f"Test top-1 of every run with its 95 % interval. {shown}."

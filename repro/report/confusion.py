@@ -1,19 +1,30 @@
-"""Look-alike confusions of both networks from records: all pairs, those picked on some clips, the clips themselves."""
+"""Which classes networks take for each other, from records: matrices, every pair, picked and backwards pairs."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
+from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import named_pairs
-from repro.records.compare import partners
 from repro.records.record import Record
-from repro.records.scores import is_right
+from repro.records.scores import backwards_table, mistaken_for_partner, paired_difference
+from repro.report import figures
+from repro.report.show import formatted
 
 BOTH = (BASELINE, ATTENTION)
-CASES = ("only SE-IM right", "only the baseline right", "both wrong", "both right")
+Pairs = Sequence[tuple[Record, Record]]
+
+
+def counted(pairs: Pairs) -> str:
+    """``3 pairs of runs``."""
+    return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
+
+
+# ---- matrices
 
 
 def counts_of(records: Sequence[Record]) -> np.ndarray:
@@ -38,17 +49,40 @@ def clustered(counts: np.ndarray) -> list[int]:
     return leaves_list(linkage(squareform(apart), "average", optimal_ordering=True)).tolist()
 
 
-def all_pairs(records: Sequence[Record]) -> tuple[pd.DataFrame, int]:
+def matrices(records: Sequence[Record]) -> list[tuple[Figure, str]]:
+    """The confusion matrices with their alternative texts: the paper's two networks and their difference, then others.
+
+    Classes that the paper's two networks together take for each other stand side by side; runs of one network are added
+    up.
+    """
+    runs = {model: [r for r in records if r.experiment.model == model] for model in TITLES}
+    runs = {model: some for model, some in runs.items() if some}
+    order = clustered(counts_of([r for model in BOTH for r in runs.get(model, ())] or records))
+    seeds = "; ".join(f"{TITLES[m]}, seeds {[r.experiment.seed for r in some]}" for m, some in runs.items())
+    found = []
+    for models in ([m for m in BOTH if m in runs], [m for m in runs if m not in BOTH]):
+        if models:
+            counts = {TITLES[m]: counts_of(runs[m]) for m in models}
+            alt = (
+                f"Confusion matrices on the test split in per cent of the true class, of {' and '.join(counts)}"
+                f"{', and their difference' if len(models) == 2 else ''}; runs added up: {seeds}."
+            )
+            found.append((figures.confusion_plot(counts, records[0].classes, order), alt))
+    return found
+
+
+# ---- pairs of classes
+
+
+def all_pairs(runs: Pairs) -> pd.DataFrame:
     """The paper's indicator of every pair of classes for both networks, the most confused first.
 
-    Runs of both networks (`partners`) are added up. One row a pair that has test clips: ``i, j, pair, named`` (a
-    look-alike named beforehand), and for each network ``c_<network>``, its 95 % interval (``low_``, ``high_``), the
-    clips behind it as text (``clips_``), and ``difference``, SE-IM less baseline. Returns it with the number of pairs
-    of runs; an empty table without any.
+    runs: of the baseline and of SE-IM; those of each are added up. One row a pair that has test clips: ``i, j, pair,
+    named`` (a look-alike named beforehand), and for each network ``c_<network>``, its 95 % interval (``low_``,
+    ``high_``), the clips behind it as text (``clips_``), and ``difference``, SE-IM minus baseline. Empty without runs.
     """
-    runs = partners(records, BASELINE, ATTENTION)
     if not runs:
-        return pd.DataFrame(), 0
+        return pd.DataFrame()
     classes = runs[0][0].classes
     first, second = (confusion_indicator(counts_of([pair[k] for pair in runs])) for k in (0, 1))
     table = first[["i", "j"]].copy()
@@ -62,128 +96,79 @@ def all_pairs(records: Sequence[Record]) -> tuple[pd.DataFrame, int]:
     table["difference"] = table[f"c_{ATTENTION}"] - table[f"c_{BASELINE}"]
     both = table[f"c_{BASELINE}"] + table[f"c_{ATTENTION}"]  # by both together, so that neither gains from the order
     table = table.assign(both=both).dropna(subset="both").sort_values("both", ascending=False, kind="stable")
-    return table.drop(columns="both").reset_index(drop=True), len(runs)
+    return table.drop(columns="both").reset_index(drop=True)
+
+
+def confused_pairs(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Of `all_pairs`, the ``most`` first of which a network takes a clip of one class for the other."""
+    return table[(table[[f"c_{network}" for network in BOTH]] > 0).any(axis=1)].head(most).reset_index(drop=True)
 
 
 def pairs_shown(table: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Of `all_pairs`, the look-alikes named beforehand; where none is, the ``most`` first that are confused at all."""
+    """Of `all_pairs`, the look-alikes named beforehand; where none is, the ``most`` that are confused most."""
     if table["named"].any():
         return table[table["named"]].sort_values(["i", "j"]).reset_index(drop=True)
-    confused = table[(table[[f"c_{network}" for network in BOTH]] > 0).any(axis=1)]
-    return confused.head(most).reset_index(drop=True)
+    return confused_pairs(table, most)
 
 
-def with_clips(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `all_pairs` as a reader's table: indicator with interval and clips for each network."""
-    shown = table[["pair"]].copy()
+def choice_text(shown: pd.DataFrame) -> str:
+    """Why these pairs are shown, where no look-alikes are named; else nothing."""
+    if not len(shown):
+        return "Neither network takes a clip of one class for another."
+    if shown["named"].any():
+        return ""
+    return (
+        f"No look-alikes are named for these classes: the {len(shown)} pairs that the two networks together confuse "
+        "most."
+    )
+
+
+def pairs_figure(shown: pd.DataFrame) -> tuple[Figure, str]:
+    """The indicator of some of `all_pairs` for both networks, with its alternative text."""
+    drawn = shown[["pair"]].assign(baseline=shown[f"c_{BASELINE}"], attention=shown[f"c_{ATTENTION}"])
+    lower = int((drawn["attention"] < drawn["baseline"]).sum())
+    alt = (
+        f"Confusion indicator of {len(drawn)} pairs for both networks; the attention network's is lower for {lower} of "
+        f"{len(drawn)}."
+    )
+    return figures.pair_plot(drawn), alt
+
+
+def pairs_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """Some of `all_pairs` for a reader: indicator with interval and clips for each network."""
+    table = shown[["pair"]].copy()
     for network in BOTH:
-        shown[TITLES[network]] = [
+        table[TITLES[network]] = [
             f"{row[f'c_{network}']:.3f} [{row[f'low_{network}']:.3f}, {row[f'high_{network}']:.3f}] "
             f"({row[f'clips_{network}']})"
-            for _, row in table.iterrows()
+            for _, row in shown.iterrows()
         ]
-    return shown
+    return table
 
 
-def example_clips(pair: tuple[Record, Record], classes: tuple[int, int], *, each: int = 1) -> pd.DataFrame:
-    """Clips of two classes, right and wrong: for each of `CASES` the first ``each`` of the test list.
-
-    pair: one run of each network on the same clips. A clip counts as wrong where it was taken for the other of the two
-    classes, so that errors of another kind are left out. Columns ``clip, label, case`` and, for each network,
-    ``said_<network>`` (the class with the largest score) and ``true_``, ``other_`` (softmax probabilities of the clip's
-    own class and of the other).
-    """
-    rows = []
-    first, second = pair
-    where = {name: k for k, name in enumerate(second.predictions["clip"])}
-    inside = np.flatnonzero(np.isin(first.labels, classes))
-    probabilities = [_softmax(record.scores) for record in pair]
-    for at in inside:
-        label, name = int(first.labels[at]), first.predictions["clip"].iat[at]
-        other = classes[1] if label == classes[0] else classes[0]
-        places = (at, where[name])
-        said = [int(record.scores[place].argmax()) for record, place in zip(pair, places)]
-        if not set(said) <= {label, other}:
-            continue
-        right = [bool(is_right(record)[place]) for record, place in zip(pair, places)]
-        case = CASES[{(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}[tuple(right)]]
-        row = {"clip": name, "label": label, "case": case}
-        for network, p, place, guess in zip(BOTH, probabilities, places, said):
-            row |= {f"said_{network}": guess, f"true_{network}": p[place, label], f"other_{network}": p[place, other]}
-        rows.append(row)
-    if not rows:
-        return pd.DataFrame(columns=["clip", "label", "case"])
-    table = pd.DataFrame(rows)
-    table["case"] = pd.Categorical(table["case"], CASES, ordered=True)
-    return table.sort_values("case", kind="stable").groupby("case", observed=True).head(each).reset_index(drop=True)
+def every_pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
+    """All of `all_pairs` for a reader, a column for each number."""
+    columns = {"pair": "pair", "named": "named beforehand"}
+    columns |= {f"{k}_{network}": f"{k}, {TITLES[network]}" for network in BOTH for k in ("c", "clips")}
+    columns |= {"difference": "difference in c"}
+    table = pairs.assign(named=np.where(pairs["named"], "yes", "no"))[list(columns)].rename(columns=columns)
+    formats = {columns[f"c_{network}"]: ".3f" for network in BOTH} | {"difference in c": "+.3f"}
+    return formatted(table, formats)
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
-
-
-def raised_channels(
-    values: dict[str, np.ndarray], labels: np.ndarray, groups: np.ndarray, classes: tuple[int, int], *, top: int = 5
-) -> pd.DataFrame:
-    """The gate channels that tell two classes apart most, picked on one half of the groups, reported on the other.
-
-    values: s of each gate, ``(B, channels)`` by unit, for B clips with these labels and groups. One row a channel:
-    ``unit, channel``, the mean s of each class on the clips that picked it and on the others. Empty where a half has no
-    clip of one of the classes.
-    """
-    half = halves(groups.astype(str), np.random.default_rng(0))
-    parts = [[(labels == k) & side for k in classes] for side in (half, ~half)]
-    if not all(part.any() for side in parts for part in side):
-        return pd.DataFrame()
-    rows = []
-    for unit, s in values.items():
-        means = [[s[part].mean(0) for part in side] for side in parts]
-        for channel in range(s.shape[1]):
-            rows.append(
-                {
-                    "unit": unit,
-                    "channel": channel,
-                    "first, picking": means[0][0][channel],
-                    "second, picking": means[0][1][channel],
-                    "first, others": means[1][0][channel],
-                    "second, others": means[1][1][channel],
-                }
-            )
-    table = pd.DataFrame(rows)
-    order = (table["first, picking"] - table["second, picking"]).abs().sort_values(ascending=False).index
-    return table.loc[order].head(top).reset_index(drop=True)
-
-
-def gates_text(values: dict[str, np.ndarray], start: dict[str, np.ndarray]) -> str:
-    """In two sentences: how far the gates are from a constant, trained and at the start. Arguments: `gates_plot`'s."""
-    means = np.concatenate([s.mean(0) for s in values.values()])
-    between, before = (float(np.mean([s.std(0).mean() for s in each.values()])) for each in (values, start))
+def look_alikes_text(runs: Pairs) -> str:
+    """How many more clips SE-IM takes for their class's look-alike; nothing where the classes have none named."""
+    if not runs or not named_pairs(runs[0][0].classes):
+        return ""
+    difference = paired_difference(runs, mistaken_for_partner)
     return (
-        f"Over these clips every channel's s lies between {means.min():.2f} and {means.max():.2f}: the gates multiply "
-        f"their branches by {1 + means.min():.2f} to {1 + means.max():.2f}, and one that learns nothing by about "
-        f"1.50. From clip to clip s differs by {between:.4f} (standard deviation, mean of all channels), before the "
-        f"training by {before:.4f}."
+        "Share of test clips taken for their class's look-alike, Res34-SE-IM-Net minus baseline, paired by clip: "
+        f"**{with_interval(difference, signed=True)}** (negative is better; {counted(runs)}, "
+        f"{len(runs[0][0].labels)} clips in {difference.n} groups)."
     )
 
 
-def gates_table(values: dict[str, np.ndarray]) -> pd.DataFrame:
-    """What each gate does: channels, mean s, its spread over channels and between clips. values: as above."""
-    return pd.DataFrame(
-        [
-            {
-                "unit": unit,
-                "channels": s.shape[1],
-                "mean s": s.mean(),
-                "lowest channel": s.mean(0).min(),
-                "highest channel": s.mean(0).max(),
-                "raised (s > 0.5)": f"{100 * (s.mean(0) > 0.5).mean():.0f} %",
-                "sd over channels": s.mean(0).std(),
-                "sd between clips": s.std(0).mean(),
-            }
-            for unit, s in values.items()
-        ]
-    )
+# ---- pairs that were picked
 
 
 def halves(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -192,44 +177,83 @@ def halves(groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.isin(groups, rng.permutation(names)[: len(names) // 2])
 
 
-def picked_pairs_table(
-    records: Sequence[Record], *, top: int = 5, repeats: int = 100, seed: int = 0
-) -> tuple[pd.DataFrame, int]:
+def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: int = 0) -> pd.DataFrame:
     """The baseline's worst pairs, picked on one half of the test groups, on that half and on the other.
 
-    Both halves pick in turn, over ``repeats`` random halvings of the same clips; runs of both networks (`partners`) are
-    added up. Returns the table (mean confusion indicator c of both networks, difference, and the share of it that is
-    regression to the mean) and the number of pairs of runs; an empty table without any.
+    Both halves pick in turn, over ``repeats`` random halvings of the same clips; runs of each network are added up.
+    Returns the mean confusion indicator c of both networks and the gain, on the clips that picked the pairs and on the
+    others; empty without runs.
     """
-    pairs = partners(records, BASELINE, ATTENTION)
-    if not pairs:
-        return pd.DataFrame(), 0
-    classes, rng, found = len(pairs[0][0].classes), np.random.default_rng(seed), []
-    groups = np.unique(np.concatenate([a.predictions["group"].to_numpy(str) for a, _ in pairs]))
+    if not runs:
+        return pd.DataFrame()
+    classes, rng, found = len(runs[0][0].classes), np.random.default_rng(seed), []
+    groups = np.unique(np.concatenate([a.predictions["group"].to_numpy(str) for a, _ in runs]))
     top = max(1, min(top, classes * (classes - 1) // 6))  # a third of all pairs at most: else nothing is picked
     for _ in range(repeats):
         half = groups[halves(groups, rng)]
-        sides = [tuple(_counts(pairs, k, half, inside, classes) for k in (0, 1)) for inside in (True, False)]
+        sides = [tuple(_counts(runs, k, half, inside, classes) for k in (0, 1)) for inside in (True, False)]
         for choose, report in (sides, sides[::-1]):
             try:
                 found.append(chosen_and_reported(choose, report, top))
             except ValueError:  # a half without clips of two classes picks nothing
                 continue
     if not found:
-        return pd.DataFrame(), len(pairs)
+        return pd.DataFrame()
     mean = pd.DataFrame(found).mean()
     rows = []
     for words, name in (("on the clips that picked them", "chosen"), ("on the other clips", "reported")):
         first, second = mean[f"{name}_first"], mean[f"{name}_second"]
         rows.append({"the baseline's worst pairs": words, "baseline": first, "SE-IM": second, "gain": first - second})
-    return pd.DataFrame(rows), len(pairs)
+    return formatted(pd.DataFrame(rows), {"baseline": ".3f", "SE-IM": ".3f", "gain": "+.3f"})
 
 
-def _counts(pairs, network: int, half: np.ndarray, inside: bool, classes: int) -> np.ndarray:
+def _counts(runs: Pairs, network: int, half: np.ndarray, inside: bool, classes: int) -> np.ndarray:
     total = np.zeros((classes, classes), dtype=int)
-    for pair in pairs:
+    for pair in runs:
         record = pair[network]
         chosen = np.isin(record.predictions["group"].to_numpy(str), half) == inside
         if chosen.any():
             total += confusion_counts(record.labels[chosen], record.scores[chosen].argmax(1), classes)
     return total
+
+
+def picked_caption(runs: Pairs, top: int) -> str:
+    """The caption of `picked_pairs_table`."""
+    first = runs[0][0]
+    clips = f"{counted(runs)}, {len(first.labels)} clips in {first.predictions['group'].nunique()} groups"
+    return f"Mean confusion indicator of the baseline's worst pairs, {top} or a third of all pairs ({clips})"
+
+
+def picked_text(picked: pd.DataFrame) -> str:
+    """What `picked_pairs_table` says, in two sentences."""
+    seeming, left = picked["gain"]
+    return (
+        f"Picked and reported on the same clips, SE-IM seems to lower c by {seeming:+.3f}; on the other clips by "
+        f"{left:+.3f}. The difference, {seeming - left:.3f}, is regression to the mean."
+    )
+
+
+# ---- pairs that are each other played backwards
+
+
+def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """The choice inside each backwards pair, a point a run, with its alternative text."""
+    found = backwards_table(records)
+    shown = "; ".join(
+        f"{TITLES[row['model']]} seed {row['seed']} {row['pair']}: {percent(row['point'])}"
+        for _, row in found.iterrows()
+    )
+    return figures.backwards_plot(found), f"Share right inside each backwards pair with 95 % intervals. {shown}."
+
+
+def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
+    """`backwards_table` for a reader: one row a run and pair; empty where the classes hold no such pair."""
+    found = backwards_table(records)
+    if found.empty:
+        return found
+    table = found[["network", "seed", "pair"]].copy()
+    table["right / clips"] = [f"{right} / {clips}" for right, clips in zip(found["right"], found["clips"])]
+    table["share right [95 %]"] = [
+        f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for _, row in found.iterrows()
+    ]
+    return table

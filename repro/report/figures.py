@@ -113,19 +113,16 @@ def learning_curves(records: Sequence[Record]) -> Figure:
         epochs = history["epoch"] + 1
         losses.plot(epochs, history["train_loss"], color=COLOURS[model], alpha=0.8, label=label)
         rights.plot(epochs, 100 * history["train_top1"], color=COLOURS[model], alpha=0.8)
-        watched = f"{record.experiment.watch}_top1"
-        if watched in history:
-            rights.plot(epochs, 100 * history[watched], color=COLOURS[model], linestyle="--", alpha=0.8)
+        steering = f"{record.experiment.watch}_top1"  # on the clips that steer schedule and checkpoint
+        if steering in history:
+            rights.plot(epochs, 100 * history[steering], color=COLOURS[model], linestyle="--", alpha=0.8)
+    steered_by = " or ".join(sorted({record.experiment.watch for record in records}))
     losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
-    rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1 (dashed: {_watched(records)})", ylim=(0, 100))
+    rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1 (dashed: {steered_by})", ylim=(0, 100))
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False, fontsize=8)
     fig.tight_layout()
     return fig
-
-
-def _watched(records: Sequence[Record]) -> str:
-    return " or ".join(sorted({record.experiment.watch for record in records}))
 
 
 def pace_plot(record: Record) -> Figure:
@@ -187,7 +184,7 @@ def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], o
     panels = [(f"{title} (% of the true class)", share, False) for title, share in shares.items()]
     if len(shares) == 2:
         (first, a), (second, b) = shares.items()
-        panels.append((f"{second} less {first} (points)", b - a, True))
+        panels.append((f"{second} minus {first} (points)", b - a, True))
     few = len(order) <= LEGIBLE
     side = 5.2 if few else 6.6
     columns = min(2, len(panels))
@@ -214,8 +211,8 @@ def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], o
     return fig
 
 
-def looks_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, width: float = 10) -> Figure:
-    """Frames of clips with what a network looks at laid over them, a row a clip and network.
+def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, width: float = 10) -> Figure:
+    """Frames of clips with Grad-CAM maps laid over them, a row a clip and network.
 
     rows: label, frames uint8 RGB ``(N, H, W, 3)``, maps ``(N, h, w)`` from 0 to 1 or None for plain frames.
     """
@@ -224,7 +221,7 @@ def looks_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, wid
     for (_, frames, maps), line in zip(rows, axes, strict=True):
         height, breadth = frames.shape[1:3]
         for axis, each in zip(line, maps if maps is not None else (), strict=False):
-            # each cell covers its part of the frame; opaque where the network looks, nothing where it does not
+            # each cell covers its part of the frame; opaque where it speaks for the class, clear where not
             axis.imshow(
                 np.ones_like(each),
                 cmap="autumn",

@@ -15,17 +15,17 @@ REFERENCE = "demo-seeds"  # the study whose runs the ablations are compared with
 
 def effects(assumption: Assumption, results: Path = RESULTS, *, reference: str = REFERENCE) -> list[str]:
     """What recorded runs of the other readings say, a line each; empty where none is recorded."""
-    own = read_study(reference, results)
+    compared = read_study(reference, results)
     return [
         f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
         for group in assumption.ablations
-        for variant in _of_group(own, read_study(f"{ABLATION}-{group}", results))
+        for variant in _of_group(compared, read_study(f"{ABLATION}-{group}", results))
     ]
 
 
-def _of_group(own: Sequence[Record], runs: Sequence[Record]) -> list[Variant]:
+def _of_group(reference: Sequence[Record], runs: Sequence[Record]) -> list[Variant]:
     """A group's variants alone: `variants` has those of the reference study too."""
-    return [v for v in variants(own, runs) if any(record in runs for _, record in v.pairs)] if runs else []
+    return [v for v in variants(reference, runs) if any(record in runs for _, record in v.pairs)] if runs else []
 
 
 def _width(variant: Variant) -> float:
@@ -40,6 +40,21 @@ def status(assumption: Assumption, measured: Sequence[str]) -> str:
 def anchor_of(assumption: Assumption) -> str:
     """Where the page on the paper has this entry."""
     return f"ledger-{assumption.id}"
+
+
+def entry_text(number: int, assumption: Assumption) -> str:
+    """An entry of the ledger as Markdown, under its number: readings, reasons, and what recorded runs measured."""
+    a, measured = assumption, effects(assumption)
+    lines = [f'<span id="{anchor_of(a)}"></span>', "", f"### {number}. {plain(a.point)}"]
+    lines += [f"{plain(a.where)}. Status: **{status(a, measured)}**. Chapters: {', '.join(a.chapters)}.", ""]
+    for r in a.readings:
+        lines.append(f"- {'**Taken here:** ' if r.name == a.taken else ''}{plain(f'{r.name}: {r.text}')}")
+    lines += ["", f"Why: {plain(a.why)}", "", f"The others: {plain(a.expected)}"]
+    if measured:
+        lines += ["", "Measured, in place of what is taken here:", "", *(f"- {plain(line)}" for line in measured)]
+    elif a.ablations:
+        lines += ["", f"Not run: {', '.join(a.ablations)} of profiles/ablation.yaml."]
+    return "\n".join(lines)
 
 
 def points_text(kind: str, paper: Paper | None = None) -> str:

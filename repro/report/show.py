@@ -123,8 +123,9 @@ def show_table(
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
     formats: for a column, a format specification (".1f") or a function of the cell's value, beside those that the
-    table knows itself (`formatted`). empty: stands for None and NaN. sortable: a click on a column's head sorts by it; a long table scrolls in its own box. An index with a
-    name, or other than 0, 1, 2, ..., becomes the first column or columns.
+    table knows itself (`formatted`). empty: stands for None and NaN. sortable: a click on a column's head sorts by it,
+    and a long table scrolls in its own box. An index with a name, or other than 0, 1, 2, ..., becomes the first column
+    or columns.
     Raises ValueError for an empty caption and KeyError for a format of an unknown column.
     """
     html = table_html(table, caption, formats=formats, empty=empty, sortable=sortable)

@@ -18,8 +18,6 @@ from repro.records.record import Record
 from repro.records.scores import gains_by_seed, is_right, paired_difference
 from repro.report.figures import COLOURS
 
-GROUP = "rate-"  # the groups of profiles/ablation.yaml that differ in the rate alone
-
 ByRate = dict[float, list[Record]]
 
 
@@ -58,7 +56,7 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
             row[f"{name}: validation (%)"] = _mean_text([validated(r) for r in some]) + mark if some else "not run"
             row[f"{name}: test (%)"] = _mean_text([is_right(r).mean() for r in some]) if some else "not run"
         pairs = paired(both[BASELINE].get(rate, []), both[ATTENTION].get(rate, []))
-        row["test, SE-IM less baseline [95 %]"] = (
+        row["test, SE-IM minus baseline [95 %]"] = (
             with_interval(paired_difference(pairs, is_right), signed=True) if pairs else "not run"
         )
         row["seeds"] = len(pairs)
@@ -97,10 +95,10 @@ def tuning_text(records: Sequence[Record]) -> str:
     over = f" over seeds [{100 * spread.low:+.1f}, {100 * spread.high:+.1f}]" if spread.n > 1 else ""
     agree = "all seeds agree in sign" if min(gains) > 0 or max(gains) < 0 else "seeds disagree in sign"
     gain = with_interval(paired_difference(pairs, is_right), signed=True)
-    own = ", ".join(f"{TITLES[model]} {rate:g}" for model, rate in rates.items())
+    best = ", ".join(f"{TITLES[model]} {rate:g}" for model, rate in rates.items())
     text = (
-        f"**Does the gate pay with each network at its own best rate?** ({own}; chosen on validation clips among "
-        f"{len(both[BASELINE])} rates.) SE-IM less baseline on the test clips: {gain} over clips,{over}; {len(pairs)} "
+        f"**Does the gate pay with each network at its own best rate?** ({best}; chosen on validation clips among "
+        f"{len(both[BASELINE])} rates.) SE-IM minus baseline on the test clips: {gain} over clips,{over}; {len(pairs)} "
         f"seeds, {agree}."
     )
     edge = [TITLES[m] for m, runs in both.items() if rates[m] in (min(runs), max(runs))]
@@ -109,28 +107,22 @@ def tuning_text(records: Sequence[Record]) -> str:
     return text
 
 
-def tuning_figure(records: Sequence[Record]) -> Figure:
-    """Top-1 by learning rate: validation (circles) and test (squares), a mark a run, lines through the means."""
+def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """Top-1 by learning rate on validation and on test clips, a mark a run, lines through means; with its alt text."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
-    for axis, name, value in zip(
+    tried = sorted({record.experiment.learning_rate for record in records})
+    for axis, name, score in zip(
         axes, ("validation clips", "test clips"), (validated, lambda record: float(is_right(record).mean()))
     ):
         for model in (BASELINE, ATTENTION):
-            runs = by_rate(records, model)
-            rates = list(runs)
-            axis.plot(
-                rates,
-                [100 * np.mean([value(r) for r in runs[k]]) for k in rates],
-                color=COLOURS[model],
-                label=TITLES[model],
-            )
-            for rate in rates:
-                axis.plot(
-                    [rate] * len(runs[rate]), [100 * value(r) for r in runs[rate]], "o", color=COLOURS[model], alpha=0.6
-                )
+            runs, style = by_rate(records, model), {"color": COLOURS[model]}
+            top1 = {rate: [100 * score(record) for record in some] for rate, some in runs.items()}
+            axis.plot(list(top1), [np.mean(values) for values in top1.values()], label=TITLES[model], **style)
+            for rate, values in top1.items():
+                axis.plot([rate] * len(values), values, "o", alpha=0.6, **style)
         axis.set(xscale="log", xlabel="learning rate", ylabel=f"top-1 (%), {name}", ylim=(0, 100), title=name)
-        rates = sorted({r.experiment.learning_rate for r in records})
-        axis.set_xticks(rates, [f"{rate:g}" for rate in rates])
+        axis.set_xticks(tried, [f"{rate:g}" for rate in tried])
         axis.minorticks_off()
     axes[0].legend(frameon=False, fontsize=8)
-    return fig
+    alt = f"Top-1 of both networks by learning rate on validation and test clips, {len(records)} runs"
+    return fig, f"{alt}; means in the table."

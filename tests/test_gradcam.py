@@ -1,11 +1,11 @@
-"""Where a network looks and what its gates do: on networks whose answer is known."""
+"""Grad-CAM on networks whose answer is known."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from repro.metrics.gradcam import attention_maps, gate_values, gates_of, stage_of
+from repro.metrics.gradcam import gradcam_maps, stage_of
 from repro.models import build
 from repro.models.fused import FusedNet
 
@@ -22,7 +22,7 @@ class Brightness(nn.Module):
 
 
 class Sum(nn.Module):
-    """Logits: the sum of channel 0, and less that sum."""
+    """Logits: the sum of channel 0, and its negative."""
 
     def forward(self, maps):
         total = maps[:, 0].sum((1, 2, 3))
@@ -36,18 +36,18 @@ def bright_spot() -> torch.Tensor:
 
 
 def test_the_map_is_where_the_evidence_is():
-    maps = attention_maps(FusedNet(Brightness(), Sum()), bright_spot(), 0)
+    maps = gradcam_maps(FusedNet(Brightness(), Sum()), bright_spot(), 0)
     assert maps.shape == (2, 8, 8) and maps.max() == 1
     assert np.argwhere(maps == 1).tolist() == [[1, 6, 1]] and maps.sum() == 1
 
 
 def test_without_evidence_for_a_class_the_map_is_empty():
-    assert not attention_maps(FusedNet(Brightness(), Sum()), bright_spot(), 1).any()
+    assert not gradcam_maps(FusedNet(Brightness(), Sum()), bright_spot(), 1).any()
 
 
 def test_an_unknown_class_is_refused():
     with pytest.raises(ValueError, match="label: 2 is no class of this network, which has 2"):
-        attention_maps(FusedNet(Brightness(), Sum()), bright_spot(), 2)
+        gradcam_maps(FusedNet(Brightness(), Sum()), bright_spot(), 2)
 
 
 @pytest.mark.parametrize("size, stage", [(224, "layer4"), (112, "layer4"), (96, "layer3"), (64, "layer3")])
@@ -55,7 +55,7 @@ def test_stage(size, stage):
     network = build("res34_se_im_net", classes=2, width=0.0625)
     assert stage_of(network, size) == stage
     clip = torch.rand(2, 3, size, size)
-    maps = attention_maps(network, clip, 1)
+    maps = gradcam_maps(network, clip, 1)
     side = {"layer4": 32, "layer3": 16}[stage]
     assert maps.shape == (2, -(-size // side), -(-size // side)) and maps.min() >= 0
 
@@ -67,27 +67,5 @@ def test_no_stage_for_a_tiny_frame():
 
 def test_explaining_leaves_no_gradient_behind():
     network = build("resnet34_3dres18", classes=2, width=0.0625)
-    attention_maps(network, torch.rand(2, 3, 64, 64), 0)
+    gradcam_maps(network, torch.rand(2, 3, 64, 64), 0)
     assert all(parameter.grad is None for parameter in network.parameters())
-
-
-def test_gate_values_are_those_of_equation_4():
-    network = build("res34_se_im_net", classes=2, width=0.0625, gate_bias=0.0).eval()
-    assert len(gates_of(network)) == 16 and not gates_of(build("resnet34_3dres18", classes=2, width=0.0625))
-    for gate in gates_of(network).values():
-        nn.init.zeros_(gate.fc2.weight)
-    network.trunk.layer1[0].gate.fc2.bias.data.fill_(1.0)
-    found = gate_values(network, torch.rand(3, 2, 3, 64, 64))
-    assert next(iter(found)) == "trunk.layer1.0" and found["trunk.layer1.0"].shape == (3, 4)
-    assert np.allclose(found["trunk.layer1.0"], 1 / (1 + np.exp(-1)))
-    assert np.allclose(found["trunk.layer4.2"], 0.5)
-    assert not any(gate._forward_hooks for gate in gates_of(network).values())
-
-
-def test_gate_values_of_a_clip_do_not_depend_on_its_batch():
-    torch.manual_seed(0)
-    network = build("res34_se_im_net", classes=2, width=0.0625)
-    clips = torch.rand(3, 2, 3, 64, 64)
-    together, alone = gate_values(network, clips), gate_values(network, clips[1:2])
-    for unit, values in alone.items():
-        assert np.allclose(together[unit][1], values[0], atol=1e-6)

@@ -1,0 +1,39 @@
+"""What a network's gates do with each channel: Equation 4's s, read while the network runs."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from repro.models.blocks import Gate
+from repro.models.fused import FusedNet
+
+
+def gates_of(network: nn.Module) -> dict[str, Gate]:
+    """The network's gates by the name of their unit, in order; empty for one without."""
+    return {name.removesuffix(".gate"): part for name, part in network.named_modules() if isinstance(part, Gate)}
+
+
+def gate_values(network: FusedNet, clips: Tensor) -> dict[str, np.ndarray]:
+    """s of every gate for every clip, mean of its frames: float ``(B, channels)`` by unit, 0 to 1.
+
+    clips: ``(B, N, 3, H, W)`` float, normalised. s = 0.5 is an untrained gate's; above it the channel is raised more
+    than that. The network is put into evaluation mode.
+    """
+    network.eval()
+    found: dict[str, np.ndarray] = {}
+
+    def note(name):
+        def hook(gate, inputs, _output):
+            values = gate.weights(inputs[0]).flatten(1)  # (B * N, channels)
+            found[name] = values.unflatten(0, clips.shape[:2]).mean(1).float().cpu().numpy()
+
+        return hook
+
+    hooks = [gate.register_forward_hook(note(name)) for name, gate in gates_of(network).items()]
+    try:
+        with torch.no_grad():
+            network.stack(clips)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return found

@@ -1,0 +1,222 @@
+"""The page of the verdicts: the answer in a few lines, the main point study by study, every claim short and in full."""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+import pandas as pd
+from markupsafe import Markup
+
+from repro.claims.judging import MEANING, OUTCOMES, Evidence, Finding, Source, Verdict, scale, where
+from repro.metrics.text import with_interval
+from repro.report.show import Html, anchor, badge, link, plain, with_code
+
+GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
+MAIN = {
+    "The gate costs little": ["se-im-costs-little"],
+    "The gate raises accuracy and tells look-alike actions apart, the paper's main point": [GAIN, LOOK_ALIKES],
+    "The networks are lighter and faster than others": [
+        "lightweight",
+        "fewer-parameters",
+        "shallower-fewer-operations",
+        "fast",
+    ],
+    "They run in real time on ordinary hardware": ["easy-to-deploy"],
+    "They reach the accuracies stated": ["accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1"],
+}
+"""The main claims in a reader's words, with the claims of the paper that each puts together."""
+SERVER = " and a GPU server"
+Verdicts = Sequence[Verdict]
+
+
+def by_outcome(verdicts: Verdicts) -> list[Verdict]:
+    """The verdicts in the order of `OUTCOMES`."""
+    return sorted(verdicts, key=lambda verdict: OUTCOMES.index(verdict.outcome))
+
+
+def verdict_on(verdicts: Verdicts, claim: str) -> Verdict:
+    """The verdict on the claim of this id."""
+    return next(verdict for verdict in verdicts if verdict.claim.id == claim)
+
+
+# ---- in one minute
+
+
+def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
+    """Yes, no or only in part; on which runs that rests; and the main claims, a line each."""
+    good = any(v.outcome in ("reproduced", "partly") for v in verdicts)
+    answer = "Yes" if all(v.outcome == "reproduced" for v in verdicts) else "Only in part" if good else "No"
+    lines = [_main_line(words, [verdict_on(verdicts, claim) for claim in claims]) for words, claims in MAIN.items()]
+    return "\n".join([f"**{answer}.**{_scale_text(verdicts, evidence)}\n", *lines])
+
+
+def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
+    """How many runs, on which clips, with networks of which size; nothing without runs."""
+    if not evidence.records:
+        return ""
+    places = Counter(where(runs) for runs in evidence.by_study().values() for _ in runs)
+    counted = " and ".join(f"{count} {place}" for place, count in places.items())
+    full = any(v.claim.id.startswith("accuracy-") and v.outcome != "not testable" for v in verdicts)
+    limit = "" if full else ": they test the ideas, not the paper's numbers"
+    drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
+    return (
+        f" Accuracies are those of {len(evidence.records)} runs, {counted}, with networks of "
+        f"{scale(evidence.records)}{limit}.{drawn} Sizes and speeds, online recognition apart, are those of the "
+        "networks at full size."
+    )
+
+
+def _main_line(words: str, verdicts: Verdicts) -> str:
+    text = f"- {words}: **{', '.join(dict.fromkeys(v.outcome for v in verdicts))}**"
+    if [v.claim.id for v in verdicts] == [GAIN, LOOK_ALIKES]:
+        gain, look_alikes = verdicts
+        return (
+            f"{text}. Accuracy: {plain(gain.how)}. Look-alikes: {plain(look_alikes.how)}. To settle it: {gain.settle}"
+        )
+    reasons = [plain(v.how) for v in verdicts if not v.without]
+    if needed := list(dict.fromkeys(v.without for v in verdicts if v.without)):
+        if all(each.endswith(SERVER) for each in needed):
+            needed = [", ".join(each.removesuffix(SERVER) for each in needed) + SERVER]
+        reasons.append(f"that takes {'; '.join(needed)}")
+    return f"{text}: {'; '.join(reasons)}."
+
+
+def outcomes_table(verdicts: Verdicts) -> pd.DataFrame:
+    """One row an outcome that occurs: how many claims have it, and which."""
+    rows = []
+    for outcome in OUTCOMES:
+        some = [v for v in verdicts if v.outcome == outcome]
+        if not some:
+            continue
+        built = sum(v.how == "by construction" for v in some)
+        titles = (f"{v.claim.title} (takes {v.without})" if v.without else v.claim.title for v in some)
+        rows.append(
+            {
+                "verdict": badge(outcome),
+                f"of {len(verdicts)}": f"{len(some)} ({built} by construction)" if built else str(len(some)),
+                "claims": "; ".join(titles),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def meanings_text(verdicts: Verdicts) -> str:
+    """What each outcome that occurs means."""
+    found = {v.outcome for v in verdicts}
+    return "; ".join(f"*{outcome}*: {words}" for outcome, words in MEANING.items() if outcome in found) + "."
+
+
+# ---- the main point, study by study
+
+
+def gains_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
+    """What the gate changed, one row a study with pairs of runs: accuracy and look-alikes; empty without any."""
+    gain, look_alikes = (verdict_on(verdicts, claim) for claim in (GAIN, LOOK_ALIKES))
+    return pd.DataFrame(
+        {
+            "trained and tested on": _study_cell(found, evidence),
+            "test clips": found.clips,
+            "accuracy, with the gate minus without": _gain_cell(gain.findings, found.study),
+            "clips taken for their look-alike, with minus without (less is better)": _gain_cell(
+                look_alikes.findings, found.study
+            ),
+        }
+        for found in gain.findings
+    )
+
+
+def _gain_cell(findings: Sequence[Finding], study: str) -> str:
+    found = next((finding for finding in findings if finding.study == study), None)
+    if found is None:
+        return "not compared: no look-alikes, or too few clips"
+    text = f"{with_interval(found.difference, signed=True)}; better in {found.better} of {found.pairs} pairs"
+    if found.rest:
+        text += f"; where both networks learned {with_interval(found.rest, signed=True)}"
+    return text
+
+
+def _study_cell(finding: Finding, evidence: Evidence) -> Html:
+    experiment = evidence.by_study()[finding.study][0].experiment
+    place = finding.place.removeprefix("on ") + f", learning rate {experiment.learning_rate:g}"
+    place += ", pre-trained" if experiment.start_from else ""
+    stuck = "".join(
+        f"; {count} of {finding.pairs} runs of {name} did no better than guessing"
+        for name, count in Counter(finding.stuck).items()
+    )
+    html = Markup("{}: {}{}").format(place, link(finding.study, f"accuracy-{finding.study}.html"), stuck)
+    return Html(f"{place}: {finding.study}{stuck}", html)
+
+
+# ---- every claim
+
+
+def claims_table(verdicts: Verdicts) -> pd.DataFrame:
+    """Every claim in a line: its verdict and what that rests on."""
+    return pd.DataFrame(
+        {"claim": v.claim.title, "verdict": badge(v.outcome), "because": v.how[0].upper() + v.how[1:]} for v in verdicts
+    )
+
+
+def evidence_text(evidence: Evidence) -> str:
+    """The studies that the verdicts rest on, with their remarks, and what was left out as stale."""
+    lines = [
+        f"- `{study}`, {len(runs)} runs: {runs[0].experiment.remark}" for study, runs in evidence.by_study().items()
+    ]
+    if evidence.stale:
+        lines += ["", f"Left out because today's code behaves differently: {', '.join(evidence.stale)}."]
+    return "\n".join(lines)
+
+
+def full_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
+    """Every claim in full: its words, verdict, evidence with its records and rule, and what would settle it."""
+    recorded = {record.name for record in evidence.records}
+    return pd.DataFrame(
+        {
+            "claim": _claim_cell(v),
+            "verdict": _verdict_cell(v),
+            "evidence": _evidence_cell(v, recorded),
+            "what would settle it": with_code(v.settle),
+        }
+        for v in verdicts
+    )
+
+
+def _claim_cell(verdict: Verdict) -> Html:
+    claim = verdict.claim
+    html = Markup("{}<br><small>“{}” ({})</small>").format(claim.statement, claim.quote, claim.section)
+    return Html(claim.statement, html)
+
+
+def _verdict_cell(verdict: Verdict) -> Html:
+    beside = f"without {verdict.without}" if verdict.without else verdict.scope
+    small = Markup("<br><small>{}</small>").format(beside) if beside else ""
+    return Html(verdict.text, Markup("{}{}").format(badge(verdict.outcome), small))
+
+
+def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
+    html = Markup("{}<br><small>Test: {}</small>").format(verdict.evidence, verdict.test)
+    if verdict.chapter:
+        html += Markup("<br>{}").format(link("chapter", f"{verdict.chapter}.html"))
+    if verdict.sources:
+        html += Markup("<details><summary>{}</summary>{}</details>").format(
+            f"{len(verdict.sources)} record{'s' if len(verdict.sources) > 1 else ''}",
+            Markup(", ").join(_source_link(source, recorded).__html__() for source in verdict.sources),
+        )
+    html += Markup("<br><small>{}</small>").format(_rule_text(verdict))
+    return Html(verdict.evidence, html)
+
+
+def _source_link(source: Source, recorded: Collection[str]) -> Html:
+    """A run's place in the appendix; a measurement, which has none there, by its file."""
+    by = f" (by {source.contributor})" if source.contributor else ""
+    if source.name in recorded:
+        return link(source.name + by, f"runs.html#{anchor(source.name)}")
+    return Html(source.name + by, Markup("{}").format(f"results/{source.name}.json{by}"))
+
+
+def _rule_text(verdict: Verdict) -> str:
+    date, older = f"Rule of {verdict.since:%Y-%m-%d %H:%M} UTC", verdict.seen_before
+    if not verdict.sources:
+        return f"{date}."
+    if not older:
+        return f"{date}, older than its records."
+    return f"{date}, newer than {len(older)} of its {len(verdict.sources)} records."

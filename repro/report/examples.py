@@ -1,0 +1,182 @@
+"""Test clips as pictures: some right, some wrong, those of confused pairs with what in them speaks for their class.
+
+torch, captum and the readers of clips are imported where they are used: pages that show no clip need none of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from repro.data.clips import Clip, read_split
+from repro.data.decode import count_frames, read_frames
+from repro.data.sampling import test_frames
+from repro.data.transforms import normalise, test_view
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
+from repro.records.record import Record
+from repro.records.scores import is_right
+from repro.report import figures
+from repro.report.confusion import BOTH
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from repro.models.fused import FusedNet
+
+CASES = ("only SE-IM right", "only the baseline right", "both wrong", "both right")
+SHORT = {BASELINE: "baseline", ATTENTION: "SE-IM"}
+TOLERANCE = 0.01  # of the largest recorded score: weights that differ by more are not the recorded run's
+SHOWN = 6  # frames of a clip in a strip
+SIDE = 96  # pixels of each
+
+
+def test_clips(experiment: Experiment) -> dict[str, Clip]:
+    """The test clips of a run by their names in its record. Raises FileNotFoundError where they are not at hand."""
+    return {clip.name: clip for clip in read_split(experiment).test}
+
+
+# ---- right and wrong
+
+
+def guesses_figure(record: Record, clips: Mapping[str, Clip], *, right: bool, most: int) -> tuple[Figure, str] | None:
+    """Some test clips that a run got right, or wrong, six frames each; None where it has none.
+
+    clips: `test_clips`. Returns the figure with its alternative text.
+    """
+    guesses = record.scores.argmax(1)
+    where = np.flatnonzero(is_right(record) == right)
+    where = where[np.linspace(0, len(where) - 1, min(most, len(where))).astype(int)]
+    rows = []
+    for k in where:
+        path = clips[record.predictions["clip"][k]].path
+        strip = test_view(read_frames(path, test_frames(count_frames(path), SHOWN)), SIDE)
+        name = record.classes[record.labels[k]]
+        rows.append((name if right else f"{name},\ntaken for\n{record.classes[guesses[k]]}", strip))
+    if not rows:
+        return None
+    names = "; ".join(name.replace("\n", " ") for name, _ in rows)
+    alt = f"{len(rows)} test clips that {record.name} got {'right' if right else 'wrong'}, six frames each: {names}."
+    return figures.frame_strip(rows, width=8), alt
+
+
+# ---- confused pairs
+
+
+def example_clips(pair: tuple[Record, Record], classes: tuple[int, int], *, each: int = 1) -> pd.DataFrame:
+    """Clips of two classes, right and wrong: for each of `CASES` the first ``each`` of the test list.
+
+    pair: one run of each network on the same clips. A clip counts as wrong where it was taken for the other of the two
+    classes, so that errors of another kind are left out. Columns ``clip, label, case`` and, for each network,
+    ``said_<network>`` (the class with the largest score) and ``true_``, ``other_`` (softmax probabilities of the clip's
+    own class and of the other).
+    """
+    rows = []
+    first, second = pair
+    where = {name: k for k, name in enumerate(second.predictions["clip"])}
+    inside = np.flatnonzero(np.isin(first.labels, classes))
+    probabilities = [_softmax(record.scores) for record in pair]
+    for at in inside:
+        label, name = int(first.labels[at]), first.predictions["clip"].iat[at]
+        other = classes[1] if label == classes[0] else classes[0]
+        places = (at, where[name])
+        said = [int(record.scores[place].argmax()) for record, place in zip(pair, places)]
+        if not set(said) <= {label, other}:
+            continue
+        right = [bool(is_right(record)[place]) for record, place in zip(pair, places)]
+        case = CASES[{(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}[tuple(right)]]
+        row = {"clip": name, "label": label, "case": case}
+        for network, p, place, guess in zip(BOTH, probabilities, places, said):
+            row |= {f"said_{network}": guess, f"true_{network}": p[place, label], f"other_{network}": p[place, other]}
+        rows.append(row)
+    if not rows:
+        return pd.DataFrame(columns=["clip", "label", "case"])
+    table = pd.DataFrame(rows)
+    table["case"] = pd.Categorical(table["case"], CASES, ordered=True)
+    return table.sort_values("case", kind="stable").groupby("case", observed=True).head(each).reset_index(drop=True)
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    powers = np.exp(scores - scores.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def view(clip: Clip, experiment: Experiment) -> "Tensor":
+    """The clip as a run scored it: uint8 ``(N, 3, size, size)``."""
+    from repro.data.loaders import ClipDataset
+
+    options = {"frames": experiment.frames, "size": experiment.size, "sampling": experiment.sampling}
+    return ClipDataset([clip], [count_frames(clip.path)], **options)[0][0]
+
+
+def inputs(clips: Sequence[Clip], experiment: Experiment) -> "Tensor":
+    """The clips as the network of a run takes them: float ``(B, N, 3, size, size)``."""
+    import torch
+
+    return torch.stack([normalise(view(clip, experiment), experiment.values) for clip in clips])
+
+
+def are_recorded(networks: Mapping[str, "FusedNet"], pair: tuple[Record, Record], clips: Mapping[str, Clip]) -> bool:
+    """Whether networks, by name, give the scores that the records hold, tried on the first two clips.
+
+    The weights of a later training of the same name would explain other scores than those recorded.
+    """
+    import torch
+
+    for run in pair:
+        first = run.predictions.head(2)
+        recorded = run.scores[: len(first)]
+        with torch.no_grad():
+            batch = inputs([clips[name] for name in first["clip"]], run.experiment)
+            now = networks[run.experiment.model](batch).numpy()
+        if np.abs(now - recorded).max() / np.abs(recorded).max() > TOLERANCE:
+            return False
+    return True
+
+
+def examples_figure(
+    examples: pd.DataFrame,
+    pair: tuple[Record, Record],
+    clips: Mapping[str, Clip],
+    networks: Mapping[str, "FusedNet"],
+    title: str,
+) -> tuple[Figure, str]:
+    """The frames of `example_clips`, with each network's Grad-CAM for the clip's own class laid over them.
+
+    networks: of both runs by name; without any, the frames alone. title: of the two classes. Returns the figure with
+    its alternative text.
+    """
+    experiment, classes = pair[0].experiment, pair[0].classes
+    rows = []
+    for _, row in examples.iterrows():
+        frames, own = view(clips[row["clip"]], experiment), classes[row["label"]]
+        pixels = frames.permute(0, 2, 3, 1).numpy()
+        if not networks:
+            rows.append((f"{own},\n{row['case']}", pixels, None))
+            continue
+        from repro.metrics.gradcam import gradcam_maps
+
+        for model in BOTH:
+            maps = gradcam_maps(networks[model], normalise(frames, experiment.values), row["label"])
+            rows.append((f"{own}, {row['case']}:\n{SHORT[model]}", pixels, maps))
+    alt = (
+        f"Test clips of {title}, {experiment.frames} frames each: "
+        + "; ".join(f"{row['clip']} ({row['case']})" for _, row in examples.iterrows())
+        + (", with what speaks for their class in each network laid over them." if networks else ".")
+    )
+    return figures.gradcam_plot(rows), alt
+
+
+def examples_table(examples: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """What both networks say of `example_clips`, one row a clip."""
+    rows = []
+    for _, row in examples.iterrows():
+        line = {"clip": row["clip"], "case": row["case"]}
+        for model in BOTH:
+            line[f"{TITLES[model]} says"] = classes[row[f"said_{model}"]]
+            line[f"{TITLES[model]}: own / other class"] = (
+                f"{100 * row[f'true_{model}']:.0f} % / {100 * row[f'other_{model}']:.0f} %"
+            )
+        rows.append(line)
+    return pd.DataFrame(rows)

@@ -1,0 +1,33 @@
+"""What pages say of a study as a whole: how a page introduces it, how its runs learned, which settings they share."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from repro.metrics.text import percent
+from repro.records.record import Record
+from repro.report import figures
+
+
+def study_text(study: str, records: Sequence[Record]) -> str:
+    """The study's clips and remark, or that it was not run: how a page on one study begins."""
+    if not records:
+        return f"**Not run:** `results/{study}` holds no record. See *Reproduce it yourself*."
+    experiment = records[0].experiment
+    return f"Study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+
+
+def curves_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """The learning curves of a study's runs, with their alternative text."""
+    ends = "; ".join(f"{r.experiment.run}: {percent(r.history['train_top1'].iloc[-1])}" for r in records)
+    study = records[0].experiment.study
+    alt = f"Training loss and top-1 by epoch of the runs of {study}. At the end: {ends}."
+    return figures.learning_curves(records), alt
+
+
+def settings_table(records: Sequence[Record]) -> pd.DataFrame:
+    """The experiment's fields that all runs of a study share."""
+    fields = pd.DataFrame({r.experiment.run: {k: str(v) for k, v in r.experiment.to_dict().items()} for r in records})
+    same = (fields.nunique(axis=1) == 1) & (fields.index != "remark")
+    return pd.DataFrame({"field": fields.index[same], "value": fields[same].iloc[:, 0].to_numpy()})

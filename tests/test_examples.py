@@ -1,0 +1,89 @@
+"""Clips as pictures: which are shown, with which words, and that weights other than the recorded run's are noticed."""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from made import demo_record, record
+from matplotlib import pyplot as plt
+
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.models import build
+from repro.report import examples
+from repro.report.examples import CASES, example_clips
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Both networks with weights of a seed, and their records of the test clips of a small set: runs, networks."""
+    folder = tmp_path_factory.mktemp("set")
+    data = tiny.write_ucf101(folder / "set", classes=("Drink", "Eat"))
+    runs, networks = [], {}
+    for seed, model in enumerate((BASELINE, ATTENTION)):
+        fields = tiny.experiment(data, model=model, study="s").to_dict()
+        del fields["classes"]
+        torch.manual_seed(seed)
+        networks[model] = build(model, classes=2, width=0.125).eval()
+        clips = examples.test_clips(tiny.experiment(data))
+        batch = examples.inputs(list(clips.values()), tiny.experiment(data))
+        with torch.no_grad():
+            scores = networks[model](batch).numpy()
+        labels = [clip.label for clip in clips.values()]
+        some = record(folder / "results", classes=("Drink", "Eat"), labels=labels, scores=scores, **fields)
+        some.predictions["clip"] = list(clips)
+        runs.append(some)
+    return tuple(runs), networks, clips
+
+
+def test_weights_of_another_training_are_noticed(made):
+    pair, networks, clips = made
+    assert examples.are_recorded(networks, pair, clips)
+    torch.manual_seed(9)
+    other = networks | {ATTENTION: build(ATTENTION, classes=2, width=0.125).eval()}
+    assert not examples.are_recorded(other, pair, clips)
+
+
+@pytest.mark.parametrize("weights", [True, False])
+def test_examples_with_and_without_weights(made, weights):
+    pair, networks, clips = made
+    found = example_clips(pair, (0, 1))
+    assert len(found)
+    fig, alt = examples.examples_figure(found, pair, clips, networks if weights else {}, "Drink / Eat")
+    assert len(fig.axes) == len(found) * (2 if weights else 1) * 2  # two frames a clip
+    assert [len(axis.images) for axis in fig.axes] == [2 if weights else 1] * len(fig.axes)
+    assert "Test clips of Drink / Eat, 2 frames each: " in alt and "Drink/v_Drink_g01_c01.avi (both wrong)" in alt
+    assert ("what speaks for their class" in alt) is weights
+    plt.close(fig)
+    table = examples.examples_table(found, ("Drink", "Eat"))
+    assert list(table["clip"]) == list(found["clip"])
+    for network in ("ResNet34-3DRes18", "Res34-SE-IM-Net"):
+        shares = table[f"{network}: own / other class"].str.findall(r"\d+").iloc[0]
+        assert sum(map(int, shares)) == 100
+
+
+def test_right_and_wrong_clips(made):
+    (run, _), _, clips = made
+    run.predictions[["logit_Drink", "logit_Eat"]] = np.array([[1.0, 0.0]] * 4)  # all are said to be Drink
+    fig, alt = examples.guesses_figure(run, clips, right=True, most=1)
+    assert alt == f"1 test clips that {run.name} got right, six frames each: Drink." and len(fig.axes) == 6
+    fig, alt = examples.guesses_figure(run, clips, right=False, most=5)
+    assert alt.endswith("Eat, taken for Drink; Eat, taken for Drink.") and len(fig.axes) == 12
+    run.predictions["label"] = 0
+    assert examples.guesses_figure(run, clips, right=False, most=5) is None
+    plt.close("all")
+
+
+def test_example_clips_right_and_wrong(tmp_path):
+    """Clips 0-3 of Wave: wrong for SE-IM alone, both, none, the baseline alone; clip 4 is taken for a third class."""
+    first = demo_record(tmp_path, model=BASELINE, to_partner=(1, 3), wrong=(4,))
+    second = demo_record(tmp_path, model=ATTENTION, to_partner=(0, 1))
+    found = example_clips((first, second), (0, 1))
+    assert list(found["case"]) == list(CASES)
+    assert list(found["clip"]) == [f"clip0000{k}.avi" for k in (3, 0, 1, 2)]
+    one = found.iloc[0]
+    largest, other = np.exp(2) / (np.exp(2) + 11), 1 / (np.exp(2) + 11)
+    assert one[f"said_{BASELINE}"] == 1 and one[f"said_{ATTENTION}"] == 0
+    assert one[f"true_{BASELINE}"] == pytest.approx(other) and one[f"other_{BASELINE}"] == pytest.approx(largest)
+    assert one[f"true_{ATTENTION}"] == pytest.approx(largest)
+    assert len(example_clips((first, second), (0, 1), each=2)) > 4
+    assert list(example_clips((first, second), (2, 3))["case"]) == ["both right"]

@@ -1,0 +1,42 @@
+"""The forensics page: the paper's two numbers, and others that a reader puts in."""
+
+import pandas as pd
+
+from repro.metrics.forensics import Reported
+from repro.report import forensics
+
+LISTED = {"UCF101": [3783, 3734, 3696], "HMDB51": [1530, 1530, 1530]}
+PAPERS = {"UCF101": Reported("92.196", 3783), "HMDB51": Reported("71.85", 1530)}
+
+
+def test_no_whole_split_gives_the_papers_numbers():
+    table = forensics.whole_splits_table(PAPERS, LISTED)
+    assert len(table) == 6 and set(table["right clips that give it"]) == {"none"}
+    assert forensics.impossible(PAPERS, LISTED) == ["UCF101", "HMDB51"]
+    round_number = {"A": Reported("50.0", 10)}
+    assert forensics.whole_splits_table(round_number, {"A": [10, 7]})["right clips that give it"].tolist() == [
+        "5",
+        "none",
+    ]
+    assert forensics.impossible(round_number, {"A": [10, 7]}) == []
+
+
+def test_one_habit_explains_both_and_what_does_not_follow_is_said():
+    table = forensics.batches_table(PAPERS, 256)
+    assert set(table["habit"]) == {"a partial last batch is dropped", "the last batch is always left out"}
+    assert "3485 of 3780 (listed: 3783)" in set(table["UCF101"]) and "1095 of 1524 (listed: 1530)" in set(
+        table["HMDB51"]
+    )
+    text = forensics.conclusion_text(PAPERS, table)
+    assert "**What does not follow.**" in text and "of 3783 (UCF101), " in text
+    assert forensics.batches_table({"A": Reported("12.34", 10)}, 2).empty
+
+
+def test_what_that_proves():
+    table = forensics.chances_table(PAPERS)
+    assert len(table) == 4 and table["random pairs explained (%)"].between(0, 100).all()
+    assert forensics.chances_table({"A": PAPERS["UCF101"]}).empty
+    lines = forensics.means_text(PAPERS, LISTED).split("\n")
+    assert [line.split(":")[0] for line in lines] == ["- UCF101", "- HMDB51"]
+    assert forensics.means_text(PAPERS, {"UCF101": [3783], "HMDB51": [1530]}) == ""
+    assert isinstance(table, pd.DataFrame) and "usual: 1, 2, 4" in forensics.chances_caption()
