@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import typing
 
 import cv2
 import numpy as np
@@ -130,7 +131,7 @@ def test_a_folder_of_frames_and_a_frame_cache_are_read_alike(video, tmp_path, ki
 
 
 def test_the_experiment_knows_the_same_decoders():
-    assert list(DECODERS) == list(config.DECODERS)
+    assert list(DECODERS) == list(typing.get_args(config.Decoder))
 
 
 def test_an_unknown_decoder_is_refused(video):
