@@ -11,6 +11,7 @@ files results/ucf101-3/decoding.json, which the chapter on the datasets shows.
 """
 
 import argparse
+import functools
 import glob
 import os
 import sys
@@ -202,13 +203,20 @@ def speeds(
                 rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])  # every reader crops a clip alike
                 augment(frames, size, rng, count=len(wanted))
 
-    calls = {name: lambda name=name: run(name) for name in readers}
-    options = {"repeats": repeats, "warmup": 1, "clips_per_call": len(zips), "seed": seed}
-    timings = measure_speed(calls, device="cpu", clock=time.process_time, **options)
-    rates = summary(timings)
+    calls: dict[str, Callable[[], object]] = {name: functools.partial(run, name) for name in readers}
+    timings = measure_speed(
+        calls,
+        device="cpu",
+        clock=time.process_time,
+        repeats=repeats,
+        warmup=1,
+        clips_per_call=len(zips),
+        seed=seed,
+    )
+    rates = summary(timings).to_dict("index")
     return {
         name: {
-            "cpu": {key: float(rates.loc[name, key]) for key in ("median", "q25", "q75")},
+            "cpu": {key: float(rates[name][key]) for key in ("median", "q25", "q75")},
             "of_ceiling": _ratio(timings, name, CEILING),
             "cache_gain": _ratio(timings, CACHE, name),
         }

@@ -84,7 +84,7 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
                 raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {line!r}")
             once.add(file, path, number)
             clip = f"{name}/{file}"
-            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name), (name,), file))
+            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name) or "", (name,), file))
     return Lists(tuple(classes), parts["1"], parts["2"], parts["0"])
 
 

@@ -116,7 +116,10 @@ def recorded_audit(study: str, results: Path = RESULTS) -> tuple[Split, pd.DataF
     if filed is None or table is None:
         return None
     parts = {
-        part: tuple(Clip(row.name, Path(row.name), row.label, row.group) for row in rows.itertuples(index=False))
+        part: tuple(
+            Clip(name, Path(name), label, group)
+            for name, label, group in zip(rows["name"], rows["label"], rows["group"], strict=True)
+        )
         for part, rows in table.groupby("part")
     }
     split = Split(tuple(filed["classes"]), parts.get("train", ()), parts.get("test", ()))
@@ -130,7 +133,9 @@ def counts_table(found: Audit) -> pd.DataFrame:
     names = {clip.name: found.split.classes[clip.label] for clip in (*found.split.train, *found.split.test)}
     decoded = frames.groupby(pd.Series(names))
     least_to_most = decoded.agg(lambda n: f"{n.min()} to {n.max()}")
-    table = counts.assign(**{"frames, median": decoded.median().astype(int), "frames, least to most": least_to_most})
+    table = counts.copy()
+    table["frames, median"] = decoded.median().astype(int)
+    table["frames, least to most"] = least_to_most
     total = [*counts.sum(), int(frames.median()), f"{frames.min()} to {frames.max()}"]
     table = pd.concat([table, pd.DataFrame([total], columns=table.columns, index=["all"])])
     return table.rename_axis("class").reset_index()
@@ -156,8 +161,8 @@ def risks(found: Audit, *, left_out: bool = False) -> Iterator[tuple[pd.DataFram
     same, near = exact_duplicates(table, split), near_duplicates(table, split)
     across = near[~near["same_group"]]
     unusable = odd["verdict"] == DOES_NOT_DECODE
-    short = odd["announced"] - odd["frames"]
-    short = f" (announced minus decoded: {short.min()} to {short.max()})" if len(odd) else ""
+    lost = odd["announced"] - odd["frames"]
+    short = f" (announced minus decoded: {lost.min()} to {lost.max()})" if len(odd) else ""
     counts = [
         ("clips that do not decode or are missing", int(unusable.sum())),
         (f"clips with another count than announced{short}", int((~unusable).sum())),

@@ -49,7 +49,8 @@ KINDS = (
     Kind("claims", "notebooks/08_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
          records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
 
-    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data", files=("results/datasets/lists.json", "results/*/decoding.json")),
+    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data",
+         files=("results/datasets/lists.json", "results/*/decoding.json")),
     Kind("data", "notebooks/01_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
          makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
 

@@ -88,7 +88,7 @@ def _inspect_images(path: Path) -> dict[str, Any]:
             if shape not in (None, frame.shape):
                 reason = f"{frame_name(count)} is of another size than the frames before it"
                 break
-            digest.update(data)
+            digest.update(data.tobytes())
             shape, count = frame.shape, count + 1
     facts = _counted(count, announced, read_images(path, test_frames(count, PRINTS)) if count else [])
     if count < announced:

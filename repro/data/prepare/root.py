@@ -199,8 +199,9 @@ def close(part: str, root: Path) -> None:
     stage.rename(root / part)  # over an empty folder, if one is there
 
 
-def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path) -> None:
+def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path | None) -> None:
     """Move Kinetics clips into the class folders of the lists, under the lists' names; others stay where they are."""
+    assert annotations is not None, "clips are sorted by the lists, which come first"
     lists = read_lists(ClipFields(one.layout, videos, annotations))
     places = {clip.group: clip.name for clip in (*lists.train, *lists.test)}  # by YouTube id
     for path in list(files):
