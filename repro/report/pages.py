@@ -153,7 +153,7 @@ class Studies:
             return [f"results/{study}/{experiment.run}/record.json" for experiment in self.own[study]]
         return [path.as_posix() for path in self.recorded.get(study, [])]
 
-    def standing_for(self, kind: Kind) -> list[Experiment | None]:
+    def standing_for(self, kind: Kind) -> Sequence[Experiment | None]:
         """A run of each study that has a page of this kind; [None] for a page of no study."""
         if kind.each == "study":
             return [self.first[study] for study in self.shown]
