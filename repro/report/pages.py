@@ -12,6 +12,7 @@ from typing import Any
 
 from repro.experiment.fields import ATTENTION, Experiment
 from repro.experiment.profile import Profile
+from repro.files import check_names
 from repro.records.compare import clips_known
 
 EXECUTED = "build/pages"
@@ -49,7 +50,8 @@ KINDS = (
     Kind("claims", "notebooks/08_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
          records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
 
-    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data", files=("results/datasets/lists.json", "results/*/decoding.json")),
+    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data",
+         files=("results/datasets/lists.json", "results/*/decoding.json")),
     Kind("data", "notebooks/01_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
          makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
 
@@ -174,10 +176,11 @@ class Studies:
 def pages_of(profile: Profile) -> list[Page]:
     """Every page of a profile's book that is executed, in the book's order.
 
-    Raises ValueError for a record under results/ that cannot be read.
+    Raises ValueError for a record under results/ that cannot be read, and for parameters of a page that does not exist.
     """
-    studies = Studies(profile)
     executed = [kind for kind in KINDS if kind.source.endswith(".ipynb")]
+    check_names(profile.pages, [kind.name for kind in executed], "pages")
+    studies = Studies(profile)
     wanted = [(kind, run) for kind in executed for run in studies.standing_for(kind)]
     made = [path for kind, run in wanted for path in _made(kind, run, studies)]
     return [_page(kind, run, studies, made) for kind, run in wanted]
