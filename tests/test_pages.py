@@ -1,6 +1,7 @@
 """The table of pages: what stands in it, what a profile's pages read, and that README lists the notebooks of it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -53,6 +54,12 @@ def test_readme_lists_the_notebooks_of_the_table():
     assert text in (ROOT / "README.md").read_text(encoding="utf-8"), f"README's list of notebooks should be:\n{text}"
 
 
+def test_notebooks_that_texts_name_are_there():
+    texts = [ROOT / "README.md", *(ROOT / "book").glob("*.md")]
+    named = {name for path in texts for name in re.findall(r"\b\d\d_\w+\.ipynb", path.read_text(encoding="utf-8"))}
+    assert named <= {Path(source).name for source in NOTEBOOKS}
+
+
 def test_a_pages_name_says_its_kind_and_study():
     assert [(kind.name, study) for kind, study in map(placed, ("paper", "data-ucf101-3"))] == [
         ("paper", ""),
@@ -93,7 +100,7 @@ def test_the_measurements_that_a_page_shows_are_read(bare, monkeypatch):
     pages = of("profiles/demo.yaml")
     for name, file in (
         ("datasets", "datasets/lists.json"),
-        ("decoding", "ucf101-3/decoding.json"),
+        ("datasets", "ucf101-3/decoding.json"),
         ("training", "ucf101-3/training.json"),
         ("training", "ucf101-3/precision.parquet"),
         ("complexity", "table6/cpu.json"),
@@ -148,6 +155,12 @@ def test_a_page_has_its_profiles_parameters_and_takes_a_machine_where_it_measure
         "clips_per_class": 2,
     }
     assert pages["online-s"].kind.alone and not pages["runs"].kind.alone
+
+
+def test_parameters_of_a_page_that_does_not_exist_are_refused(bare):
+    values = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
+    with pytest.raises(ValueError, match=r"pages: unknown name 'complexiti'; did you mean 'complexity'\?"):
+        pages_of(make_profile(values | {"pages": {"complexiti": {}}}))
 
 
 def test_a_record_that_cannot_be_read_is_named(bare):

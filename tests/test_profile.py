@@ -187,7 +187,6 @@ FAULTS = [
     (SMALL | {"fields": {"epoch": 3}}, r"unknown name 'epoch'; did you mean 'epochs'\?"),
     (SMALL | {"fields": {"epochs": "3"}}, "epochs: '3': input should be a valid integer"),
     (SMALL | {"fields": {"flip": "no"}}, "flip: 'no': input should be a valid boolean"),
-    (SMALL | {"pages": {"complexiti": {}}}, r"pages: unknown name 'complexiti'; did you mean 'complexity'\?"),
     (SMALL | {"fields": [1]}, "fields: "),
     (SMALL | {"pages": ["online"]}, "pages: "),
     (SMALL | {"demo_set": "data/demo"}, "demo_set: "),

@@ -12,6 +12,7 @@ from typing import Any
 
 from repro.experiment.fields import ATTENTION, Experiment
 from repro.experiment.profile import Profile
+from repro.files import check_names
 from repro.records.compare import clips_known
 
 EXECUTED = "build/pages"
@@ -154,7 +155,7 @@ class Studies:
             return [f"results/{study}/{experiment.run}/record.json" for experiment in self.own[study]]
         return [path.as_posix() for path in self.recorded.get(study, [])]
 
-    def standing_for(self, kind: Kind) -> list[Experiment | None]:
+    def standing_for(self, kind: Kind) -> Sequence[Experiment | None]:
         """A run of each study that has a page of this kind; [None] for a page of no study."""
         if kind.each == "study":
             return [self.first[study] for study in self.shown]
@@ -175,10 +176,11 @@ class Studies:
 def pages_of(profile: Profile) -> list[Page]:
     """Every page of a profile's book that is executed, in the book's order.
 
-    Raises ValueError for a record under results/ that cannot be read.
+    Raises ValueError for a record under results/ that cannot be read, and for parameters of a page that does not exist.
     """
-    studies = Studies(profile)
     executed = [kind for kind in KINDS if kind.source.endswith(".ipynb")]
+    check_names(profile.pages, [kind.name for kind in executed], "pages")
+    studies = Studies(profile)
     wanted = [(kind, run) for kind in executed for run in studies.standing_for(kind)]
     made = [path for kind, run in wanted for path in _made(kind, run, studies)]
     return [_page(kind, run, studies, made) for kind, run in wanted]
