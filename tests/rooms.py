@@ -18,7 +18,9 @@ Edges = set[tuple[str, str]]
 
 def order() -> list[str]:
     """The rooms from the ground up, as import-linter is told: a room may import those before it."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     return [name.strip().removeprefix("repro.") for layer in reversed(layers) for name in layer.split("|")]
 
@@ -36,43 +38,43 @@ def imports(rooms: list[str]) -> Edges:
 
 
 def without_implied(edges: Edges, rooms: list[str]) -> Edges:
-    """The edges that no chain of the others replaces. Raises ValueError for an import against the order."""
-    rank = {room: place for place, room in enumerate(rooms)}
-    against = sorted(f"{a} imports {b}" for a, b in edges if rank[a] < rank[b])
-    if against:
-        raise ValueError(f"against the order of the rooms: {', '.join(against)}")
+    """The edges that no chain of the others replaces; of those against the order, which import-linter reports, all."""
     reach: dict[str, set[str]] = {}
     kept = set()
-    for room in rooms:  # what a room imports stands before it
-        known = {b for a, b in edges if a == room}
+    for place, room in enumerate(rooms):
+        known = {b for a, b in edges if a == room and b in rooms[:place]}
         kept |= {(room, b) for b in known if not any(b in reach[other] for other in known)}
         reach[room] = known.union(*(reach[b] for b in known))
-    return kept
+    return kept | {(a, b) for a, b in edges if rooms.index(a) < rooms.index(b)}
 
 
 def docstring(room: str) -> str:
-    """The first line of a room's docstring."""
+    """The first line of a room's docstring, a module's up to the colon."""
     path = ROOT / "repro" / room
-    text = ast.get_docstring(ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8")))
-    return (text or "").partition("\n")[0]
+    text = ast.get_docstring(
+        ast.parse((path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text(encoding="utf-8"))
+    )
+    line = (text or "").partition("\n")[0]
+    return line if path.is_dir() else line.partition(":")[0]
 
 
 def drawn(rooms: list[str], edges: Edges) -> str:
     """The picture as SVG. Neighbours are joined by a short arrow, others by one through a lane on the right."""
     top = {room: MARGIN + place * (HEIGHT + GAP) for place, room in enumerate(rooms)}
     parts, lanes = [], []  # lanes: where each one is taken, as (from, to)
-    for a, b in sorted(edges, key=lambda edge: (top[edge[0]] - top[edge[1]], edge)):
+    for a, b in sorted(edges, key=lambda edge: (abs(top[edge[0]] - top[edge[1]]), edge)):
         if top[a] - top[b] == HEIGHT + GAP:
             x = MARGIN + 60
             parts.append(f'<path d="M{x} {top[a]}V{top[b] + HEIGHT + 2}"/>')
             continue
-        start, end = top[b], top[a] + HEIGHT
+        start, end = min(top[a], top[b]), max(top[a], top[b]) + HEIGHT
+        against = ' class="against"' if top[a] < top[b] else ""
         lane = next((k for k, taken in enumerate(lanes) if all(e <= start or s >= end for s, e in taken)), len(lanes))
         lanes += [[]] if lane == len(lanes) else []
         lanes[lane].append((start, end))
         x, right = MARGIN + WIDTH + LANE * (lane + 1), MARGIN + WIDTH
         leaves, arrives = top[a] + HEIGHT // 2 - 8, top[b] + HEIGHT // 2 + 8
-        parts.append(f'<path d="M{right} {leaves}H{x}V{arrives}H{right + 2}"/>')
+        parts.append(f'<path{against} d="M{right} {leaves}H{x}V{arrives}H{right + 2}"/>')
     for room in rooms:
         y, folder = top[room], (ROOT / "repro" / room).is_dir()
         parts.append(f'<rect x="{MARGIN}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5"/>')
@@ -85,6 +87,7 @@ def drawn(rooms: list[str], edges: Edges) -> str:
         'font-family="sans-serif" font-size="12.5" role="img">\n'
         "<title>The rooms of repro; an arrow goes from a room to one that it imports</title>\n"
         "<style>rect{fill:#f3f6fa;stroke:#5b7083}path{fill:none;stroke:#5b7083;stroke-width:1.4;marker-end:url(#tip)}"
+        ".against{stroke:#c0392b;stroke-dasharray:4 3}"
         ".name{font-weight:bold;font-family:monospace;font-size:13.5px}</style>\n"
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" style="fill:#5b7083;stroke:none;marker-end:none"/></marker></defs>\n'
