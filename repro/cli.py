@@ -1,4 +1,4 @@
-"""The command line: ``repro prepare | render-demo | protocol | plan | train | profile | records | claims | doctor``.
+"""The command line: ``repro prepare | render-demo | protocol | plan | train | table6 | records | claims | doctor``.
 
 Each command calls one function.
 """
@@ -6,12 +6,14 @@ Each command calls one function.
 import argparse
 import os
 import sys
+from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 
-def _render_demo(arguments) -> int:
+def _render_demo(arguments: Namespace) -> int:
     from repro.data.demo import render_demo_set
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("call", "root")}
@@ -19,7 +21,7 @@ def _render_demo(arguments) -> int:
     return 0
 
 
-def _prepare(arguments) -> int:
+def _prepare(arguments: Namespace) -> int:
     from repro.data.prepare.dataset import prepare
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("call", "name", "root")}
@@ -31,7 +33,7 @@ def _prepare(arguments) -> int:
     return 0
 
 
-def _values(path: Path) -> dict:
+def _values(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -41,7 +43,7 @@ def _values(path: Path) -> dict:
     return values
 
 
-def _train(arguments) -> int:
+def _train(arguments: Namespace) -> int:
     from repro.experiment.fields import Experiment
 
     experiment = Experiment.from_mapping(_values(arguments.parameters))
@@ -65,7 +67,7 @@ def _train(arguments) -> int:
     return 0
 
 
-def _plan(arguments) -> int:
+def _plan(arguments: Namespace) -> int:
     from repro.experiment.profile import make_profile
 
     values = _values(arguments.profile)
@@ -81,14 +83,14 @@ def _plan(arguments) -> int:
     return 0
 
 
-def _protocol(arguments) -> int:
+def _protocol(arguments: Namespace) -> int:
     from repro.experiment.protocols import as_yaml
 
     print(as_yaml(arguments.name, arguments.habits, layout=arguments.layout), end="")
     return 0
 
 
-def _profile(arguments) -> int:
+def _table6(arguments: Namespace) -> int:
     from repro.bench.table6 import measure
 
     try:
@@ -96,9 +98,8 @@ def _profile(arguments) -> int:
             device=arguments.device,
             full=arguments.full,
             names=arguments.only,
-            precisions=arguments.precision or ("fp32", "bf16"),
+            precisions=arguments.precision,
             clip=arguments.clip,
-            results=arguments.results,
         )
     except KeyboardInterrupt:
         print("repro: interrupted; the same command goes on with what is missing", file=sys.stderr)
@@ -107,7 +108,7 @@ def _profile(arguments) -> int:
     return 0
 
 
-def _records_check(arguments) -> int:
+def _records_check(arguments: Namespace) -> int:
     from repro.records.foreign import check_all, record_folders, sound
     from repro.records.freshness import todays_digest
 
@@ -124,7 +125,7 @@ def _records_check(arguments) -> int:
     return 1 if faults else 0
 
 
-def _records_add(arguments) -> int:
+def _records_add(arguments: Namespace) -> int:
     from repro.records.foreign import add
     from repro.records.freshness import todays_digest
 
@@ -137,7 +138,7 @@ def _records_add(arguments) -> int:
     return 0
 
 
-def _claims(_arguments) -> int:
+def _claims(_arguments: Namespace) -> int:
     from repro.bench.table6 import counts_of
     from repro.claims.official import OWN
     from repro.claims.verdicts import gather, judge_all
@@ -149,7 +150,7 @@ def _claims(_arguments) -> int:
     return 0
 
 
-def _doctor(_arguments) -> int:
+def _doctor(_arguments: Namespace) -> int:
     """Say what this machine has; status 1 when something that every run needs does not work."""
     import importlib
     import platform
@@ -234,21 +235,21 @@ def main() -> int:
     protocol.add_argument("--layout", default="ucf101", help="of the dataset it is for (%(default)s)")
     protocol.set_defaults(call=_protocol)
 
-    profile = commands.add_parser(
-        "profile",
+    table6 = commands.add_parser(
+        "table6",
         help="measure Table 6 on this machine: what every network costs and how fast it runs",
         description="Count and time every network of Table 6 side by side; results/table6/DEVICE.json is the record.",
-        epilog="example: repro profile --full --clip data/demo/videos/Sit/v_Sit_g01_c01.avi",
+        epilog="example: repro table6 --full --clip data/demo/videos/Sit/v_Sit_g01_c01.avi",
     )
-    profile.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
-    profile.add_argument(
-        "--full", action="store_true", help="also batches, frame counts, pipeline, test protocols, layers and variants"
+    table6.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="(%(default)s)")
+    table6.add_argument(
+        "--full", action="store_true", help="also batches, frame counts, pipeline, test protocols, layers and backends"
     )
-    profile.add_argument("--only", nargs="+", metavar="NETWORK", help="these networks and the reference alone")
-    profile.add_argument("--precision", nargs="+", choices=("fp32", "bf16"), help="(both)")
-    profile.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
-    profile.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
-    profile.set_defaults(call=_profile)
+    table6.add_argument("--only", nargs="+", metavar="NETWORK", help="these networks and the reference alone")
+    both = ("fp32", "bf16")
+    table6.add_argument("--precision", nargs="+", choices=both, default=both, help="(both)")
+    table6.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
+    table6.set_defaults(call=_table6)
 
     records = commands.add_parser("records", help="check records that others made, and file them")
     records = records.add_subparsers(required=True)

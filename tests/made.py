@@ -106,7 +106,7 @@ TABLE6 = {  # parameters in M, GMACs, depth, seconds a clip; the input is the ro
 
 
 def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: Any) -> Measured:
-    """What `repro profile` files, with round numbers: every network takes its seconds in each round, twice as fast in
+    """What `repro table6` files, with round numbers: every network takes its seconds in each round, twice as fast in
     bf16. networks: {row: (M, GMACs, depth, seconds or one number a round, None: does not fit)}."""
     networks = TABLE6 if networks is None else networks
     counted, timings, left_out = {}, [], {}

@@ -10,7 +10,8 @@ import tiny
 import torch
 
 from repro import cli
-from repro.bench import table6
+from repro.bench import cases, counts, pipeline, table6
+from repro.bench.log import Log
 from repro.models.peers.rows import Row, rows
 from repro.records.table6 import read
 from repro.report.table6 import runs_note
@@ -27,10 +28,11 @@ TINY = {
 def small(monkeypatch, tmp_path):
     """Measure tiny rows: a function with `measure`'s options, filing under tmp_path."""
     listed = dict(TINY)
-    monkeypatch.setattr(table6, "rows", lambda: listed)
-    monkeypatch.setattr(table6, "BY_VIEWS", ("x3d_m",))
-    monkeypatch.setattr(table6, "BY_FRAMES", ("x3d_m",))
-    monkeypatch.setattr(table6, "FRAMES", (2, 4))
+    for module in (table6, cases, counts):
+        monkeypatch.setattr(module, "rows", lambda: listed)
+    monkeypatch.setattr(cases, "BY_VIEWS", ("x3d_m",))
+    monkeypatch.setattr(cases, "BY_FRAMES", ("x3d_m",))
+    monkeypatch.setattr(cases, "FRAMES", (2, 4))
     monkeypatch.setattr(table6, "measure_bandwidth", lambda device: 1e10)
     peak = type("Peak", (), {"flops": 1e11, "case": "made"})
     monkeypatch.setattr(table6, "measure_peak", lambda *_, **__: peak)
@@ -70,18 +72,18 @@ def test_one_network_alone_is_timed_beside_the_reference(small):
 
 
 def test_a_killed_measurement_goes_on_and_says_so(small, monkeypatch):
-    keep, count = table6.Log.timing, iter(range(100))
+    keep, count = Log.timing, iter(range(100))
 
     def killed(self, *arguments):
         if next(count) == 5:
             raise KeyboardInterrupt
         keep(self, *arguments)
 
-    monkeypatch.setattr(table6.Log, "timing", killed)
+    monkeypatch.setattr(Log, "timing", killed)
     with pytest.raises(KeyboardInterrupt):
         small()
     assert read(small.results) == {}  # nothing half-written
-    monkeypatch.setattr(table6.Log, "timing", keep)
+    monkeypatch.setattr(Log, "timing", keep)
     small()
     assert any("Going on: 5 timings are there" in line for line in small.said)
     measured = read(small.results)["cpu"]
@@ -104,7 +106,7 @@ def test_timings_of_other_settings_are_not_mixed_in(small):
 
 
 def test_a_network_that_does_not_fit_says_so_and_the_rest_go_on(small, monkeypatch):
-    needed = {n: sum(table6.Running(table6.Case("network", n, "fp32"), None, None).memory()) for n in TINY}
+    needed = {n: sum(cases.Running(cases.Case("network", n, "fp32"), None, None).memory()) for n in TINY}
     assert needed["x3d_m"] < needed["res34_se_im_net"]
     base = needed["resnet34_3dres18"]
     monkeypatch.setattr(table6, "available_memory", lambda device: (base + needed["x3d_m"] + 1_000_000) / table6.FITS)
@@ -116,7 +118,7 @@ def test_a_network_that_does_not_fit_says_so_and_the_rest_go_on(small, monkeypat
 
 
 def test_networks_that_do_not_fit_together_are_timed_in_groups_with_the_reference(small, monkeypatch):
-    needs = {n: table6.Running(table6.Case("network", n, "fp32"), None, None).memory() for n in TINY}
+    needs = {n: cases.Running(cases.Case("network", n, "fp32"), None, None).memory() for n in TINY}
     together = sum(needs["resnet34_3dres18"]) + sum(needs["res34_se_im_net"])
     monkeypatch.setattr(table6, "available_memory", lambda device: (together + 1000) / table6.FITS)
     small(precisions=["fp32"])
@@ -137,7 +139,7 @@ def test_a_network_that_fails_says_why_and_the_rest_go_on(small, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory: made\nmore lines")
 
     monkeypatch.setattr(Row, "build", lambda row, **k: Faulty() if row.name == "x3d_m" else build(row, **k))
-    monkeypatch.setattr(table6, "complexity", lambda *_: type("C", (), dict.fromkeys(
+    monkeypatch.setattr(counts, "complexity", lambda *_: type("C", (), dict.fromkeys(
         ("parameters", "multiply_adds", "multiply_adds_by_hooks", "depth", "activations"), 1)))  # fmt: skip
     small(precisions=["fp32"])
     measured = read(small.results)["cpu"]
@@ -146,18 +148,18 @@ def test_a_network_that_fails_says_why_and_the_rest_go_on(small, monkeypatch):
 
 
 def test_full_adds_the_other_sections(small, monkeypatch, tmp_path):
-    monkeypatch.setattr(table6, "compare_variants", lambda networks, clip, repeats: {"repeats": repeats})
+    monkeypatch.setattr(table6, "compare_backends", lambda networks, clip, repeats: {"repeats": repeats})
     clip = tiny.write_video(tmp_path / "clip.avi", frames=9)
     small(full=True, precisions=["fp32"], clip=clip, rounds=dict.fromkeys(table6.ROUNDS, 1))
     measured = read(small.results)["cpu"]
-    cases = measured.timings.groupby("section")["case"].agg(lambda names: sorted(set(names))).to_dict()
-    assert cases["batch"] == sorted(f"{n}, fp32, batch {b}" for n in TINY for b in (2, 4))
-    assert cases["frames"] == ["x3d_m, fp32, batch 1, 2 frames", "x3d_m, fp32, batch 1, 4 frames"]
-    assert cases["views"] == ["x3d_m, fp32, batch 1", "x3d_m, fp32, batch 1, 2 views"]
-    assert cases["pipeline"] == sorted(f"{n}, fp32, batch 1" for n in TINY)
+    timed = measured.timings.groupby("section")["case"].agg(lambda names: sorted(set(names))).to_dict()
+    assert timed["batch"] == sorted(f"{n}, fp32, batch {b}" for n in TINY for b in (2, 4))
+    assert timed["frames"] == ["x3d_m, fp32, batch 1, 2 frames", "x3d_m, fp32, batch 1, 4 frames"]
+    assert timed["views"] == ["x3d_m, fp32, batch 1", "x3d_m, fp32, batch 1, 2 views"]
+    assert timed["pipeline"] == sorted(f"{n}, fp32, batch 1" for n in TINY)
     batches = measured.timings[measured.timings["section"] == "batch"]
     assert all(int(case.rsplit(" ", 1)[1]) == clips for case, clips in zip(batches["case"], batches["clips"]))
-    assert measured.content["variants"] == {"repeats": table6.VARIANT_ROUNDS}
+    assert measured.content["variants"] == {"repeats": table6.BACKEND_ROUNDS}
     parts = pd.DataFrame(measured.content["layers res34_se_im_net"])["part"].unique()
     assert {"gates", "trunk, stem: convolutions", "head, stage3", "the rest"} <= set(parts)
     assert "gates" not in pd.DataFrame(measured.content["layers resnet34_3dres18"])["part"].unique()
@@ -166,12 +168,12 @@ def test_full_adds_the_other_sections(small, monkeypatch, tmp_path):
 
 def test_frames_that_a_view_reads():
     segments = Row(name="a", factory="", **OURS | {"frames": 4})
-    assert table6.sampled(segments, 40).tolist() == [5, 15, 25, 35]
+    assert pipeline.sampled(segments, 40).tolist() == [5, 15, 25, 35]
     dense = Row(name="b", factory="", **OURS | {"frames": 4}, sampling="dense", stride=3)
-    assert table6.sampled(dense, 40).tolist() == [14, 17, 20, 23]
-    assert table6.sampled(dense, 5).tolist() == [0, 3, 6, 9]  # too short: what is past the end is the last frame
+    assert pipeline.sampled(dense, 40).tolist() == [14, 17, 20, 23]
+    assert pipeline.sampled(dense, 5).tolist() == [0, 3, 6, 9]  # too short: what is past the end is the last frame
     flow = Row(name="c", factory="", **OURS | {"frames": 1}, flow=20)
-    assert table6.sampled(flow, 40).tolist() == list(range(20, 31))
+    assert pipeline.sampled(flow, 40).tolist() == list(range(20, 31))
 
 
 def test_a_video_becomes_a_label(tmp_path):
@@ -184,9 +186,9 @@ def test_a_video_becomes_a_label(tmp_path):
             return torch.tensor([[0.0, 2.0, 1.0]])
 
     dense = Row(name="b", factory="", **OURS | {"frames": 8, "size": 64}, sampling="dense")
-    assert table6.label_of(Network(), dense, clip, 5, torch.device("cpu")) == 1
+    assert pipeline.label_of(Network(), dense, clip, 5, torch.device("cpu")) == 1
     flow = Row(name="c", factory="", **OURS | {"frames": 1, "size": 64}, flow=6)
-    assert table6.label_of(Network(), flow, clip, 5, torch.device("cpu")) == 1
+    assert pipeline.label_of(Network(), flow, clip, 5, torch.device("cpu")) == 1
     assert seen == [[(1, 8, 3, 64, 64)], [(1, 1, 3, 64, 64), (1, 6, 64, 64)]]
 
 
@@ -194,7 +196,7 @@ def test_flow_of_a_moving_picture_points_its_way():
     """Noise moved 4 pixels to the right and 2 down: at the short side of 256 pixels the frame is not resized."""
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     moved = np.roll(np.roll(picture, 4, axis=1), 2, axis=0)
-    flow = table6._flow(np.stack([picture, moved]), Row(name="c", factory="", **OURS | {"size": 128}, flow=2))
+    flow = pipeline._flow(np.stack([picture, moved]), Row(name="c", factory="", **OURS | {"size": 128}, flow=2))
     assert flow.shape == (1, 2, 128, 128)
     assert 20 * float(flow[0, 0].median()) == pytest.approx(4, abs=0.5)
     assert 20 * float(flow[0, 1].median()) == pytest.approx(2, abs=0.5)
@@ -215,16 +217,16 @@ def test_bad_input(options, message):
 
 def test_every_case_of_the_real_rows_has_a_name_of_its_own():
     for section in table6.ROUNDS:
-        cases = table6.cases_of(section, "cpu", list(rows()), ("fp32", "bf16"))
-        assert cases and len({case.name for case in cases}) == len(cases)
-        assert {case.row for case in cases} <= set(rows())
-    assert set(table6.BY_FRAMES) | set(table6.BY_VIEWS) <= set(rows())
+        found = cases.cases_of(section, "cpu", list(rows()), ("fp32", "bf16"))
+        assert found and len({case.name for case in found}) == len(found)
+        assert {case.row for case in found} <= set(rows())
+    assert set(cases.BY_FRAMES) | set(cases.BY_VIEWS) <= set(rows())
 
 
 def test_the_command_passes_its_options_on(monkeypatch, capsys):
     given = {}
     monkeypatch.setattr(table6, "measure", lambda **options: given.update(options) or "made/cpu.json")
-    monkeypatch.setattr(sys, "argv", ["repro", "profile", "--only", "c3d", "--precision", "bf16", "--full"])
+    monkeypatch.setattr(sys, "argv", ["repro", "table6", "--only", "c3d", "--precision", "bf16", "--full"])
     assert cli.main() == 0
     assert (given["names"], given["precisions"], given["full"], given["device"]) == (["c3d"], ["bf16"], True, "cpu")
     assert "made/cpu.json" in capsys.readouterr().out

@@ -11,8 +11,9 @@ from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import rows
 from repro.paper.cells import load
 from repro.records.record import write_measurement
-from repro.records.table6 import Measured, read
+from repro.records.table6 import Measured, first, read
 from repro.report import table6 as report
+from repro.report import table6_figures as figures
 
 PAPER = load()
 NETWORKS = made.TABLE6 | {
@@ -98,12 +99,12 @@ def test_published_table_says_none_where_none_was_read():
 
 def test_pareto_by_hand():
     points = pd.DataFrame({"name": list("abcde"), "accuracy": [50, 60, 60, 70, 65], "cost": [1, 2, 3, 4, 5]})
-    assert report.pareto(points, cost="cost", lower_is_better=True)["name"].tolist() == ["a", "b", "d"]
-    assert report.pareto(points, cost="cost", lower_is_better=False)["name"].tolist() == ["e", "d"]
+    assert figures.pareto(points, cost="cost", lower_is_better=True)["name"].tolist() == ["a", "b", "d"]
+    assert figures.pareto(points, cost="cost", lower_is_better=False)["name"].tolist() == ["e", "d"]
 
 
 def test_bubbles_have_published_accuracies_and_the_papers_own():
-    points = report.bubble_points(made.table6(NETWORKS), PAPER, "ucf101").set_index("name")
+    points = figures.bubble_points(made.table6(NETWORKS), PAPER, "ucf101").set_index("name")
     assert points.loc[ATTENTION, "accuracy"] == 92.196 and points.loc["c3d", "accuracy"] == 82.92
     assert points.loc["eco_lite-4", "accuracy"] == 87.4
     assert BASELINE not in points.index and "x3d_m" not in points.index  # no accuracy is known
@@ -148,7 +149,7 @@ def test_the_other_sections_by_hand():
 
 
 def test_roofline_by_hand():
-    points = report.roofline_points(made.table6(NETWORKS)).set_index("name")
+    points = figures.roofline_points(made.table6(NETWORKS)).set_index("name")
     moved = 4 * (78.4e6 + 2 * 10e6)
     assert points.loc["c3d", "intensity"] == pytest.approx(2 * 99.0e9 / moved)
     assert points.loc["c3d", "rate"] == pytest.approx(2 * 99.0 / 0.9)
@@ -158,20 +159,23 @@ def test_roofline_by_hand():
 def test_figures_show_something():
     measured = full()
     drawn = [
-        report.bubble_figure(report.bubble_points(measured, PAPER, "hmdb51"), "hmdb51"),
-        report.frames_figure(report.frames_table(measured)),
-        report.layers_figure(report.layers_table(measured)),
-        report.roofline_figure(measured, report.roofline_points(measured)),
+        figures.bubble_figure(figures.bubble_points(measured, PAPER, "hmdb51"), "hmdb51"),
+        figures.frames_figure(report.frames_table(measured)),
+        figures.layers_figure(report.layers_table(measured)),
+        figures.roofline_figure(measured, figures.roofline_points(measured)),
     ]
-    for figure in drawn:
+    for figure, alt in drawn:
+        assert len(alt) > 40 and alt.endswith(".")
         assert all(axis.get_xlabel() and (axis.lines or axis.collections or axis.patches) for axis in figure.axes)
         pyplot.close(figure)
 
 
 def test_a_quick_measurement_has_no_other_sections():
-    measured = made.table6()
-    assert report.pipeline_table(measured).empty and report.views_table(measured).empty
-    assert len(report.frames_table(measured)) == len(report.layers_table(measured)) == 0
+    tables = (report.batch_table, report.pipeline_table, report.views_table, report.frames_table, report.layers_table)
+    for measured in (made.table6(), first({})):  # and where nothing at all is measured
+        assert all(table(measured).empty for table in tables)
+    assert report.findings(measured) == [] and len(figures.roofline_points(measured)) == 0
+    assert len(figures.bubble_points(measured, PAPER, "ucf101")) == 0
 
 
 def test_runs_are_told_apart():

@@ -1,10 +1,10 @@
 """Fast inference of the study's two networks: the same function, sooner.
 
 ``fast`` makes a ready network: batch norm folded into its convolutions, the trunk in channels-last layout, and the
-precision asked for. ``VARIANTS`` has it and the other ways, each a function of a network and an example clip, so that
-they can be timed and checked side by side; ``agreement`` says how far a way's logits are from the eager network's.
+precision asked for. ``BACKENDS`` has it and the others, each a function of a network and an example clip, so that they
+can be timed and checked side by side; ``agreement`` says how far a backend's logits are from the eager network's.
 
-Every way runs on a CPU; the eager and compiled ones on a GPU too. Export needs the extra packages of
+Every backend runs on a CPU; the eager and compiled ones on a GPU too. Export needs the extra packages of
 ``pip install 'repro[export]'`` (requirements.lock has them).
 """
 
@@ -15,14 +15,21 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from repro.data.loaders import ClipDataset
+from repro.data.selection import select_clips
+from repro.data.transforms import normalise
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
+from repro.records.measure import device_name, measured
+from repro.records.record import RESULTS, read_record
+from repro.training.run_folder import trained
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # names of a convolution and the batch norm that follows it
@@ -116,7 +123,7 @@ def openvino(network: nn.Module, clip: Tensor, *, precision: str = "fp32") -> Pr
     return lambda clips: torch.from_numpy(model(clips.numpy())[0].copy())
 
 
-VARIANTS: dict[str, Callable[[nn.Module, Tensor], Predictor]] = {
+BACKENDS: dict[str, Callable[[nn.Module, Tensor], Predictor]] = {
     "eager, fp32": lambda network, clip: eager(network),
     "folded, channels-last, fp32": lambda network, clip: fast(network),
     "torch.compile, fp32": lambda network, clip: fast(network, compiled=True),
@@ -126,7 +133,7 @@ VARIANTS: dict[str, Callable[[nn.Module, Tensor], Predictor]] = {
     "torch.compile, bf16": lambda network, clip: fast(network, precision="bf16", compiled=True),
     "OpenVINO, bf16": lambda network, clip: openvino(network, clip, precision="bf16"),
 }
-"""Ways to run the same network, by name; the first is the one that gains are measured against."""
+"""By name, with the precision; the first is the one that gains are measured against."""
 
 
 @dataclass(frozen=True)
@@ -157,29 +164,29 @@ def agreement(logits: Tensor, reference: Tensor, *, tolerance: float = 1e-3) -> 
     )
 
 
-def compare_variants(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = 20) -> dict[str, Any]:
-    """Clips/s of every variant of two networks in interleaved rounds on this machine's CPU.
+def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = 20) -> dict[str, Any]:
+    """Clips/s of two networks on every backend, in interleaved rounds on this machine's CPU.
 
-    networks: {name: network}, the reference first. clip: a batch, float32. Returns, by variant, for each network the
-    clips/s (median, quartiles), the seconds it took to prepare (first call included) and its gain over its own eager
-    run, and the second network's rate over the first's: medians of paired ratios with 95 % intervals. A variant that
-    cannot run here has its ``reason`` instead.
+    networks: {name: network}, the reference first. clip: a batch, float32. Returns under ``variants``, by backend, for
+    each network the clips/s (median, quartiles), the seconds it took to prepare (first call included) and its gain over
+    its own eager run, and the second network's rate over the first's: medians of paired ratios with 95 % intervals. A
+    backend that cannot run here has its ``reason`` instead.
     """
     first, second = networks
-    plain = next(iter(VARIANTS))
+    plain = next(iter(BACKENDS))
     cases, prepared, reasons = {}, {}, {}
-    for variant, make in VARIANTS.items():
+    for backend, make in BACKENDS.items():
         try:
             for name, network in networks.items():
                 clock = time.perf_counter()
                 predict = make(network, clip)
                 predict(clip)
-                prepared[f"{name}, {variant}"] = time.perf_counter() - clock
-                cases[f"{name}, {variant}"] = lambda predict=predict: predict(clip)
+                prepared[f"{name}, {backend}"] = time.perf_counter() - clock
+                cases[f"{name}, {backend}"] = lambda predict=predict: predict(clip)
         except (ImportError, RuntimeError) as error:
-            reasons[variant] = str(error).partition("\n")[0]
+            reasons[backend] = str(error).partition("\n")[0]
             for name in networks:
-                cases.pop(f"{name}, {variant}", None)
+                cases.pop(f"{name}, {backend}", None)
     timings = measure_speed(cases, device="cpu", repeats=repeats, warmup=1, clips_per_call=len(clip))
     rates = summary(timings)
 
@@ -188,14 +195,14 @@ def compare_variants(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
         return {"median": found.point, "low": found.low, "high": found.high}
 
     rows: dict[str, Any] = {}
-    for variant in VARIANTS:
-        if variant in reasons:
-            rows[variant] = {"reason": reasons[variant]}
+    for backend in BACKENDS:
+        if backend in reasons:
+            rows[backend] = {"reason": reasons[backend]}
             continue
-        rows[variant] = {"second_over_first": ratio(f"{second}, {variant}", f"{first}, {variant}")}
+        rows[backend] = {"second_over_first": ratio(f"{second}, {backend}", f"{first}, {backend}")}
         for name in networks:
-            case = f"{name}, {variant}"
-            rows[variant][name] = {
+            case = f"{name}, {backend}"
+            rows[backend][name] = {
                 "clips_per_second": {key: float(rates.loc[case, key]) for key in ("median", "q25", "q75")},
                 "prepared_in": prepared[case],
                 "gain": ratio(case, f"{name}, {plain}"),
@@ -204,19 +211,36 @@ def compare_variants(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
 
 
 def compare_logits(network: nn.Module, batches: list[Tensor]) -> dict[str, dict[str, Any]]:
-    """`Agreement` of every variant with the eager network on these clips (float32, one clip a batch), by variant."""
+    """`Agreement` of every backend with the eager network on these clips (float32, one clip a batch), by backend."""
     reference = torch.cat([eager(network)(clip) for clip in batches])
     found = {}
-    for variant, make in VARIANTS.items():
+    for backend, make in BACKENDS.items():
         try:
             predict = make(network, batches[0])
-            found[variant] = asdict(agreement(torch.cat([predict(clip) for clip in batches]), reference))
+            found[backend] = asdict(agreement(torch.cat([predict(clip) for clip in batches]), reference))
         except (ImportError, RuntimeError) as error:
-            found[variant] = {"reason": str(error).partition("\n")[0]}
+            found[backend] = {"reason": str(error).partition("\n")[0]}
     return found
 
 
-def _needed(package: str):
+def measure_logits(run: str, *, results: Path = RESULTS) -> Path:
+    """Compare every backend's logits on the test clips of a trained network; files ``results/<study>/inference.json``.
+
+    run: ``study/run`` of a record whose training was done on this machine. Raises FileNotFoundError where its weights
+    are not there.
+    """
+    record = read_record(Path(results) / run)
+    experiment = record.experiment
+    with measured(experiment.study, "inference", device=device_name(), results=results) as found:
+        network, chosen = trained(experiment, len(record.classes)), select_clips(experiment)
+        lengths = chosen.lengths.loc[[clip.name for clip in chosen.split.test]]
+        clips = ClipDataset(chosen.split.test, lengths, frames=experiment.frames, size=experiment.size)
+        logits = compare_logits(network, [normalise(clips[k][0][None]) for k in range(len(clips))])
+        found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "logits": logits}
+    return found.path
+
+
+def _needed(package: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -1,7 +1,7 @@
 """Table 6, measured: what every network costs and how fast it runs, side by side in one run on one machine.
 
 ``measure`` fills ``results/table6/<device>.json`` (counts, peaks, provenance of each run) and, beside it, a table of
-every single timing. ``repro profile`` calls it. A measurement is a list of sections, each of cases that take turns in
+every single timing. ``repro table6`` calls it. A measurement is a list of sections, each of cases that take turns in
 every round:
 
 - ``network``: every row of :mod:`repro.models.peers.rows`, one clip, float32 and bfloat16, plain eager PyTorch;
@@ -15,242 +15,37 @@ are told apart by their run. A case that does not fit into memory, or does not r
 
 import gc
 import hashlib
-import itertools
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from repro.bench.backends import compare_variants
-from repro.data.decode import count_frames, read_frames
-from repro.data.sampling import test_frames
-from repro.data.transforms import normalise, test_view
-from repro.files import progress
-from repro.metrics.complexity import complexity
-from repro.metrics.memory import available_memory, inference_memory
+from repro.bench.backends import compare_backends
+from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
+from repro.bench.counts import counts_of
+from repro.bench.log import Log
+from repro.files import only_one, progress
+from repro.metrics.memory import available_memory
 from repro.metrics.peak import measure_bandwidth, measure_peak
 from repro.metrics.speed import layer_seconds, measure_speed
 from repro.metrics.timings import COLUMNS
 from repro.models.peers.rows import Row, rows
+from repro.records.measure import device_name
 from repro.records.record import RESULTS, make_provenance, write_measurement
+from repro.records.table6 import STUDY
 
-STUDY = "table6"  # folder under results/
 WORK = Path("build/table6")
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 REFERENCE = "resnet34_3dres18"  # in every group of cases that take turns, so that groups and runs can be compared
 ROUNDS = {"network": 5, "batch": 3, "frames": 3, "pipeline": 3, "views": 2}
-BATCHES = {"cpu": (2, 4), "cuda": (4, 16, 64)}
-FRAMES = (4, 8, 16, 32, 64)
-BY_FRAMES = ("resnet34_3dres18", "res34_se_im_net", "eco_lite-16", "tsm_resnet50-16")
-BY_VIEWS = ("c3d", "tsn_bn_inception")
 OURS = ("resnet34_3dres18", "res34_se_im_net")
-VARIANT_ROUNDS = 20
+BACKEND_ROUNDS = 20
 FITS = 0.8  # of the memory that is free, for the networks of one group
-WORKSPACE = 1.5  # times what a call needs: libraries copy weights and maps into layouts of their own
 EFFICIENCY = 0.45  # of the measured peak, for the estimate of a measurement's length
-FLOW_SHORT_SIDE = 256
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing to time: a row at a precision, batch, number of frames, over so many views."""
-
-    section: str
-    row: str
-    precision: str
-    batch: int = 1
-    frames: int | None = None  # other than the row's
-    views: int = 1
-
-    @property
-    def name(self) -> str:
-        """As in the table of timings."""
-        parts = [self.row, self.precision, f"batch {self.batch}"]
-        parts += [f"{self.frames} frames"] if self.frames else []
-        parts += [f"{self.views} views"] if self.views > 1 else []
-        return ", ".join(parts)
-
-    @property
-    def clips(self) -> int:
-        """Clips of a call; a video of several views is one."""
-        return self.batch
-
-
-def cases_of(section: str, device: str, names: Sequence[str], precisions: Sequence[str]) -> list[Case]:
-    """The cases of a section, for these rows and precisions."""
-    known, single = rows(), Case(section, "", "fp32")
-    if section in ("network", "pipeline"):
-        return [replace(single, row=name, precision=p) for name in names for p in precisions]
-    if section == "batch":
-        sizes = BATCHES[device]
-        return [replace(single, row=n, precision=p, batch=b) for n in names for p in precisions for b in sizes]
-    if section == "frames":
-        return [replace(single, row=name, frames=n) for name in BY_FRAMES if name in names for n in FRAMES]
-    chosen = [name for name in BY_VIEWS if name in names and (known[name].views or 1) > 1]
-    views = [replace(single, row=name, views=known[name].views) for name in chosen]
-    return views + [replace(single, row=name) for name in chosen]  # and one view beside it
-
-
-def counts_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Counts of every row at its own input on the meta device; memory in bytes by precision."""
-    found = {}
-    for name in names:
-        row = rows()[name]
-        with torch.device("meta"):
-            network, inputs = row.build(), row.inputs()
-        counted = complexity(network, inputs)
-        memory = {}
-        for precision, dtype in DTYPES.items():
-            memory[precision] = inference_memory(network.to(dtype), tuple(value.to(dtype) for value in inputs))
-        found[name] = {
-            "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
-            "parameters": counted.parameters,
-            "multiply_adds": counted.multiply_adds,
-            "multiply_adds_by_hooks": counted.multiply_adds_by_hooks,
-            "depth": counted.depth,
-            "activations": counted.activations,
-            "memory": memory,
-        }  # fmt: skip
-    return found
-
-
-class Running:
-    """A case ready to be called: the network is built at the first call, and let go of by `release`."""
-
-    def __init__(self, case: Case, device: torch.device, clip: Path | None) -> None:
-        self.case, self.device, self.clip = case, device, clip
-        self.call: Callable[[], object] | None = None
-
-    def __call__(self) -> object:
-        if self.call is None:
-            self.call = self._make()
-        with torch.inference_mode():
-            return self.call()
-
-    def release(self) -> None:
-        self.call = None
-
-    def _make(self) -> Callable[[], object]:
-        case, row, dtype = self.case, rows()[self.case.row], DTYPES[self.case.precision]
-        torch.manual_seed(0)
-        network = row.build().to(self.device, dtype)
-        if case.section == "pipeline":
-            length = count_frames(self.clip)  # known beforehand, as the loader knows it
-            return lambda: label_of(network, row, self.clip, length, self.device, dtype)
-        inputs = row.inputs(case.batch, frames=case.frames, device=self.device, dtype=dtype)
-        if case.views > 1:
-            return lambda: sum(network(*inputs) for _ in range(case.views))
-        return lambda: network(*inputs)
-
-    def memory(self) -> tuple[int, int]:
-        """Bytes, estimated: what the case keeps while others are called, and what its call needs besides."""
-        row, dtype = rows()[self.case.row], DTYPES[self.case.precision]
-        with torch.device("meta"):
-            network = row.build().to(dtype)
-            inputs = row.inputs(self.case.batch, frames=self.case.frames, dtype=dtype)
-        kept = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers(), *inputs))
-        return kept, round(WORKSPACE * (inference_memory(network, inputs) - kept))
-
-
-def label_of(
-    network: nn.Module, row: Row, clip: Path, length: int, device: torch.device, dtype: torch.dtype = torch.float32
-) -> int:
-    """A video file to a label: decode, sample, resize, crop, normalise, network. One clip, one centre crop.
-
-    A dense clip is taken from the middle of the video; a shorter video repeats its last frame. Two-stream takes the
-    middle frame and the flow between the frames that follow it (OpenCV's DIS, at a short side of 256 pixels): its
-    authors' methods (Brox, TV-L1) are not part of OpenCV's main package.
-    """
-    frames = read_frames(clip, np.minimum(sampled(row, length), length - 1))
-    inputs = [normalise(_tensor(test_view(frames[: row.frames], row.size), device)).to(dtype)]
-    if row.flow:
-        inputs.append(_flow(frames, row).to(device, dtype))
-    return int(network(*inputs).argmax())
-
-
-def sampled(row: Row, length: int) -> np.ndarray:
-    """Frame numbers that one view of a video reads, from 0, ascending; past the end where the video is too short."""
-    if row.flow:
-        return length // 2 + np.arange(row.flow // 2 + 1)
-    if row.sampling == "segments":
-        return test_frames(length, row.frames)
-    start = max(0, (length - row.frames * row.stride) // 2)
-    return start + row.stride * np.arange(row.frames)
-
-
-def _tensor(frames: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(frames).permute(0, 3, 1, 2)[None].to(device)
-
-
-def _flow(frames: np.ndarray, row: Row) -> torch.Tensor:
-    """``(1, 2 * pairs, size, size)``: x and y of each pair of frames in turn, clipped to 20 pixels, in -1 to 1."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    scale = FLOW_SHORT_SIDE / min(frames.shape[1:3])
-    size = tuple(max(FLOW_SHORT_SIDE, round(side * scale)) for side in frames.shape[2:0:-1])
-    grey = [cv2.cvtColor(cv2.resize(frame, size), cv2.COLOR_RGB2GRAY) for frame in frames]
-    top, left = (size[1] - row.size) // 2, (size[0] - row.size) // 2
-    planes = []
-    for first, second in itertools.pairwise(grey):
-        flow = method.calc(first, second, None)[top : top + row.size, left : left + row.size]
-        planes += [np.clip(flow[..., axis], -20, 20) / 20 for axis in (0, 1)]
-    return torch.from_numpy(np.stack(planes))[None]
-
-
-class Log:
-    """What is measured so far, on disk: one line a timing, and the results of what is no timing."""
-
-    def __init__(self, folder: Path, identity: dict[str, Any]) -> None:
-        self.folder = folder
-        path = folder / "identity.json"
-        if path.is_file() and json.loads(path.read_text()) != identity:
-            shutil.rmtree(folder)  # of other code or another machine: not to be mixed
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(identity))
-        self.timings = self._lines("timings.jsonl")
-        self.results = {entry["name"]: entry for entry in self._lines("results.jsonl")}
-        self.runs = self._lines("runs.jsonl")
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        path, found = self.folder / name, []
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                with suppress(ValueError):  # a line that a kill cut short
-                    found.append(json.loads(line))
-        return found
-
-    def _append(self, name: str, entry: dict[str, Any]) -> None:
-        with (self.folder / name).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def start_run(self, provenance: dict[str, Any]) -> int:
-        self.runs.append(provenance)
-        self._append("runs.jsonl", provenance)
-        return len(self.runs) - 1
-
-    def timing(self, section: str, run: int, row: dict[str, Any]) -> None:
-        entry = {"section": section, "run": run} | row
-        self.timings.append(entry)
-        self._append("timings.jsonl", entry)
-
-    def result(self, name: str, value: Any, run: int) -> None:
-        self.results[name] = {"name": name, "run": run, "value": value}
-        self._append("results.jsonl", self.results[name])
-
-    def done(self, section: str) -> set[tuple[int, str]]:
-        return {(entry["round"], entry["case"]) for entry in self.timings if entry["section"] == section}
-
-    def value(self, name: str) -> Any:
-        return self.results[name]["value"] if name in self.results else None
 
 
 def measure(
@@ -260,7 +55,7 @@ def measure(
     names: Sequence[str] | None = None,
     precisions: Sequence[str] = tuple(DTYPES),
     clip: Path | None = None,
-    rounds: dict[str, int] | None = None,
+    rounds: Mapping[str, int] | None = None,
     results: Path = RESULTS,
     work: Path = WORK,
     say: Callable[[str], None] = print,
@@ -269,7 +64,8 @@ def measure(
 
     device: "cpu" or "cuda". full: all sections, not ``network`` alone. names: of rows, all of them if None; the
     reference is always among them. clip: the video file of the pipeline; without one that section is left out. rounds:
-    other numbers of rounds by section. Raises ValueError for an unknown row, device or a clip that is no file.
+    other numbers of rounds by section. Raises ValueError for an unknown row, device or a clip that is no file, and
+    BlockingIOError where another process measures this device.
     """
     known = rows()
     if names and (unknown := [name for name in names if name not in known]):
@@ -279,41 +75,53 @@ def measure(
     if device not in BATCHES or (device == "cuda" and not torch.cuda.is_available()):
         raise ValueError(f"device: {device!r} cannot be used here; cpu{', cuda' * torch.cuda.is_available()} can")
     chosen = [name for name in known if not names or name in names or name == REFERENCE]
-    on, rounds = torch.device(device), ROUNDS | (rounds or {})
-    clock = time.monotonic()
-    say("Counting every network")
-    counts = counts_of(chosen)
-    provenance = make_provenance() | {"device": device_name(on)}
-    log = Log(Path(work) / device, _identity(provenance, counts, clip, rounds))
-    run = log.start_run(provenance)
-    if run:
-        say(f"Going on: {len(log.timings)} timings are there from before; this is run {run + 1}")
-    for precision in precisions:
-        if log.value(f"peak {precision}") is None:
-            peak = measure_peak(on, {"fp32": "32-true", "bf16": "bf16-true"}[precision], seconds=4.0)
-            log.result(f"peak {precision}", {"flops": peak.flops, "case": peak.case}, run)
-    if log.value("bandwidth") is None:
-        log.result("bandwidth", measure_bandwidth(on), run)
     sections = ["network"]
     if full:
         sections += ["batch", "frames", *(["pipeline"] if clip else []), "views"]
-    todo = {section: cases_of(section, device, chosen, precisions) for section in sections}
-    peaks = {p: log.value(f"peak {p}")["flops"] for p in precisions}
-    say(f"This will take about {_minutes(todo, rounds, counts, peaks, full)} minutes, less what is done already")
-    for section, cases in todo.items():
-        _time_section(section, cases, rounds[section], log, run, on, clip)
-    if full:
-        ours = [name for name in OURS if name in chosen]
-        for name in ours:
-            if log.value(f"layers {name}") is None:
-                log.result(f"layers {name}", layer_shares(known[name], on), run)
-        if log.value("variants") is None and device == "cpu" and len(ours) == 2:
-            say("Ways to run the study's networks faster")
-            networks = {name: known[name].build() for name in ours}
-            found = compare_variants(networks, known[ours[0]].inputs()[0], repeats=VARIANT_ROUNDS)
-            log.result("variants", found, run)
-    log.runs[run]["seconds"] = round(time.monotonic() - clock, 1)
-    return _file(log, counts, device, full, rounds, clip, results)
+    repeats, clock, work = ROUNDS | dict(rounds or {}), time.monotonic(), Path(work)
+    say("Counting every network")
+    counts = counts_of(chosen)
+    provenance = make_provenance() | {"device": device_name(device)}
+    work.mkdir(parents=True, exist_ok=True)
+    with only_one(work / f"{device}.lock"):
+        log = Log(work / device, _identity(provenance, counts, clip, repeats))
+        run = log.start_run(provenance)
+        if run:
+            say(f"Going on: {len(log.timings)} timings are there from before; this is run {run + 1}")
+        on = torch.device(device)
+        peaks = _measure_peaks(log, run, on, precisions)
+        todo = {section: cases_of(section, device, chosen, precisions) for section in sections}
+        minutes = _minutes(todo, repeats, counts, peaks, full)
+        say(f"This will take about {minutes} minutes, minus what is done already")
+        for section, cases in todo.items():
+            _time_section(section, cases, repeats[section], log, run, on, clip)
+        if full:
+            _look_inside([name for name in OURS if name in chosen], log, run, on, say)
+        log.runs[run]["seconds"] = round(time.monotonic() - clock, 1)
+        return _file(log, counts, device, full, repeats, clip, results)
+
+
+def _measure_peaks(log: Log, run: int, device: torch.device, precisions: Sequence[str]) -> dict[str, float]:
+    """FLOP/s at most, by precision; the memory's bandwidth is logged beside them."""
+    for precision in precisions:
+        if log.value(f"peak {precision}") is None:
+            peak = measure_peak(device, {"fp32": "32-true", "bf16": "bf16-true"}[precision], seconds=4.0)
+            log.result(f"peak {precision}", {"flops": peak.flops, "case": peak.case}, run)
+    if log.value("bandwidth") is None:
+        log.result("bandwidth", measure_bandwidth(device), run)
+    return {precision: log.value(f"peak {precision}")["flops"] for precision in precisions}
+
+
+def _look_inside(ours: Sequence[str], log: Log, run: int, device: torch.device, say: Callable[[str], None]) -> None:
+    """Where the time goes within the study's networks, and how much faster other backends run them on a CPU."""
+    for name in ours:
+        if log.value(f"layers {name}") is None:
+            log.result(f"layers {name}", layer_shares(rows()[name], device), run)
+    if log.value("variants") is None and device.type == "cpu" and len(ours) == len(OURS):
+        say("Fast backends for the study's networks")
+        networks = {name: rows()[name].build() for name in ours}
+        found = compare_backends(networks, rows()[ours[0]].inputs()[0], repeats=BACKEND_ROUNDS)
+        log.result("variants", found, run)
 
 
 def _time_section(
@@ -422,18 +230,11 @@ def _within(name: str, parts: dict[str, str]) -> bool:
     return any(name.startswith(f"{other}.") for other in parts)
 
 
-def device_name(device: torch.device) -> str:
-    """As records name it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} thread(s)"
-
-
 def _identity(provenance: dict, counts: dict, clip: Path | None, rounds: dict[str, int]) -> dict[str, Any]:
     """What timings must have in common to stand in one record."""
     code = hashlib.sha256()
     folder = Path(__file__).parents[1]
-    for path in sorted([*(folder / "models").rglob("*.py"), folder / "bench" / "backends.py", Path(__file__)]):
+    for path in sorted([*(folder / "models").rglob("*.py"), *(folder / "bench").glob("*.py")]):
         code.update(path.read_bytes())
     same = {name: provenance[name] for name in ("device", "processor", "libraries", "python")}
     same |= {"code": code.hexdigest()[:16], "counts": counts, "clip": str(clip), "rounds": rounds}
@@ -449,7 +250,7 @@ def _minutes(todo: dict, rounds: dict[str, int], counts: dict, peaks: dict[str, 
             macs = entry["multiply_adds"] * case.batch * case.views * (case.frames or entry["frames"]) / entry["frames"]
             seconds += (1 + rounds[section]) * 2 * macs / (EFFICIENCY * peaks[case.precision])
     if full:
-        seconds += 120 + 16 * (VARIANT_ROUNDS + 2) * 2 * counts[REFERENCE]["multiply_adds"] / peaks["fp32"]
+        seconds += 120 + 16 * (BACKEND_ROUNDS + 2) * 2 * counts[REFERENCE]["multiply_adds"] / peaks["fp32"]
     return max(1, round(seconds / 60))
 
 

@@ -11,14 +11,14 @@ from repro.metrics.text import percent, with_interval
 from repro.models.peers.rows import rows
 from repro.paper.cells import Claim
 from repro.records import table6
-from repro.records.table6 import Measured
+from repro.records.table6 import COMMAND, Measured
 
 GUESSING = 0.5  # between drink and eat
 CAMERA_RATE = 25  # frames a second that "real time" has to keep up with
 
 NO_TABLE6 = "the Table 6 measurement"
 
-RUN_TABLE6 = "`repro profile`."
+RUN_TABLE6 = f"`{COMMAND}`."
 
 
 def _measured(evidence: Evidence) -> Measured | None:
@@ -156,7 +156,7 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
 def fast(claim: Claim, evidence: Evidence) -> Verdict:
     """Both networks faster than all, some or none, by paired ratios whose whole 95 % interval is above 1."""
     test = "Clips a second of every network at its own published input, in turn in one run on one machine, float32."
-    settle = "The same on the paper's machine, which the text does not name: `repro profile`."
+    settle = f"The same on the paper's machine, which the text does not name: {RUN_TABLE6}"
     measured = _measured(evidence)
     found = [table6.faster(measured, name) for name in (BASELINE, ATTENTION)] if measured else []
     if not found or not all(each.better or each.not_better for each in found):
@@ -216,7 +216,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         f"One decision of the full-size network within the time in which a {CAMERA_RATE} Hz camera delivers its "
         "frames, plain float32."
     )
-    settle = "The same on the hardware in question: `repro profile`."
+    settle = f"The same on the hardware in question: {RUN_TABLE6}"
     measured = _measured(evidence)
     rate = measured.rate(ATTENTION) if measured else None
     if rate is None:

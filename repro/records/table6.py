@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 
 from repro.metrics.statistics import Interval
-from repro.metrics.timings import paired_ratio, summary
+from repro.metrics.timings import COLUMNS, paired_ratio, summary
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
+COMMAND = "repro table6"  # measures it
 NOT_MEASURED = "not measured"
 CLOSEST_TO = 16  # frames: of a family measured at several, the one nearest to the paper's
 
@@ -84,6 +85,14 @@ def read(results: Path = RESULTS) -> dict[str, Measured]:
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: this record cannot be read ({error}); delete it and measure again") from None
     return found
+
+
+def first(records: Mapping[str, Measured]) -> Measured:
+    """The CPU's record, else any other, else one in which nothing is measured."""
+    content = {"provenance": {"device": "no device", "processor": "no machine"}, "networks": {}, "left_out": {}}
+    columns = ["section", "run", "group", *COLUMNS]
+    nothing = Measured("none", content, pd.DataFrame(columns=columns))
+    return records.get("cpu") or next(iter(records.values()), nothing)
 
 
 # ---- one network beside the others

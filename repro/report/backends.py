@@ -1,4 +1,4 @@
-"""Tables of ways to run the two networks faster (:mod:`repro.bench.backends`), and of how far their logits move."""
+"""Tables of the fast backends for the two networks (:mod:`repro.bench.backends`), and of how far their logits move."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,43 +8,46 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import wilson_interval
 from repro.metrics.text import with_interval
+from repro.records.record import read_measurements
+from repro.report.show import formatted, say, show_table
 
 GOAL = 2.0  # times plain eager float32
 SLOWEST = 0.97  # of the baseline's rate that Res34-SE-IM-Net should keep
-FORMATS = {f"{TITLES[name]}: clips/s": ".2f" for name in (BASELINE, ATTENTION)} | {"prepared in (s)": ".0f"}
 
 
 def _ratio(ratio: Mapping[str, float]) -> str:
     return f"{ratio['median']:.2f} [{ratio['low']:.2f}, {ratio['high']:.2f}]"
 
 
-def variants_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """A row a variant: clips/s and gain over eager of both networks, their ratio; or why it did not run."""
+def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
+    """A row a backend: clips/s and gain over eager of both networks, their ratio; or why it did not run. Empty where
+    nothing was measured."""
     rows = []
-    for variant, row in content["variants"].items():
+    for backend, row in (content or {"variants": {}})["variants"].items():
         if "reason" in row:
-            rows.append({"variant": variant, "remark": f"not run: {row['reason']}"})
+            rows.append({"backend": backend, "remark": f"not run: {row['reason']}"})
             continue
-        shown: dict[str, Any] = {"variant": variant}
+        shown: dict[str, Any] = {"backend": backend}
         for name in (BASELINE, ATTENTION):
             shown[f"{TITLES[name]}: clips/s"] = row[name]["clips_per_second"]["median"]
             shown[f"{TITLES[name]}: gain [95 %]"] = _ratio(row[name]["gain"])
         shown["SE-IM over baseline [95 %]"] = _ratio(row["second_over_first"])
         rows.append(shown | {"prepared in (s)": row[ATTENTION]["prepared_in"]})
-    return pd.DataFrame(rows)
+    rates = {f"{TITLES[name]}: clips/s": ".2f" for name in (BASELINE, ATTENTION)}
+    return formatted(pd.DataFrame(rows), rates | {"prepared in (s)": ".0f"})
 
 
 def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """A row a variant: largest difference from eager, clips with the same label with interval."""
+    """A row a backend: largest difference from eager, clips with the same label with interval."""
     rows = []
-    for variant, row in content["logits"].items():
+    for backend, row in content["logits"].items():
         if "reason" in row:
-            rows.append({"variant": variant, "largest difference / largest |logit|": f"not run: {row['reason']}"})
+            rows.append({"backend": backend, "largest difference / largest |logit|": f"not run: {row['reason']}"})
             continue
         same = wilson_interval(row["same"], row["clips"])
         rows.append(
             {
-                "variant": variant,
+                "backend": backend,
                 "largest difference / largest |logit|": f"{row['difference']:.1e}",
                 "same label": f"{row['same']} / {row['clips']}",
                 "share [95 %]": with_interval(same),
@@ -54,8 +57,24 @@ def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def findings(content: Mapping[str, Any]) -> list[str]:
-    """Whether the goals were reached, a sentence each."""
+def show_logits(study: str) -> None:
+    """Display what was measured of the logits of one of the study's networks, or how to measure it."""
+    found = read_measurements("inference").get(study)
+    if found is None:
+        say(f"**Logits not compared:** no `results/{study}/inference.json`; set `measure_logits = True`.")
+        return
+    made = found["provenance"]
+    show_table(
+        logits_table(found),
+        f"Logits beside eager float32: run {found['run']} (width ×{found['width']:g}, {found['size']} pixels), "
+        f"{made['started'][:10]}, {made['device']} of {made['processor']}, commit {made['commit'][:10]}",
+    )
+
+
+def findings(content: Mapping[str, Any] | None) -> list[str]:
+    """Whether the goals were reached, a sentence each; none where nothing was measured."""
+    if not content:
+        return []
     ran = {name: row for name, row in content["variants"].items() if "reason" not in row}
     best = max(ran, key=lambda name: ran[name][ATTENTION]["gain"]["median"])
     gain = ran[best][ATTENTION]["gain"]
@@ -70,6 +89,6 @@ def findings(content: Mapping[str, Any]) -> list[str]:
     slow = [name for name, row in ran.items() if row["second_over_first"]["median"] < SLOWEST]
     lines.append(
         f"**{TITLES[ATTENTION]} at {SLOWEST:g} of the baseline's rate or more:** in {len(ran) - len(slow)} of "
-        f"{len(ran)} ways by the median" + (f"; not in {', '.join(slow)}." if slow else ".")
+        f"{len(ran)} backends by the median" + (f"; not in {', '.join(slow)}." if slow else ".")
     )
     return lines

@@ -1,4 +1,4 @@
-"""repro.bench.backends: every way gives the eager network's logits; what is folded, what is refused."""
+"""repro.bench.backends: every backend gives the eager network's logits; what is folded, what is refused."""
 
 import time
 
@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from repro.bench import backends as inference
-from repro.bench.backends import VARIANTS, agreement, eager, fast, folded
+from repro.bench import backends
+from repro.bench.backends import BACKENDS, agreement, eager, fast, folded
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import backends as report
@@ -49,10 +49,10 @@ def test_a_batch_norm_that_cannot_be_folded_is_named():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_gives_the_eager_logits(name):
+@pytest.mark.parametrize("name", BACKENDS)
+def test_every_backend_gives_the_eager_logits(name):
     network, reference = trained(), eager(trained())(clips(1))
-    found = VARIANTS[name](network, clips(1))(clips(1))
+    found = BACKENDS[name](network, clips(1))(clips(1))
     assert found.dtype == torch.float32 and found.shape == (1, 4)
     limit = 1e-3 if "fp32" in name else 0.1
     assert agreement(found, reference).difference < limit
@@ -97,7 +97,7 @@ def measured(attention_gain=2.4, ratio=0.96):
 
 
 def test_report_says_what_was_reached_and_what_did_not_run():
-    table = report.variants_table(measured())
+    table = report.backends_table(measured())
     assert table["Res34-SE-IM-Net: gain [95 %]"].tolist()[:2] == ["1.00 [0.90, 1.10]", "2.40 [2.30, 2.50]"]
     assert table["remark"].tolist()[2] == "not run: no y here"
     logits = report.logits_table(measured())
@@ -105,13 +105,13 @@ def test_report_says_what_was_reached_and_what_did_not_run():
     assert "no y here" in logits.iloc[1].tolist()[1]
     lines = report.findings(measured())
     assert "reached.**" in lines[0] and "x, bf16: 2.40" in lines[0]
-    assert "1 of 2 ways by the median; not in x, bf16" in lines[-1]
+    assert "1 of 2 backends by the median; not in x, bf16" in lines[-1]
     assert "by its median only" in report.findings(measured(attention_gain=2.05))[0]
     assert "missed" in report.findings(measured(attention_gain=1.5, ratio=1.0))[0]
 
 
-def test_variants_are_compared_in_turn(monkeypatch):
-    """One variant is eager with a known sleep, one cannot run here. A sleep is never shorter than asked for."""
+def test_backends_are_compared_in_turn(monkeypatch):
+    """One backend is eager with a known sleep, one cannot run here. A sleep is never shorter than asked for."""
     calls = []
 
     def missing(network, clip):
@@ -121,15 +121,15 @@ def test_variants_are_compared_in_turn(monkeypatch):
         predict = eager(network)
         return lambda clips: (calls.append(network), time.sleep(0.05), predict(clips))[-1]
 
-    ways = {"eager, fp32": lambda network, clip: eager(network), "slowed": slowed, "missing": missing}
-    monkeypatch.setattr(inference, "VARIANTS", ways)
+    listed = {"eager, fp32": lambda network, clip: eager(network), "slowed": slowed, "missing": missing}
+    monkeypatch.setattr(backends, "BACKENDS", listed)
     networks = {name: trained(name) for name in ("resnet34_3dres18", "res34_se_im_net")}
-    found = inference.compare_variants(networks, clips(1), repeats=5)
+    found = backends.compare_backends(networks, clips(1), repeats=5)
     rows = found["variants"]
     assert rows["missing"] == {"reason": "made is not installed"}
     assert rows["eager, fp32"]["res34_se_im_net"]["gain"]["median"] == 1
     assert 1 / rows["slowed"]["res34_se_im_net"]["clips_per_second"]["median"] >= 0.05
     assert [calls.count(network) for network in networks.values()] == [7, 7]  # prepared, warmed up, five timed
-    logits = inference.compare_logits(trained(), [clips(1)])
+    logits = backends.compare_logits(trained(), [clips(1)])
     assert logits["slowed"] == {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}
     assert logits["missing"] == {"reason": "made is not installed"}

@@ -1,0 +1,97 @@
+"""What Table 6 times: the cases of each section, and a case made ready to be called."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from repro.bench.pipeline import label_of
+from repro.data.decode import count_frames
+from repro.metrics.memory import inference_memory
+from repro.models.peers.rows import rows
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+BATCHES = {"cpu": (2, 4), "cuda": (4, 16, 64)}
+FRAMES = (4, 8, 16, 32, 64)
+BY_FRAMES = ("resnet34_3dres18", "res34_se_im_net", "eco_lite-16", "tsm_resnet50-16")
+BY_VIEWS = ("c3d", "tsn_bn_inception")
+WORKSPACE = 1.5  # times what a call needs: libraries copy weights and maps into layouts of their own
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time: a row at a precision, batch, number of frames, over so many views."""
+
+    section: str
+    row: str
+    precision: str
+    batch: int = 1
+    frames: int | None = None  # other than the row's
+    views: int = 1
+
+    @property
+    def name(self) -> str:
+        """As in the table of timings."""
+        parts = [self.row, self.precision, f"batch {self.batch}"]
+        parts += [f"{self.frames} frames"] if self.frames else []
+        parts += [f"{self.views} views"] if self.views > 1 else []
+        return ", ".join(parts)
+
+    @property
+    def clips(self) -> int:
+        """Clips of a call; a video of several views is one."""
+        return self.batch
+
+
+def cases_of(section: str, device: str, names: Sequence[str], precisions: Sequence[str]) -> list[Case]:
+    """The cases of a section, for these rows and precisions."""
+    known, single = rows(), Case(section, "", "fp32")
+    if section in ("network", "pipeline"):
+        return [replace(single, row=name, precision=p) for name in names for p in precisions]
+    if section == "batch":
+        sizes = BATCHES[device]
+        return [replace(single, row=n, precision=p, batch=b) for n in names for p in precisions for b in sizes]
+    if section == "frames":
+        return [replace(single, row=name, frames=n) for name in BY_FRAMES if name in names for n in FRAMES]
+    chosen = [name for name in BY_VIEWS if name in names and (known[name].views or 1) > 1]
+    views = [replace(single, row=name, views=known[name].views) for name in chosen]
+    return views + [replace(single, row=name) for name in chosen]  # and one view beside it
+
+
+class Running:
+    """A case ready to be called: the network is built at the first call, and let go of by `release`."""
+
+    def __init__(self, case: Case, device: torch.device, clip: Path | None) -> None:
+        self.case, self.device, self.clip = case, device, clip
+        self.call: Callable[[], object] | None = None
+
+    def __call__(self) -> object:
+        if self.call is None:
+            self.call = self._make()
+        with torch.inference_mode():
+            return self.call()
+
+    def release(self) -> None:
+        self.call = None
+
+    def _make(self) -> Callable[[], object]:
+        case, row, dtype = self.case, rows()[self.case.row], DTYPES[self.case.precision]
+        torch.manual_seed(0)
+        network = row.build().to(self.device, dtype)
+        if case.section == "pipeline":
+            length = count_frames(self.clip)  # known beforehand, as the loader knows it
+            return lambda: label_of(network, row, self.clip, length, self.device, dtype)
+        inputs = row.inputs(case.batch, frames=case.frames, device=self.device, dtype=dtype)
+        if case.views > 1:
+            return lambda: sum(network(*inputs) for _ in range(case.views))
+        return lambda: network(*inputs)
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes, estimated: what the case keeps while others are called, and what its call needs besides."""
+        row, dtype = rows()[self.case.row], DTYPES[self.case.precision]
+        with torch.device("meta"):
+            network = row.build().to(dtype)
+            inputs = row.inputs(self.case.batch, frames=self.case.frames, dtype=dtype)
+        kept = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers(), *inputs))
+        return kept, round(WORKSPACE * (inference_memory(network, inputs) - kept))
