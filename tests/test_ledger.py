@@ -11,7 +11,7 @@ from repro.experiment.fields import ATTENTION
 from repro.experiment.profile import read_profile
 from repro.paper.cells import load
 from repro.report import ledger
-from repro.report.book import CHAPTERS
+from repro.report.pages import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAPER = load()
@@ -29,7 +29,7 @@ def linked() -> dict[str, str]:
 
 
 def test_every_entry_is_referenced_from_every_chapter_it_touches():
-    kinds = {kind for _, kinds in CHAPTERS for kind in kinds}
+    kinds = {kind.name for kind in KINDS}
     named = {chapter for a in PAPER.assumptions for chapter in a.chapters}
     assert all(a.chapters for a in PAPER.assumptions) and named <= kinds
     assert set(linked().values()) == named
