@@ -109,14 +109,14 @@ def _profile(arguments) -> int:
 
 def _records_check(arguments) -> int:
     from repro.records.foreign import check_all, record_folders, sound
+    from repro.records.freshness import todays_digest
 
-    faults = 0
+    faults, options = 0, {"annotations": arguments.annotations, "results": arguments.results}
     for path in arguments.paths:
         try:
-            with record_folders(path) as folders:
-                for findings in check_all(folders, annotations=arguments.annotations, results=arguments.results):
-                    faults += not sound(findings)
-                    print("\n".join(map(str, findings)), end="\n\n", flush=True)
+            for findings in check_all(record_folders(path), todays_digest(), **options):
+                faults += not sound(findings)
+                print("\n".join(map(str, findings)), end="\n\n", flush=True)
         except (ValueError, OSError) as error:  # the other paths are checked all the same
             faults += 1
             print(f"repro: {error}", file=sys.stderr)
@@ -126,9 +126,10 @@ def _records_check(arguments) -> int:
 
 def _records_add(arguments) -> int:
     from repro.records.foreign import add
+    from repro.records.freshness import todays_digest
 
     options = {"annotations": arguments.annotations, "results": arguments.results}
-    records = add(arguments.path, contributor=arguments.contributor, **options)
+    records = add(arguments.path, todays_digest(), contributor=arguments.contributor, **options)
     for record in records:
         print(f"{record.folder}: filed, by {record.provenance['contributor']}")
     if not records:
@@ -256,12 +257,10 @@ def main() -> int:
         help="say whether records are sound: fields, test list, digest, accuracy from the scores; writes nothing",
         epilog="example: repro records check results/hmdb51 --annotations /data/hmdb51/annotations",
     )
-    checking.add_argument(
-        "paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz"
-    )
+    checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder")
     checking.set_defaults(call=_records_check)
     adding = records.add_parser("add", help="check records and file them under their contributor's name, all or none")
-    adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder, a .zip or .tar.gz")
+    adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder")
     adding.add_argument("--contributor", required=True, help="who ran them, as the report should say")
     adding.set_defaults(call=_records_add)
     for each in (checking, adding):

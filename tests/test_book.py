@@ -3,6 +3,7 @@
 import base64
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -189,11 +190,11 @@ def test_commands_in_a_cell():
 
 def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
     names = ["runs", "reproduce", "references", "paper", "index", "online-demo", "complexity", "confusion-demo"]
-    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "decoding", "datasets", "data-demo"]
+    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "datasets", "data-demo"]
     toc = yaml.safe_load(book.table_of_contents(names))
     assert toc["root"] == "index"
     assert [(part["caption"], [chapter["file"] for chapter in part["chapters"]]) for part in toc["parts"]] == [
-        ("Data", ["datasets", "data-demo", "decoding"]),
+        ("Data", ["datasets", "data-demo"]),
         (
             "Experiments",
             [
@@ -209,7 +210,7 @@ def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
         ("Do it yourself", ["reproduce"]),
         ("Appendix", ["runs"]),
     ]
-    with pytest.raises(book.BookError, match="page speed: the book has no place for it"):
+    with pytest.raises(ValueError, match="page speed: the book has no place for it"):
         book.table_of_contents(["index", "speed"])
     with pytest.raises(book.BookError, match=r"no claims\.ipynb"):
         book.table_of_contents(["paper"])
@@ -261,6 +262,24 @@ def test_pages_that_may_not_be_shown_are_named(tmp_path):
     path.write_text("{")
     with pytest.raises(book.BookError, match=r"data-demo\.ipynb: not a readable notebook"):
         book.staged_page(path)
+
+
+def test_a_page_that_left_the_book_leaves_no_file(tmp_path, pages, monkeypatch):
+    files = book.page_files([pages])
+
+    def sphinx(command, **_):
+        """Writes a file for each page of the stage, and leaves those of earlier builds, as Sphinx does."""
+        html = tmp_path / "stage" / "_build" / "html"
+        html.mkdir(parents=True, exist_ok=True)
+        for path in (tmp_path / "stage").glob("*.ipynb"):
+            (html / f"{path.stem}.html").touch()
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(book.subprocess, "run", sphinx)
+    for chosen in (files, [path for path in files if path.stem != "paper"]):
+        book.stage(chosen, SOURCE, tmp_path / "stage")
+        index = book.build(tmp_path / "stage", tmp_path / "out")
+    assert sorted(path.name for path in index.parent.iterdir()) == ["accuracy-demo.html", "index.html"]
 
 
 # ---- the built book

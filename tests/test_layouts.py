@@ -10,7 +10,7 @@ import tiny
 from repro.data.clips import ClipFields, read_lists, read_split
 from repro.data.folder import write_splits
 from repro.data.layouts import LAYOUTS
-from repro.experiment.fields import LAYOUTS as LAYOUT_NAMES
+from repro.experiment.fields import choices
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
 HMDB51 = {
@@ -39,7 +39,7 @@ def edit(data, name, change) -> Path:
 
 
 def test_the_layouts_are_those_that_an_experiment_may_name():
-    assert tuple(LAYOUTS) == LAYOUT_NAMES
+    assert tuple(LAYOUTS) == choices("layout")
 
 
 # --- the official lists, without a video ---

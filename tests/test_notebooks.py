@@ -8,25 +8,27 @@ import re
 import subprocess
 import sys
 import tokenize
+import types
 from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 from made import both_networks
 from nbformat.v4 import new_code_cell, new_notebook
+from traitlets.config import Config
 
 from repro import notebook
 from repro.experiment.fields import Experiment
 from repro.paper import cells as paper
+from repro.records.freshness import todays_digest
+from repro.report.pages import KINDS, TRAIN
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PAPER = ROOT / "notebooks" / "09_paper.ipynb"
-
-
-def named(prefix: str) -> Path:
-    (path,) = (path for path in NOTEBOOKS if path.name.startswith(prefix))
-    return path
+OF = {kind.name: ROOT / kind.source for kind in (TRAIN, *KINDS)}
+PAPER = OF["paper"]
 
 
 def cells_of(path) -> list[dict]:
@@ -81,13 +83,13 @@ def test_one_parameters_cell_comes_first_and_explains_itself(path):
 def test_the_training_notebook_has_the_experiments_fields():
     default = Experiment()
     fields = {f.name: getattr(default, f.name) for f in dataclasses.fields(Experiment)} | {"run": ""}
-    parameters = notebook.parameters_of(named("03"))
+    parameters = notebook.parameters_of(OF["train"])
     assert list(parameters) == list(fields)  # in the same order
     assert parameters == fields
     assert {n: type(v) for n, v in parameters.items()} == {n: type(v) for n, v in fields.items()}
     # and the same words of explanation
     wanted = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Experiment), flags=re.M))
-    source = "".join(next(c for c in cells_of(named("03")) if c["cell_type"] == "code")["source"])
+    source = "".join(next(c for c in cells_of(OF["train"]) if c["cell_type"] == "code")["source"])
     assert dict(re.findall(r"^(\w+) = .*?  # (.*)$", source, flags=re.M)) == wanted
 
 
@@ -95,7 +97,7 @@ def test_the_training_notebook_has_the_experiments_fields():
 
 
 def test_execute_refuses_an_unknown_parameter(tmp_path):
-    with pytest.raises(ValueError, match=r"09_paper.ipynb: unknown name 'sorce'; did you mean 'source'\?"):
+    with pytest.raises(ValueError, match=r"_paper.ipynb: unknown name 'sorce'; did you mean 'source'\?"):
         notebook.execute(PAPER, tmp_path / "folder" / "out.ipynb", {"sorce": "x"})
     assert list(tmp_path.iterdir()) == []
 
@@ -137,7 +139,7 @@ def papermill(*arguments, cwd=ROOT):
 
 
 def test_plain_papermill_refuses_an_unknown_parameter(tmp_path):
-    done = papermill("notebooks/09_paper.ipynb", tmp_path / "out.ipynb", "-p", "sorce", "x")
+    done = papermill(PAPER, tmp_path / "out.ipynb", "-p", "sorce", "x")
     assert done.returncode != 0
     assert "unknown name 'sorce'; did you mean 'source'?" in done.stderr
 
@@ -150,9 +152,9 @@ def test_plain_papermill_refuses_a_string_for_a_flag(tmp_path):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    """09_paper, run by plain papermill from notebooks/, as a terminal in JupyterLab would."""
+    """The page on the paper, run by plain papermill from notebooks/, as a terminal in JupyterLab would."""
     out = tmp_path_factory.mktemp("page") / "out.ipynb"
-    done = papermill("09_paper.ipynb", out, "--cwd", ".", cwd=ROOT / "notebooks")
+    done = papermill(PAPER.name, out, "--cwd", ".", cwd=ROOT / "notebooks")
     assert done.returncode == 0, done.stderr[-2000:]
     return out
 
@@ -184,87 +186,88 @@ def test_a_failure_is_kept_and_the_earlier_page_too(tmp_path):
     assert sorted(path.name for path in out.parent.iterdir()) == ["out.ipynb"]  # a good run clears the failure
 
 
-def test_data_that_is_not_there(tmp_path):
+# ---------------------------------------- run in this process
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """A function: all that a notebook shows with these parameters.
+
+    Its cells run in this process, so what notebooks import is imported once. A kernel of their own they have in
+    tests/test_study.py and above.
+    """
+
+    def run(path: Path, parameters: dict) -> str:
+        shell = InteractiveShell.instance(
+            user_module=types.ModuleType("notebook"), config=Config(HistoryManager={"enabled": False})
+        )
+        try:
+            sources = ["".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "code"]
+            injected = "\n".join(["# Parameters", *(f"{name} = {value!r}" for name, value in parameters.items())])
+            with capture_output() as seen:
+                for source in [sources[0], injected, *sources[1:]]:
+                    shell.run_cell(source, store_history=True).raise_error()
+        finally:
+            InteractiveShell.clear_instance()
+        texts = [output.data.get("text/markdown", "") + output.data.get("text/html", "") for output in seen.outputs]
+        return "\n".join([*texts, seen.stdout])
+
+    monkeypatch.chdir(ROOT)  # start() changes to it: back afterwards
+    return run
+
+
+def test_clips_that_are_not_there_stop_the_page_or_are_noted(shown):
     gone = {"videos": "nowhere/videos"}
-    with pytest.raises(RuntimeError, match="videos: there is no folder nowhere/videos; set videos to"):
-        notebook.execute(named("01"), tmp_path / "out.ipynb", gone)
-    assert not (tmp_path / "out.ipynb").exists()
+    with pytest.raises(FileNotFoundError, match="videos: there is no folder nowhere/videos; set videos to"):
+        shown(OF["data"], gone)
+    noted = gone | {"if_missing": "note"}
+    text = shown(OF["data"], noted | {"study": "no-such-study"})
+    assert "not at hand on this machine" in text and "nowhere/videos" in text and "What could spoil" not in text
+    text = shown(OF["data"], noted | {"study": "ucf101-3"})
+    assert "The audit is as recorded at" in text and "394 clips, 73,478 decoded frames" in text
 
 
-@pytest.mark.slow
-def test_data_that_is_not_there_can_be_noted(tmp_path):
-    gone = {"videos": "nowhere/videos", "if_missing": "note"}
-    notebook.execute(named("01"), tmp_path / "out.ipynb", gone | {"study": "no-such-study"})
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "not at hand on this machine" in shown and "nowhere/videos" in shown and "What could spoil" not in shown
+def test_lists_that_are_not_at_hand_are_shown_as_last_counted(shown):
+    text = shown(OF["datasets"], {"annotations": {"ucf101": "nowhere"}})
+    assert "Differences: **0**. Not counted: Kinetics-400." in text and "13,320" in text
 
 
-@pytest.mark.slow
-def test_a_recorded_audit_is_shown_without_the_clips(tmp_path):
-    gone = {"videos": "nowhere/videos", "if_missing": "note", "study": "ucf101-3"}
-    notebook.execute(named("01"), tmp_path / "out.ipynb", gone)
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "The audit is as recorded at" in shown and "394 clips, 73,478 decoded frames" in shown
+@pytest.mark.parametrize("page", ["accuracy", "confusion"])
+def test_a_study_that_is_not_there_is_said_to_be_not_run(shown, page):
+    assert "**Not run:** `results/no-such-study` holds no record" in shown(OF[page], {"study": "no-such-study"})
 
 
-@pytest.mark.slow
-def test_lists_that_are_not_at_hand_are_shown_as_last_counted(tmp_path):
-    notebook.execute(named("12"), tmp_path / "out.ipynb", {"annotations": {"ucf101": "nowhere"}})
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "Differences: **0**. Not counted: Kinetics-400." in shown and "13,320" in shown
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("prefix", ["04", "05"])
-def test_a_study_that_is_not_there_is_said_to_be_not_run(tmp_path, prefix):
-    notebook.execute(named(prefix), tmp_path / "out.ipynb", {"study": "no-such-study"})
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "**Not run:** `results/no-such-study` holds no record" in shown
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("prefix", ["11", "13"])
+@pytest.mark.parametrize("page", ["training"])
 @pytest.mark.parametrize("study, words", [("no-such-study", "**Not measured:**"), ("ucf101-3", "interleaved rounds")])
-def test_a_measured_speed_is_shown_as_recorded(tmp_path, prefix, study, words):
-    notebook.execute(named(prefix), tmp_path / "out.ipynb", {"study": study})
-    assert words in text_of(tmp_path / "out.ipynb")
+def test_a_measured_speed_is_shown_as_recorded(shown, page, study, words):
+    assert words in shown(OF[page], {"study": study})
 
 
-@pytest.mark.slow
-def test_runs_without_a_record(tmp_path):
-    notebook.execute(named("10"), tmp_path / "out.ipynb", {"results": str(tmp_path / "results")})
-    assert "**Not run:**" in text_of(tmp_path / "out.ipynb")
+def test_runs_without_a_record(shown, tmp_path):
+    assert "**Not run:**" in shown(OF["runs"], {"results": str(tmp_path / "results")})
 
 
-@pytest.mark.slow
-def test_one_choice_at_a_time_without_runs(tmp_path):
-    notebook.execute(named("15"), tmp_path / "out.ipynb", {"study": "no-such"})
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "identity path in the gate matter?** Plain SE in place of Equation 4: top-1 not run" in shown
-    assert "`bgr_slip`: not run." in shown
+def test_one_choice_at_a_time_with_and_without_runs(shown):
+    text = shown(OF["ablations"], {"study": "no-such"})
+    assert "identity path in the gate matter?** Plain SE in place of Equation 4: top-1 not run" in text
+    assert "`bgr_slip`: not run." in text
+    text = shown(OF["ablations"], {})
+    assert "top-1 not run" not in text and "`bgr_slip`: not run." not in text and "by learning rate" in text
 
 
-@pytest.mark.slow
-def test_forensics_of_the_paper_and_of_another(tmp_path):
-    notebook.execute(named("14"), tmp_path / "out.ipynb", {})
-    shown = text_of(tmp_path / "out.ipynb")
-    assert "No whole split gives the number of UCF101 and HMDB51" in shown
-    assert "3485 of 3780 (listed: 3783)" in shown and "1095 of 1524 (listed: 1530)" in shown
+def test_forensics_of_the_paper_and_of_another(shown):
+    text = shown(OF["forensics"], {})
+    assert "No whole split gives the number of UCF101 and HMDB51" in text
+    assert "3485 of 3780 (listed: 3783)" in text and "1095 of 1524 (listed: 1530)" in text
     other = {"reported": {"A": "50.0", "B": "25.0"}, "listed": {"A": [10], "B": [8]}, "largest_batch": 3}
-    notebook.execute(named("14"), tmp_path / "other.ipynb", other)
-    assert "No whole split" not in text_of(tmp_path / "other.ipynb")
+    assert "No whole split" not in shown(OF["forensics"], other)
 
 
-@pytest.mark.slow
-def test_claims_without_and_with_records(tmp_path):
-    notebook.execute(named("08"), tmp_path / "none.ipynb", {"results": str(tmp_path / "none")})
-    shown = text_of(tmp_path / "none.ipynb")
+def test_claims_without_and_with_records(shown, tmp_path):
+    text = shown(OF["claims"], {"results": str(tmp_path / "none")})
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
-    assert "main point: **not testable**" in shown and "(2 by construction)" in shown and "Not run." in shown
-    assert "Accuracies are those of" not in shown
-    from repro.records.freshness import todays_digest
-
+    assert "main point: **not testable**" in text and "(2 by construction)" in text and "Not run." in text
+    assert "Accuracies are those of" not in text
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
-    notebook.execute(named("08"), tmp_path / "some.ipynb", {"results": str(tmp_path / "some")})
-    shown = text_of(tmp_path / "some.ipynb")
-    assert "4 on made clips" in shown and "main point: **reproduced" in shown and "+41.7 points" in shown
+    text = shown(OF["claims"], {"results": str(tmp_path / "some")})
+    assert "4 on made clips" in text and "main point: **reproduced" in text and "+41.7 points" in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from repro.experiment.fields import Experiment
+from repro.experiment.fields import TEMPORAL, Experiment
 from repro.experiment.profile import make_profile, read_profile, source_of
 from repro.experiment.protocols import HABITS, habits_of
 
@@ -132,6 +132,27 @@ def test_protocol_and_habits_come_before_fields():
     assert habits_of(one) == ["bgr_slip"] and one.accumulate == 4
 
 
+def test_a_study_has_a_role_and_a_group_may_have_its_own():
+    group = SMALL["runs"][0]
+    groups = [group, group | {"name": "rate", "role": "tuning"}]
+    assert [e.role for e in make_profile(SMALL).experiments] == ["main"]
+    profile = make_profile(SMALL | {"role": "ablation", "runs": groups})
+    assert profile.role == "ablation" and [e.role for e in profile.experiments] == ["ablation", "tuning"]
+
+
+def test_only_runs_of_the_papers_networks_as_they_are_count_as_evidence():
+    """Gates, rates and habits that are tried out are no evidence for the claims, whatever their study is called."""
+    for path in PROFILES:
+        for e in read_profile(path).experiments:
+            tried = e.study.split("-", 1)[1] if "-" in e.study else ""
+            wanted = "tuning" if tried.startswith("rate-") else "main"
+            if wanted == "main" and (path.stem == "ablation" or e.gate or e.gate_bias or tried == "frame-average"):
+                wanted = "ablation"
+            if e.model == TEMPORAL:
+                wanted = "ablation"
+            assert e.role == wanted, f"{path.stem}: {e.study}/{e.run}"
+
+
 def test_every_combination_is_one_run():
     groups = [
         {"models": ["resnet34_3dres18", "res34_se_im_net"], "splits": [1, 3], "seeds": [0, 5]},
@@ -154,46 +175,46 @@ def test_group_fields_come_before_the_studys():
 
 
 FAULTS = [
-    ({"study": "s", "rnus": []}, r"profile: unknown name 'rnus'; did you mean 'runs'\?"),
+    ({"study": "s", "rnus": []}, r"unknown name 'rnus'; did you mean 'runs'\?"),
     ({"runs": SMALL["runs"]}, "study: name the study"),
     ({}, "study: name the study"),
     ([], "study: name the study"),
     ("study", "study: name the study"),
-    ({"study": "s"}, "runs: list at least one group"),
-    ({"study": "s", "runs": []}, "runs: list at least one group"),
+    ({"study": "s"}, "runs: Field required"),
+    ({"study": "s", "runs": []}, "runs: .*list should have at least 1 item"),
     ({"study": "a/b", "runs": SMALL["runs"]}, "study: 'a/b' becomes a folder's name"),
-    ({"study": 3, "runs": SMALL["runs"]}, "study: 3 is not str"),
+    ({"study": 3, "runs": SMALL["runs"]}, "study: 3: input should be a valid string"),
     (SMALL | {"fields": {"epoch": 3}}, r"unknown name 'epoch'; did you mean 'epochs'\?"),
-    (SMALL | {"fields": {"epochs": "3"}}, "epochs: '3' is not int"),
-    (SMALL | {"fields": {"flip": "no"}}, "flip: 'no' is not bool"),
-    (SMALL | {"pages": {"complexiti": {}}}, r"pages: unknown name 'complexiti'; did you mean 'complexity'\?"),
+    (SMALL | {"fields": {"epochs": "3"}}, "epochs: '3': input should be a valid integer"),
+    (SMALL | {"fields": {"flip": "no"}}, "flip: 'no': input should be a valid boolean"),
     (SMALL | {"fields": [1]}, "fields: "),
     (SMALL | {"pages": ["online"]}, "pages: "),
     (SMALL | {"demo_set": "data/demo"}, "demo_set: "),
     (SMALL | {"runs": {"models": ["res34_se_im_net"]}}, "runs: "),
-    (SMALL | {"runs": ["res34_se_im_net"]}, "runs: "),
+    (SMALL | {"runs": ["res34_se_im_net"]}, "runs.0: "),
 ]
 RUN_FAULTS = [
-    ({"models": None}, "runs: models must be a list with one entry or more"),
-    ({"models": []}, "runs: models must be a list"),
-    ({"models": "res34_se_im_net"}, "runs: models must be a list"),
-    ({"splits": 1}, "runs: splits must be a list"),
-    ({"seeds": None}, "runs: seeds must be a list"),
-    ({"seed": [0]}, r"runs: unknown name 'seed'; did you mean 'seeds'\?"),
-    ({"seeds": ["0"]}, "seed: '0' is not int"),
+    ({"models": None}, "runs.0.models: None: input should be a valid list"),
+    ({"models": []}, "runs.0.models: .*list should have at least 1 item"),
+    ({"models": "res34_se_im_net"}, "runs.0.models: 'res34_se_im_net': input should be a valid list"),
+    ({"splits": 1}, "runs.0.splits: 1: input should be a valid list"),
+    ({"seeds": None}, "runs.0.seeds: None: input should be a valid list"),
+    ({"seed": [0]}, r"runs.0: unknown name 'seed'; did you mean 'seeds'\?"),
+    ({"seeds": ["0"]}, "seed: '0': input should be a valid integer"),
     ({"models": ["res34_se_im"]}, r"model: unknown name 'res34_se_im'; did you mean 'res34_se_im_net'\?"),
     ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
     ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
     ({"fields": ["width"]}, "fields: "),
     ({"protocol": "as_publishd_code"}, r"unknown name 'as_publishd_code'; did you mean 'as_published_code'\?"),
     ({"habits": ["test_stears"]}, r"habits: unknown name 'test_stears'; did you mean 'test_steers'\?"),
-    ({"habits": "bgr_slip"}, r"habits: 'bgr_slip' is not a list"),
+    ({"habits": "bgr_slip"}, r"runs.0.habits: 'bgr_slip': input should be a valid list"),
     ({"habits": ["sides_mirrored"]}, "habits: sides_mirrored concerns datasets whose labels have sides"),
     ({"habits": ["bgr_slip"], "fields": {"values": "imagenet"}}, "habits: bgr_slip sets values: .*leave one out"),
     (
         {"fields": {"start_from": "{studdy}-x/{model}"}},
         "start_from: .* is not understood; it may hold {study}, {model}",
     ),
+    ({"role": "ablatoin"}, "runs.0.role: 'ablatoin': input should be 'main', 'ablation' or 'tuning'"),
     ({"name": "a b"}, "study: '.*-a b' becomes a folder's name"),
 ]
 

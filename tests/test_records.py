@@ -68,13 +68,25 @@ def test_a_half_written_draft_is_not_a_record(folder, tmp_path):
 @pytest.mark.parametrize("field", ["digest", "history", "experiment", "classes"])
 def test_a_missing_field_is_named(folder, field):
     edit(folder, lambda known: known.pop(field))
-    with pytest.raises(ValueError, match=rf"record.json: field '{field}' is missing; .*run the experiment again"):
+    with pytest.raises(ValueError, match=rf"record.json: {field}: Field required; .*run the experiment again"):
         read_record(folder)
 
 
-def test_another_schema_is_named(folder):
-    edit(folder, lambda known: known.update(schema=99))
-    with pytest.raises(ValueError, match="schema 99 is not 1"):
+def test_a_record_of_another_version_says_so_once(folder, shared_data):
+    """A later version's record has fields that this one does not know: its schema is what the reader is told."""
+    mend = r"record.json: schema: {}: this version of repro reads 1; read it with the one that wrote it"
+    edit(folder, lambda known: known.update(schema=99, more={}))
+    with pytest.raises(ValueError, match=mend.format(99)):
+        read_record(folder)
+    later = (shared_data / "odd-files" / "record-of-a-later-version.json").read_text(encoding="utf-8")
+    (folder / "record.json").write_text(later, encoding="utf-8")
+    with pytest.raises(ValueError, match=mend.format(2)):
+        read_record(folder)
+
+
+def test_a_record_with_fields_that_are_gone_says_which(folder):
+    edit(folder, lambda known: known["experiment"].update(crop_on="cpu", test_clips=1))
+    with pytest.raises(ValueError, match="experiment: test_clips, crop_on: an earlier version wrote this record"):
         read_record(folder)
 
 

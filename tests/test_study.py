@@ -1,7 +1,8 @@
-"""The study as its users run it: Snakemake over a tiny profile in a copy of the repository, up to the browser."""
+"""The study as its users run it: `make book` of a tiny profile in a copy of the repository, up to the browser."""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,44 +10,60 @@ import time
 from pathlib import Path
 
 import pytest
-from browser import audit  # tests/browser.py
+from browser import GENERATED, audit  # tests/browser.py
 
+from repro.experiment.profile import read_profile
+from repro.files import only_one
 from repro.records.record import read_record
+from repro.report.pages import KINDS, ROOT_PAGE, pages_of
 
 ROOT = Path(__file__).parents[1]
-RUNS = [f"{model}-split1-seed0" for model in ("resnet34_3dres18", "res34_se_im_net")]
-
-TWINS = ("results/demo-tuned/", "results/pretrained-ucf101-3/")
+PROFILE = "tests/smoke.yaml"
+RUNS = [experiment.run for experiment in read_profile(ROOT / PROFILE).experiments]
+SHOWN = (
+    "results/ucf101-3/",
+    "results/table6/",
+    "results/datasets/",
+)  # of what is recorded; each study is two pages more
 
 pytestmark = pytest.mark.slow
 
 
-def snakemake(folder: Path, *targets: str, profile: str = "tests/smoke.yaml", timeout: int = 1800):
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", profile, "--nolock"]
+def call(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    # as on a machine where nothing but the folder's own .venv is known
+    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL")}
     return subprocess.run(
-        [*command, "--rerun-incomplete", *targets],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
+        command, cwd=folder, env=env | {"PYTHONPATH": ""}, capture_output=True, text=True, timeout=1800, check=False
     )
+
+
+def make(folder: Path, *targets: str) -> subprocess.CompletedProcess:
+    """make, without bringing .venv up to date."""
+    return call(folder, "make", "--old-file=setup", f"PROFILE={PROFILE}", "CORES=2", *targets)
+
+
+def snakemake_command(folder: Path, *targets: str, profile: str = PROFILE) -> list[str]:
+    options = ["--cores", "2", "--configfile", profile, "--nolock", "--rerun-incomplete"]
+    return [str(folder / ".venv" / "bin" / "python"), "-m", "snakemake", *options, *targets]
+
+
+def snakemake(folder: Path, *targets: str, profile: str = PROFILE) -> subprocess.CompletedProcess:
+    return call(folder, *snakemake_command(folder, *targets, profile=profile))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    """A copy of the tracked and new files, with the smoke study run to the book.
-
-    Without two recorded studies, whose pages are made as those of demo-seeds and ucf101-3 are: a minute.
-    """
-    folder = tmp_path_factory.mktemp("study")
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(TWINS):
+    """A copy of the tracked and new files in a folder with a name as people have them, with the smoke study's book."""
+    folder = tmp_path_factory.mktemp("study") / "my täst repro"
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if (ROOT / name).is_file() and (not name.startswith("results/") or name.startswith(SHOWN)):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
-    done = snakemake(folder)
+    (folder / ".venv").mkdir()
+    for path in Path(sys.prefix).iterdir():  # the packages are those of this Python
+        (folder / ".venv" / path.name).symlink_to(path)
+    done = make(folder, "book")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return folder
 
@@ -58,11 +75,13 @@ def test_every_run_leaves_a_whole_record(study):
         assert len(record.history) == 2
 
 
-def test_the_book_opens_offline_without_a_fault(study, browser):
+def test_the_book_has_the_pages_of_the_table_and_opens_offline_without_a_fault(study, browser, monkeypatch):
+    monkeypatch.chdir(study)
     html = study / "book" / "_build" / "html"
-    names = {path.stem for path in html.glob("*.html")}
-    expected = {"index", "runs", "paper", "complexity", "datasets", "decoding", "data-smoke"}
-    assert expected | {"accuracy-smoke", "confusion-smoke", "online-smoke"} <= names
+    names = {page.name for page in pages_of(read_profile(PROFILE))}
+    names |= {kind.name for kind in KINDS if kind.source.startswith("book/")}
+    found = {path.stem for path in html.glob("*.html")}
+    assert found - set(GENERATED) == names - {ROOT_PAGE} | {"index"}
     assert audit(html, browser) == []
 
 
@@ -78,6 +97,32 @@ def test_nothing_changed_runs_nothing(study):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_a_second_make_book_is_told_to_wait(study):
+    with only_one(study / "build" / "lock"):
+        done = make(study, "book")
+    assert done.returncode != 0 and "build/lock: another process is at this work" in done.stderr
+
+
+def html_of(study: Path) -> dict[str, str]:
+    """The book's pages by name, without the rates that were measured in this build."""
+    pages = {}
+    for path in (study / "book" / "_build" / "html").glob("*.html"):
+        text = path.read_text(encoding="utf-8")
+        pages[path.name] = re.sub(r"[\d,.]+(?= frames (a second|/s))", "N", text)
+    return pages
+
+
+def test_a_second_build_gives_the_same_pages(study):
+    first = html_of(study)
+    assert make(study, "clean").returncode == 0
+    assert not (study / "build" / "pages").exists() and not (study / "book" / "_build").exists()
+    done = make(study, "book")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    second = html_of(study)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
 def test_an_edited_docstring_retrains_nothing_and_a_changed_rule_does(study):
     def to_train() -> int:
         done = snakemake(study, "--dry-run", "runs")
@@ -85,7 +130,7 @@ def test_an_edited_docstring_retrains_nothing_and_a_changed_rule_does(study):
         counts = [line.split() for line in (done.stdout + done.stderr).splitlines()]
         return next((int(words[1]) for words in counts if len(words) == 2 and words[0] == "train"), 0)
 
-    path = study / "repro" / "optim.py"
+    path = study / "repro" / "training" / "optimiser.py"
     source = path.read_text()
     try:
         path.write_text(source.replace("SGD with momentum", "Plain SGD with momentum"))
@@ -102,21 +147,9 @@ def test_a_killed_study_goes_on(study):
     before = read_record(record).predictions
     shutil.rmtree(record)
     shutil.rmtree(study / "build" / "runs" / "smoke" / RUNS[0])
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "2",
-        "--configfile",
-        "tests/smoke.yaml",
-        "--nolock",
-        "runs",
-    ]
     running = subprocess.Popen(
-        command,
+        snakemake_command(study, f"results/smoke/{RUNS[0]}/record.json"),
         cwd=study,
-        env={**os.environ, "PYTHONPATH": str(study)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

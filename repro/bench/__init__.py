@@ -1,0 +1,1 @@
+"""The studies that measure: Table 6, reading clips, fast inference."""

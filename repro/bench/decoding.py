@@ -1,44 +1,72 @@
-"""How exactly and how fast clips become network input: video files by several libraries, and the frame cache.
+"""How exactly and how fast clips become network input: video files by OpenCV and PyAV, and the frame cache.
 
 An item is what training takes: N frames, the middle ones of N segments, decoded, cropped by multi-scale fixed-corner
-cropping, and resized. Every way of reading reads the same items in interleaved rounds, on one thread; its frames are
-compared with a sequential decode by OpenCV. Rates are items a second of CPU time, so of one core.
+cropping, and resized. Every reader makes the same items in interleaved rounds, on one thread, so that a machine whose
+speed drifts drifts for all; rates are items a second of CPU time, so of one core. The ceiling is OpenCV decoding every
+frame and converting none. Which frames come is compared with a sequential decode by OpenCV.
+
+    python -m repro.bench.decoding ucf101-3 "UCF101 as distributed=/data/ucf101/videos/*/*.avi"
+
+files results/ucf101-3/decoding.json, which the chapter on the datasets shows.
 """
 
+import argparse
+import functools
 import glob
 import os
+import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 import torch
 
-from repro.bench.exactness import exactness
-from repro.bench.readers import CACHE, CEILING, WAYS, Way
-from repro.data.decode import OPENCV_OPTIONS, quick_opening, why_not
-from repro.data.prepare.frames import cache_frames
+from repro.data.decode import OPENCV_OPTIONS, iter_frames, open_opencv, quick_opening
+from repro.data.prepare.frame_cache import cache_frames
 from repro.data.sampling import test_frames
-from repro.data.transforms import augment, train_crop
+from repro.data.transforms import augment
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
+from repro.records.measure import measured
+
+CACHE, CEILING = "frame cache", "opencv grab only"
+FRAMES = (8, 16, 32)  # numbers N of frames an item
+SIGNATURE = (64, 48)  # pixels to which frames are shrunk before they are compared
+
+
+class Reader(NamedTuple):
+    """One way from a clip's file to its frames."""
+
+    title: str
+    read: Callable[[Path, list[int]], Iterable[np.ndarray]]  # path, rising indices; frames RGB, as they come
+    cached: bool = False  # reads the clip's frame cache instead of its video
+
+
+def _grab_only(path: Path, _wanted: list[int]) -> Iterable[np.ndarray]:
+    video = open_opencv(path)
+    while video.grab():
+        pass
+    return ()
+
+
+READERS = {
+    "opencv": Reader("OpenCV", iter_frames),
+    "pyav": Reader("PyAV", lambda path, wanted: iter_frames(path, wanted, decoder="pyav")),
+    CACHE: Reader("frame cache: JPEG in one zip a clip", iter_frames, cached=True),
+    CEILING: Reader("the ceiling: OpenCV decodes every frame and converts none, no crop", _grab_only),
+}
 
 
 def measure(
-    sources: Mapping[str, str],
-    *,
-    clips: int = 40,
-    frames: Sequence[int] = (8, 16, 32),
-    repeats: int = 5,
-    size: int = 224,
-    seed: int = 0,
+    sources: Mapping[str, str], *, clips: int = 40, repeats: int = 7, size: int = 224, seed: int = 0
 ) -> dict[str, Any]:
     """Measure clips of several encodings, one encoding after the other; their frame caches are temporary.
 
@@ -46,67 +74,51 @@ def measure(
     Returns ``sources`` (:func:`measure_source` of each), the other arguments, and the ``libraries``' versions.
     Raises FileNotFoundError where a pattern finds nothing.
     """
-    chosen = {title: _take(pattern, clips, title) for title, pattern in sources.items()}
-    measured = {}
-    for title, paths in chosen.items():
-        print(f"decoding: {title}: {len(paths)} clips, {repeats} rounds for each N of {list(frames)}", flush=True)
-        named = {f"{path.parent.name}/{path.name}": path for path in paths}
+    found = {}
+    for title, pattern in sources.items():
+        paths = sorted(map(Path, glob.glob(pattern)))
+        if not paths:
+            raise FileNotFoundError(f"{title}: no file matches {pattern!r}; name video files")
+        chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, min(clips, len(paths))).astype(int))]
+        print(f"decoding: {title}: {len(chosen)} clips, {repeats} rounds for each N of {list(FRAMES)}", flush=True)
+        named = {f"{path.parent.name}/{path.name}": path for path in chosen}
         with tempfile.TemporaryDirectory() as caches:
-            measured[title] = measure_source(named, Path(caches), frames=frames, repeats=repeats, size=size, seed=seed)
-    packages = {"opencv-python-headless", "opencv-python", "torchcodec", "decord", "av"}
-    return {
-        "sources": measured,
-        "frames": list(frames),
-        "repeats": repeats,
-        "size": size,
-        "seed": seed,
-        "libraries": {found.name: found.version for found in distributions() if found.name in packages},
-    }
-
-
-def _take(pattern: str, count: int, title: str) -> list[Path]:
-    found = sorted(map(Path, glob.glob(pattern)))
-    if not found or count < 1:
-        raise FileNotFoundError(f"sources: {count} of {len(found)} clips match {pattern!r} ({title}); name video files")
-    return [found[k] for k in np.unique(np.linspace(0, len(found) - 1, min(count, len(found))).astype(int))]
+            found[title] = measure_source(named, Path(caches), repeats=repeats, size=size, seed=seed)
+    libraries = {d.name: d.version for d in distributions() if d.name in ("opencv-python-headless", "av")}
+    fixed = {"frames": list(FRAMES), "repeats": repeats, "size": size, "seed": seed}
+    return {"sources": found, **fixed, "libraries": libraries}
 
 
 def measure_source(
     clips: Mapping[str, Path],
     caches: Path,
     *,
-    frames: Sequence[int] = (8, 16, 32),
-    repeats: int = 5,
+    frames: Sequence[int] = FRAMES,
+    repeats: int = 7,
     size: int = 224,
     seed: int = 0,
-    ways: Mapping[str, Way] = WAYS,
+    readers: Mapping[str, Reader] = READERS,
 ) -> dict[str, Any]:
     """Everything about these clips, of one encoding, as JSON types.
 
     Args:
         clips: name (as in a list file) to video file.
-        caches: folder for their frame cache; clips already cached there are kept.
+        caches: folder for their frame cache.
         frames: the numbers N of frames an item.
         repeats: timed rounds for each N; one more runs before them, untimed.
 
     Returns ``clips``, ``mean_frames``, ``bytes`` (means: ``video``, ``cache``, ``cached_frame``) and ``ways``: for each
-    its ``title``, ``offered``, ``cached``, ``missing`` (why it was not measured, or None), ``exact`` (what
-    :func:`repro.bench.exactness.exactness` says) and ``speed`` by N (:func:`speeds`), empty where a clip is refused.
-    Raises ValueError for no clips, OSError where the frame cache cannot be written.
+    reader its ``title``, ``exact`` (:func:`exactness`) and ``speed`` by N (:func:`speeds`).
+    Raises ValueError for a clip that does not decode, OSError where the frame cache cannot be written.
     """
-    if not clips:
-        raise ValueError("no clips to measure: name files that are there")
     cached = cache_frames(clips, caches, workers=1)
     if cached.left_out:
         raise ValueError(f"{cached.left_out[0][0]}: {cached.left_out[0][1]}; measure clips that decode")
     zips = {path: Path(caches, name).with_suffix(".zip") for name, path in clips.items()}
-    missing = {name: why_not(way.library) for name, way in ways.items()}
-    usable = {name: way for name, way in ways.items() if missing[name] is None}
     with _one_thread():
-        lengths, exact = exactness(usable, zips, segments=16)
-        timed = {name: way for name, way in usable.items() if exact[name]["refused"] == 0}
-        speed = {str(n): speeds(timed, zips, lengths, n, repeats=repeats, size=size, seed=seed) for n in frames}
-    cache_bytes = [zips[path].stat().st_size for path in zips]
+        lengths, exact = exactness(readers, zips, segments=16)
+        speed = {str(n): speeds(readers, zips, lengths, n, repeats=repeats, size=size, seed=seed) for n in frames}
+    cache_bytes = [path.stat().st_size for path in zips.values()]
     return {
         "clips": len(clips),
         "mean_frames": float(np.mean(list(lengths.values()))),
@@ -116,21 +128,59 @@ def measure_source(
             "cached_frame": sum(cache_bytes) / sum(lengths.values()),
         },
         "ways": {
-            name: {
-                "title": way.title,
-                "offered": way.offered,
-                "cached": way.cached,
-                "missing": missing[name],
-                "exact": exact.get(name),
-                "speed": {n: table[name] for n, table in speed.items() if name in table},
-            }
-            for name, way in ways.items()
+            name: {"title": reader.title, "exact": exact[name], "speed": {n: speed[n][name] for n in speed}}
+            for name, reader in readers.items()
         },
     }
 
 
+def exactness(
+    readers: Mapping[str, Reader], zips: Mapping[Path, Path], *, segments: int
+) -> tuple[dict[Path, int], dict[str, dict[str, int]]]:
+    """Whether each reader returns the frames asked for: first, last and the centres of ``segments`` segments.
+
+    A frame is identified by the nearest of all frames that a plain sequential OpenCV decode of its clip gives (mean
+    absolute difference at 64x48 pixels). It is wrong when another one is nearer than the one asked for.
+    zips: video file to its frame cache. Returns the frames of each clip, and by reader: ``asked``, ``same`` (equal in
+    every byte), ``wrong`` and ``furthest`` (places away).
+    """
+    lengths: dict[Path, int] = {}
+    found = {name: {"asked": 0, "same": 0, "wrong": 0, "furthest": 0} for name in readers}
+    for path, cache in zips.items():
+        every = _sequential(path)
+        lengths[path] = len(every)
+        wanted = sorted({0, len(every) - 1, *test_frames(len(every), segments).tolist()})
+        signatures = _signatures(every)
+        for name, reader in readers.items():
+            if name == CEILING:
+                continue
+            frames = list(reader.read(cache if reader.cached else path, wanted))
+            distances = np.abs(_signatures(frames)[:, None] - signatures[None]).mean(axis=2)
+            wrong = distances[np.arange(len(wanted)), wanted] > distances.min(axis=1)
+            away = np.abs(distances.argmin(axis=1) - wanted)[wrong]
+            counts = found[name]
+            counts["asked"] += len(wanted)
+            counts["wrong"] += int(wrong.sum())
+            counts["furthest"] = max(counts["furthest"], *away.tolist(), 0)
+            counts["same"] += sum(np.array_equal(frame, every[at]) for frame, at in zip(frames, wanted, strict=True))
+    return lengths, found
+
+
+def _sequential(path: Path) -> list[np.ndarray]:
+    """Every frame as OpenCV gives them one after the other: uint8 RGB ``(H, W, 3)``."""
+    video, frames = open_opencv(path), []
+    while (read := video.read())[0]:
+        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+    return frames
+
+
+def _signatures(frames: Sequence[np.ndarray]) -> np.ndarray:
+    small = [cv2.resize(frame, SIGNATURE, interpolation=cv2.INTER_AREA) for frame in frames]
+    return np.stack(small).reshape(len(small), -1).astype(np.float32)
+
+
 def speeds(
-    ways: Mapping[str, Way],
+    readers: Mapping[str, Reader],
     zips: Mapping[Path, Path],
     lengths: Mapping[Path, int],
     segments: int,
@@ -139,76 +189,39 @@ def speeds(
     size: int,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """Items a second of each way for N = ``segments``, every clip once a round, all ways in each round.
+    """Items a second of each reader for N = ``segments``, every clip once a round, all readers in each round.
 
-    By way: ``cpu`` and ``wall`` (``median``, ``q25``, ``q75`` over the rounds), ``shares`` of the CPU time (``decode``,
-    ``resize`` with the mirror image, ``crop``), and ``of_ceiling`` and ``cache_gain``: median and 95 % interval of the
-    rate over OpenCV's grab-only rate, and of the frame cache's rate over this one, in the same rounds.
+    By reader: ``cpu`` (``median``, ``q25``, ``q75`` over the rounds), and ``of_ceiling`` and ``cache_gain``: median and
+    95 % interval of the rate over the ceiling's, and of the frame cache's rate over this one, in the same rounds.
     """
-    seconds = {name: {"decode": 0.0, "view": 0.0, "draw": 0.0} for name in ways}
-    walls: dict[str, list[float]] = {name: [] for name in ways}
 
     def run(name: str) -> None:
-        start, way = time.perf_counter(), ways[name]
         for path, cache in zips.items():
             wanted = list(dict.fromkeys(test_frames(lengths[path], segments).tolist()))
-            rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])  # every way crops a clip alike
-            frames = _timed(way.read, cache if way.cached else path, wanted, seconds[name])
-            begun, before = time.process_time(), seconds[name]["decode"]
-            if name == CEILING:
-                list(frames)
-                continue
-            augment(frames, size, rng, count=len(wanted))
-            decoded = seconds[name]["decode"] - before
-            seconds[name]["view"] += time.process_time() - begun - decoded
-            seconds[name]["draw"] += draw
-        walls[name].append(time.perf_counter() - start)
+            frames = readers[name].read(cache if readers[name].cached else path, wanted)
+            if name != CEILING:
+                rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])  # every reader crops a clip alike
+                augment(frames, size, rng, count=len(wanted))
 
-    draw = _seconds_a_crop()
-    calls = {name: lambda name=name: run(name) for name in ways}
+    calls: dict[str, Callable[[], object]] = {name: functools.partial(run, name) for name in readers}
     timings = measure_speed(
-        calls, device="cpu", repeats=repeats, warmup=1, clips_per_call=len(zips), seed=seed, clock=time.process_time
+        calls,
+        device="cpu",
+        clock=time.process_time,
+        repeats=repeats,
+        warmup=1,
+        clips_per_call=len(zips),
+        seed=seed,
     )
-    rounds = zip(timings["case"], timings["round"], strict=True)
-    wall = timings.assign(seconds=[walls[name][number + 1] for name, number in rounds])  # the first was the warm-up
+    rates = summary(timings).to_dict("index")
     return {
         name: {
-            "cpu": _quartiles(timings, name),
-            "wall": _quartiles(wall, name),
-            "shares": _shares(**seconds[name]),
+            "cpu": {key: float(rates[name][key]) for key in ("median", "q25", "q75")},
             "of_ceiling": _ratio(timings, name, CEILING),
             "cache_gain": _ratio(timings, CACHE, name),
         }
-        for name in ways
+        for name in readers
     }
-
-
-def _timed(read: Callable, path: Path, wanted: list[int], seconds: dict[str, float]) -> Iterator[np.ndarray]:
-    """The frames as they come, the CPU time until each added to ``seconds["decode"]``."""
-    start = time.process_time()
-    for frame in read(path, wanted):
-        seconds["decode"] += time.process_time() - start
-        yield frame
-        start = time.process_time()
-    seconds["decode"] += time.process_time() - start
-
-
-def _seconds_a_crop(times: int = 500) -> float:
-    """CPU seconds of one crop. It is a view of the frames, so drawing its place is all that it costs."""
-    rng = np.random.default_rng(0)
-    start = time.process_time()
-    for _ in range(times):
-        train_crop(240, 320, rng)
-    return (time.process_time() - start) / times
-
-
-def _shares(decode: float, view: float, draw: float) -> dict[str, float]:
-    whole, crop = decode + view, min(draw, view)
-    return {"decode": decode / whole, "resize": (view - crop) / whole, "crop": crop / whole}
-
-
-def _quartiles(timings: pd.DataFrame, name: str) -> dict[str, float]:
-    return {key: float(value) for key, value in summary(timings).loc[name, ["median", "q25", "q75"]].items()}
 
 
 def _ratio(timings: pd.DataFrame, a: str, b: str) -> dict[str, float] | None:
@@ -232,3 +245,23 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before[1])
         if before[2] is None:
             os.environ.pop(OPENCV_OPTIONS, None)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m repro.bench.decoding", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("study", help="files results/STUDY/decoding.json")
+    parser.add_argument("sources", nargs="+", metavar="TITLE=PATTERN", help="clips of one encoding each")
+    parser.add_argument("--clips", type=int, default=40, help="of each source at most (default: %(default)s)")
+    given = parser.parse_args(arguments)
+    try:
+        with measured(given.study, "decoding", device="CPU, 1 thread") as found:
+            found.content |= measure(dict(source.split("=", 1) for source in given.sources), clips=given.clips)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{found.path}: shown in the report's chapter on the datasets (make book)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The claims of the paper, the rule of each and its verdict."""

@@ -146,7 +146,7 @@ def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
     """
     at = datetime.fromisoformat(since)
     if at.tzinfo is None:
-        raise ValueError(f"{ids[0]}: since: {since} has no time zone; write 2026-01-31T12:00:00Z")
+        raise ValueError(f"{ids[0]}: since: {since} has no time zone")
 
     def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(ids, lambda claim, evidence: replace(function(claim, evidence), since=at)))

@@ -1,0 +1,1 @@
+"""Datasets: layouts, clips, sampling, decoding, loaders; demo/ and prepare/."""

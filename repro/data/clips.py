@@ -153,8 +153,8 @@ class _Disk:
         if not suffix:
             names += [stem + container for container in VIDEO_SUFFIXES]
         for folder in map(self.folder, clip.folders):
-            for name in names if folder else ():
-                if found := folder.same(name):
+            for name in names:
+                if folder and (found := folder.same(name)):
                     return folder.path / found
         return None
 
@@ -195,7 +195,7 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
             yield from _clips_under(folder / entry.name, depth - 1)
 
 
-def _wanted(known: Sequence[str], classes: Sequence[str] | None, where) -> tuple[str, ...]:
+def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
     unknown = [name for name in classes if name not in known]

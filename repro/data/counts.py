@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from repro.data.catalogue import dataset
 from repro.data.clips import ClipFields, read_lists
 
 
-def count_lists(name: str, annotations) -> dict:
+def count_lists(name: str, annotations: Path | str) -> dict[str, Any]:
     """Count the classes and clips that the lists in the folder ``annotations`` name; no clip is looked up.
 
     Returns ``found``, the quantities of :func:`repro.data.catalogue.compare`; ``files``, how many of the dataset's

@@ -69,9 +69,9 @@ def write_splits(videos: Path, annotations: Path) -> list[Path]:
             if any(text != text.strip() or not text.isprintable() for text in (f"{name}/{clip}", group)):
                 raise ValueError(f"{str(videos / name / clip)!r}: spaces at an end, or not UTF-8; rename it")
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
-    for path, rows in drawn.items():
+    for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *rows])
+            csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *lines])
     return list(drawn)
 
 

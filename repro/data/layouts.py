@@ -84,7 +84,7 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
                 raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {line!r}")
             once.add(file, path, number)
             clip = f"{name}/{file}"
-            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name), (name,), file))
+            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name) or "", (name,), file))
     return Lists(tuple(classes), parts["1"], parts["2"], parts["0"])
 
 
@@ -156,7 +156,7 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
     classes = sorted({label for _, label, _, _ in train_rows})
     labels = {name: label for label, name in enumerate(classes)}
 
-    def clips(found, folder: str) -> list[Listed]:
+    def clips(found: list[tuple[int, str, str, str]], folder: str) -> list[Listed]:
         places = {name: (f"{folder}/{name}", folder, name, "") for name in classes}
         return [
             Listed(f"{label}/{file}", labels[label], source, places[label], file) for _, label, source, file in found
@@ -206,7 +206,9 @@ class Layout(NamedTuple):
 
 LAYOUTS = {
     "ucf101": Layout(read_ucf101, 2, ("trainlist{split:02d}.txt",), ("testlist{split:02d}.txt",), ucf101_group),
-    "hmdb51": Layout(read_hmdb51, 2, *2 * [("{name}_test_split{split}.txt",)], hmdb51_group),
+    "hmdb51": Layout(
+        read_hmdb51, 2, ("{name}_test_split{split}.txt",), ("{name}_test_split{split}.txt",), hmdb51_group
+    ),
     "something_v1": Layout(
         read_something_v1,
         1,
@@ -222,5 +224,5 @@ LAYOUTS = {
         kinetics400_group,
         parts=("train", "val", "test"),
     ),
-    "folder": Layout(read_folder, 2, *2 * [("split{split}.csv",)]),
+    "folder": Layout(read_folder, 2, ("split{split}.csv",), ("split{split}.csv",)),
 }

@@ -46,7 +46,7 @@ class Once:
             )
 
 
-def require_folder(field: str, folder) -> None:
+def require_folder(field: str, folder: Path | str) -> None:
     """Raises FileNotFoundError that names the field when the folder is not there."""
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder")

@@ -1,0 +1,1 @@
+"""One experiment: its fields and the role of each, profiles, named protocols."""

@@ -26,14 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from repro.experiment.fields import Experiment, Role
 from repro.experiment.protocols import fields_of
 from repro.files import Written, check_names, checked
 
 PROFILES = Path(__file__).parents[2] / "profiles"
-PAGES = ("data", "datasets", "decoding", "complexity", "online", "training", "ablations")  # that take parameters
 Fields = dict[str, Any]
 
 
@@ -64,12 +63,6 @@ class Study(Written):
     runs: list[Group] = Field(min_length=1)
     only: str | list[str] | None = None
     pages: dict[str, Fields] | None = None
-
-    @field_validator("pages")
-    @classmethod
-    def _known_pages(cls, pages: dict[str, Fields] | None) -> dict[str, Fields] | None:
-        check_names(pages or {}, PAGES, "")
-        return pages
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Pure functions of scores or of a network: accuracy, statistics, counts, speed."""

@@ -1,4 +1,4 @@
-"""The networks: ``build(name, classes=..., **options)`` or the factories themselves."""
+"""The networks of the study and of its peers, their blocks, start from weights."""
 
 import inspect
 from typing import Any

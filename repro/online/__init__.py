@@ -1,0 +1,1 @@
+"""Recognition of a video stream while it comes in."""

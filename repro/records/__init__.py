@@ -1,0 +1,1 @@
+"""What a run leaves behind, whether it is fresh, which runs are the same."""

@@ -91,6 +91,15 @@ def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ..
 # ---- which clips
 
 
+def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
+    """What tells a run's clips: where they lie, and their hash once it is recorded. Who shares either has the same.
+
+    For whoever asks before a run is made, and by the split of the hash: a page on clips shows one split's.
+    """
+    place = str([experiment.layout, experiment.videos, experiment.annotations, experiment.classes])
+    return {place} | ({f"split {experiment.split}: {hashed}"} if hashed else set())
+
+
 def _studies(records: Iterable[Record]) -> list[list[Record]]:
     """The records by study, the largest first, then by name."""
     found: dict[str, list[Record]] = {}

@@ -8,29 +8,25 @@ A record is a folder ``results/<study>/<run>/`` with two files:
 Nothing derived is kept: accuracies are computed from the predictions whenever they are shown.
 """
 
-import hashlib
 import json
-import os
-import platform
-import re
 import shutil
-import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from repro.experiment.fields import Experiment, check_names
+from repro.experiment.fields import Experiment
+from repro.files import Written, checked, whole, write_whole
 from repro.records.freshness import Digest, differences
+from repro.records.provenance import make_provenance as make_provenance
 
 SCHEMA = 1
 RESULTS = Path("results")
-FIELDS = {"experiment": dict, "classes": list, "data": dict, "provenance": dict, "digest": dict, "history": list}
-LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
+GONE = ("test_clips", "test_crops", "crop_on")  # fields of an experiment that earlier versions wrote
+RERUN = "take it from its source again, or delete the folder and run the experiment again"
 
 
 @dataclass(frozen=True)
@@ -102,40 +98,77 @@ def write_record(
     return read_record(folder)
 
 
+class _Kept(BaseModel):
+    """A part of record.json that may hold more than is asked of it."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Counts(_Kept):
+    """Numbers of clips."""
+
+    train: int
+    test: int
+
+
+class _Data(_Kept):
+    """The clips: the hash over those that were used, their numbers, and those that were listed but not usable."""
+
+    hash: str
+    clips: _Counts
+    listed: _Counts | None = None
+    left_out: dict[str, list[Annotated[list[str], Field(min_length=2, max_length=2)]]] = {}  # clip and reason, by part
+
+
+class _Content(Written):
+    """record.json."""
+
+    version: Literal[SCHEMA] = Field(alias="schema")  # type: ignore[valid-type]
+    experiment: dict[str, Any]
+    classes: list[str] = Field(min_length=1)
+    data: _Data
+    provenance: dict[str, Any]
+    digest: dict[str, list[float]]
+    history: list[dict[str, Any]]
+
+    @field_validator("classes")
+    @classmethod
+    def _different(cls, classes: list[str]) -> list[str]:
+        if len(set(classes)) != len(classes):
+            raise ValueError("a class is named twice")
+        return classes
+
+
 def read_record(folder: Path) -> Record:
     """Read and check one record. Raises ValueError that names the file, the field and the mend.
 
     Nothing is taken on trust: whoever sends a record may have edited it.
     """
     folder = Path(folder)
-    path = folder / "record.json"
-    mend = "take it from its source again, or delete the folder and run the experiment again"
+    path, table = folder / "record.json", folder / "predictions.parquet"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        predictions = pd.read_parquet(folder / "predictions.parquet")
+        predictions = pd.read_parquet(table)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: this record cannot be read ({error}); {mend}") from None
+        raise ValueError(f"{folder}: this record cannot be read ({error}); {RERUN}") from None
     try:
-        experiment = _checked_fields(content)
+        experiment = _experiment(content)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}; {mend}") from None
+        raise ValueError(f"{path}: {error}; {RERUN}") from None
     classes = tuple(content["classes"])
     columns = ["clip", "label", "group", *(f"logit_{name}" for name in classes)]
     if list(predictions.columns) != columns:
-        raise ValueError(f"{folder / 'predictions.parquet'}: columns are not {', '.join(columns)}; {mend}")
-    listed = content["data"]["clips"]["test"]
-    check_whole_split(predictions["clip"], listed, where=str(folder / "predictions.parquet"))
+        raise ValueError(f"{table}: columns are not {', '.join(columns)}; {RERUN}")
+    check_whole_split(predictions["clip"], content["data"]["clips"]["test"], where=str(table))
     kinds = [pd.api.types.infer_dtype(predictions[name]) for name in columns]
     if kinds[:3] != ["string", "integer", "string"] or set(kinds[3:]) != {"floating"}:
         raise ValueError(
-            f"{folder / 'predictions.parquet'}: clip and group must be text, label a whole number, logits "
-            f"floating-point numbers without gaps; {mend}"
+            f"{table}: clip and group must be text, label a whole number, logits floating-point numbers without gaps; "
+            f"{RERUN}"
         )
-    if (
-        not np.isfinite(predictions[columns[3:]].to_numpy()).all()
-        or not predictions["label"].between(0, len(classes) - 1).all()
-    ):
-        raise ValueError(f"{folder / 'predictions.parquet'}: a logit is not finite or a label not in range; {mend}")
+    in_range = predictions["label"].between(0, len(classes) - 1).all()
+    if not (in_range and np.isfinite(predictions[columns[3:]].to_numpy()).all()):
+        raise ValueError(f"{table}: a logit is not finite or a label not in range; {RERUN}")
     return Record(
         folder=folder,
         experiment=experiment,
@@ -148,45 +181,17 @@ def read_record(folder: Path) -> Record:
     )
 
 
-def _checked_fields(content: Any) -> Experiment:
-    """The experiment of a record's fields, when all of them have the form that the report reads them in.
-
-    Raises ValueError that names the field.
-    """
-    if not isinstance(content, dict):
-        raise ValueError("is no object of fields")
-    if content.get("schema") != SCHEMA:
-        raise ValueError(f"schema {content.get('schema')} is not {SCHEMA}")
-    check_names(content, ["schema", *FIELDS], "record")
-    for name, kind in FIELDS.items():
-        if name not in content:
-            raise ValueError(f"field {name!r} is missing")
-        if not isinstance(content[name], kind):
-            raise ValueError(f"field {name!r} is not {'a list' if kind is list else 'an object of fields'}")
-
-    def texts(values) -> bool:
-        return isinstance(values, list) and all(isinstance(value, str) for value in values)
-
-    def counts(values) -> bool:
-        return isinstance(values, dict) and all(type(values.get(part)) is int for part in ("train", "test"))
-
-    classes, data, digest = content["classes"], content["data"], content["digest"]
-    if not texts(classes) or len(set(classes)) != len(classes) or not classes:
-        raise ValueError("field 'classes' is not a list of different names")
-    if not isinstance(data.get("hash"), str) or not counts(data.get("clips")):
-        raise ValueError("field 'data' needs hash, a text, and clips, the numbers of train and test")
-    if not counts(data.get("listed", data["clips"])):
-        raise ValueError("field 'data': listed needs the numbers of train and test")
-    left_out = data.get("left_out", {})
-    parts = left_out.values() if isinstance(left_out, dict) else [None]
-    if not all(isinstance(part, list) and all(texts(pair) and len(pair) == 2 for pair in part) for part in parts):
-        raise ValueError("field 'data': left_out needs pairs of a clip and a reason, by part")
-    for section, values in digest.items():
-        if not isinstance(values, list) or not all(type(value) in (int, float) for value in values):
-            raise ValueError(f"field 'digest': {section!r} is not a list of numbers")
-    if not all(isinstance(row, dict) for row in content["history"]):
-        raise ValueError("field 'history' is not a list of epochs, each an object of numbers")
-    return Experiment.from_mapping(content["experiment"])
+def _experiment(content: Any) -> Experiment:
+    """The experiment of a record's content, all of which is checked. Raises ValueError that names the field."""
+    if isinstance(content, dict) and content.get("schema") != SCHEMA:
+        written = content.get("schema")
+        raise ValueError(f"schema: {written}: this version of repro reads {SCHEMA}; read it with the one that wrote it")
+    fields = checked(_Content, content, "").experiment
+    if gone := [name for name in GONE if name in fields]:
+        raise ValueError(
+            f"experiment: {', '.join(gone)}: an earlier version wrote this record; there are no such fields"
+        )
+    return Experiment.from_mapping(fields)
 
 
 def read_study(study: str, results: Path = RESULTS) -> list[Record]:
@@ -212,73 +217,6 @@ def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
         )
 
 
-def make_provenance() -> dict[str, Any]:
-    """Commit, machine and libraries, now. Whoever measures adds ``seconds`` and ``device`` when done."""
-    return {
-        "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
-        "lock": _lock_hash(),
-        "driver": _driver(),
-    }
-
-
-def commit_known(commit: str) -> bool | None:
-    """Whether a commit is in this checkout's history; None where this is no git checkout."""
-    if not _git("rev-parse", "HEAD"):
-        return None
-    # other text could be an option, or a branch's name, which says nothing of the code
-    return bool(
-        re.fullmatch("[0-9a-f]{7,64}", commit) and _git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
-    )
-
-
-def _lock_hash() -> str | None:
-    """16 hexadecimal digits over requirements.lock, where this is a checkout."""
-    lock = Path(__file__).parents[2] / "requirements.lock"
-    return hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.is_file() else None
-
-
-def _driver() -> str | None:
-    """The GPU driver's version, where there is one."""
-    try:
-        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
-    except OSError:
-        return None
-    return done.stdout.split("\n")[0].strip() or None if done.returncode == 0 else None
-
-
-def _git(*arguments: str) -> str:
-    try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=20, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
-
-
 def write_measurement(
     study: str,
     name: str,
@@ -293,13 +231,10 @@ def write_measurement(
     A ``table`` goes beside it as ``<name>.parquet``, first, so that a measurement with its JSON file is whole.
     """
     path = Path(results) / study / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
     if table is not None:
-        table.to_parquet(draft, index=False)
-        draft.replace(path.with_suffix(".parquet"))
-    draft.write_text(json.dumps({"provenance": provenance, **content}, indent=1) + "\n", encoding="utf-8")
-    draft.replace(path)
+        with whole(path.with_suffix(".parquet")) as draft:
+            table.to_parquet(draft, index=False)
+    write_whole(path, json.dumps({"provenance": provenance, **content}, indent=1) + "\n")
     return path
 
 

@@ -2,22 +2,90 @@
 
 import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.data.clips import Clip, Split
-from repro.data.manifest import STORE
+from repro.data.clips import Clip, ClipFields, Split, read_split
+from repro.data.manifest import DOES_NOT_DECODE, STORE
 from repro.data.prepare.audit import audit
-from repro.records.record import RESULTS, read_measured_table, read_measurements, write_measurement
+from repro.data.prepare.duplicates import (
+    NEAR,
+    class_balance,
+    exact_duplicates,
+    near_duplicates,
+    not_as_announced,
+    shared_groups,
+)
+from repro.records.measure import measured
+from repro.records.record import RESULTS, read_measured_table, read_measurements
 
 WORK = Path("build/audit")
 NAME = "audit"  # results/<study>/audit.json and audit.parquet
+UNUSABLE = ("error", "leave_out")
+SHOWN = 8  # rows of a table of odd clips
 
 
-def audit_split(split: Split, videos, *, study: str, work: Path = WORK) -> pd.DataFrame:
-    """One row a clip of the split, training first, with the fields of ``repro.data.prepare.inspect.inspect_clip``.
+class Audit(NamedTuple):
+    """What an audit says of a split's clips."""
+
+    split: Split
+    table: pd.DataFrame  # a row a clip, training first: its name and repro.data.manifest.FIELDS
+    at_hand: bool  # the clips are on this machine; if not, they have names for paths
+    note: str  # what a reader must know of it, in Markdown
+
+
+def find_audit(
+    study: str,
+    dataset: str,
+    fields: ClipFields,
+    *,
+    unusable: str = "error",
+    if_missing: str = "error",
+    work: Path = WORK,
+    results: Path = RESULTS,
+) -> Audit | str:
+    """Audit the clips where they are at hand, else take the study's recorded audit; where there is none, say so.
+
+    Args:
+        dataset: its name, for the record.
+        fields: which clips.
+        unusable: "error" stops at a listed clip that is not there, "leave_out" goes on without it.
+        if_missing: "error" stops where the clips are not at hand, and files the audit that was made; "note" takes what
+            was recorded, and files nothing: a study that is only shown keeps its record.
+
+    Raises ValueError for other words, FileNotFoundError and ValueError as :func:`repro.data.clips.read_split`.
+    """
+    for name, value, known in (("if_missing", if_missing, ("error", "note")), ("unusable", unusable, UNUSABLE)):
+        if value not in known:
+            raise ValueError(f"{name}: {value!r} is not one of {', '.join(known)}")
+    try:
+        split = read_split(fields, check=unusable == "error")
+        if if_missing == "note":
+            return Audit(split, audit_split(split, fields.videos, study=study, work=work), True, "")
+        with measured(study, NAME, results=results) as found:
+            table = audit_split(split, fields.videos, study=study, work=work)
+            found.content |= {"dataset": dataset, "layout": fields.layout, "split": fields.split}
+            found.content["classes"] = list(split.classes)
+            found.table = _with_split(split, table)
+        return Audit(split, table, True, "")
+    except FileNotFoundError as error:
+        if if_missing == "error":
+            raise
+        note = f"**The clips are not at hand on this machine**, so no picture of them is shown. ({error})"
+        recorded = recorded_audit(study, results)
+        if recorded is None:
+            return note
+        split, table, filed = recorded
+        made = filed["provenance"]
+        note += f"\n\nThe audit is as recorded at {made['started']}, commit {made['commit'][:10]}."
+        return Audit(split, table, False, note)
+
+
+def audit_split(split: Split, videos: Path | str, *, study: str, work: Path = WORK) -> pd.DataFrame:
+    """One row for each clip of the split, training first, with the fields of an audit.
 
     Taken from ``manifest.parquet`` beside ``videos`` (``repro prepare --audit``) where it knows all the clips; else
     every clip that was not audited before is decoded now.
@@ -32,17 +100,13 @@ def audit_split(split: Split, videos, *, study: str, work: Path = WORK) -> pd.Da
         return audit(paths, work / f"{study}.parquet")
 
 
-def file_audit(
-    study: str, split: Split, table: pd.DataFrame, content: dict[str, Any], *, provenance: dict, results: Path = RESULTS
-) -> Path:
-    """File an audit with the split that it was made for, so that all that is shown of it needs no clips."""
+def _with_split(split: Split, table: pd.DataFrame) -> pd.DataFrame:
+    """The audit with each clip's part, label and group, so that all that is shown of it needs no clips."""
     clips = pd.DataFrame(
         [(clip.name, part, clip.label, clip.group) for part in ("train", "test") for clip in getattr(split, part)],
         columns=["name", "part", "label", "group"],
     )
-    rows = clips.merge(table.drop(columns="modified"), on="name", how="left", validate="one_to_one")
-    content = content | {"classes": list(split.classes)}
-    return write_measurement(study, NAME, content, provenance=provenance, table=rows, results=results)
+    return clips.merge(table.drop(columns="modified"), on="name", how="left", validate="one_to_one")
 
 
 def recorded_audit(study: str, results: Path = RESULTS) -> tuple[Split, pd.DataFrame, dict[str, Any]] | None:
@@ -52,8 +116,68 @@ def recorded_audit(study: str, results: Path = RESULTS) -> tuple[Split, pd.DataF
     if filed is None or table is None:
         return None
     parts = {
-        part: tuple(Clip(row.name, Path(row.name), row.label, row.group) for row in rows.itertuples(index=False))
+        part: tuple(
+            Clip(name, Path(name), label, group)
+            for name, label, group in zip(rows["name"], rows["label"], rows["group"], strict=True)
+        )
         for part, rows in table.groupby("part")
     }
     split = Split(tuple(filed["classes"]), parts.get("train", ()), parts.get("test", ()))
     return split, table.drop(columns=["part", "label", "group"]), filed
+
+
+def counts_table(found: Audit) -> pd.DataFrame:
+    """Clips, groups and decoded frames of each class, and of all: ``class, train, test, groups`` and the frames'."""
+    counts = class_balance(found.split)
+    frames = found.table.set_index("name")["frames"]
+    names = {clip.name: found.split.classes[clip.label] for clip in (*found.split.train, *found.split.test)}
+    decoded = frames.groupby(pd.Series(names))
+    least_to_most = decoded.agg(lambda n: f"{n.min()} to {n.max()}")
+    table = counts.copy()
+    table["frames, median"] = decoded.median().astype(int)
+    table["frames, least to most"] = least_to_most
+    total = [*counts.sum(), int(frames.median()), f"{frames.min()} to {frames.max()}"]
+    table = pd.concat([table, pd.DataFrame([total], columns=table.columns, index=["all"])])
+    return table.rename_axis("class").reset_index()
+
+
+def content_text(found: Audit) -> str:
+    """How much there is, and in which codecs, in Markdown."""
+    table = found.table
+    codecs = ", ".join(f"{name or 'none'} ({n})" for name, n in table["codec"].value_counts().items())
+    return (
+        f"{len(table):,} clips, {table['frames'].sum():,} decoded frames, {table['bytes'].sum() / 1e6:,.0f} MB; "
+        f"codecs: {codecs}."
+    )
+
+
+def risks(found: Audit, *, left_out: bool = False) -> Iterator[tuple[pd.DataFrame, str]]:
+    """What could spoil a result: a table of counts with its caption, then each table of odd clips that has rows.
+
+    left_out: unusable clips are left out of training, which the caption then says.
+    """
+    split, table = found.split, found.table
+    odd, groups = not_as_announced(table, split), shared_groups(split)
+    same, near = exact_duplicates(table, split), near_duplicates(table, split)
+    across = near[~near["same_group"]]
+    unusable = odd["verdict"] == DOES_NOT_DECODE
+    lost = odd["announced"] - odd["frames"]
+    short = f" (announced minus decoded: {lost.min()} to {lost.max()})" if len(odd) else ""
+    counts = [
+        ("clips that do not decode or are missing", int(unusable.sum())),
+        (f"clips with another count than announced{short}", int((~unusable).sum())),
+        ("groups with clips in training and in test", len(groups)),
+        ("pairs of the same bytes in training and test", len(same)),
+        (f"pairs of one group that look the same ({NEAR} bits or less)", len(near) - len(across)),
+        (f"pairs of different groups that look the same ({NEAR} bits or less)", len(across)),
+    ]
+    yield pd.DataFrame(counts, columns=["question", "found"]), "What could spoil a result"
+    for rows, caption in (
+        (odd, "Clips that are not what they announce" + ", left out where unusable" * left_out),
+        (groups, "Groups on both sides of the split"),
+        (same, "The same clip in training and test"),
+        (across, "Clips of different groups that look the same, in training and test"),
+    ):
+        if len(rows):
+            more = f"; {len(rows) - SHOWN} more are not shown" if len(rows) > SHOWN else ""
+            yield rows.head(SHOWN).reset_index(drop=True), caption + more

@@ -16,10 +16,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 import yaml
@@ -27,6 +28,9 @@ from nbformat import NotebookNode
 
 from repro.paper import cells as paper
 from repro.report.pages import KINDS, ROOT_PAGE, heading_of, placed
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 COMMAND = "from jupyter_book.cli.main import main; main()"  # jupyter-book 1 has no __main__
 MATHJAX = "tex-svg.js"  # one file with its fonts inside; the package's other 22 MB are not needed
@@ -48,26 +52,25 @@ def stage(pages: Iterable[Path], source: Path, folder: Path) -> list[Path]:
     """
     files: dict[str, bytes] = {}
     for path in sorted(source.rglob("*")):
-        name = path.relative_to(source)
-        if path.is_file() and not any(part in ("_build", ".ipynb_checkpoints") for part in name.parts):
+        place = path.relative_to(source)
+        if path.is_file() and not any(part in ("_build", ".ipynb_checkpoints") for part in place.parts):
             content = path.read_bytes()
-            files[name.as_posix()] = _bibliography(content) if path.suffix == ".bib" else content
+            files[place.as_posix()] = _bibliography(content) if path.suffix == ".bib" else content
     for path in pages:
-        name = "index" if path.stem == ROOT_PAGE else path.stem
-        files[f"{name}.ipynb"] = staged_page(path).encode()
+        files[f"{'index' if path.stem == ROOT_PAGE else path.stem}.ipynb"] = staged_page(path).encode()
     names = {Path(name).stem for name in files if name.endswith((".ipynb", ".md")) and "/" not in name}
     files["_toc.yml"] = table_of_contents(names).encode()
 
     changed = []
     folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(folder.rglob("*"), reverse=True):
-        name = path.relative_to(folder)
-        if name.parts[0] == "_build":
+        place = path.relative_to(folder)
+        if place.parts[0] == "_build":
             continue
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif name.as_posix() not in files:
+        elif place.as_posix() not in files:
             path.unlink()
             changed.append(path)
     for name, content in files.items():
@@ -256,7 +259,7 @@ def _tools() -> str:
 # ---- the book's Sphinx extension
 
 
-def setup(app):
+def setup(app: "Sphinx") -> dict[str, Any]:
     """Called by Sphinx, which _config.yml tells to load this module."""
     from pybtex.plugin import register_plugin
     from pybtex.style.formatting.unsrt import Style as Unsorted
@@ -266,14 +269,14 @@ def setup(app):
     class Labels(BaseLabelStyle):
         """[12] for the paper's reference 12; [Wilson 1927] for a work that the paper does not cite."""
 
-        def format_labels(self, sorted_entries):
+        def format_labels(self, sorted_entries: Iterable[Any]) -> Iterator[str]:
             for entry in sorted_entries:
                 yield entry.fields.get("number_in_paper") or f"{_first_author(entry)} {entry.fields['year']}"
 
     class Order(BaseSortingStyle):
         """The paper's references by number, then the others by author."""
 
-        def sorting_key(self, entry):
+        def sorting_key(self, entry: Any) -> tuple[int, str]:
             number = entry.fields.get("number_in_paper")
             return (int(number), "") if number else (sys.maxsize, _first_author(entry).casefold())
 
@@ -288,18 +291,16 @@ def setup(app):
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _first_author(entry) -> str:
+def _first_author(entry: Any) -> str:
     """The family name of a work's first author, or the name of its maintainers, without BibTeX's braces and accents."""
     return " ".join(str(name) for name in entry.persons["author"][0].rich_last_names)
 
 
-def _copy_mathjax(app, error):
+def _copy_mathjax(app: "Sphinx", error: Exception | None) -> None:
     if error is None:
-        package = find_spec("sphinx-mathjax-offline").submodule_search_locations[0]
         target = Path(app.outdir, "_static", "mathjax", MATHJAX)
-        if not target.is_file():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(package, "static", "mathjax", MATHJAX), target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((files("sphinx-mathjax-offline") / "static" / "mathjax" / MATHJAX).read_bytes())
 
 
 # ---- command line

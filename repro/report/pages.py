@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.experiment.fields import Experiment
+from repro.experiment.fields import ATTENTION, Experiment
 from repro.experiment.profile import Profile
+from repro.files import check_names
+from repro.records.compare import clips_known
 
 EXECUTED = "build/pages"
-ATTENTION = "res34_se_im_net"
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,10 @@ KINDS = (
     Kind("claims", "notebooks/08_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
          records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
 
-    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data", files=("results/datasets/lists.json",)),
+    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data",
+         files=("results/datasets/lists.json", "results/*/decoding.json")),
     Kind("data", "notebooks/01_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
          makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
-    Kind("decoding", "notebooks/11_decoding.ipynb", "Reading clips: speed and exactness", "Data",
-         files=("results/*/decoding.json",), alone=True),
 
     Kind("architecture", "notebooks/02_architecture.ipynb", "The two networks", "Experiments"),
     Kind("accuracy", "notebooks/04_accuracy.ipynb", "Accuracy", "Experiments", each="study",
@@ -131,19 +131,23 @@ class Studies:
             if path.parts[1] not in self.own:
                 self.recorded.setdefault(path.parts[1], []).append(path)
         self.all = sorted({*self.own, *self.recorded})
-        self.first = {study: self._first(study) for study in self.all}  # one run of each: what its clips are
+        self.first: dict[str, Experiment] = {}  # one run of each
+        self.clips: dict[str, set[str]] = {}  # and what its clips are
+        for study in self.all:
+            self.first[study], hashed = self._first(study)
+            self.clips[study] = clips_known(self.first[study], hashed)
         self.shown = [study for study in self.all if self.first[study].role == "main"]  # with pages of their own
 
-    def _first(self, study: str) -> Experiment:
+    def _first(self, study: str) -> tuple[Experiment, str | None]:
+        """A run and its clips' hash; None where this profile makes the run: pages are the same before and after it."""
         if study in self.own:
-            return self.own[study][0]
+            return self.own[study][0], None
         path = self.recorded[study][0]
         try:
-            return Experiment.from_mapping(json.loads(path.read_text(encoding="utf-8"))["experiment"])
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return Experiment.from_mapping(content["experiment"] | {"study": study}), content["data"]["hash"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{path}: this record cannot be read ({error}); delete its folder or run it again"
-            ) from None
+            raise ValueError(f"{path}: this record cannot be read ({error}); delete it or run it again") from None
 
     def records(self, study: str) -> list[str]:
         """The records of a study, made or to be made."""
@@ -151,35 +155,32 @@ class Studies:
             return [f"results/{study}/{experiment.run}/record.json" for experiment in self.own[study]]
         return [path.as_posix() for path in self.recorded.get(study, [])]
 
-    def standing_for(self, kind: Kind) -> list[Experiment | None]:
+    def standing_for(self, kind: Kind) -> Sequence[Experiment | None]:
         """A run of each study that has a page of this kind; [None] for a page of no study."""
         if kind.each == "study":
             return [self.first[study] for study in self.shown]
         if kind.each == "clips":  # of the studies of the same clips the profile's own, else one from scratch
-            own_first = sorted(
+            chosen, known = [], set[str]()
+            for study in sorted(
                 self.shown, key=lambda study: (study not in self.own, bool(self.first[study].start_from))
-            )
-            chosen: dict[str, Experiment] = {}
-            for study in own_first:
-                chosen.setdefault(clips_of(self.first[study]), self.first[study])
-            return list(chosen.values())
+            ):
+                if not self.clips[study] & known:
+                    chosen.append(self.first[study])
+                known |= self.clips[study]
+            return chosen
         if kind.each == "trained":  # the weights of one network alone are sure to be there
             return [run for run in self.profile.experiments if run.model == ATTENTION][:1]
         return [None]
 
 
-def clips_of(experiment: Experiment) -> str:
-    """Which clips a run is of, as a text that is the same for the same clips."""
-    return str([experiment.layout, experiment.videos, experiment.annotations, experiment.classes])
-
-
 def pages_of(profile: Profile) -> list[Page]:
     """Every page of a profile's book that is executed, in the book's order.
 
-    Raises ValueError for a record under results/ that cannot be read.
+    Raises ValueError for a record under results/ that cannot be read, and for parameters of a page that does not exist.
     """
-    studies = Studies(profile)
     executed = [kind for kind in KINDS if kind.source.endswith(".ipynb")]
+    check_names(profile.pages, [kind.name for kind in executed], "pages")
+    studies = Studies(profile)
     wanted = [(kind, run) for kind in executed for run in studies.standing_for(kind)]
     made = [path for kind, run in wanted for path in _made(kind, run, studies)]
     return [_page(kind, run, studies, made) for kind, run in wanted]

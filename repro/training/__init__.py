@@ -1,0 +1,1 @@
+"""The loop, resuming, several processes, evaluation, what a run will cost."""

@@ -5,18 +5,22 @@ Periodic actions repeat a movement; one-way actions go from one posture to anoth
 has no function of its own: it is the first with time running from 1 to 0.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from repro.data.demo.figure import Body, Pose, assemble, point, reach, swing, trunk
-from repro.data.demo.shapes import Capsule, chain, disc, shade
+from repro.data.demo.figure import Body, Joints, Pose, Trunk, assemble, point, reach, swing, trunk
+from repro.data.demo.shapes import Capsule, Colour, Values, chain, disc, shade
 from repro.data.demo.variation import Rhythm, Style
 
 FRONT, SIDE = 1.0, 0.22  # how much of the shoulders' width is seen
 BLADE = 0.42  # length, figure units
 BLADE_COLOUR = (225, 225, 230)
 THING = 0.10  # radius of what is picked up and put down, figure units: a ball that shows at 64 pixels
+
+
+Legs = tuple[list[Joints], list[np.ndarray]]  # knee and ankle of each, and the toes
 
 
 @dataclass(frozen=True)
@@ -28,44 +32,44 @@ class Act:
     apart: list[Capsule]
 
 
-def ease(x) -> np.ndarray:
+def ease(x: Values) -> np.ndarray:
     """0 to 1 with a soft start and a soft end; symmetric about the middle."""
     x = np.clip(x, 0, 1)
     return x * x * x * (x * (6 * x - 15) + 10)
 
 
-def progress(time, rhythm: Rhythm) -> np.ndarray:
+def progress(time: np.ndarray, rhythm: Rhythm) -> np.ndarray:
     """Linear progress 0..1 of a one-way action between its two rests."""
     return np.clip((time - rhythm.rest_before) / (1 - rhythm.rest_before - rhythm.rest_after), 0, 1)
 
 
-def periods(time, rhythm: Rhythm, fewest: float, most: float) -> np.ndarray:
+def periods(time: np.ndarray, rhythm: Rhythm, fewest: float, most: float) -> np.ndarray:
     """Elapsed periods. Fewer than four a clip, so that eight frames still show the movement (Nyquist)."""
     return rhythm.phase + time * (fewest + (most - fewest) * rhythm.cycles)
 
 
-def pulse(periods, duty: float, softness: float = 0.16) -> np.ndarray:
+def pulse(periods: np.ndarray, duty: float, softness: float = 0.16) -> np.ndarray:
     """A soft 0-1-0 pulse once a period, up for the share `duty` of it."""
     place = np.mod(periods, 1.0)
     return ease((0.5 * duty + 0.5 * softness - np.abs(place - 0.5)) / softness)
 
 
-def spline(x, knots, values) -> np.ndarray:
+def spline(x: np.ndarray, knots: Sequence[float], values: Sequence[float]) -> np.ndarray:
     """Smooth curve through `values` at `knots` (Catmull-Rom), flat at both ends."""
-    knots, values = np.asarray(knots, float), np.asarray(values, float)
-    slopes = np.zeros_like(values)
-    slopes[1:-1] = (values[2:] - values[:-2]) / (knots[2:] - knots[:-2])
-    index = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
-    width = knots[index + 1] - knots[index]
-    s = (x - knots[index]) / width
+    at, y = np.asarray(knots, float), np.asarray(values, float)
+    slopes = np.zeros_like(y)
+    slopes[1:-1] = (y[2:] - y[:-2]) / (at[2:] - at[:-2])
+    index = np.clip(np.searchsorted(at, x, side="right") - 1, 0, len(at) - 2)
+    width = at[index + 1] - at[index]
+    s = (x - at[index]) / width
     return (
-        values[index] * (1 + 2 * s) * (1 - s) ** 2
-        + values[index + 1] * s * s * (3 - 2 * s)
+        y[index] * (1 + 2 * s) * (1 - s) ** 2
+        + y[index + 1] * s * s * (3 - 2 * s)
         + width * (slopes[index] * s * (1 - s) ** 2 - slopes[index + 1] * s * s * (1 - s))
     )
 
 
-def _stance(body: Body, torso, half_width: float):
+def _stance(body: Body, torso: Trunk, half_width: float) -> Legs:
     """Legs of a figure that stands in front view, and its toes."""
     legs, toes = [], []
     for side, hip in zip((-1, 1), torso.hips):
@@ -75,27 +79,27 @@ def _stance(body: Body, torso, half_width: float):
     return legs, toes
 
 
-def _planted(body: Body, torso, feet, pointing: float = 0.0):
+def _planted(body: Body, torso: Trunk, feet: Joints, pointing: float = 0.0) -> Legs:
     """Legs in side view with the ankles at `feet` (far, near), and toes; `pointing` radians tips the feet."""
     legs = [reach(hip, body.thigh, body.shin, foot, bend=1) for hip, foot in zip(torso.hips, feet)]
     toes = [ankle + body.foot * np.array([np.cos(pointing), -np.sin(pointing)]) - (0, 0.012) for _, ankle in legs]
     return legs, toes
 
 
-def _arm_forwards(body: Body, shoulder, target):
+def _arm_forwards(body: Body, shoulder: np.ndarray, target: np.ndarray) -> Joints:
     return reach(shoulder, body.upper_arm, body.forearm, target, bend=-1)
 
 
 # --- Wave / Clap: front view; arms that move side by side, or against each other ---
 
 
-def _front_standing(body: Body, time, rhythm: Rhythm):
+def _front_standing(body: Body, time: np.ndarray, rhythm: Rhythm) -> tuple[Trunk, Legs]:
     sway = 0.012 * np.sin(2 * np.pi * (time + rhythm.phase))
     torso = trunk(body, point(sway, body.hip_height - 0.004 + 0 * time), 0.03 * np.sin(2 * np.pi * time), FRONT)
     return torso, _stance(body, torso, 0.085)
 
 
-def wave(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def wave(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """One hand (two groups in three) or both wave at head height or above; two hands move side by side."""
     torso, (legs, toes) = _front_standing(body, time, rhythm)
     swinging = rhythm.amplitude * np.deg2rad(44) * np.sin(2 * np.pi * periods(time, rhythm, 1.6, 3.2))
@@ -109,10 +113,11 @@ def wave(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
     return Act(assemble(torso, FRONT, arms, legs, toes, 0.05 * np.sin(2 * np.pi * time)), [], [])
 
 
-def clap(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def clap(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Both hands meet and part, before the chest (half of the groups) or overhead."""
     torso, (legs, toes) = _front_standing(body, time, rhythm)
     apart = 0.022 + rhythm.amplitude * 0.16 * (1 + np.cos(2 * np.pi * periods(time, rhythm, 1.6, 3.2))) / 2
+    height: Values
     overhead = style.variant < 0.5
     if overhead:
         height, widening, visible, bend = 0.24 + 0.05 * style.place - 0.4 * apart, 1.3, 1.0, -1
@@ -128,7 +133,7 @@ def clap(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
 # --- Drink / Eat: side view; a hand goes to the mouth with a cup or a piece of food ---
 
 
-def _feeding(time, body: Body, style: Style, lift, nod, lean):
+def _feeding(time: np.ndarray, body: Body, style: Style, lift: np.ndarray, nod: np.ndarray, lean: np.ndarray) -> Pose:
     torso = trunk(body, point(0.01 * np.sin(2 * np.pi * time), body.hip_height - 0.01 + 0 * time), lean, SIDE)
     legs, toes = _planted(body, torso, (point(-0.06, body.ankle), point(0.05, body.ankle)))
     ahead, up = point(np.cos(nod), -np.sin(nod)), point(np.sin(nod), np.cos(nod))
@@ -144,7 +149,7 @@ def _feeding(time, body: Body, style: Style, lift, nod, lean):
     return assemble(torso, SIDE, (far, near), legs, toes, nod)
 
 
-def drink(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def drink(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Long sips: the cup stays at the mouth and tips while the head and the back lean backwards."""
     elapsed = periods(time, rhythm, 1.0, 1.7)
     lift = pulse(elapsed, 0.5, 0.3)
@@ -160,7 +165,7 @@ def drink(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
     return Act(pose, chain(cup, 0.009), [])
 
 
-def eat(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def eat(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Short bites: the hand comes up more often, the head nods forwards to meet it and chews in between."""
     elapsed = periods(time, rhythm, 1.7, 2.9)
     lift = pulse(elapsed, 0.46, 0.24)
@@ -173,7 +178,7 @@ def eat(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
 # --- Fencing / Sword: side view; thrust with a lunge, or swing from overhead ---
 
 
-def _blade(grip, angle, prop) -> list[Capsule]:
+def _blade(grip: np.ndarray, angle: Values, prop: Colour) -> list[Capsule]:
     """A blade from `grip`; `angle` (frames,) from +x, upwards."""
     along = point(np.cos(angle), np.sin(angle))
     across = point(-np.sin(angle), np.cos(angle))
@@ -182,7 +187,9 @@ def _blade(grip, angle, prop) -> list[Capsule]:
     return chain([steel, Capsule(guard - 0.028 * across, guard + 0.028 * across, 0.011, 0.011, prop)], 0.008)
 
 
-def _on_guard(body: Body, forward, sink, lean, step, back_arm):
+def _on_guard(
+    body: Body, forward: Values, sink: Values, lean: Values, step: Values, back_arm: Values
+) -> tuple[Trunk, list[Joints], list[np.ndarray], Joints]:
     """The shared stance: knees bent, one foot ahead; `step` (frames,) moves it, `forward` and `sink` the pelvis."""
     torso = trunk(body, point(-0.17 + forward, body.hip_height - 0.07 - sink), lean, SIDE)
     lifted = 0.04 * np.sin(np.pi * np.clip(step / 0.2, 0, 1))
@@ -192,7 +199,7 @@ def _on_guard(body: Body, forward, sink, lean, step, back_arm):
     return torso, legs, toes, far
 
 
-def fencing(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def fencing(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Thrusts: the blade stays level, the arm straightens and the front foot lunges."""
     out = pulse(periods(time, rhythm, 1.4, 2.6), 0.35, 0.36) * min(1.0, rhythm.amplitude)
     torso, legs, toes, far = _on_guard(body, 0.12 * out, 0.07 * out, 0.05 + 0.2 * out, 0.2 * out, -1.7 + 0.7 * out)
@@ -204,7 +211,7 @@ def fencing(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
     return Act(pose, _blade(pose.hand(1, body), angle, prop), [])
 
 
-def sword(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def sword(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Cuts: the blade swings from behind the head down to the front, and is slowly raised again."""
     place = np.mod(periods(time, rhythm, 1.4, 2.6), 1.0)
     down = spline(place, (0, 0.12, 0.55, 0.72, 1), (0, 0, 1, 1, 0)) * min(1.0, rhythm.amplitude)
@@ -222,14 +229,14 @@ def sword(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
 # --- Cartwheel / FlicFlac: the body turns over, sideways with limbs spread or backwards with an arched back ---
 
 
-def _grounded(pose: Pose, body: Body, lift, shift) -> Pose:
+def _grounded(pose: Pose, body: Body, lift: Values, shift: Values) -> Pose:
     """Put the lowest hand or foot on the ground, plus `lift`, and shift sideways."""
     heights = [joint[:, 1] - 0.03 for pair in (pose.ankles, pose.toes) for joint in pair]
     heights += [pose.hand(side, body)[:, 1] - 0.03 for side in (0, 1)]
     return pose.moved(point(shift, lift - np.min(heights, axis=0)))
 
 
-def cartwheel(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def cartwheel(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Front view: arms overhead, legs apart, a full turn in the picture's plane while travelling sideways."""
     done = progress(time, rhythm)
     turned = 0.6 * ease(done) + 0.4 * done
@@ -249,7 +256,7 @@ def cartwheel(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
     return Act(_grounded(pose, body, 0.0, 0.42 * (turned - 0.5)), [], [])
 
 
-def flic_flac(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def flic_flac(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Side view: squat, jump backwards with an arched back, over the hands, feet land together."""
     done = progress(time, rhythm)
     knots = (0, 0.22, 0.40, 0.56, 0.76, 1)
@@ -278,7 +285,7 @@ def seat_height(style: Style) -> float:
     return 0.25 + 0.05 * style.place
 
 
-def sit(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def sit(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """From standing before a seat to sitting on it, torso tipped forwards on the way down."""
     down = ease(progress(time, rhythm))
     lean = 0.55 * np.sin(np.pi * down) * rhythm.amplitude - 0.04 * down
@@ -302,7 +309,7 @@ def table_height(style: Style) -> float:
     return 0.0 if style.variant < 0.5 else 0.16 + 0.1 * style.place
 
 
-def pick(time, body: Body, style: Style, rhythm: Rhythm, prop) -> Act:
+def pick(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
     """Bend down, take the thing with both hands, rise and hold it up before the face."""
     done = progress(time, rhythm)
     bent = ease(done / 0.45) * ease((1 - done) / 0.45)

@@ -185,7 +185,7 @@ def write_clip(video: np.ndarray, path: Path, scratch: Path) -> None:
     """
     unfinished = scratch / path.name
     height, width = video.shape[1:3]
-    codec = cv2.VideoWriter_fourcc(*"MJPG")
+    codec = cv2.VideoWriter.fourcc(*"MJPG")
     writer = cv2.VideoWriter(str(unfinished), cv2.CAP_OPENCV_MJPEG, codec, FPS, (width, height))
     if not writer.isOpened():
         raise OSError(f"cannot open {unfinished} for writing: is the folder writable, the disk full?")

@@ -6,11 +6,15 @@ forwards and at pi points up.
 Index 0 of a pair of limbs is the far one (left in front view), index 1 the near one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
-from repro.data.demo.shapes import Capsule, chain, disc, shade
+from repro.data.demo.shapes import Capsule, Colour, Values, chain, disc, shade
+
+Joints = tuple[np.ndarray, np.ndarray]  # each (frames, 2): a far and a near one, or a middle joint and an end
 
 OUTLINE = 0.011  # width of the dark outline, figure units
 FAR_SIDE_SHADE = 0.72  # brightness of the far limbs in side view
@@ -52,23 +56,23 @@ class Body:
 class Clothes:
     """BGR colours and cut."""
 
-    skin: tuple[int, int, int]
-    hair: tuple[int, int, int]
-    shirt: tuple[int, int, int]
-    trousers: tuple[int, int, int]
-    shoes: tuple[int, int, int]
-    prop: tuple[int, int, int]
+    skin: Colour
+    hair: Colour
+    shirt: Colour
+    trousers: Colour
+    shoes: Colour
+    prop: Colour
     long_sleeves: bool
     long_trousers: bool
     long_hair: bool
 
 
-def polar(angle) -> np.ndarray:
+def polar(angle: Values) -> np.ndarray:
     """Unit vectors (..., 2) of angles measured from straight down."""
     return np.stack([np.sin(angle), -np.cos(angle)], axis=-1)
 
 
-def point(x, y) -> np.ndarray:
+def point(x: Values, y: Values) -> np.ndarray:
     """(x, y) as one array (..., 2), scalars broadcast."""
     return np.stack(np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)), axis=-1)
 
@@ -80,27 +84,27 @@ class Trunk:
     pelvis: np.ndarray
     lean: np.ndarray
     neck: np.ndarray
-    shoulders: tuple[np.ndarray, np.ndarray]
-    hips: tuple[np.ndarray, np.ndarray]
+    shoulders: Joints
+    hips: Joints
 
 
-def trunk(body: Body, pelvis, lean, turn: float) -> Trunk:
+def trunk(body: Body, pelvis: np.ndarray, lean: Values, turn: float) -> Trunk:
     """Lay the torso on the pelvis; `turn` is 1 in front view and towards 0 in side view."""
     lean = np.broadcast_to(lean, np.shape(pelvis)[:-1])
     up, across = -polar(-lean), polar(np.pi / 2 - lean)
     neck = pelvis + body.torso * up
-    shoulders = tuple(neck - 0.015 * up + side * turn * body.shoulders * across for side in (-1, 1))
-    hips = tuple(pelvis + side * turn * body.hips * across for side in (-1, 1))
-    return Trunk(pelvis, lean, neck, shoulders, hips)
+    left, right = (neck - 0.015 * up + side * turn * body.shoulders * across for side in (-1, 1))
+    far, near = (pelvis + side * turn * body.hips * across for side in (-1, 1))
+    return Trunk(pelvis, lean, neck, (left, right), (far, near))
 
 
-def swing(origin, first: float, second: float, angle, second_angle) -> tuple[np.ndarray, np.ndarray]:
+def swing(origin: np.ndarray, first: float, second: float, angle: Values, second_angle: Values) -> Joints:
     """Forward kinematics of a two-segment limb: the middle joint and the end, each (frames, 2)."""
     middle = origin + first * polar(np.broadcast_to(angle, origin.shape[:-1]))
     return middle, middle + second * polar(np.broadcast_to(second_angle, origin.shape[:-1]))
 
 
-def reach(origin, first: float, second: float, target, bend: float) -> tuple[np.ndarray, np.ndarray]:
+def reach(origin: np.ndarray, first: float, second: float, target: np.ndarray, bend: float) -> Joints:
     """Two-bone inverse kinematics: middle joint and end of a limb that reaches for `target`, as far as it is long.
 
     `bend` = 1 puts the middle joint on the +x side of a limb that points down (a knee), -1 on the other (an elbow).
@@ -124,17 +128,17 @@ class Pose:
     head_tilt: np.ndarray  # radians towards +x, on top of the world's vertical
     pelvis: np.ndarray
     neck: np.ndarray
-    shoulders: tuple[np.ndarray, np.ndarray]
-    elbows: tuple[np.ndarray, np.ndarray]
-    wrists: tuple[np.ndarray, np.ndarray]
-    hips: tuple[np.ndarray, np.ndarray]
-    knees: tuple[np.ndarray, np.ndarray]
-    ankles: tuple[np.ndarray, np.ndarray]
-    toes: tuple[np.ndarray, np.ndarray]
+    shoulders: Joints
+    elbows: Joints
+    wrists: Joints
+    hips: Joints
+    knees: Joints
+    ankles: Joints
+    toes: Joints
 
-    def moved(self, offset) -> "Pose":
+    def moved(self, offset: np.ndarray) -> "Pose":
         """The same pose shifted by `offset` (frames, 2) or (2,)."""
-        moved = {}
+        moved: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, tuple):
@@ -149,7 +153,14 @@ class Pose:
         return self.wrists[side] + 0.02 / body.forearm * along
 
 
-def assemble(torso: Trunk, turn: float, arms, legs, toes, head_tilt=0.0) -> Pose:
+def assemble(
+    torso: Trunk,
+    turn: float,
+    arms: Sequence[Joints],
+    legs: Sequence[Joints],
+    toes: Sequence[np.ndarray],
+    head_tilt: Values = 0.0,
+) -> Pose:
     """Join a trunk with `arms` and `legs`, two (middle joint, end) pairs each, and two `toes`."""
     return Pose(
         turn=turn,
@@ -163,7 +174,7 @@ def assemble(torso: Trunk, turn: float, arms, legs, toes, head_tilt=0.0) -> Pose
         hips=torso.hips,
         knees=(legs[0][0], legs[1][0]),
         ankles=(legs[0][1], legs[1][1]),
-        toes=tuple(toes),
+        toes=(toes[0], toes[1]),
     )
 
 

@@ -1,5 +1,7 @@
 """One clip of the demo set: from (class, group, clip, seed) to frames."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -53,7 +55,7 @@ def render_clip(
     return rendered if class_name == forwards else rendered[::-1].copy()
 
 
-def check_numbers(**named) -> None:
+def check_numbers(**named: tuple[Any, int, int | None]) -> None:
     """Raise ValueError unless each `name=(value, least, most)` is an integer in its range (`most` None: no bound)."""
     for name, (value, least, most) in named.items():
         if (
@@ -66,7 +68,9 @@ def check_numbers(**named) -> None:
             raise ValueError(f"{name} must be a whole number {bounds}, not {value!r}")
 
 
-def _render_forwards(class_name, pair, group, clip, seed, size, frames) -> np.ndarray:
+def _render_forwards(
+    class_name: str, pair: int, group: int, clip: int, seed: int, size: int, frames: int
+) -> np.ndarray:
     time = np.linspace(0, 1, frames)
     first = class_name if class_name in ACTIONS else PAIRS[pair][0]
     figure = _figure(first, pair, group, clip, seed, time if class_name in ACTIONS else time[::-1])
@@ -89,7 +93,7 @@ def _render_forwards(class_name, pair, group, clip, seed, size, frames) -> np.nd
     return video
 
 
-def _figure(action, pair, group, clip, seed, time) -> list[Capsule]:
+def _figure(action: str, pair: int, group: int, clip: int, seed: int, time: np.ndarray) -> list[Capsule]:
     """Shadow, figure and props in frame units, back to front."""
     actor = variation.draw_actor(seed, pair, group)
     style, rhythm = variation.draw_style(seed, pair, group), variation.draw_rhythm(seed, pair, group, clip)

@@ -9,7 +9,7 @@ import numpy as np
 from repro.data.demo import variation
 from repro.data.demo.actions import PAIRS, seat_height, table_height
 from repro.data.demo.figure import point
-from repro.data.demo.shapes import Capsule, chain, disc, fill, polygons, shade
+from repro.data.demo.shapes import Capsule, Colour, chain, disc, fill, polygons, shade
 
 SUPERSAMPLING = (
     2  # canvas pixels a frame pixel, each way: OpenCV's own antialiasing of filled polygons is slower and leaves seams
@@ -48,14 +48,14 @@ def paint_background(seed: int, pair: int, group: int, size: int) -> Background:
     return Background(canvas, np.linalg.inv(np.vstack([to_canvas, [0, 0, 1]])))
 
 
-def _texture_and_light(rng, canvas: np.ndarray) -> np.ndarray:
+def _texture_and_light(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
     """Add smooth noise at two scales and a slope of brightness.
 
     The noise has a fixed grid, so that a scene looks alike at every size.
     """
     side = len(canvas)
     amplitude = rng.uniform(*variation.NOISE_LEVELS)
-    noise = sum(
+    first, second = (
         cv2.resize(rng.standard_normal((cells, cells)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
         for cells in (8, 60)
     )
@@ -64,11 +64,11 @@ def _texture_and_light(rng, canvas: np.ndarray) -> np.ndarray:
         [[-slope[0] - slope[1], slope[0] - slope[1]], [-slope[0] + slope[1], slope[0] + slope[1]]], np.float32
     )
     light = 1 + cv2.resize(corners, (side, side), interpolation=cv2.INTER_LINEAR)
-    lit = (canvas + (amplitude * noise)[..., None]) * light[..., None]
+    lit = (canvas + (amplitude * (first + second))[..., None]) * light[..., None]
     return np.clip(np.rint(lit), 0, 255).astype(np.uint8)
 
 
-def _wall_pattern(rng, palette, horizon: float) -> list[Capsule]:
+def _wall_pattern(rng: np.random.Generator, palette: variation.Palette, horizon: float) -> list[Capsule]:
     """A plain wall, stripes, tiles or hills on the horizon."""
     kind = rng.integers(4)
     tint = shade(palette.wall, rng.uniform(0.84, 0.93) if rng.random() < 0.5 else rng.uniform(1.07, 1.15))
@@ -90,7 +90,7 @@ def _wall_pattern(rng, palette, horizon: float) -> list[Capsule]:
     return parts
 
 
-def _clutter(rng, palette, horizon: float) -> list[Capsule]:
+def _clutter(rng: np.random.Generator, palette: variation.Palette, horizon: float) -> list[Capsule]:
     """Pictures and shelves on the wall, plants and boxes at its foot, in its own colours: the figure stands out."""
     parts = []
     for _ in range(rng.integers(*variation.CLUTTER)):
@@ -113,7 +113,7 @@ def _clutter(rng, palette, horizon: float) -> list[Capsule]:
     return parts
 
 
-def _furniture(seed: int, pair: int, group: int, palette) -> list[Capsule]:
+def _furniture(seed: int, pair: int, group: int, palette: variation.Palette) -> list[Capsule]:
     """The seat of Sit and Stand, the table of Pick and Put: where the actor's body expects them."""
     style, actor = variation.draw_style(seed, pair, group), variation.draw_actor(seed, pair, group)
     wood = shade(palette.floor, 0.55)
@@ -156,12 +156,16 @@ def draw_distractors(seed: int, pair: int, group: int, clip: int, time: np.ndarr
     return parts
 
 
-def _ball(x, place, phase, time, heading, size, tone) -> list[Capsule]:
+def _ball(
+    x: np.ndarray, place: float, phase: float, time: np.ndarray, heading: int, size: float, tone: Colour
+) -> list[Capsule]:
     bounce = np.abs(np.sin(np.pi * (2.5 * time + phase)))
     return [disc(point(x, 0.82 - 0.05 * place - 0.25 * bounce), 0.026 * size, tone)]
 
 
-def _car(x, place, phase, time, heading, size, tone) -> list[Capsule]:
+def _car(
+    x: np.ndarray, place: float, phase: float, time: np.ndarray, heading: int, size: float, tone: Colour
+) -> list[Capsule]:
     y = 0.74 + 0.05 * place
     wheels = [disc(point(x + side * 0.045 * size, y + 0.024 * size), 0.016 * size, (40, 40, 40)) for side in (-1, 1)]
     cabin = Capsule(
@@ -178,12 +182,16 @@ def _car(x, place, phase, time, heading, size, tone) -> list[Capsule]:
     ]
 
 
-def _blob(x, place, phase, time, heading, size, tone) -> list[Capsule]:
+def _blob(
+    x: np.ndarray, place: float, phase: float, time: np.ndarray, heading: int, size: float, tone: Colour
+) -> list[Capsule]:
     y = 0.12 + 0.4 * place + 0.04 * np.sin(2 * np.pi * (time + phase))
     return [Capsule(point(x - 0.02 * size, y), point(x + 0.02 * size, y), 0.022 * size, 0.022 * size, tone)]
 
 
-def _walker(x, place, phase, time, heading, size, tone) -> list[Capsule]:
+def _walker(
+    x: np.ndarray, place: float, phase: float, time: np.ndarray, heading: int, size: float, tone: Colour
+) -> list[Capsule]:
     ground, tall = 0.80 + 0.03 * place, 0.22 * size
     hip = point(x, ground - 0.45 * tall)
     stride = 0.4 * np.sin(2 * np.pi * (3 * time + phase))

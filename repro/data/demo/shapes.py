@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+Values = np.ndarray | float  # over time, or the same all the time
+Colour = tuple[int, int, int]  # BGR
+
 # OpenCV takes polygon vertices as integers with this many fractional bits: 1/16 px.
 SUBPIXEL_BITS = 4
 ARC_POINTS = 9  # vertices on each of a capsule's two arcs
@@ -23,9 +26,9 @@ class Capsule:
     end: np.ndarray
     start_radius: float
     end_radius: float
-    colour: tuple[int, int, int]
+    colour: Colour
 
-    def placed(self, origin, scale: float) -> "Capsule":
+    def placed(self, origin: np.ndarray, scale: float) -> "Capsule":
         """From figure units (y upwards, 1 = standing height) to frame units, the figure's ground at `origin`."""
         flip = np.array([scale, -scale])
         return replace(
@@ -36,19 +39,20 @@ class Capsule:
             end_radius=self.end_radius * scale,
         )
 
-    def outlined(self, width: float, colour) -> "Capsule":
+    def outlined(self, width: float, colour: Colour) -> "Capsule":
         """The capsule grown by `width`: drawn first, it leaves an outline."""
         return replace(self, start_radius=self.start_radius + width, end_radius=self.end_radius + width, colour=colour)
 
 
-def disc(centre, radius: float, colour) -> Capsule:
+def disc(centre: np.ndarray, radius: float, colour: Colour) -> Capsule:
     """A disc: a capsule whose ends coincide."""
     return Capsule(centre, centre, radius, radius, colour)
 
 
-def shade(colour, factor: float) -> tuple[int, int, int]:
+def shade(colour: Colour, factor: float) -> Colour:
     """`colour` times `factor`, kept inside 0..255."""
-    return tuple(int(min(255, max(0, round(channel * factor)))) for channel in colour)
+    blue, green, red = (int(min(255, max(0, round(channel * factor)))) for channel in colour)
+    return blue, green, red
 
 
 def chain(parts: list[Capsule], outline_width: float, outline_factor: float = 0.35) -> list[Capsule]:
@@ -87,7 +91,7 @@ def polygons(capsules: list[Capsule], cameras: np.ndarray) -> np.ndarray:
     return fixed.reshape(frames, len(capsules), 2 * ARC_POINTS, 2)
 
 
-def fill(canvas: np.ndarray, outlines: np.ndarray, colours: list[tuple[int, int, int]]) -> None:
+def fill(canvas: np.ndarray, outlines: np.ndarray, colours: list[Colour]) -> None:
     """Fill one frame's `outlines` (capsules, vertices, 2) onto `canvas` (H, W, 3) uint8, in order."""
     for outline, colour in zip(outlines, colours):
         cv2.fillConvexPoly(canvas, outline, colour, cv2.LINE_8, SUBPIXEL_BITS)

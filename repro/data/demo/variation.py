@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from repro.data.demo.figure import Body, Clothes
-from repro.data.demo.shapes import shade
+from repro.data.demo.shapes import Colour, shade
 
 # --- actor (per group) ---
 LEG_SHARE = 0.06  # relative spread of the legs' share of the height
@@ -78,7 +78,7 @@ def rendered_forwards(seed: int, pair: int, group: int, clip: int) -> int:
     return int(stream("coin", seed, pair, group, clip).integers(2))
 
 
-def colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
+def colour(hue: float, saturation: float, value: float) -> Colour:
     """BGR levels of an HSV colour given in 0..1."""
     red, green, blue = colorsys.hsv_to_rgb(hue % 1, saturation, value)
     return round(255 * blue), round(255 * green), round(255 * red)
@@ -88,8 +88,8 @@ def colour(hue: float, saturation: float, value: float) -> tuple[int, int, int]:
 class Palette:
     """Wall (or sky) and floor (or grass) colours, BGR, before lighting."""
 
-    wall: tuple[int, int, int]
-    floor: tuple[int, int, int]
+    wall: Colour
+    floor: Colour
     brightness: float
 
 
@@ -118,7 +118,7 @@ def draw_actor(seed: int, pair: int, group: int) -> Actor:
     rng = stream("actor", seed, pair, group)
     palette = draw_palette(seed, pair, group)
 
-    def vary(spread):
+    def vary(spread: float) -> float:
         return 1 + rng.uniform(-spread, spread)
 
     plain = Body()
@@ -134,7 +134,7 @@ def draw_actor(seed: int, pair: int, group: int) -> Actor:
         girth=rng.uniform(*GIRTH),
     )
 
-    def standing_out(avoided):
+    def standing_out(avoided: list[Colour]) -> Colour:
         candidates = [colour(rng.random(), rng.uniform(0.3, 0.95), rng.uniform(0.2, 1.0)) for _ in range(12)]
         distances = [
             min(np.linalg.norm(np.subtract(shade(candidate, palette.brightness), other)) for other in avoided)
@@ -203,7 +203,7 @@ def draw_cameras(seed: int, pair: int, group: int, clip: int, frames: int) -> np
     view, take = stream("view", seed, pair, group), stream("take", seed, pair, group, clip)
     time = np.linspace(-1, 1, frames) if frames > 1 else np.zeros(1)
 
-    def shake():
+    def shake() -> np.ndarray:
         rates, phases = take.uniform(1.0, 4.0, 2), take.uniform(0, 2 * np.pi, 2)
         return CAMERA_SHAKE * np.sin(np.pi * rates * time[:, None] + phases).sum(axis=1)
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import rarfile
 
@@ -44,8 +44,8 @@ class Entry(NamedTuple):
     """One file in an archive."""
 
     name: str
-    bytes: int
-    open: Callable[[], IO[bytes]]
+    size: int  # bytes
+    open: Callable[[], Any]  # a context that gives the file, to read its bytes from
 
 
 @dataclass(frozen=True)
@@ -113,15 +113,21 @@ def naming(paths: Sequence[Path]) -> Iterator[None]:
 
 @functools.lru_cache(maxsize=2)
 def _directory(path: Path, kind: str, size: int, _modified: int) -> Directory:
-    if kind == ".zip":
-        archive = zipfile.ZipFile(path)
-        files = [info for info in archive.infolist() if not info.is_dir()]
-        for info in files:
-            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
-                raise refusal(path, info.filename, "is a link or a device")
-            if info.flag_bits & 1:
-                raise refusal(path, info.filename, "needs a password")
-        return Directory([Entry(i.filename, i.file_size, functools.partial(archive.open, i)) for i in files], False)
+    return _zip_directory(path) if kind == ".zip" else _rar_directory(path, size)
+
+
+def _zip_directory(path: Path) -> Directory:
+    archive = zipfile.ZipFile(path)
+    files = [info for info in archive.infolist() if not info.is_dir()]
+    for info in files:
+        if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise refusal(path, info.filename, "is a link or a device")
+        if info.flag_bits & 1:
+            raise refusal(path, info.filename, "needs a password")
+    return Directory([Entry(i.filename, i.file_size, functools.partial(archive.open, i)) for i in files], False)
+
+
+def _rar_directory(path: Path, size: int) -> Directory:
     archive = rarfile.RarFile(path, errors="strict")
     if archive.needs_password():
         raise refusal(path, "", "needs a password")
@@ -148,7 +154,7 @@ class _Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         for file in self.files:
             if count := file.readinto(buffer):  # 0 at the end of each
                 self.advance(count)
@@ -171,7 +177,7 @@ def _tar_stream(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
         end = 0
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             while (info := tar.next()) is not None:
-                tar.members.clear()  # it would keep ten million entries to seek back to
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep ten million entries to seek back to
                 end = info.offset_data + info.size
                 if info.isreg():
                     yield Entry(info.name, info.size, functools.partial(tar.extractfile, info))
@@ -190,7 +196,8 @@ def _solid_stream(path: Path, listed: Directory) -> Iterator[Entry]:
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:
         try:
             for entry in listed.entries:
-                part = _Part(tool.stdout, entry.bytes)
+                assert tool.stdout is not None
+                part = _Part(tool.stdout, entry.size)
                 yield entry._replace(open=functools.partial(nullcontext, part))
                 while part.read(CHUNK):
                     pass

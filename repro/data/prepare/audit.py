@@ -71,7 +71,8 @@ def _read_store(store: Path) -> dict[str, dict[str, Any]]:
     if set(table.columns) != {"name", *FIELDS}:
         return {}  # of an earlier version: decoded again
     table = table[table["verdict"] != DOES_NOT_DECODE]
-    return {row.pop("name"): row for row in table.to_dict("records")}
+    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    return {row.pop("name"): row for row in rows}
 
 
 def _read_journal(journal: Path, lines: BinaryIO) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ or taken as it is, never copied; a dataset that is whole needs no right to write
 """
 
 import contextlib
+import functools
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -271,7 +272,7 @@ def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: 
         Step(
             f"download {archive.file} ({size_text(archive.bytes)}) from {archive.url or archive.index}",
             archive.bytes,
-            lambda archive=archive: fetch(one, archive, root),
+            functools.partial(fetch, one, archive, root),
         )
         for archive in absent
         if archive not in lacking

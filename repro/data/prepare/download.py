@@ -36,11 +36,11 @@ class DiskFull(OSError):
 def fetch(one: Dataset, archive: Archive, root: Path) -> None:
     """Download the archive's missing files into ROOT/archives. Raises as :func:`download`."""
     otherwise = f"By other means: {by_hand([archive], root)} {one.how}"
-    options = {"record": root / SUMS, "otherwise": otherwise}
+    record = root / SUMS
     if archive.index:
-        download(archive.index, index_file(archive, root), **options)
+        download(archive.index, index_file(archive, root), record=record, otherwise=otherwise)
     for url, path in addresses(archive, root).items():
-        download(url, path, sha256=archive.sha256, **options)
+        download(url, path, sha256=archive.sha256, record=record, otherwise=otherwise)
 
 
 def by_hand(archives: Sequence[Archive], root: Path) -> str:

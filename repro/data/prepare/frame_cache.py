@@ -111,8 +111,9 @@ def cache_frames(
             _remove_drafts(out)  # of a run that was killed
             tasks, left_out = _to_do(paths, targets, short_side, quality)
             if tasks:
-                options = {"short_side": short_side, "quality": quality, "frames": frames}
-                _check_space(estimate_space({name: paths[name] for name in tasks}, out, **options), short_side, quality)
+                todo = {name: paths[name] for name in tasks}
+                space = estimate_space(todo, out, short_side=short_side, quality=quality, frames=frames)
+                _check_space(space, short_side, quality)
             for name, result in run_all(_write_clip, tasks, title="frame cache", workers=workers):
                 if result != "":
                     left_out[name] = result or "the decoder crashed on it"
@@ -161,7 +162,7 @@ def _to_do(paths: Mapping[str, Path], targets: Mapping[str, Path], short_side: i
         try:
             stamp = _stamp(path, short_side, quality)
         except OSError as error:
-            missing[name] = error.strerror
+            missing[name] = str(error.strerror)
             continue
         if not _is_cached(targets[name], stamp):
             tasks[name] = (path, targets[name], stamp, short_side, quality)

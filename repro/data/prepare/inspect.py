@@ -45,7 +45,7 @@ def inspect_clip(path: Path) -> dict[str, Any]:
 
 def _inspect_video(path: Path, size: int) -> dict[str, Any]:
     with open(path, "rb") as file:
-        facts = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+        facts: dict[str, Any] = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
         file.seek(0)
         start = file.read(64)
     try:
@@ -55,7 +55,8 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
     announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))  # below 0: the container does not say
     # The middle frames by the announced count: converting every frame to choose among them would triple the time
     positions = test_frames(max(1, announced), PRINTS).tolist()
-    count, converted = 0, {}
+    count = 0
+    converted: dict[int, np.ndarray] = {}
     while video.grab():
         if count in positions:
             ok, frame = video.retrieve()
@@ -67,10 +68,9 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
     facts |= {"codec": fourcc.to_bytes(4, "little", signed=fourcc < 0).decode("latin-1").strip("\0 ")}
     if fps > 0:
         facts |= {"fps": fps, "seconds": count / fps}
-    if count and (abs(count - announced) > 1 or not converted.keys() >= set(positions)):
-        middle = read_frames(path, test_frames(count, PRINTS))
-    else:
-        middle = [converted[index] for index in positions if count]
+    middle = [converted[index] for index in positions if index in converted]
+    if count and (abs(count - announced) > 1 or len(middle) < PRINTS):
+        middle = list(read_frames(path, test_frames(count, PRINTS)))
     return facts | _counted(count, announced, middle)
 
 
@@ -88,7 +88,7 @@ def _inspect_images(path: Path) -> dict[str, Any]:
             if shape not in (None, frame.shape):
                 reason = f"{frame_name(count)} is of another size than the frames before it"
                 break
-            digest.update(data)
+            digest.update(data.tobytes())
             shape, count = frame.shape, count + 1
     facts = _counted(count, announced, read_images(path, test_frames(count, PRINTS)) if count else [])
     if count < announced:
@@ -97,7 +97,7 @@ def _inspect_images(path: Path) -> dict[str, Any]:
     return facts | {"sha256": digest.hexdigest(), "codec": "jpg"}
 
 
-def _counted(count: int, announced: int, middle: Sequence[np.ndarray]) -> dict[str, Any]:
+def _counted(count: int, announced: int, middle: Sequence[np.ndarray] | np.ndarray) -> dict[str, Any]:
     """What the counts say of a clip of which ``count`` frames decode; ``middle`` are the frames to print."""
     if count == 0:
         return {"announced": announced, "reason": f"opens, but not one of {announced} frames decodes; fetch it again"}

@@ -135,7 +135,7 @@ def _holds_clips(folder: Path, suffix: str) -> bool:
     return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in os.scandir(folder) if e.is_dir()))
 
 
-def _has(folder: os.PathLike, suffix: str) -> bool:
+def _has(folder: os.PathLike[str], suffix: str) -> bool:
     return any(entry.name.lower().endswith(suffix) for entry in os.scandir(folder))
 
 
@@ -199,8 +199,9 @@ def close(part: str, root: Path) -> None:
     stage.rename(root / part)  # over an empty folder, if one is there
 
 
-def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path) -> None:
+def sort_by_class(one: Dataset, files: Iterable[Path], videos: Path, annotations: Path | None) -> None:
     """Move Kinetics clips into the class folders of the lists, under the lists' names; others stay where they are."""
+    assert annotations is not None, "clips are sorted by the lists, which come first"
     lists = read_lists(ClipFields(one.layout, videos, annotations))
     places = {clip.group: clip.name for clip in (*lists.train, *lists.test)}  # by YouTube id
     for path in list(files):

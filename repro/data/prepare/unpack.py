@@ -72,7 +72,7 @@ class Job:
         """Whether the entry is taken and not there yet."""
         target = self.target(entry.name)
         try:
-            return target is not None and os.stat(target).st_size != entry.bytes
+            return target is not None and os.stat(target).st_size != entry.size
         except FileNotFoundError:
             return True
 
@@ -95,8 +95,8 @@ def survey(job: Job) -> Survey:
     files = total = left = 0
     for entry in entries(job.paths, "checking"):
         if job.target(entry.name) is not None:
-            files, total = files + 1, total + entry.bytes
-            left += entry.bytes if job.lacks(entry) else 0
+            files, total = files + 1, total + entry.size
+            left += entry.size if job.lacks(entry) else 0
     return Survey(files, total, left)
 
 
@@ -142,19 +142,22 @@ def _work(job: Job, index: int | None) -> int:
     if index is None:
         return unpack(job)
     with naming(job.paths):
-        return _write(job, directory(job.paths[0]).entries[index])
+        listed = directory(job.paths[0])
+        assert listed is not None  # streams have no index
+        return _write(job, listed.entries[index])
 
 
 def _write(job: Job, entry: Entry) -> int:
     target = job.target(entry.name)
+    assert target is not None, f"{entry.name} is not taken"
     drafts = os.path.join(job.into, DRAFTS)
     draft = os.path.join(drafts, f"{os.getpid()}-{os.path.basename(target)}")
     rarfile.HACK_TMP_DIR = drafts  # its own copies of compressed entries stay on this disk, and go with the drafts
     try:
         with entry.open() as source, open(draft, "wb") as file:
-            shutil.copyfileobj(source, file, min(CHUNK, entry.bytes + 1))
-        if os.path.getsize(draft) != entry.bytes:
-            raise EOFError(f"{entry.name} has {os.path.getsize(draft)} of {entry.bytes} bytes")
+            shutil.copyfileobj(source, file, min(CHUNK, entry.size + 1))
+        if os.path.getsize(draft) != entry.size:
+            raise EOFError(f"{entry.name} has {os.path.getsize(draft)} of {entry.size} bytes")
         try:
             os.replace(draft, target)
         except FileNotFoundError:  # the first file of its folder

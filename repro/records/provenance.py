@@ -1,0 +1,80 @@
+"""Where a record or a measurement comes from: code, machine and libraries, as they were when it started."""
+
+import hashlib
+import os
+import platform
+import re
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
+
+
+def make_provenance() -> dict[str, Any]:
+    """Commit, machine and libraries, now. Whoever measures adds ``seconds`` and ``device`` when done."""
+    return {
+        "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libraries": {name: found for name in LIBRARIES if (found := _version(name))},
+        "lock": _lock_hash(),
+        "driver": _driver(),
+    }
+
+
+def commit_known(commit: str) -> bool | None:
+    """Whether a commit is in this checkout's history; None where this is no git checkout."""
+    if not _git("rev-parse", "HEAD"):
+        return None
+    # other text could be an option, or a branch's name, which says nothing of the code
+    return bool(
+        re.fullmatch("[0-9a-f]{7,64}", commit) and _git("rev-parse", "--quiet", "--verify", f"{commit}^{{commit}}")
+    )
+
+
+def _lock_hash() -> str | None:
+    """16 hexadecimal digits over requirements.lock, where this is a checkout."""
+    lock = Path(__file__).parents[2] / "requirements.lock"
+    return hashlib.sha256(lock.read_bytes()).hexdigest()[:16] if lock.is_file() else None
+
+
+def _driver() -> str | None:
+    """The GPU driver's version, where there is one."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return None
+    return done.stdout.split("\n")[0].strip() or None if done.returncode == 0 else None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=20, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"

@@ -1,0 +1,63 @@
+"""The datasets' page: official lists counted against the catalogue, terms and origin."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from repro.data.catalogue import CATALOGUE, compare
+from repro.data.counts import count_lists
+from repro.records.measure import measured
+from repro.records.record import RESULTS, read_measurements
+
+NAME = "lists"  # results/<study>/lists.json
+Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset
+
+
+def count_at_hand(study: str, annotations: Mapping[str, str], results: Path = RESULTS) -> Counts:
+    """Count the official lists whose folders are there, and file the counts; the others are as they were last counted.
+
+    annotations: dataset -> folder. Raises as :func:`repro.data.counts.count_lists`.
+    """
+    counts = dict(read_measurements(NAME, results).get(study, {}).get("counts", {}))
+    with measured(study, NAME, results=results) as found:
+        at_hand = {name: count_lists(name, folder) for name, folder in annotations.items() if Path(folder).is_dir()}
+        counts |= at_hand
+        if at_hand:
+            found.content["counts"] = counts
+    return counts
+
+
+def counts_table(counts: Counts) -> pd.DataFrame:
+    """Each quantity of the catalogue beside the count, and whether they agree ("" where it was not counted)."""
+    table = pd.DataFrame(
+        {"dataset": CATALOGUE[name].title, "quantity": row.quantity, "catalogue": row.catalogue, "counted": row.found}
+        | {"": "" if row.agrees is None else "agrees" if row.agrees else "DIFFERS"}
+        for name in CATALOGUE
+        for row in compare(name, counts.get(name, {}).get("found", {}))
+    )
+    table.attrs["formats"] = {"catalogue": ",", "counted": lambda n: f"{int(n):,}"}
+    return table
+
+
+def counts_text(counts: Counts) -> str:
+    """How many quantities differ, what was not counted, and which lists were, in Markdown."""
+    differences = int((counts_table(counts)[""] == "DIFFERS").sum())
+    never = [dataset.title for name, dataset in CATALOGUE.items() if name not in counts]
+    sums = [f"{CATALOGUE[n].title}: {c['files']} files, sha256 {c['sha256'][:16]}" for n, c in counts.items()]
+    return f"Differences: **{differences}**. Not counted: {', '.join(never) or 'none'}. Lists: {'; '.join(sums)}."
+
+
+def terms_table() -> pd.DataFrame:
+    """Terms, archives and citation of each dataset."""
+    return pd.DataFrame(
+        {
+            "dataset": d.title,
+            "terms": d.licence,
+            "archives": "; ".join(f"{a.file} ({a.bytes / 1e9:.1f} GB)" for a in d.archives if a.part == "videos"),
+            "to be asked for": "yes" if any(a.asked for a in d.archives) else "no",
+            "cite": d.citation,
+        }
+        for d in CATALOGUE.values()
+    )

@@ -1,0 +1,35 @@
+"""The datasets' page: lists at hand are counted and filed, the others stay as they were last counted."""
+
+import json
+import shutil
+
+import tiny
+
+from repro.data.catalogue import CATALOGUE
+from repro.report.datasets import count_at_hand, counts_table, counts_text, terms_table
+
+
+def test_lists_at_hand_are_counted_and_filed(tmp_path):
+    data = tiny.write_ucf101(tmp_path / "set", videos=False)
+    for part in ("train", "test"):
+        for split in (2, 3):
+            first = tmp_path / f"set/annotations/{part}list01.txt"
+            shutil.copy(first, first.with_name(f"{part}list0{split}.txt"))
+    results = tmp_path / "results"
+    assert count_at_hand("s", {"ucf101": "nowhere"}, results) == {} and not results.exists()
+    counts = count_at_hand("s", {"ucf101": data["annotations"], "hmdb51": "nowhere"}, results)
+    assert counts["ucf101"]["found"]["classes"] == 2
+    assert json.loads((results / "s" / "lists.json").read_text())["counts"] == counts
+    assert count_at_hand("s", {"ucf101": "nowhere"}, results) == counts  # as last counted
+    table = counts_table(counts)
+    states = {name: set(rows[""]) for name, rows in table.groupby("dataset")}
+    assert states["UCF101"] == {"DIFFERS"} and states["HMDB51"] == {""}
+    text = counts_text(counts)
+    assert text.startswith(f"Differences: **{(table[''] == 'DIFFERS').sum()}**. Not counted: ") and "HMDB51" in text
+    assert f"UCF101: 7 files, sha256 {counts['ucf101']['sha256'][:16]}." in text
+
+
+def test_terms_of_every_dataset():
+    table = terms_table()
+    assert table["dataset"].tolist() == [one.title for one in CATALOGUE.values()]
+    assert table["cite"].str.len().gt(0).all() and "UCF101.rar (6.9 GB)" in table["archives"].tolist()
