@@ -75,12 +75,12 @@ def _fits(value: Any, default: Any) -> bool:
 
 def assigned(source: str) -> dict[str, Any]:
     """Name to value, where a cell does nothing but assign plain values to names; empty for any other cell."""
-    found = {}
+    found: dict[str, Any] = {}
     try:
         for node in ast.parse(source).body:
-            if not (isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets)):
+            if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
                 return {}
-            found |= {target.id: ast.literal_eval(node.value) for target in node.targets}
+            found[node.targets[0].id] = ast.literal_eval(node.value)
     except (SyntaxError, ValueError):  # a magic, or a value that is computed
         return {}
     return found

@@ -22,14 +22,14 @@ def gate_values(network: FusedNet, clips: Tensor) -> dict[str, np.ndarray]:
     network.eval()
     found: dict[str, np.ndarray] = {}
 
-    def note(name):
-        def hook(gate, inputs, _output):
-            values = gate.weights(inputs[0]).flatten(1)  # (B * N, channels)
-            found[name] = values.unflatten(0, clips.shape[:2]).mean(1).float().cpu().numpy()
+    def note(name: str, gate: Gate, branch: Tensor) -> None:
+        values = gate.weights(branch).flatten(1)  # (B * N, channels)
+        found[name] = values.unflatten(0, clips.shape[:2]).mean(1).float().cpu().numpy()
 
-        return hook
-
-    hooks = [gate.register_forward_hook(note(name)) for name, gate in gates_of(network).items()]
+    hooks = [
+        gate.register_forward_hook(lambda gate, inputs, _, name=name: note(name, gate, inputs[0]))
+        for name, gate in gates_of(network).items()
+    ]
     try:
         with torch.no_grad():
             network.stack(clips)

@@ -10,7 +10,7 @@ from torch import nn
 
 from repro.experiment.fields import TITLES
 from repro.metrics.complexity import multiply_adds, parameters
-from repro.models import build
+from repro.models import FusedNet, build
 from repro.models.blocks import Gate, TemporalGate
 from repro.report.show import formatted
 
@@ -46,10 +46,11 @@ def stacked_shape(model: str, *, frames: int, size: int, width: float) -> str:
     return _shape(entry[0])
 
 
-def _stages(network: nn.Module, frames: int, size: int) -> list[tuple[str, nn.Module, torch.Tensor]]:
+def _stages(network: FusedNet, frames: int, size: int) -> list[tuple[str, nn.Module, torch.Tensor]]:
     """Name, module and input of each stage, in the order in which a clip passes them."""
     trunk, head = network.trunk, network.head
-    stages = [("2D stem: 7×7 / 2, pool / 2", nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool))]
+    stem = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool)
+    stages: list[tuple[str, nn.Module]] = [("2D stem: 7×7 / 2, pool / 2", stem)]
     stages += [(f"2D layer {k}", getattr(trunk, f"layer{k}")) for k in (1, 2, 3, 4)]
     stages += [(f"3D stage {k}", getattr(head, f"stage{k}")) for k in (1, 2, 3)]
     found, x = [], torch.empty(frames, 3, size, size, device="meta")

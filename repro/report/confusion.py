@@ -29,7 +29,7 @@ def counted(pairs: Pairs) -> str:
 
 def counts_of(records: Sequence[Record]) -> np.ndarray:
     """Confusion counts ``(C, C)`` of these runs added up."""
-    return sum(confusion_counts(r.labels, r.scores.argmax(1), len(r.classes)) for r in records)
+    return np.sum([confusion_counts(r.labels, r.scores.argmax(1), len(r.classes)) for r in records], axis=0)
 
 
 def clustered(counts: np.ndarray) -> list[int]:

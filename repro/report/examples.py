@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy.special import softmax
 
 from repro.data.clips import Clip, read_split
 from repro.data.decode import count_frames, read_frames
@@ -51,7 +52,7 @@ def guesses_figure(record: Record, clips: Mapping[str, Clip], *, right: bool, mo
     rows = []
     for k in where:
         path = clips[record.predictions["clip"][k]].path
-        strip = test_view(read_frames(path, test_frames(count_frames(path), SHOWN)), SIDE)
+        strip = test_view(read_frames(path, test_frames(count_frames(path), SHOWN).tolist()), SIDE)
         name = record.classes[record.labels[k]]
         rows.append((name if right else f"{name},\ntaken for\n{record.classes[guesses[k]]}", strip))
     if not rows:
@@ -72,42 +73,31 @@ def example_clips(pair: tuple[Record, Record], classes: tuple[int, int], *, each
     ``said_<network>`` (the class with the largest score) and ``true_``, ``other_`` (softmax probabilities of the clip's
     own class and of the other).
     """
-    rows = []
     first, second = pair
-    where = {name: k for k, name in enumerate(second.predictions["clip"])}
-    inside = np.flatnonzero(np.isin(first.labels, classes))
-    probabilities = [_softmax(record.scores) for record in pair]
-    for at in inside:
-        label, name = int(first.labels[at]), first.predictions["clip"].iat[at]
-        other = classes[1] if label == classes[0] else classes[0]
-        places = (at, where[name])
-        said = [int(record.scores[place].argmax()) for record, place in zip(pair, places)]
-        if not set(said) <= {label, other}:
-            continue
-        right = [bool(is_right(record)[place]) for record, place in zip(pair, places)]
-        case = CASES[{(False, True): 0, (True, False): 1, (False, False): 2, (True, True): 3}[tuple(right)]]
-        row = {"clip": name, "label": label, "case": case}
-        for network, p, place, guess in zip(BOTH, probabilities, places, said):
-            row |= {f"said_{network}": guess, f"true_{network}": p[place, label], f"other_{network}": p[place, other]}
-        rows.append(row)
-    if not rows:
-        return pd.DataFrame(columns=["clip", "label", "case"])
-    table = pd.DataFrame(rows)
-    table["case"] = pd.Categorical(table["case"], CASES, ordered=True)
-    return table.sort_values("case", kind="stable").groupby("case", observed=True).head(each).reset_index(drop=True)
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return powers / powers.sum(1, keepdims=True)
+    place = pd.Index(second.predictions["clip"]).get_indexer(pd.Index(first.predictions["clip"]))  # of the same clip
+    labels, scores = first.labels, (first.scores, second.scores[place])
+    right = is_right(first).astype(int), is_right(second)[place].astype(int)
+    case = np.array(CASES)[np.array([[2, 0], [1, 3]])[right]]
+    table = pd.DataFrame({"clip": first.predictions["clip"], "label": labels})
+    table["case"] = pd.Categorical(case, CASES, ordered=True)
+    inside = np.isin(labels, classes)
+    others, rows = np.where(labels == classes[0], classes[1], classes[0]), np.arange(len(labels))
+    for network, values in zip(BOTH, scores):
+        shares = softmax(values, axis=1)
+        table[f"said_{network}"] = values.argmax(1)
+        table[f"true_{network}"], table[f"other_{network}"] = shares[rows, labels], shares[rows, others]
+        inside &= np.isin(values.argmax(1), classes)
+    found = table[inside].sort_values("case", kind="stable")
+    return found.groupby("case", observed=True).head(each).reset_index(drop=True)
 
 
 def view(clip: Clip, experiment: Experiment) -> "Tensor":
     """The clip as a run scored it: uint8 ``(N, 3, size, size)``."""
     from repro.data.loaders import ClipDataset
 
-    options = {"frames": experiment.frames, "size": experiment.size, "sampling": experiment.sampling}
-    return ClipDataset([clip], [count_frames(clip.path)], **options)[0][0]
+    e = experiment
+    clips = ClipDataset([clip], [count_frames(clip.path)], frames=e.frames, size=e.size, sampling=e.sampling)
+    return clips[0][0]
 
 
 def inputs(clips: Sequence[Clip], experiment: Experiment) -> "Tensor":
@@ -148,7 +138,7 @@ def examples_figure(
     its alternative text.
     """
     experiment, classes = pair[0].experiment, pair[0].classes
-    rows = []
+    rows: list[tuple[str, np.ndarray, np.ndarray | None]] = []
     for _, row in examples.iterrows():
         frames, own = view(clips[row["clip"]], experiment), classes[row["label"]]
         pixels = frames.permute(0, 2, 3, 1).numpy()

@@ -45,8 +45,8 @@ def sampling_plot(length: int, segments: int, taken: Mapping[str, np.ndarray]) -
     for edge in np.arange(segments + 1) * length / segments:
         axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
     for row, (name, indices) in enumerate(taken.items()):
-        mark = {"marker": "s", "color": HIGHLIGHT} if "test" in name else {"marker": "o", "color": COLOURS[BASELINE]}
-        axis.plot(indices, np.full(len(indices), row), linestyle="", markersize=5, **mark)
+        marker, colour = ("s", HIGHLIGHT) if "test" in name else ("o", COLOURS[BASELINE])
+        axis.plot(indices, np.full(len(indices), row), linestyle="", markersize=5, marker=marker, color=colour)
     axis.set_yticks(range(len(taken)), taken, fontsize=8)
     axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
     axis.set(xlim=(-0.5, length - 0.5), ylim=(len(taken) - 0.4, -0.6))
@@ -217,7 +217,7 @@ def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, w
     rows: label, frames uint8 RGB ``(N, H, W, 3)``, maps ``(N, h, w)`` from 0 to 1 or None for plain frames.
     """
     fig = frame_strip([(name, frames) for name, frames, _ in rows], width=width)
-    axes = np.reshape(fig.axes, (len(rows), -1))
+    axes = np.array(fig.axes).reshape(len(rows), -1)
     for (_, frames, maps), line in zip(rows, axes, strict=True):
         height, breadth = frames.shape[1:3]
         for axis, each in zip(line, maps if maps is not None else (), strict=False):

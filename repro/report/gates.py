@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from repro.data.clips import Clip
 from repro.experiment.fields import Experiment
 from repro.metrics.gates import gate_values
-from repro.models import build, options_of
-from repro.models.fused import FusedNet
+from repro.models import FusedNet, build, options_of
 from repro.report import figures
 from repro.report.confusion import halves
 from repro.report.examples import inputs
@@ -69,12 +68,14 @@ def raised_table(
     labels, groups = np.array([clip.label for clip in clips]), np.array([clip.group for clip in clips])
     found = raised_channels(values, labels, groups, pair)
     first, second = (classes[k] for k in pair)
-    found.columns = [
-        name.replace("first,", f"s, {first},").replace("second,", f"s, {second},") + (" half" if "," in name else "")
-        for name in found
-    ]
+    names = {
+        f"{name}, {half}": f"s, {own}, {half} half"
+        for name, own in (("first", first), ("second", second))
+        for half in ("picking", "other")
+    }
+    found = found.rename(columns=names)
     caption = f"{first} / {second}: the channels that tell them apart most ({int(np.isin(labels, pair).sum())} clips)"
-    return formatted(found, dict.fromkeys(found.columns[2:], ".3f")), caption
+    return formatted(found, dict.fromkeys(names.values(), ".3f")), caption
 
 
 def gates_text(values: Values, start: Values) -> str:
