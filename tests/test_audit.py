@@ -14,7 +14,7 @@ import tiny
 
 import repro.data.prepare.audit as module
 from repro.data.clips import ClipFields, read_split
-from repro.data.manifest import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
+from repro.data.facts import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
 from repro.data.prepare.audit import audit
 from repro.data.prepare.inspect import inspect_clip
 from repro.files import only_one

@@ -7,7 +7,7 @@ import pytest
 from tiny import write_ucf101, write_video
 
 from repro.data.clips import ClipFields, read_split
-from repro.data.manifest import STORE
+from repro.data.facts import STORE
 from repro.data.prepare import audit
 from repro.report.audit import audit_split, content_text, counts_table, find_audit, recorded_audit, risks
 

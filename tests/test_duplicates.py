@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from repro.data.clips import Clip, Split
-from repro.data.manifest import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
+from repro.data.facts import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
 from repro.data.prepare.duplicates import (
     class_balance,
     exact_duplicates,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny
 
-from repro.data.manifest import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
+from repro.data.facts import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.prepare.inspect import inspect_clip
 

@@ -7,6 +7,7 @@ import tiny
 import repro.data.manifest as manifest
 from repro.data.clips import Clip, ClipFields, read_split
 from repro.data.decode import DecodeError, count_frames
+from repro.data.facts import STORE
 from repro.data.manifest import build_manifest, manifest_hash, unusable
 from repro.data.prepare.audit import audit
 from repro.data.prepare.frame_cache import cache_frames
@@ -45,7 +46,7 @@ def test_counts_and_the_cache(clips, counted, tmp_path):
 @pytest.mark.parametrize("place", ["videos/a", "videos/train/a", "videos"])
 def test_an_audit_speaks_for_its_clips_wherever_they_lie_below_it(tmp_path, counted, place):
     path = tiny.write_video(tmp_path / "set" / place / "x.avi")
-    audit({"a/x": path}, tmp_path / "set" / manifest.STORE, workers=1)
+    audit({"a/x": path}, tmp_path / "set" / STORE, workers=1)
     assert build_manifest([Clip("a/x", path, 0, "g")], cache=None)["frames"].tolist() == [6]
     assert counted == []
     tiny.write_video(path, frames=4)  # changed since: counted anew

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from repro.data.clips import Clip, ClipFields, Split, read_split
-from repro.data.manifest import DOES_NOT_DECODE, STORE
+from repro.data.facts import DOES_NOT_DECODE, STORE
 from repro.data.prepare.audit import audit
 from repro.data.prepare.duplicates import (
     NEAR,
@@ -32,7 +32,7 @@ class Audit(NamedTuple):
     """What an audit says of a split's clips."""
 
     split: Split
-    table: pd.DataFrame  # a row a clip, training first: its name and repro.data.manifest.FIELDS
+    table: pd.DataFrame  # a row a clip, training first: its name and repro.data.facts.FIELDS
     at_hand: bool  # the clips are on this machine; if not, they have names for paths
     note: str  # what a reader must know of it, in Markdown
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from repro.data.manifest import DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
+from repro.data.facts import DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
 from repro.data.parallel import run_all
 from repro.data.prepare.inspect import inspect_clip
 from repro.files import only_one, whole

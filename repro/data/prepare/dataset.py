@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
+from repro.data.facts import STORE
 from repro.data.folder import refuse_nested, write_splits
-from repro.data.manifest import STORE
 from repro.data.parallel import quiet_decoders
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from repro.data.clips import Clip, Split
-from repro.data.manifest import DOES_NOT_DECODE, OK
+from repro.data.facts import DOES_NOT_DECODE, OK
 from repro.data.prepare.inspect import PRINTS
 
 NEAR = 10

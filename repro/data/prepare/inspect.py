@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from repro.data.decode import DecodeError, open_opencv, read_frames
+from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
-from repro.data.manifest import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.sampling import test_frames
 
 PRINTS = 4  # frames of a clip with a perceptual hash: the middle ones of four equal segments
@@ -23,7 +23,7 @@ PRINTS = 4  # frames of a clip with a perceptual hash: the middle ones of four e
 def inspect_clip(path: Path) -> dict[str, Any]:
     """Decode the clip at ``path`` (video file, folder of frames, or .zip of frames) and say what it is.
 
-    Returns the keys of :data:`repro.data.manifest.FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames``
+    Returns the keys of :data:`repro.data.facts.FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames``
     frames; or "does not decode", unusable. ``reason`` says why it is not "ok". ``codec`` is the container's four
     letters, "jpg" for frames; ``sha256`` is of the file's bytes, of frames in order for a folder or zip. ``prints`` is
     four dHashes of 16 hexadecimal digits each. Never raises for a bad clip.

@@ -9,9 +9,9 @@ import yaml
 from repro.data.catalogue import compare
 from repro.data.clips import ClipFields, Split, read_lists, read_split, unlisted
 from repro.data.counts import count_lists
+from repro.data.facts import DOES_NOT_DECODE
 from repro.data.folder import skipped
 from repro.data.layouts import LAYOUTS
-from repro.data.manifest import DOES_NOT_DECODE
 from repro.data.prepare.root import DONE
 
 OWN = "folder"  # the name for a user's own clips, which are in no catalogue
