@@ -9,7 +9,7 @@ import pytest
 from made import DIGEST, demo_record
 
 from repro import cli
-from repro.records import foreign as contributions
+from repro.records import freshness
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -58,7 +58,7 @@ def test_render_demo(monkeypatch, capsys, tmp_path):
     "text, message",
     [
         ("learning_rte: 0.1\n", "did you mean 'learning_rate'?"),
-        ("epochs: '3'\n", "epochs: '3' is not int"),
+        ("epochs: '3'\n", "epochs: '3': input should be a valid integer"),
         ("- a list\n", "expected 'field: value' lines"),
         ("", "expected 'field: value' lines"),
         ("epochs: [1\n", "params.yaml"),
@@ -103,7 +103,7 @@ def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
     here = ("--results", tmp_path / "results")
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
     assert status == 1 and "digest: today's code behaves differently" in out and "1 with faults" in out
-    monkeypatch.setattr(contributions, "todays_digest", lambda: DIGEST)
+    monkeypatch.setattr(freshness, "todays_digest", lambda: DIGEST)
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
     assert status == 0 and "accuracy from the scores: top-1 100.00%" in out and "every record is sound" in out
     status, out, _ = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A. Stranger", *here)
@@ -122,7 +122,7 @@ def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
     from repro.claims import verdicts as claims
     from repro.paper.cells import load
 
-    monkeypatch.setattr(claims, "gather", lambda: claims.Evidence(paper=load(), records=()))
+    monkeypatch.setattr(claims, "gather", lambda *_: claims.Evidence(paper=load(), records=()))
     status, out, _ = call(monkeypatch, capsys, "claims")
     lines = out.splitlines()
     assert status == 0 and len(lines) == len(load().claims)

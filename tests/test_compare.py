@@ -3,7 +3,7 @@
 import pytest
 from made import demo_record, record
 
-from repro.experiment.fields import ATTENTION, BASELINE, ROLES, Experiment
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, ROLES, Experiment
 from repro.records.compare import alike, changed, deciding_fields, partners
 from repro.records.record import read_study, studies
 
@@ -113,6 +113,24 @@ def test_a_chain_starts_from_its_own_networks_weights(tmp_path):
     crossed = run(tmp_path, model=ATTENTION, seed=2, start_from=start(ATTENTION, 0))
     base = run(tmp_path, model=BASELINE, seed=2, start_from=start(BASELINE, 2))
     assert partners([crossed, base], BASELINE, ATTENTION) == [] and len(alike([*runs, crossed])) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"split": 2}, {"data_hash": "other"}, {"width": 0.5}, {"reduction": 8}, {"gate": "se"},
+     {"gate": "constant"}, {"model": CONTROL}],
+)  # fmt: skip
+def test_runs_that_differ_otherwise_are_no_partners(tmp_path, change):
+    base = run(tmp_path, model=BASELINE)
+    assert partners([base, run(tmp_path, **change)], BASELINE, ATTENTION) == []
+
+
+def test_each_seed_finds_its_own_partner(tmp_path):
+    made = [
+        run(tmp_path, model=m, seed=s) for s in (0, 1, 2) for m in (ATTENTION, BASELINE) if (m, s) != (ATTENTION, 1)
+    ]
+    found = partners(made, BASELINE, ATTENTION)
+    assert [(a.experiment.seed, b.experiment.seed) for a, b in found] == [(0, 0), (2, 2)]
 
 
 def test_what_was_changed(tmp_path):

@@ -67,7 +67,7 @@ def test_without_runs_the_paper_stands_beside_every_peer(dataset, clips):
     stated = {claim.dataset: claim.value / 100 for claim in PAPER.claims if claim.id.startswith("accuracy-")}[dataset]
     shown = table[table["published"] != "the paper's own"]
     for peer in peers:
-        assert points(stated, clips, peer.value / 100, clips) in set(shown["paper less published [95 %]"])
+        assert points(stated, clips, peer.value / 100, clips) in set(shown["paper minus published [95 %]"])
     assert shown["source"].str.startswith("not verified: ").sum() == sum(not peer.verified for peer in peers)
 
 
@@ -83,18 +83,20 @@ def test_runs_fill_value_difference_and_interval(tmp_path, filled):
     low, high = proportion_confint(1100, 1530, method="wilson")
     ours = found["Res34-SE-IM-Net"]
     assert ours["run here [95 %]"] == f"71.9 % [{100 * low:.1f}, {100 * high:.1f}]" and ours["clips"] == "1530"
-    assert ours["here less paper [95 %]"] == points(1100 / 1530, 1530, 0.7185, 1530)
+    assert ours["here minus paper [95 %]"] == points(1100 / 1530, 1530, 0.7185, 1530)
     assert ours["pre-training"] == "own, paper-kinetics/res34_se_im_net-split1-seed0"
-    assert ours["splits"] == "split 1; 1 seed" and ours["frames and crops"] == "16 frames of 224x224, clips 1, crops 1"
+    assert (
+        ours["splits"] == "split 1; 1 seed" and ours["frames and crops"] == "16 frames of 224x224, one crop of one clip"
+    )
     base = found["ResNet34-3DRes18"]
     assert base["the paper's table"] == "70.00 %"
-    assert base["here less paper [95 %]"] == points(1000 / 1530, 1530, 0.70, 1530)
+    assert base["here minus paper [95 %]"] == points(1000 / 1530, 1530, 0.70, 1530)
     eco = found["ECO 4F"]
-    assert eco["here less published [95 %]"] == points(1100 / 1530, 1530, 0.617, 1530)
-    assert eco["paper less published [95 %]"] == points(71.85 / 100, 1530, 61.7 / 100, 1530)
+    assert eco["here minus published [95 %]"] == points(1100 / 1530, 1530, 0.617, 1530)
+    assert eco["paper minus published [95 %]"] == points(71.85 / 100, 1530, 61.7 / 100, 1530)
     assert found["I3D"]["the paper's table"] == "74.80 %" and eco["the paper's table"] == "not named in the text"
     assert found["Made"]["published"] == "none read"
-    assert found["Made"]["here less published [95 %]"] == points(1100 / 1530, 1530, 0.60, 1530)
+    assert found["Made"]["here minus published [95 %]"] == points(1100 / 1530, 1530, 0.60, 1530)
 
 
 def test_seeds_and_splits_are_averaged_and_every_clip_counts_once(tmp_path):
@@ -113,7 +115,7 @@ def test_protocols_are_not_averaged(tmp_path):
     own = table[table["network"] == "Res34-SE-IM-Net"]
     assert sorted(own["run here [95 %]"].str[:6]) == ["45.8 %", "71.9 %"]
     assert sorted(own["pre-training"]) == ["none", "trunk: made.pth"]
-    both = rows_of(table)["ECO 4F"]["here less published [95 %]"]
+    both = rows_of(table)["ECO 4F"]["here minus published [95 %]"]
     assert re.fullmatch(r"other: -15\.9 points \[.*\]; paper: \+10\.2 points \[.*\]|paper: .*; other: .*", both)
 
 
@@ -130,8 +132,8 @@ def test_only_fresh_official_runs_are_read(tmp_path):
     hmdb51(tmp_path, 1100)
     hmdb51(tmp_path, 1100, seed=1, digest={"sampling": [9.0]})
     hmdb51(tmp_path, 1100, width=0.5, study="small")
-    assert [run.name for run in read_official(tmp_path, today=DIGEST)] == ["paper/res34_se_im_net-split1-seed0"]
-    assert read_official(tmp_path / "none") == []
+    assert [run.name for run in read_official(DIGEST, tmp_path)] == ["paper/res34_se_im_net-split1-seed0"]
+    assert read_official(DIGEST, tmp_path / "none") == []
 
 
 def test_what_keeps_a_peer_from_comparing():

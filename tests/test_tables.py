@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made import DEMO, DIGEST, backwards_scores, demo_record, labels_of, logits, record
+from made import DIGEST, demo_record, logits, record
 from scipy import stats
 
-from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import NOT_STATED, load
+from repro.records.compare import partners
 from repro.records.scores import is_right
 from repro.report import tables
 
@@ -46,62 +47,6 @@ def test_a_tie_at_the_top_is_not_right(tmp_path):
     assert not is_right(made).any()
 
 
-@pytest.fixture
-def pair(tmp_path):
-    """A baseline and an attention run that differ in the network alone; ``change`` makes the second another."""
-    labels = [0, 1, 2]
-
-    def make(data_hash="made", **fields):
-        a = record(tmp_path, labels=labels, scores=logits(labels, 3), model=BASELINE)
-        b = record(
-            tmp_path, labels=labels, scores=logits(labels, 3), data_hash=data_hash, **{"model": ATTENTION} | fields
-        )
-        return a, b
-
-    return make
-
-
-def names(pairs):
-    return [(a.experiment.run, b.experiment.run) for a, b in pairs]
-
-
-@pytest.mark.parametrize("fields", [{}, {"gate": "se_im"}, {"run": "another-name"}])
-def test_partners_differ_in_the_network_alone(pair, fields):
-    a, b = pair(**fields)
-    assert names(tables.partners([b, a], BASELINE, ATTENTION)) == [(a.experiment.run, b.experiment.run)]
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"seed": 1}, {"split": 2}, {"learning_rate": 0.5}, {"data_hash": "other"}, {"width": 0.5}, {"reduction": 8},
-     {"gate": "se"}, {"gate": "constant"}, {"model": CONTROL}],
-)  # fmt: skip
-def test_runs_that_differ_otherwise_are_no_partners(pair, change):
-    assert tables.partners(pair(**change), BASELINE, ATTENTION) == []
-
-
-def test_each_seed_finds_its_own_partner(tmp_path):
-    made = [
-        record(tmp_path, labels=[0, 1], scores=np.eye(3)[:2], model=model, seed=seed)
-        for seed in (0, 1, 2)
-        for model in (ATTENTION, BASELINE)
-        if (model, seed) != (ATTENTION, 1)
-    ]
-    found = tables.partners(made, BASELINE, ATTENTION)
-    assert [(a.experiment.seed, b.experiment.seed) for a, b in found] == [(0, 0), (2, 2)]
-
-
-def test_per_clip_averages_the_seeds(tmp_path):
-    labels = [0, 1, 2]
-    made = [
-        record(tmp_path, labels=labels, scores=logits(predicted, 3), seed=seed, groups=["g1", "g1", "g2"])
-        for seed, predicted in enumerate(([0, 1, 0], [0, 0, 0]))
-    ]
-    table = tables.per_clip(made, is_right)
-    assert table["value"].tolist() == [1.0, 0.5, 0.0]
-    assert table["group"].tolist() == ["g1", "g1", "g2"]
-
-
 def both(folder, first_right, second_right, *, groups=None, **fields):
     """A baseline and an attention run with clips right as given."""
     labels = np.zeros(len(first_right), int)
@@ -113,35 +58,6 @@ def both(folder, first_right, second_right, *, groups=None, **fields):
     )
 
 
-def test_paired_difference_is_second_minus_first(tmp_path):
-    pairs = [both(tmp_path, [1, 1, 0, 0, 0], [1, 0, 1, 1, 0])]
-    gain = tables.paired_difference(pairs, is_right)
-    assert gain.point == pytest.approx(0.2) and gain.n == 5
-    back = tables.paired_difference([pair[::-1] for pair in pairs], is_right)
-    assert back.point == pytest.approx(-0.2)
-
-
-def test_paired_difference_resamples_groups(tmp_path):
-    """Two clips a group that go together: twice the clips say no more, so the interval is that of one a group."""
-    rng = np.random.default_rng(0)
-    first, second = rng.random(40) < 0.4, rng.random(40) < 0.6
-    single = tables.paired_difference([both(tmp_path, first, second, study="one")], is_right)
-    twice = both(tmp_path, np.repeat(first, 2), np.repeat(second, 2), groups=np.repeat(np.arange(40), 2), study="two")
-    doubled = tables.paired_difference([twice], is_right)
-    assert doubled.n == single.n == 40
-    assert doubled.point == pytest.approx(single.point)
-    assert (doubled.low, doubled.high) == pytest.approx((single.low, single.high), abs=0.01)
-
-
-def test_paired_difference_averages_seeds_before_it_resamples(tmp_path):
-    pairs = [
-        both(tmp_path, [0, 0, 1, 1], [1, 1, 1, 1], seed=0),  # +0.5
-        both(tmp_path, [0, 1, 1, 1], [0, 0, 1, 1], seed=1),  # -0.25
-    ]
-    gain = tables.paired_difference(pairs, is_right)
-    assert gain.point == pytest.approx(0.125) and gain.n == 4
-
-
 def test_comparison_table_by_hand(tmp_path):
     made = both(tmp_path, [1, 1, 1, 0, 0, 0, 0, 0], [1, 0, 1, 1, 1, 1, 1, 0], seed=3)
     (row,) = tables.comparison_table(made).to_dict("records")
@@ -150,63 +66,6 @@ def test_comparison_table_by_hand(tmp_path):
     assert row["difference [95 %]"].startswith("+37.5 points [")
     assert (row["ResNet34-3DRes18"], row["Res34-SE-IM-Net"], row["clips"]) == ("37.5 %", "75.0 %", 8)
     assert tables.comparison_table([]).empty
-
-
-@pytest.mark.parametrize(
-    "classes, expected",
-    [
-        (("flic_flac", "run", "cartwheel"), [(2, 0)]),
-        (("FlicFlac", "Cartwheel"), [(1, 0)]),
-        (("flic-flac", "CARTWHEEL", "Eat", "drink"), [(3, 2), (1, 0)]),
-        (("cartwheel", "run"), []),
-        (("wave_hands", "clap"), []),
-        (DEMO, [(0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11)]),
-        (("BabyCrawling", "Punch", "PushUps"), []),
-        # HMDB51 has videos of sitting and of standing, which the paper does not name and nobody reversed
-        (("sit", "stand", "pick", "put"), []),
-    ],
-)
-def test_named_pairs(classes, expected):
-    assert tables.named_pairs(classes) == expected
-
-
-def test_mistaken_for_partner_by_hand(tmp_path):
-    classes = ("Drink", "Eat", "Run")
-    labels, predicted = [0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 0, 2]
-    made = record(tmp_path, classes=classes, labels=labels, scores=logits(predicted, 3))
-    assert tables.mistaken_for_partner(made).tolist() == [False, True, False, True, False, False, False]
-
-
-def test_backwards_table_counts_with_n_halved(tmp_path):
-    labels = labels_of(12, 10)
-    right = np.ones(120, bool)
-    right[80:85] = False  # 5 of Sit's 10 taken for Stand: 15 of 20 right
-    made = record(tmp_path, classes=DEMO, labels=labels, scores=backwards_scores(labels, right), model=CONTROL, seed=4)
-    table = tables.backwards_table([made])
-    assert table["pair"].tolist() == ["Sit / Stand", "Pick / Put"]
-    assert table["right"].tolist() == [15, 20] and table["clips"].tolist() == [20, 20]
-    assert table["point"].tolist() == [0.75, 1.0]
-    low, high = stats.binomtest(7, 10).proportion_ci(method="wilson")  # half of 15, rounded down
-    assert (table["low"][0], table["high"][0]) == pytest.approx((low, high))
-    assert table["model"].tolist() == [CONTROL] * 2 and table["seed"].tolist() == [4, 4]
-
-
-def test_backwards_table_asks_the_two_logits_alone(tmp_path):
-    """Both clips are taken for Wave; inside the pair the first is right and the second wrong."""
-    scores = np.zeros((2, 12))
-    scores[:, 0], scores[0, 8], scores[1, 8] = 9, 1, 1
-    made = record(tmp_path, classes=DEMO, labels=[8, 9], scores=scores)
-    (row,) = tables.backwards_table([made]).to_dict("records")
-    assert (row["right"], row["clips"]) == (1, 2)
-
-
-def test_backwards_table_leaves_out_what_holds_no_reversals(tmp_path):
-    labels = [0, 1] * 5
-    hmdb = record(tmp_path, classes=("sit", "stand"), labels=labels, scores=logits(labels, 2), study="hmdb")
-    other = record(tmp_path, labels=labels, scores=logits(labels, 3), study="other")
-    one = record(tmp_path, classes=("Sit", "Stand", "Run"), labels=[0, 2], scores=logits([0, 2], 3), study="one")
-    assert tables.backwards_table([hmdb, other, one]).empty
-    assert tables.backwards_table([]).empty
 
 
 def test_paper_table_says_what_the_text_does_not_state():
@@ -234,16 +93,9 @@ def test_provenance_table_fresh_and_stale(tmp_path):
     assert row["state"] == "fresh"
 
 
-def test_formats():
-    interval = tables.Interval(0.625, 0.581, 0.667, 9, 0.95)
-    assert tables.with_interval(interval) == "62.5 % [58.1, 66.7]"
-    assert tables.with_interval(interval, signed=True) == "+62.5 points [+58.1, +66.7]"
-    assert tables.percent(0.12346, 2) == "12.35 %" and tables.percent(1) == "100.0 %"
-
-
 def test_title_names_gate_and_width(tmp_path):
     made = demo_record(tmp_path, gate="se")
-    assert tables.title(made) == "Res34-SE-IM-Net, gate se (width ×0.25)"
+    assert made.experiment.title == "Res34-SE-IM-Net, gate se (width ×0.25)"
     assert isinstance(tables.accuracy_table([made]), pd.DataFrame)
 
 
@@ -277,8 +129,8 @@ def test_p_values_are_corrected_for_the_rows(tmp_path):
 
 def test_power_is_said_beside_the_set(tmp_path):
     runs = paired_runs(tmp_path, [(60, 48), (24, 36)])
-    text = tables.power_text(tables.partners(runs, BASELINE, ATTENTION))
+    text = tables.power_text(partners(runs, BASELINE, ATTENTION))
     # 15 %: 2.80 * sqrt(0.15 / 120); here 20 %: 2.80 * sqrt(0.2 / 120)
     assert "about 9.9 points or more. Here 20.0 % are discordant: about 11.4 points or more" in text
     assert "standard deviation of 14.1 points" in text and "takes 7 pairs of seeds; 2 were run" in text
-    assert "not known from one pair" in tables.power_text(tables.partners(runs[::2], BASELINE, ATTENTION))
+    assert "not known from one pair" in tables.power_text(partners(runs[::2], BASELINE, ATTENTION))
