@@ -258,10 +258,10 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
 
 @rule("temporal-modelling", since="2026-11-25T23:31:00Z")
 def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
-    """Inside pairs that are each other played backwards: 3D head above one half, frame averaging not."""
+    """Inside pairs of which one class is the other played backwards: 3D head above one half, frame averaging not."""
     test = (
-        "Choice inside two pairs of actions that are each other played backwards: the 3D head must be above 50 %, "
-        "the same trunk with frames averaged must not."
+        "Choice inside two pairs of actions of which one is the other played backwards: the 3D head must be above "
+        "50 %, the same trunk with frames averaged must not."
     )
     settle = f"Something-Something v1, where many classes differ by order alone{evidence.hours('something_v1')}."
     shown, outcomes, scopes, used, brief, chapter = [], [], [], [], [], ""

@@ -198,8 +198,8 @@ VALUES = {
 """What networks are fed.
 
 - ``imagenet``, the default: RGB, what torchvision's weights were trained on.
-- ``eco_pytorch``: what ref. 12's code feeds its own networks: BGR less 104, 117, 128 (its Caffe original: 123).
-- ``eco_pytorch_resnet``: what that code would feed a ResNet trunk: BGR values of 0 to 255 less ImageNet's mean for RGB
+- ``eco_pytorch``: what ref. 12's code feeds its own networks: BGR minus 104, 117, 128 (its Caffe original: 123).
+- ``eco_pytorch_resnet``: what that code would feed a ResNet trunk: BGR values of 0 to 255 minus ImageNet's mean for RGB
   values of 0 to 1, and no deviation. A likely silent fault of whoever builds on it; see the ledger of assumptions.
 """
 

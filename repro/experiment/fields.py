@@ -212,7 +212,7 @@ ROLES: dict[str, str] = {
 
 
 def choices(field: str) -> tuple[str, ...]:
-    """The values of a field that has a few."""
+    """The values that a field may have, where they are listed."""
     return typing.get_args(typing.get_type_hints(Experiment)[field])
 
 

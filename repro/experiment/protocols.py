@@ -44,14 +44,14 @@ HABITS: dict[str, Habit] = {
     ),
     "last_batch_dropped": Habit(
         {"last_batch": "drop"},
-        "the last batch of every epoch is left out of training and of the watched accuracy, full or not",
+        "the last batch of every epoch is left out of training and of the validation accuracy, full or not",
         "every clip counts",
         ("dropped-batch",),
     ),
     "bgr_slip": Habit(
         {"values": "eco_pytorch_resnet"},
-        "a ResNet trunk is fed BGR values of 0 to 255 less 0.485, 0.456, 0.406, where its ImageNet weights expect RGB "
-        "of 0 to 1 less that mean over its deviation",
+        "a ResNet trunk is fed BGR values of 0 to 255 minus 0.485, 0.456, 0.406, where its ImageNet weights expect RGB "
+        "of 0 to 1 minus that mean, over its deviation",
         "RGB of 0 to 1, ImageNet's mean and deviation",
         ("input-normalisation",),
     ),

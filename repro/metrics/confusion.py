@@ -112,8 +112,8 @@ def two_way_choice(scores: ArrayLike, labels: ArrayLike, pair: ArrayLike) -> NDA
     scores: (n, C), labels: (n,) integers, pair: two different classes. Returns (m,) bool, m = clips of the two classes;
     chance is 1/2. A tie counts as wrong, as in `topk_correct`. Raises ValueError for bad scores or pair, or if m = 0.
 
-    For classes that are each other played backwards this asks about time alone: what the frames show is the same for
-    both.
+    For two classes of which one is the other played backwards this asks about time alone: what the frames show is the
+    same for both.
     """
     rows, truth = check_scores(scores, labels)
     two = check_labels(pair, rows.shape[1], "pair")

@@ -26,6 +26,6 @@ def named_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def backwards_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
-    """Indices of the pairs that are each other played backwards."""
+    """Indices of the pairs of which one class is the other played backwards."""
     index = {name: k for k, name in enumerate(classes)}
     return [(index[a], index[b]) for a, b in BACKWARDS if a in index and b in index]

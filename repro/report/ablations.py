@@ -123,7 +123,7 @@ def _place(record: Record) -> tuple:
 
 
 def right_backwards(record: Record) -> float:
-    """Share right inside the pairs that are each other played backwards, 0..1; NaN where the classes have none."""
+    """Share right inside the backwards pairs (one class is the other played backwards), 0..1; NaN without any."""
     pairs = backwards_pairs(record.classes)
     if not pairs:
         return float("nan")
@@ -217,9 +217,9 @@ def _time_answer(control: Variant | None) -> str:
         return "**Does the 3D head see time?** Frames averaged in its place: not run with these seeds."
     head, average = both_backwards(control)
     return (
-        f"**Does the 3D head see time?** Inside the pairs that are each other played backwards it has {head:.1f} % "
-        f"right, the same trunk with frames averaged {average:.1f} % (mean of {len(control.pairs)} seeds; half is "
-        "chance)."
+        "**Does the 3D head see time?** Inside the pairs of which one class is the other played backwards it has "
+        f"{head:.1f} % right, the same trunk with frames averaged {average:.1f} % (mean of {len(control.pairs)} seeds; "
+        "half is chance)."
     )
 
 

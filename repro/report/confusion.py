@@ -233,7 +233,7 @@ def picked_text(picked: pd.DataFrame) -> str:
     )
 
 
-# ---- pairs that are each other played backwards
+# ---- pairs of which one class is the other played backwards
 
 
 def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:

@@ -25,6 +25,7 @@ from repro.records.compare import partners
 from repro.records.freshness import Digest
 from repro.records.record import Record
 from repro.records.scores import gains_by_seed, is_right, paired_difference, per_clip
+from repro.report.show import formatted
 
 
 def clips_of(record: Record, part: str) -> str:
@@ -86,7 +87,7 @@ def _p_text(p: float) -> str:
 
 
 def splits_table(records: Sequence[Record], first: str = BASELINE, second: str = ATTENTION) -> pd.DataFrame:
-    """Second network less first by split, seeds averaged: top-1 by resampling clips, groups and seeds, top-5, classes.
+    """Second network minus first by split, seeds averaged: top-1 by resampling clips, groups and seeds, top-5, classes.
 
     What each interval takes for chance: other test clips; other source videos; other training runs (Student's t).
     """
@@ -112,7 +113,7 @@ def splits_table(records: Sequence[Record], first: str = BASELINE, second: str =
                 "mean of classes": f"{100 * classes:+.1f} points",
             }
         )
-    return pd.DataFrame(rows)
+    return formatted(pd.DataFrame(rows), {"sd over seeds (points)": ".1f"})
 
 
 def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy, **options) -> float:
