@@ -13,7 +13,8 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from repro.records.freshness import as_text, sources_state, todays_digest, used_by
+from repro.records.freshness import as_text, sources_state, used_by
+from repro.training.behaviour import todays_digest
 from repro.experiment.profile import ABLATION, make_profile, source_of
 
 try:

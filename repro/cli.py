@@ -45,10 +45,10 @@ def _train(arguments) -> int:
     from repro.experiment.fields import Experiment
 
     experiment = Experiment.from_mapping(_values(arguments.parameters))
-    # These import torch and Lightning: after the fields are known to be right
+    # These import torch: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
+    from repro.training.faults import TrainingStopped
     from repro.training.loop import train
-    from repro.training.processes import OWN, TrainingStopped
 
     try:
         record = train(experiment, results=arguments.results, work=arguments.work)
@@ -58,7 +58,7 @@ def _train(arguments) -> int:
     except KeyboardInterrupt:
         print("repro: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
-    if OWN in os.environ:  # the process that asked for this one says how it ended
+    if int(os.environ.get("RANK", "0")):  # of several processes the first one says how it ended
         return 0
     top1 = topk_accuracy(record.scores, record.labels, k=1)
     print(f"{record.folder}: top-1 {top1:.2%} on {len(record.predictions)} test clips")
@@ -155,7 +155,7 @@ def _doctor(_arguments) -> int:
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {shutil.disk_usage('.').free / 1e9:.0f} GB free"
     )
-    for module, package in (("torch", "torch"), ("torchvision", "torchvision"), ("lightning", "lightning")):
+    for module, package in (("torch", "torch"), ("torchvision", "torchvision")):
         try:
             importlib.import_module(module)
             print(f"{package} {version(package)}")

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from repro.metrics import peak as module
-from repro.metrics.peak import Peak, dtype_of, measure_peak, share_of_peak, training_flops
+from repro.metrics.peak import Peak, dtype_of, measure_peak, training_flops
 
 
 class Clock:
@@ -115,7 +115,6 @@ def test_a_real_measurement():
     found = measure_peak("cpu", "32-true", seconds=0.1)
     assert found.flops == max(found.by_case.values()) == found.by_case[found.case] > 0
     assert found.float32 == "products ieee, convolutions ieee"
-    assert share_of_peak(found.flops / 2, found) == "50.0 % of the measured peak"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -150,17 +149,6 @@ def test_operations_of_every_case(monkeypatch, kind):
         assert out.dtype == torch.bfloat16
 
 
-def test_share_in_words():
-    assert share_of_peak(43.12e9, made(100e9)) == "43.1 % of the measured peak"
-    assert share_of_peak(0, made(1.0)) == "0.0 % of the measured peak"
-    assert share_of_peak(100e9, made(100e9)) == "100.0 % of the measured peak"
-    assert share_of_peak(112e9, made(100e9)).startswith("112 % of the measured peak: the peak is at fault (")
-    assert share_of_peak(100.2e9, made(100e9)).startswith("100.2 % of the measured peak: the peak is at fault (")
-    for rate in (-1, float("nan"), float("inf")):
-        with pytest.raises(ValueError, match="a rate in FLOP/s is a number from 0"):
-            share_of_peak(rate, made(1.0))
-
-
 def test_training_counts_three_forward_passes_of_two_operations():
     assert training_flops(7) == 42
     with pytest.raises(ValueError, match="-1 must be 0 or more"):
@@ -192,6 +180,6 @@ def test_bad_input(options, message):
         measure_peak(**{"device": "cpu", "precision": "32-true"} | options)
 
 
-def test_types_of_lightnings_precisions():
+def test_types_of_precisions():
     assert dtype_of("bf16-true") == dtype_of("bf16-mixed") == torch.bfloat16
     assert (dtype_of("16-mixed"), dtype_of("32-true")) == (torch.float16, torch.float32)

@@ -262,7 +262,7 @@ def test_claims_without_and_with_records(tmp_path):
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
     assert "main point: **not testable**" in shown and "(2 by construction)" in shown and "Not run." in shown
     assert "Accuracies are those of" not in shown
-    from repro.records.freshness import todays_digest
+    from repro.training.behaviour import todays_digest
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     notebook.execute(named("08"), tmp_path / "some.ipynb", {"results": str(tmp_path / "some")})

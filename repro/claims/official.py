@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.data.catalogue import CATALOGUE
-from repro.records.freshness import Digest, todays_digest
+from repro.records.freshness import Digest
 from repro.records.record import RESULTS, Record, read_study, studies
 from repro.report.tables import ATTENTION, BASELINE
+from repro.training.behaviour import todays_digest
 
 FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue

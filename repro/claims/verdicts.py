@@ -20,10 +20,11 @@ from repro.claims.official import OWN
 from repro.claims.rule_dates import DATES
 from repro.experiment.profile import ABLATION, PROFILES, read_profile
 from repro.paper.cells import Claim, load
-from repro.records.freshness import Digest, todays_digest
+from repro.records.freshness import Digest
 from repro.records.record import RESULTS, read_measurements, read_study, studies
 from repro.report import table6
 from repro.report.tables import CONTROL
+from repro.training.behaviour import todays_digest
 from repro.training.costs import cost_table
 
 __all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]

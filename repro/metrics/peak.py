@@ -24,7 +24,7 @@ DTYPES = {
     "16-mixed": torch.float16,
     "16-true": torch.float16,
 }
-"""Lightning's precision names and the type of their convolutions' and matrix products' inputs."""
+"""Precision names and the type of their convolutions' and matrix products' inputs."""
 
 SHORTEST = 0.005  # seconds of calls in one timing: long for the clock, short for other work to come between
 MAPS = ((64, 28), (128, 14), (256, 7), (512, 4))  # channels and side of the trunk's four stages at 112 pixels
@@ -40,7 +40,7 @@ class Peak:
     """The best rate of a device in one precision, with what it was found by.
 
     flops: FLOP/s of the fastest case. case: its name. by_case: FLOP/s, the best of each case's timings. left_out: cases
-    that did not run, with the reason. precision: Lightning's name; dtype: the tensors' type. device: the GPU's name,
+    that did not run, with the reason. precision: its name; dtype: the tensors' type. device: the GPU's name,
     or "CPU"; threads: torch's, on the CPU. float32: for 32-true, what "float32" means in products and convolutions
     ("ieee", or "tf32" where the settings found allow it), else "". seconds: what the measurement took.
     """
@@ -58,7 +58,7 @@ class Peak:
 
 
 def dtype_of(precision: str) -> torch.dtype:
-    """The type that a Lightning precision computes in. Raises ValueError for a name not in `DTYPES`."""
+    """The type that a precision computes in. Raises ValueError for a name not in `DTYPES`."""
     if precision not in DTYPES:
         raise ValueError(f"precision: {precision!r} is not one of {', '.join(DTYPES)}")
     return DTYPES[precision]
@@ -130,20 +130,6 @@ def measure_peak(
         float32=float32,
         seconds=clock() - start,
     )
-
-
-def share_of_peak(flops: float, peak: Peak) -> str:
-    """A rate in FLOP/s in words: "43.1 % of the measured peak". Raises ValueError for a negative rate or none."""
-    if not 0 <= flops < math.inf:
-        raise ValueError(f"a rate in FLOP/s is a number from 0, not {flops}")
-    share = 100 * flops / peak.flops
-    if share > 100:
-        digits = 0 if share >= 101 else 1  # not "100 %, the peak is at fault"
-        return (
-            f"{share:.{digits}f} % of the measured peak: the peak is at fault (measured while the device was busy, "
-            "throttled or in other settings, or the network's count has products that the device leaves out)"
-        )
-    return f"{share:.1f} % of the measured peak"
 
 
 def training_flops(multiply_adds: int) -> int:

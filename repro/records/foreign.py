@@ -24,7 +24,7 @@ from repro.data.layouts import LAYOUTS
 from repro.data.prepare.entries import ArchiveError, entries
 from repro.experiment.fields import FILING_FIELDS, MACHINE_FIELDS
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
-from repro.records.freshness import Digest, todays_digest, used_by
+from repro.records.freshness import Digest, used_by
 from repro.records.record import (
     RESULTS,
     Record,
@@ -35,6 +35,7 @@ from repro.records.record import (
     studies,
     write_record,
 )
+from repro.training.behaviour import todays_digest
 
 FILES = ("record.json", "predictions.parquet")
 LARGEST = 1 << 30  # bytes unpacked from one archive; Kinetics' scores are 32 MB a run

@@ -30,7 +30,7 @@ from repro.records.freshness import Digest, differences
 SCHEMA = 1
 RESULTS = Path("results")
 FIELDS = {"experiment": dict, "classes": list, "data": dict, "provenance": dict, "digest": dict, "history": list}
-LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
+LIBRARIES = ("torch", "torchvision", "opencv-python-headless", "opencv-python", "numpy")
 
 
 @dataclass(frozen=True)
