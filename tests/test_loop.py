@@ -96,13 +96,13 @@ def test_an_interrupted_run_goes_on_to_the_same_predictions(
     uninterrupted, data, tmp_path, monkeypatch, name, fields, workers
 ):
     """And loader workers change nothing."""
-    experiment = tiny.experiment(data, epochs=EPOCHS, run=name, workers=workers, **fields)
+    experiment = tiny.experiment(data, epochs=EPOCHS, run=name, **fields)
     with monkeypatch.context() as patch:
         tiny.fails_in(patch, "train_epoch", 1, tiny.raiser(RuntimeError("power cut")))
         with pytest.raises(RuntimeError, match="power cut"):
             run(experiment, tmp_path)
     tiny.fails_in(monkeypatch, "train_epoch", 0, lambda: pytest.fail("epoch 0 is trained again"))
-    resumed = run(experiment, tmp_path)
+    resumed = run(dataclasses.replace(experiment, workers=workers), tmp_path)
     assert what_was_learnt(resumed).equals(what_was_learnt(uninterrupted[name]))
     np.testing.assert_array_equal(resumed.scores, uninterrupted[name].scores)
 

@@ -64,7 +64,7 @@ class Batches(Sampler):
         last_batch: str = "keep",
         rank: int = 0,
         processes: int = 1,
-        even=False,
+        even: bool = False,
     ) -> None:
         if batch_size % processes:
             raise ValueError(f"batch_size: {batch_size} clips cannot be shared evenly by {processes} processes")

@@ -71,18 +71,20 @@ class ClipDataset(Dataset):
         if isinstance(key, tuple):
             return self._training_item(*key)
         clip = self.clips[key]
-        frames = iter_frames(clip.path, self.policy.test(self.lengths[key], self.frames), decoder=self.decoder)
+        indices = self.policy.test(self.lengths[key], self.frames).tolist()
+        frames = iter_frames(clip.path, indices, decoder=self.decoder)
         return torch.from_numpy(planes(test_view(frames, self.size, count=self.frames))), clip.label, key
 
     def _training_item(self, epoch: int, index: int) -> tuple[Tensor, int, int]:
         clip = self.clips[index]
         rng = np.random.default_rng([self.seed, epoch, zlib.crc32(clip.name.encode())])
-        indices = self.policy.train(self.lengths[index], self.frames, rng)
+        indices = self.policy.train(self.lengths[index], self.frames, rng).tolist()
         other_side = clip.label if self.mirror_labels is None else self.mirror_labels[clip.label]
         frames = iter_frames(clip.path, indices, decoder=self.decoder)
         flip = self.flip and other_side is not None
         pixels, mirrored = augment(frames, self.size, rng, count=self.frames, flip=flip, scales=self.scales)
-        return torch.from_numpy(planes(pixels)), other_side if mirrored else clip.label, index
+        label = other_side if mirrored and other_side is not None else clip.label
+        return torch.from_numpy(planes(pixels)), label, index
 
 
 def _prepare_worker(_worker: int) -> None:
@@ -140,4 +142,4 @@ def test_loader(
     return DataLoader(dataset, batch_sampler=batches, **_options(workers, prefetch))
 
 
-test_loader.__test__ = False  # a name of the field, not a test for pytest to collect
+test_loader.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect

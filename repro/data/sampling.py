@@ -68,4 +68,4 @@ def _check(frames: int, segments: int) -> None:
         raise ValueError(f"cannot take {segments} frames from a clip of {frames}: both must be 1 or more")
 
 
-test_frames.__test__ = False  # a name of the field, not a test for pytest to collect
+test_frames.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect

@@ -6,8 +6,8 @@ these datasets' 240-pixel frames (240, 210, 180, 158) is that near to 224.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -67,11 +67,11 @@ def augment(
     (Something-Something) ``flip`` must be off, or the label must change with it (:func:`swap_sides`). ``frames`` that
     come one by one (:func:`repro.data.decode.iter_frames`) need their ``count``.
     """
-    view = np.empty((len(frames) if count is None else count, size, size, 3), np.uint8)
+    view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
     crop, mirrored = None, False
     for frame, out in zip(frames, view, strict=True):
         if crop is None:
-            top, left, height, width = train_crop(*frame.shape[:2], rng, scales)
+            top, left, height, width = train_crop(frame.shape[0], frame.shape[1], rng, scales)
             mirrored = flip and bool(rng.random() < 0.5)
             crop = slice(top, top + height), slice(left, left + width)
         cv2.resize(frame[crop], (size, size), dst=out, interpolation=cv2.INTER_LINEAR)
@@ -92,7 +92,7 @@ def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = No
 
     ``count`` as for :func:`augment`.
     """
-    view = np.empty((len(frames) if count is None else count, size, size, 3), np.uint8)
+    view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
     whole = None
     for frame, out in zip(frames, view, strict=True):
         if whole is None:
@@ -105,7 +105,7 @@ def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = No
     return view
 
 
-test_view.__test__ = False  # a name of the field, not a test for pytest to collect
+test_view.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect
 
 
 def planes(view: np.ndarray) -> np.ndarray:

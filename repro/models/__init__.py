@@ -1,8 +1,7 @@
 """The networks: ``build(name, classes=..., **options)`` or the factories themselves."""
 
 import inspect
-
-from torch import nn
+from typing import Any
 
 from repro.models.fused import (
     FusedNet,
@@ -25,7 +24,7 @@ def options_of(name: str) -> tuple[str, ...]:
     return tuple(inspect.signature(MODELS[name]).parameters)
 
 
-def build(name: str, **options) -> nn.Module:
+def build(name: str, **options: Any) -> FusedNet:
     """Build a network by name. Raises ValueError for an unknown name or an option the network does not take."""
     unknown = [option for option in options if option not in options_of(name)]
     if unknown:

@@ -118,7 +118,7 @@ def cost_table(
         row["PFLOP"] += training_flops(size.multiply_adds) * passes / 1e15
         row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
         row["GB of disk"] += plan.disk / 1e9
-        if device:
+        if seconds is not None:
             row["hours"] += passes * seconds / (experiment.devices * experiment.nodes) / 3600
     return pd.DataFrame(rows.values())
 

@@ -20,5 +20,5 @@ def example() -> Experiment:
     if not (root / "demo.json").is_file():
         render_demo_set(root, **options)
     first = profile.experiments[0]
-    words = {"study": "adhoc", "run": "example", "remark": f"{first.remark} Cut short for a first try."}
-    return dataclasses.replace(first, **words, classes=CLASSES, epochs=EPOCHS)
+    remark = f"{first.remark} Cut short for a first try."
+    return dataclasses.replace(first, study="adhoc", run="example", remark=remark, classes=CLASSES, epochs=EPOCHS)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from torch import channels_last, nn
+from torch import channels_last
 
 from repro.data.clips import Clip, Split, carve_validation
 from repro.data.loaders import ClipDataset
 from repro.data.transforms import swap_sides
 from repro.experiment.fields import Experiment
 from repro.models import build, check_trainable, options_of
+from repro.models.fused import FusedNet
 from repro.models.start import start
 from repro.training.run_folder import WEIGHTS, WORK
 
@@ -18,7 +19,7 @@ from repro.training.run_folder import WEIGHTS, WORK
 CHANNELS_FOR_CHANNELS_LAST = 8
 
 
-def make_network(experiment: Experiment, classes: int, work: Path = WORK) -> tuple[nn.Module, list[dict]]:
+def make_network(experiment: Experiment, classes: int, work: Path = WORK) -> tuple[FusedNet, list[dict]]:
     """The network of an experiment and what it starts from, in the layout that is fastest for it.
 
     Raises ValueError, OSError as :func:`repro.models.start.start`.
@@ -26,7 +27,7 @@ def make_network(experiment: Experiment, classes: int, work: Path = WORK) -> tup
     network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
     sources = {name: getattr(experiment, name) for name in ("trunk_weights", "head_weights")}
     started = start(network, **sources, start_from=_own_weights(experiment, work))
-    if network.trunk.conv1.out_channels >= CHANNELS_FOR_CHANNELS_LAST:
+    if network.trunk.conv1.weight.shape[0] >= CHANNELS_FOR_CHANNELS_LAST:
         # The trunk's convolutions run up to a quarter faster on this layout (CPU and GPU)
         network.trunk.to(memory_format=channels_last)
     return network, started
@@ -63,10 +64,10 @@ def make_dataset(
     names = ("frames", "size", "seed", "flip", "sampling", "decoder")
     options = {name: getattr(experiment, name) for name in names} | {"scales": experiment.crop_scales}
     options["mirror_labels"] = swap_sides(classes) if experiment.swap_labels else None
-    return ClipDataset(clips, lengths.loc[[clip.name for clip in clips]], **options)
+    return ClipDataset(clips, lengths.loc[[clip.name for clip in clips]].tolist(), **options)
 
 
-def check_shapes(experiment: Experiment, network: nn.Module, clips: int) -> None:
+def check_shapes(experiment: Experiment, network: FusedNet, clips: int) -> None:
     """Refuse batches that leave a batch norm one value a channel; see :func:`repro.models.check_trainable`."""
     if experiment.batch_norm == "none":
         return

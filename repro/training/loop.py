@@ -10,7 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import torch
@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from repro.data.batches import window_clips
+from repro.data.batches import Batches, window_clips
 from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.selection import select_clips
 from repro.experiment.fields import Experiment
@@ -162,9 +162,9 @@ def fit(
 
     model = in_parallel(recogniser, experiment, place)
     optimiser = make_optimiser(parameter_groups(recogniser.network, experiment), experiment)
-    schedule = make_schedule(optimiser, experiment)
+    schedule: Any = make_schedule(optimiser, experiment)  # the two kinds are stepped in different ways
     scaler = torch.amp.GradScaler(place.device.type, enabled=experiment.precision == "16-mixed")
-    kept = {"state_dict": recogniser, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+    kept: dict[str, Any] = {"state_dict": recogniser, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
     history: list[dict[str, float]] = []
     if (folder / LAST).is_file():
         checkpoint = read_checkpoint(folder / LAST, recogniser)
@@ -195,7 +195,7 @@ def fit(
 
 
 def train_epoch(
-    model: nn.Module,
+    model: Recogniser | DistributedDataParallel,
     loader: DataLoader,
     optimiser: Optimizer,
     scaler: torch.amp.GradScaler,
@@ -215,7 +215,7 @@ def train_epoch(
     """
     model.train()
     freeze_statistics(model, experiment.batch_norm)
-    batches = loader.batch_sampler
+    batches, dataset = cast(Batches, loader.batch_sampler), cast(ClipDataset, loader.dataset)
     batches.sampler.set_epoch(epoch)
     step_clips = window_clips(batches.sizes(), experiment.accumulate)
     tally, norms, rate = Tally(), [], optimiser.param_groups[0]["lr"]
@@ -226,7 +226,7 @@ def train_epoch(
         try:
             check_finite(value, size, experiment)
         except ValueError as error:
-            names = ", ".join(loader.dataset.clips[int(index)].name for index in indices)
+            names = ", ".join(dataset.clips[int(index)].name for index in indices)
             raise ValueError(f"epoch {epoch}: {error}; clips in the batch: {names}") from None
 
     unseen = None  # the batch before is looked at when the next one is under way: a GPU is then not waited for
@@ -240,7 +240,7 @@ def train_epoch(
         number = epoch * len(step_clips) + index
         torch.manual_seed(experiment.seed * 1_000_003 + number * place.processes + place.rank)
         ends_step = (index + 1) % experiment.accumulate == 0 or index + 1 == len(step_clips)
-        with contextlib.nullcontext() if ends_step or place.processes == 1 else model.no_sync():
+        with contextlib.nullcontext() if ends_step or isinstance(model, Recogniser) else model.no_sync():
             logits = model(clips)
             loss = F.cross_entropy(logits, labels)
             # DistributedDataParallel averages over processes: all passes together give the mean over the step's clips
@@ -312,7 +312,7 @@ def use_deterministic_algorithms(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
 
 
-def in_parallel(recogniser: Recogniser, experiment: Experiment, place: Place) -> nn.Module:
+def in_parallel(recogniser: Recogniser, experiment: Experiment, place: Place) -> Recogniser | DistributedDataParallel:
     """The module to train: compiled where asked for; over several processes with averaged gradients and, on GPUs,
     batch statistics of all of them."""
     if place.processes > 1 and place.device.type == "cuda":
@@ -334,7 +334,7 @@ def loading(experiment: Experiment, place: Place) -> dict[str, Any]:
 
 def on_device(loader: DataLoader, title: str, place: Place) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """A loader's batches: clips and labels on the device, indices on the CPU; progress is said."""
-    with progress(loader.batch_sampler.clips, title) as advance:
+    with progress(cast(Batches, loader.batch_sampler).clips, title) as advance:
         for clips, labels, indices in loader:
             yield clips.to(place.device, non_blocking=True), labels.to(place.device, non_blocking=True), indices
             advance(len(labels) * place.processes)

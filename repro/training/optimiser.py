@@ -21,7 +21,9 @@ def parameter_groups(network: nn.Module, experiment: Experiment) -> list[dict[st
     rate, decay = experiment.learning_rate, experiment.weight_decay
     if experiment.parameter_groups == "one":
         return [{"params": list(network.parameters()), "lr": rate, "weight_decay": decay}]
-    weights, biases, norms = [], [], []
+    weights: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
+    norms: list[nn.Parameter] = []
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             kind = norms if isinstance(module, _BatchNorm) else biases if name == "bias" else weights

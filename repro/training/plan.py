@@ -107,7 +107,7 @@ class Plan:
             f"  memory: about {self.memory / 1e9:.2f} GB on {self.device} ({self.available / 1e9:.1f} GB free; up to "
             f"{self.batch_that_fits} clips a device fit); disk: up to {self.disk / 1e9:.2f} GB",
         ]
-        if self.epoch_seconds is not None:
+        if self.epoch_seconds is not None and self.step_seconds is not None and self.load_seconds is not None:
             found.append(
                 f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
                 f"(probe: {1e3 * self.step_seconds:.0f} ms of arithmetic and {1e3 * self.load_seconds:.0f} ms of "

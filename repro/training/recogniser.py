@@ -1,5 +1,7 @@
 """From uint8 clips to logits: normalisation, the network, and the precision that it computes in."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +21,8 @@ class Recogniser(nn.Module):
 
     def __init__(self, network: nn.Module, experiment: Experiment) -> None:
         super().__init__()
-        self.network, self.values = network, experiment.values
+        self.network: Any = network
+        self.values = experiment.values
         self.cast = AUTOCAST.get(experiment.precision)
 
     def forward(self, clips: Tensor) -> Tensor:

@@ -4,6 +4,8 @@
 machines agree to many digits.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -108,10 +110,10 @@ def _optimisation() -> list[float]:
 
 def _network(name: str) -> list[float]:
     """Logits and gradient norms of a narrow network whose every parameter is a fixed function of its position."""
-    options = {"classes": 3, "width": 0.125, "dropout": 0.0}
+    options: dict[str, Any] = {"classes": 3, "width": 0.125, "dropout": 0.0}
     if "gate_bias" in options_of(name):
         options["gate_bias"] = -0.5
-    network = build(name, **options).double().train()
+    network: Any = build(name, **options).double().train()
     with torch.no_grad():
         for parameter in network.parameters():
             steps = torch.arange(parameter.numel(), dtype=torch.float64)
