@@ -22,8 +22,8 @@ from traitlets.config import Config
 from repro import notebook
 from repro.experiment.fields import Experiment
 from repro.paper import cells as paper
-from repro.records.freshness import todays_digest
 from repro.report.pages import KINDS, TRAIN
+from repro.training.behaviour import todays_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -268,6 +268,7 @@ def test_claims_without_and_with_records(shown, tmp_path):
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
     assert "main point: **not testable**" in text and "(2 by construction)" in text and "Not run." in text
     assert "Accuracies are those of" not in text
+
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     text = shown(OF["claims"], {"results": str(tmp_path / "some")})
     assert "4 on made clips" in text and "main point: **reproduced" in text and "+41.7 points" in text
