@@ -1,0 +1,126 @@
+"""CONTRIBUTING.md: its picture is that of the imports, its line counts are near, its steps add what they say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import rooms
+from rooms import ROOT
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+# What each part of the text says to edit: (file, what stands there, what is put in its place; "" is the file's end)
+STEPS = {
+    "A dataset.": [
+        (
+            "repro/data/layouts.py",
+            "LAYOUTS = {\n",
+            "def read_mine(_videos: Path, annotations: Path, split: int) -> Lists:\n"
+            "    lines = read_lines(annotations / 'mine.txt', of='mine')\n"
+            "    clips = [Listed(line, 0, line, ('Wave',), line) for _, line in lines]\n"
+            "    return Lists(('Wave',), clips[1:], clips[:1], [])\n\n\n"
+            "LAYOUTS = {\n    'mine': Layout(read_mine, 2, ('mine.txt',), ('mine.txt',)),\n",
+        ),
+        ("repro/experiment/fields.py", "Layout = Literal[", "Layout = Literal['mine', "),
+    ],
+    "A network.": [
+        (
+            "repro/models/fused.py",
+            "",
+            "\n\ndef my_net(*, classes: int, width: float = 1.0) -> FusedNet:\n"
+            "    return resnet34_frame_average(classes=classes, width=width, dropout=0.0)\n",
+        ),
+        ("repro/models/__init__.py", "    check_trainable,\n", "    check_trainable,\n    my_net,\n"),
+        ("repro/models/__init__.py", "FACTORIES = (", "FACTORIES = (my_net, "),
+        ("repro/experiment/fields.py", "TITLES = {\n", "TITLES = {\n    'my_net': 'MyNet',\n"),
+        (
+            "repro/models/peers/networks.toml",
+            "",
+            '\n[[network]]\nname = "theirs"\ntitle = "Theirs"\ngroup = "peer"\n'
+            'factory = "res3d.r3d_18"\nframes = 8\nsize = 64\nclasses = 3\n',
+        ),
+    ],
+    "A claim.": [
+        (
+            "repro/paper/paper.toml",
+            "[[claim]]\n",
+            '[[claim]]\nid = "mine"\ntitle = "t"\nquote = "q"\nsection = "Abstract"\nstatement = "s"\n\n[[claim]]\n',
+        ),
+        (
+            "repro/claims/rules_paper.py",
+            "",
+            '\n\n@rule("mine", since="2026-01-31T12:00:00Z")\ndef mine(claim: Claim, evidence: Evidence) -> Verdict:\n'
+            '    return Verdict(claim, "reproduced", "test", "evidence", "settle")\n',
+        ),
+    ],
+    "A page.": [
+        (
+            "repro/report/pages.py",
+            "KINDS = (\n",
+            "KINDS = (\n    Kind('mine', 'notebooks/99_mine.ipynb', 'Mine', 'Experiments'),\n",
+        ),
+    ],
+}
+LOOK = """
+from pathlib import Path
+from repro.claims.verdicts import judge
+from repro.claims.judging import Evidence
+from repro.data.clips import read_split
+from repro.experiment.fields import Experiment
+from repro.experiment.profile import read_profile
+from repro.models import build
+from repro.models.peers.rows import rows
+from repro.paper.cells import load
+from repro.report.pages import pages_of
+
+mine = Experiment(layout="mine", videos="v", annotations=".", model="my_net", width=0.125)
+assert [clip.name for clip in read_split(mine, check=False).train] == ["b.avi"]
+assert type(build("my_net", classes=2, width=0.125)).__name__ == "FusedNet"
+assert rows()["theirs"].build().training is False
+assert judge(load().claim("mine"), None).outcome == "reproduced"
+assert "mine" in [page.name for page in pages_of(read_profile(Path("profiles/demo.yaml")))]
+print("all there")
+"""
+
+
+def part(title: str) -> str:
+    """The text under one bold title."""
+    return TEXT.partition(f"**{title}**")[2].partition("\n\n**")[0]
+
+
+def test_the_picture_is_that_of_the_imports():
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.picture(), (
+        "draw it again: .venv/bin/python tests/rooms.py"
+    )
+
+
+def test_an_arrow_that_others_imply_is_left_out_and_one_against_the_order_is_not():
+    edges = {("c", "b"), ("b", "a"), ("c", "a"), ("a", "c")}
+    assert rooms.without_implied(edges, ["a", "b", "c"]) == {("c", "b"), ("b", "a"), ("a", "c")}
+
+
+def test_the_five_files_have_about_the_lines_that_are_said():
+    listed = re.findall(r"^\| `(.+?)` \| (\d+) \|", TEXT, flags=re.MULTILINE)
+    assert len(listed) == 5
+    for file, lines in listed:
+        found = len((ROOT / file).read_text(encoding="utf-8").splitlines())
+        assert int(lines) == pytest.approx(found, rel=0.1), f"{file} has {found} lines; say so in CONTRIBUTING.md"
+
+
+def test_the_steps_add_what_they_say(tmp_path):
+    for folder in ("repro", "profiles"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for title, edits in STEPS.items():
+        for file, old, new in edits:
+            assert f"`{file}`" in part(title), f"{title} does not name {file}"
+            path = tmp_path / file
+            text = path.read_text(encoding="utf-8")
+            assert old in text, f"{file} has no {old!r} any more: change the step here and in CONTRIBUTING.md"
+            path.write_text(text.replace(old, new, 1) if old else text + new, encoding="utf-8")
+    (tmp_path / "mine.txt").write_text("a.avi\nb.avi\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.stdout == "all there\n", done.stderr
