@@ -10,6 +10,7 @@ from browser import find_browser, launched
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # `make coverage`: the tests' own processes, not those they start
 
 
 def pytest_collection_modifyitems(items) -> None:
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(items) -> None:
 def shared_data() -> Path:
     """The folder of real clips and official annotations: REPRO_SHARED_DATA, or ../shared/data."""
     return tiny.shared_data()
+
+
+@pytest.fixture(scope="session")
+def shared_clips() -> Path:
+    """The same folder, or one of stand-ins: for tests that need clips in the datasets' encodings, whatever they show."""
+    return tiny.shared_data(stand_ins=True)
 
 
 @pytest.fixture(scope="module")

