@@ -27,7 +27,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_clips() -> Path:
-    """The same folder, or one of stand-ins: for tests that need clips in the datasets' encodings, whatever they show."""
+    """The same folder, or one of stand-ins: for tests that need the datasets' encodings, whatever they show."""
     return tiny.shared_data(stand_ins=True)
 
 

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import rooms
+import yaml
 from rooms import ROOT
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -124,3 +125,19 @@ def test_the_steps_add_what_they_say(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "all there\n", done.stderr
+
+
+def test_a_commit_is_checked_as_make_lint_does():
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint: setup\n")[2].partition("\n\n")[0]
+    commands = [line.replace("$(V) -m", "").replace(".venv/bin/", "").split() for line in lint.splitlines()]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    hooks = [
+        hook["entry"].replace(".venv/bin/", "").replace(" --force-exclude", "").split() for hook in repository["hooks"]
+    ]
+    assert repository["repo"] == "local" and hooks == commands
+
+
+def test_github_runs_what_must_pass_on_stand_ins():
+    (job,) = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"].values()
+    commands = "\n".join(step.get("run", "") for step in job["steps"])
+    assert "REPRO_SHARED_DATA" in job["env"] and "tests/stand_ins.py" in commands and commands.endswith(".ci/run")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from repro import files
-from repro.files import Written, check_names, checked, is_disk_full, only_one, progress, whole, write_whole
+from repro.files import Many, Written, check_names, checked, is_disk_full, only_one, progress, whole, write_whole
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_draft(tmp_path) -> None:
@@ -53,7 +53,7 @@ class Inner(Written):
 
 class Outer(Written):
     name: str
-    inner: tuple[Inner, ...] = ()
+    inner: Many[Inner] = ()
 
 
 @pytest.mark.parametrize(
