@@ -6,7 +6,6 @@ import re
 import pytest
 import torch
 
-from repro.data import decoders
 from repro.data.batches import scored_clips
 from repro.data.layouts import LAYOUTS
 from repro.data.sampling import POLICIES
@@ -121,7 +120,6 @@ def test_something_v1_is_mirrored_with_the_labels_kept_only_where_that_is_asked_
 
 
 def test_the_choices_are_those_that_the_code_knows():
-    assert set(choices("decoder")) <= set(decoders.DECODERS)
     assert tuple(VALUES) == choices("values") and tuple(POLICIES) == choices("sampling")
     assert set(LAYOUTS) == set(choices("layout"))
     for last_batch in choices("last_batch"):
