@@ -6,12 +6,12 @@ ARGS =
 
 V = .venv/bin/python
 
-.PHONY: help book test coverage lint lab lock clean setup
+.PHONY: help book test lint lab lock clean setup
 
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
 	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make coverage  the same, and how many lines of each room they ran'
+	@echo 'make  the same, and how many lines of each room they ran'
 	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
@@ -39,13 +39,11 @@ export BOOK_PY
 
 PYTEST = -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# COVERAGE=1 adds a table of the lines that the tests ran, a row a room; on Python 3.11 tracing makes plain Python 1.4 times
+# as slow, so it is asked for once a run of .ci/run
 test: lint
-	$(V) $(PYTEST)
-
-# A target of its own: on Python 3.11 tracing makes tests of plain Python take 1.4 times as long
-coverage: lint
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(V) -m coverage run $(PYTEST); status=$$?; $(V) tests/coverage_by_room.py; exit $$status
+	@$(V) $(if $(COVERAGE),-m coverage run) $(PYTEST); status=$$?; $(if $(COVERAGE),$(V) tests/coverage_by_room.py;) exit $$status
 
 lint: setup
 	$(V) -m ruff check
