@@ -12,7 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.pop(
         "COVERAGE_PROCESS_CONFIG", None
-    )  # `make test COVERAGE=1`: the tests' own processes, not those they start
+    )  # covered are the tests' own processes, not those they start
 
 
 def pytest_collection_modifyitems(items) -> None:
