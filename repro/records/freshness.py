@@ -41,7 +41,7 @@ def used_by(experiment: Experiment, sections: Digest) -> Digest:
 def differences(recorded: Digest, today: Digest) -> list[str]:
     """The recorded sections whose numbers are not today's."""
 
-    def same(a, b):
+    def same(a: list[float], b: list[float]) -> bool:
         return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
 
     return [name for name, values in recorded.items() if not same(values, today.get(name, []))]
