@@ -15,8 +15,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from repro.experiment.profile import make_profile, source_of
-from repro.records.freshness import as_text, sources_state, todays_digest, used_by
+from repro.records.freshness import as_text, sources_state, used_by
 from repro.report.pages import TRAIN, pages_of
+from repro.training.behaviour import todays_digest
 
 try:
     PROFILE = make_profile(config)

@@ -47,10 +47,10 @@ def _train(arguments: Namespace) -> int:
     from repro.experiment.fields import Experiment
 
     experiment = Experiment.from_mapping(_values(arguments.parameters))
-    # These import torch and Lightning: after the fields are known to be right
+    # These import torch: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
+    from repro.training.faults import TrainingStopped
     from repro.training.loop import train
-    from repro.training.processes import OWN, TrainingStopped
 
     try:
         record = train(experiment, results=arguments.results, work=arguments.work)
@@ -60,7 +60,7 @@ def _train(arguments: Namespace) -> int:
     except KeyboardInterrupt:
         print("repro: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
         return 130
-    if OWN in os.environ:  # the process that asked for this one says how it ended
+    if int(os.environ.get("RANK", "0")):  # of several processes the first one says how it ended
         return 0
     top1 = topk_accuracy(record.scores, record.labels, k=1)
     print(f"{record.folder}: top-1 {top1:.2%} on {len(record.predictions)} test clips")
@@ -110,7 +110,7 @@ def _table6(arguments: Namespace) -> int:
 
 def _records_check(arguments: Namespace) -> int:
     from repro.records.foreign import check_all, record_folders, sound
-    from repro.records.freshness import todays_digest
+    from repro.training.behaviour import todays_digest
 
     faults, options = 0, {"annotations": arguments.annotations, "results": arguments.results}
     for path in arguments.paths:
@@ -127,7 +127,7 @@ def _records_check(arguments: Namespace) -> int:
 
 def _records_add(arguments: Namespace) -> int:
     from repro.records.foreign import add
-    from repro.records.freshness import todays_digest
+    from repro.training.behaviour import todays_digest
 
     options = {"annotations": arguments.annotations, "results": arguments.results}
     records = add(arguments.path, todays_digest(), contributor=arguments.contributor, **options)
@@ -142,7 +142,7 @@ def _claims(_arguments: Namespace) -> int:
     from repro.bench.table6 import counts_of
     from repro.claims.official import OWN
     from repro.claims.verdicts import gather, judge_all
-    from repro.records.freshness import todays_digest
+    from repro.training.behaviour import todays_digest
     from repro.training.costs import group_costs
 
     for verdict in judge_all(gather(todays_digest(), counts_of(OWN), group_costs())):
@@ -161,7 +161,7 @@ def _doctor(_arguments: Namespace) -> int:
     print(
         f"Python {platform.python_version()}, {os.cpu_count()} cores, {shutil.disk_usage('.').free / 1e9:.0f} GB free"
     )
-    for module, package in (("torch", "torch"), ("torchvision", "torchvision"), ("lightning", "lightning")):
+    for module, package in (("torch", "torch"), ("torchvision", "torchvision")):
         try:
             importlib.import_module(module)
             print(f"{package} {version(package)}")

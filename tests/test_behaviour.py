@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import repro.models.blocks as blocks
-import repro.training.behaviour as behaviour
+import repro.training.sections as behaviour
 from repro.data.sampling import POLICIES
 from repro.experiment.fields import Experiment
 from repro.records.freshness import differences, used_by
@@ -51,18 +51,15 @@ def test_other_labels_of_mirror_images_change_their_section_alone(today, monkeyp
     assert changed(today) == ["labels swapped"]
 
 
-def test_other_values_groups_batches_and_views_change_their_sections_alone(today, monkeypatch):
+def test_other_values_groups_and_batches_change_their_sections_alone(today, monkeypatch):
     normalise, windows = behaviour.normalise, behaviour.window_clips
     slips = {
         "normalise": lambda clips, values="imagenet": normalise(clips, values) * (1 if values == "imagenet" else 2),
         "parameter_groups": lambda network, experiment: [{"lr": 1, "weight_decay": 0, "params": []}],
         "window_clips": lambda sizes, accumulate: windows(sizes, 1),
-        "test_places": lambda *arguments: [(0, 0)],
-        "test_views": lambda frames, segments, clips: np.zeros((clips, segments)),
-        "mean_over_views": lambda logits: logits.mean(0),
     }
     sections = [["values eco_pytorch", "values eco_pytorch_resnet"], ["groups eco_pytorch"], ["batches"]]
-    for (name, slip), expected in zip(slips.items(), [*sections, ["views"], ["views"], ["views"]], strict=True):
+    for (name, slip), expected in zip(slips.items(), sections, strict=True):
         with monkeypatch.context() as patch:
             patch.setattr(behaviour, name, slip)
             assert changed(today) == expected
@@ -114,8 +111,6 @@ def test_differences_allow_rounding_only():
         ({"parameter_groups": "eco_pytorch"}, {"sampling", "groups eco_pytorch"}),
         ({"accumulate": 2}, {"sampling", "batches"}),
         ({"last_batch": "drop"}, {"sampling", "batches"}),
-        ({"test_clips": 2}, {"sampling", "views"}),
-        ({"test_crops": 3}, {"sampling", "views"}),
     ],
 )
 def test_a_run_uses_its_own_choices_and_all_else(today, fields, own):

@@ -13,8 +13,7 @@ from repro.training.loop import train
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
-        patch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
+        tiny.quick(patch)
         yield
 
 
@@ -42,13 +41,13 @@ def weights(folder, name):
 def test_fine_tuning_starts_from_the_source_and_says_what_it_took(chain, monkeypatch, capsys):
     folder, run = chain
     seen = {}
-    fit = training.L.Trainer.fit
+    fit = training.fit
 
-    def look(self, module, *arguments, **options):
-        seen.update({name: value.clone() for name, value in module.network.state_dict().items()})
-        return fit(self, module, *arguments, **options)
+    def look(recogniser, *arguments):
+        seen.update({name: value.clone() for name, value in recogniser.network.state_dict().items()})
+        return fit(recogniser, *arguments)
 
-    monkeypatch.setattr(training.L.Trainer, "fit", look)
+    monkeypatch.setattr(training, "fit", look)
     record = run(run="fine", start_from="pre/base")
     source = weights(folder, "pre/base")
     for name, value in source.items():
@@ -132,7 +131,7 @@ def test_weights_of_which_nothing_fits_are_an_error(chain):
 
 
 def test_the_tables_show_it(chain):
-    from repro.report.training import pace_table, start_table
+    from repro.report.training import habits_table, pace_by_study, pace_table, share_text, start_table
 
     _folder, run = chain
     record = run(run="fine", start_from="pre/base")
@@ -141,4 +140,11 @@ def test_the_tables_show_it(chain):
     (row,) = pace_table([record]).to_dict("records")
     assert row["clips/s"] > 0 and row["share of the peak"].endswith("%")
     old = dataclasses.replace(record, history=record.history[["epoch", "train_loss"]], data={"hash": "x"})
-    assert pace_table([old]) is None and start_table(old) is None
+    assert pace_table([old]) is pace_by_study([old]) is start_table(old) is None
+    (row,) = pace_by_study([record, old, record]).to_dict("records")
+    assert (row["study"], row["runs"], row["device"][:3]) == ("tiny", 2, "CPU")
+    # a share above the peak is a fault of the peak
+    assert [share_text(share) for share in (0.431, None)] == ["43.1 %", "not measured"]
+    assert share_text(1.12) == "112.0 %: the measured peak is at fault"
+    table = habits_table()
+    assert len(table) == len(set(table["habit"])) and (table != "").all().all()

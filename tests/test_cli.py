@@ -26,7 +26,7 @@ def call(monkeypatch, capsys, *arguments):
 def test_doctor(monkeypatch, capsys):
     status, out, _ = call(monkeypatch, capsys, "doctor")
     assert status == 0
-    for name in ("Python 3.", "torch ", "torchvision ", "lightning ", "OpenCV ", "reads video", "GPU: "):
+    for name in ("Python 3.", "torch ", "torchvision ", "OpenCV ", "reads video", "GPU: "):
         assert name in out
 
 

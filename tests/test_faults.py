@@ -1,6 +1,6 @@
 """What goes wrong in the middle of a run, through the command line: one clear line, nothing lost, and it goes on.
 
-Each test starts with a run of three epochs of which the first is done. Processes that are killed: test_processes.py.
+Most tests start with a run of three epochs of which the first is done. Processes that are killed: test_processes.py.
 """
 
 import errno
@@ -17,8 +17,10 @@ import torch
 import yaml
 
 from repro import cli
+from repro.training import ingredients
 from repro.training import loop as training
-from repro.training.loop import Recogniser, train
+from repro.training.faults import TrainingStopped, explained
+from repro.training.loop import train
 
 FIELDS = {"epochs": 3, "schedule": "plateau", "validation_fraction": 0.34, "batch_size": 2, "run": "run"}
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -27,8 +29,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.fixture(scope="module", autouse=True)
 def _quick():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
-        patch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
+        tiny.quick(patch)
         yield
 
 
@@ -40,13 +41,7 @@ def runs(tmp_path_factory):
         patch.chdir(folder)
         experiment = tiny.experiment(tiny.write_ucf101(folder / "set"), **FIELDS)
         train(experiment, results=folder / "results", work=folder / "whole")
-        start = Recogniser.on_train_epoch_start
-
-        def cut(self):
-            start(self)
-            assert self.current_epoch < 1, "power cut"
-
-        patch.setattr(Recogniser, "on_train_epoch_start", cut)
+        tiny.fails_in(patch, "train_epoch", 1, tiny.raiser(AssertionError("power cut")))
         with pytest.raises(AssertionError, match="power cut"):
             train(experiment, results=folder / "none", work=folder / "begun")
     return folder, experiment
@@ -95,45 +90,26 @@ def ends_as_it_would_have(runs, place, go_on) -> bool:
     return list(first) == list(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def fails_in(monkeypatch, method: str, epoch: int, fail) -> None:
-    """Calls ``fail`` at the start of a method of the Recogniser in that epoch."""
-    original = getattr(Recogniser, method)
-
-    def call(self, *arguments):
-        if self.current_epoch == epoch:
-            fail()
-        return original(self, *arguments)
-
-    monkeypatch.setattr(Recogniser, method, call)
-
-
-def raiser(error):
-    def fail():
-        raise error
-
-    return fail
-
-
 def sender(number):
-    return lambda: os.kill(os.getpid(), number)
+    return lambda *_arguments: os.kill(os.getpid(), number)
 
 
 GPU = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has a total capacity of 80 GiB")
 CPU = RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried to")
 
 
-@pytest.mark.parametrize("method, fail, status, said", [
-    ("training_step", raiser(GPU), 1, "run: out of memory with batch_size 2: about 0.0 GB were expected"),
-    ("validation_step", raiser(CPU), 1, "batch_size: 1 with accumulate: 2 keeps the effective batch"),
-    ("training_step", raiser(FULL), 1, "run: the disk is full ([Errno 28] No space left on device): free some space"),
-    ("training_step", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
-    ("validation_step", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
-    ("training_step", sender(signal.SIGINT), 130, "interrupted; the same command goes on from the last finished epoch"),
+@pytest.mark.parametrize("function, fail, status, said", [
+    ("clip_gradient", tiny.raiser(GPU), 1, "run: out of memory with batch_size 2: about 0.0 GB were expected"),
+    ("validate", tiny.raiser(CPU), 1, "batch_size: 1 with accumulate: 2 keeps the effective batch"),
+    ("clip_gradient", tiny.raiser(FULL), 1, "run: the disk is full (No space left on device): free some space"),
+    ("clip_gradient", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
+    ("validate", sender(signal.SIGTERM), 1, "run: stopped by SIGTERM; the last finished epoch is kept"),
+    ("clip_gradient", sender(signal.SIGINT), 130, "interrupted; the same command goes on from the last finished epoch"),
 ])  # fmt: skip
-def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, method, fail, status, said):
+def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, function, fail, status, said):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        fails_in(patch, method, 2, fail)
+        tiny.fails_in(patch, function, 2, fail)
         found, err = go_on()
     assert found == status and said in err
     assert epochs_done(place) == 2
@@ -145,29 +121,30 @@ def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, method, fail, stat
 def test_stopped_while_the_test_clips_are_scored(runs, begun, monkeypatch):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        fails_in(patch, "test_step", 3, sender(signal.SIGTERM))
+        tiny.fails_in(patch, "predict", 2, sender(signal.SIGTERM))
         status, err = go_on()
     assert status == 1 and "stopped by SIGTERM" in err and epochs_done(place) == 3
-    monkeypatch.setattr(Recogniser, "training_step", raiser(AssertionError("trained again")))
+    monkeypatch.setattr(training, "train_epoch", tiny.raiser(AssertionError("trained again")))
     assert ends_as_it_would_have(runs, place, go_on)
 
 
 def test_a_loss_that_is_not_a_number(begun, monkeypatch):
     place, go_on = begun
-    step = Recogniser.training_step
-    monkeypatch.setattr(Recogniser, "training_step", lambda *arguments: step(*arguments) * torch.nan)
+    loss = training.F.cross_entropy
+    monkeypatch.setattr(training.F, "cross_entropy", lambda *arguments: loss(*arguments) * torch.nan)
     status, err = go_on()
     assert status == 1 and epochs_done(place) == 1
-    assert "in epoch 1: lower the learning rate; clips in the batch: " in err
+    assert "epoch 1: the loss is nan: lower the learning rate; clips in the batch: " in err
 
 
 def test_a_full_disk_when_a_checkpoint_is_written(runs, begun, monkeypatch):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        fails_in(patch, "on_train_epoch_end", 1, lambda: (place / "last.ckpt.draft").symlink_to("/dev/full"))
+        draft = place / f".last.ckpt.{os.getpid()}.draft"
+        tiny.fails_in(patch, "validate", 1, lambda: draft.symlink_to("/dev/full"))
         status, err = go_on()
     assert status == 1 and epochs_done(place) == 1
-    assert "last.ckpt: the disk is full (7 MB were to be written); what was there before is kept. Free some" in err
+    assert "run: the disk is full (work/tiny/run/last.ckpt): free some space; the last finished epoch is kept" in err
     assert ends_as_it_would_have(runs, place, go_on)
 
 
@@ -178,7 +155,7 @@ def test_a_full_disk_when_the_record_is_written(runs, begun, monkeypatch):
         patch.setattr(
             pd.DataFrame,
             "to_parquet",
-            lambda self, path, **how: raiser(FULL)() if "results" in str(path) else write(self, path, **how),
+            lambda self, path, **how: tiny.raiser(FULL)() if "results" in str(path) else write(self, path, **how),
         )
         status, err = go_on()
     assert status == 1 and "run: the disk is full" in err
@@ -214,19 +191,6 @@ def test_a_damaged_checkpoint_is_refused_before_the_first_step(begun, name, dama
     assert {path.name: path.read_bytes() for path in place.glob("*.ckpt")} == whole
 
 
-def test_a_checkpoint_of_another_network(begun):
-    place, go_on = begun
-    content = torch.load(place / "last.ckpt", weights_only=True)
-    three = {"network.head.fc.weight": torch.zeros(3, 64), "network.head.fc.bias": torch.zeros(3)}
-    torch.save(content | {"state_dict": content["state_dict"] | three}, place / "last.ckpt")
-    status, err = go_on()
-    assert status == 1 and "last.ckpt: a checkpoint of another network: head.fc.weight is (3, 64) there, (2, 64)" in err
-    more = {"network.trunk.gate": torch.zeros(3)}
-    torch.save(content | {"state_dict": content["state_dict"] | more}, place / "last.ckpt")
-    status, err = go_on()
-    assert status == 1 and "trunk.gate is (3,) there, absent here" in err
-
-
 def test_changed_settings_name_the_field(runs, begun):
     place, go_on = begun
     status, err = go_on(learning_rate=0.5)
@@ -244,7 +208,7 @@ def test_changed_clips_are_named(begun, tmp_path):
     assert epochs_done(place) == 1
 
 
-class DyingDataset(training.ClipDataset):
+class DyingDataset(ingredients.ClipDataset):
     """The process that reads a test view dies, as in a decoder's fault."""
 
     def __getitem__(self, key):
@@ -257,10 +221,43 @@ class DyingDataset(training.ClipDataset):
 def test_a_loader_process_that_dies(runs, begun, monkeypatch):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        patch.setattr(training, "ClipDataset", DyingDataset)
+        patch.setattr(ingredients, "ClipDataset", DyingDataset)
         status, err = go_on(workers=1)
     assert (
         status == 1 and "run: a loader process died (DataLoader worker (pid" in err and "repro prepare --audit" in err
     )
     assert epochs_done(place) == 1
     assert ends_as_it_would_have(runs, place, go_on)
+
+
+# --- what an error becomes
+
+
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"),
+])  # fmt: skip
+def test_out_of_memory_says_what_would_fit(error):
+    found = explained(error, tiny.experiment({}, run="big", batch_size=64), advice="batch_size: 16 fits")
+    assert isinstance(found, TrainingStopped)
+    assert str(found).startswith("big: out of memory with batch_size 64: batch_size: 16 fits; the last finished epoch")
+
+
+def test_a_loaders_error_is_said_without_its_traceback():
+    text = (
+        "Caught OSError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
+        '  File "x.py", line 5, in f\n    raise OSError(path)\nOSError: a/b.avi: frame 3 does not decode: cut short\n'
+    )
+    found = explained(OSError(text), tiny.experiment({}), advice="")
+    assert type(found) is OSError and str(found) == "a/b.avi: frame 3 does not decode: cut short"
+
+
+def test_another_process_that_ended_is_named():
+    error = RuntimeError("[.../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:4711")
+    assert "another of its processes ended" in str(explained(error, tiny.experiment({}), advice=""))
+
+
+def test_other_errors_stay_as_they_are():
+    for error in (RuntimeError("something else"), KeyError("Caught KeyError in Data"), OSError("x")):
+        assert explained(error, tiny.experiment({}), advice="") is error

@@ -1,7 +1,5 @@
 """Batches depend on (seed, epoch, clip) alone: not on workers, order or place."""
 
-import zlib
-
 import numpy as np
 import pytest
 import tiny
@@ -9,13 +7,10 @@ import torch
 
 from repro.data import loaders
 from repro.data.batches import Order
-from repro.data.clips import ClipFields, read_split
-from repro.data.decode import read_frames
-from repro.data.loaders import ClipDataset, collate_raw, train_loader
+from repro.data.clips import read_split
+from repro.data.loaders import ClipDataset, train_loader
 from repro.data.loaders import test_loader as evaluation_loader
 from repro.data.manifest import build_manifest
-from repro.data.transforms import draw_view
-from repro.data.transforms import test_crops as crops_of
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +25,7 @@ def dataset(clips, **options) -> ClipDataset:
 
 
 def epochs(loader, count=2):
-    """As Lightning does: the sampler is told the epoch, then a new iterator is made."""
+    """As the loop does: the sampler is told the epoch, then a new iterator is made."""
     batches = []
     for epoch in range(count):
         loader.batch_sampler.sampler.set_epoch(epoch)
@@ -149,117 +144,3 @@ def test_the_sampler_is_a_seeded_permutation():
 def test_frame_counts_must_match_the_clips(clips):
     with pytest.raises(ValueError, match="8 clips but 1 frame counts"):
         ClipDataset(clips[0], [3], frames=2, size=32)
-
-
-# --- several test views ---
-
-
-def test_the_views_of_a_test_item_are_clips_of_crops(clips):
-    one = dataset(clips, test_clips=2, test_crops=3)
-    views, label, index = one[5]
-    assert (one.views, views.shape, views.dtype) == (6, (6, 2, 3, 32, 32), torch.uint8)
-    assert (label, index) == (one.clips[5].label, 5) and views.is_contiguous()
-    length = one.lengths[5]
-    for clip in range(2):
-        # two segments, each seen at a quarter and at three quarters
-        indices = [(4 * i + 2 * clip + 1) * length // 8 for i in range(2)]
-        crops = crops_of(read_frames(one.clips[5].path, indices), 32, 3)
-        np.testing.assert_array_equal(views[3 * clip : 3 * clip + 3], crops.transpose(0, 1, 4, 2, 3))
-
-
-def test_views_leave_training_and_the_first_view_as_they_were(clips):
-    plain = dataset(clips)
-    assert torch.equal(dataset(clips, test_clips=3, test_crops=10)[0, 2][0], plain[0, 2][0])
-    assert torch.equal(dataset(clips, test_crops=3)[2][0][1], plain[2][0])  # the middle one of three
-    assert torch.equal(dataset(clips, test_clips=3)[2][0][1], plain[2][0])  # the middle of each segment
-    assert plain[2][0].shape == dataset(clips, test_clips=1, test_crops=1)[2][0].shape == (2, 3, 32, 32)
-
-
-def test_each_frame_is_asked_for_once(monkeypatch):
-    one = asked(monkeypatch, frames=8, test_clips=3, test_crops=10)
-    assert one[0][0].shape == (30, 8, 3, 32, 32)
-    # segments of 5 frames: at 5/6, 15/6 and 25/6 of a frame within each
-    assert one.calls == [("a path", [5 * i + k for i in range(8) for k in (0, 2, 4)], "opencv")]
-    few = asked(monkeypatch, frames=16, test_clips=4)
-    assert few[0][0].shape == (4, 16, 3, 32, 32)
-    assert few.calls == [
-        ("a path", sorted({(8 * i + 2 * c + 1) * 40 // 128 for i in range(16) for c in range(4)}), "opencv")
-    ]
-
-
-def test_batches_of_views(clips):
-    [first, *_] = evaluation_loader(dataset(clips, test_clips=2), batch_size=3)
-    assert first[0].shape == (3, 2, 2, 3, 32, 32)
-
-
-@pytest.mark.parametrize(
-    "options, message",
-    [
-        ({"test_crops": 5}, "test_crops: 5 is not one of 1, 3, 10"),
-        ({"test_clips": 0}, "1 or more temporal views, not 0"),
-        ({"test_clips": 2, "sampling": "eco_pytorch"}, "eco_pytorch: its code tests with 1 clip, not 2"),
-        ({"crop_on": "gpu"}, "crop_on: 'gpu' is neither cpu nor device"),
-        ({"crop_on": "device", "test_clips": 2}, "one test view, not 2 clips x 1 crops"),
-        ({"crop_on": "device", "test_crops": 3}, "one test view, not 1 clips x 3 crops"),
-    ],
-)
-def test_views_that_cannot_be_made_are_refused_at_construction(clips, options, message):
-    with pytest.raises(ValueError, match=message):
-        dataset(clips, **options)
-
-
-# --- crops on the device ---
-
-
-def test_a_raw_item_is_the_frames_and_the_draws(clips):
-    one, cpu = dataset(clips, crop_on="device"), dataset(clips)
-    for key in [(epoch, index) for epoch in range(2) for index in range(len(one))]:
-        raw, label, index = one[key]
-        rng = np.random.default_rng([4, key[0], zlib.crc32(one.clips[key[1]].name.encode())])
-        indices = one.policy.train(one.lengths[key[1]], 2, rng)
-        np.testing.assert_array_equal(raw.frames, read_frames(one.clips[key[1]].path, indices))
-        assert (raw.box, raw.mirrored) == draw_view(*raw.frames.shape[1:3], rng)
-        assert (label, index) == cpu[key][1:]
-    raw, label, index = one[3]
-    assert (raw.box, raw.mirrored, label, index) == (None, False, one.clips[3].label, 3)
-    np.testing.assert_array_equal(raw.frames, read_frames(one.clips[3].path, one.policy.test(one.lengths[3], 2)))
-
-
-def test_a_raw_item_s_label_is_the_mirror_image_s(clips):
-    raw, cpu = (dataset(clips, mirror_labels=[1, 0], crop_on=where) for where in ("device", "cpu"))
-    keys = [(epoch, index) for epoch in range(3) for index in range(len(raw))]
-    assert [raw[key][1] for key in keys] == [cpu[key][1] for key in keys]
-    never = dataset(clips, mirror_labels=[None, None], crop_on="device")
-    assert not any(never[key][0].mirrored for key in keys)
-
-
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-def test_raw_batches_hold_the_items_whatever_the_workers(clips, workers):
-    one = dataset(clips, crop_on="device")
-    loader = torch.utils.data.DataLoader(
-        one,
-        batch_size=3,
-        collate_fn=collate_raw,
-        num_workers=workers,
-        multiprocessing_context="spawn" if workers else None,
-    )
-    batches = list(loader)
-    assert [len(labels) for _, labels, _ in batches] == [3, 3, 2]
-    for batch, labels, indices in batches:
-        assert batch.pixels.is_shared() == (workers > 0)
-        for frames, testing, mirrored, label, index in zip(batch.frames, *batch[2:], labels, indices, strict=True):
-            raw, *rest = one[int(index)]
-            assert torch.equal(frames, raw.frames)
-            assert (testing, mirrored, *rest) == (True, False, label, index)
-
-
-def test_a_raw_training_batch_holds_what_the_boxes_hold(clips):
-    one = dataset(clips, crop_on="device")
-    items = [one[1, index] for index in range(len(one))]
-    batch, labels, indices = collate_raw(items)
-    assert (labels.tolist(), indices.tolist()) == ([item[1] for item in items], list(range(8)))
-    for (raw, _, _), frames, shape, testing, mirrored in zip(items, batch.frames, *batch[1:], strict=True):
-        top, left, height, width = raw.box
-        assert shape == (2, height, width, 3) and (testing, mirrored) == (False, raw.mirrored)
-        assert torch.equal(frames, raw.frames[:, top : top + height, left : left + width])
-    assert batch.pixels.numel() == sum(frames.numel() for frames in batch.frames)

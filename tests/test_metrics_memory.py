@@ -79,7 +79,7 @@ def one_thread():
 
 
 def real_peak(make, batch, frames, size, precision):
-    """Most bytes alive in two training steps in Lightning's order, by the profiler's log of allocations."""
+    """Most bytes alive in two steps whose gradients stay until the next forward pass is done, by the profiler's log."""
     torch.manual_seed(0)
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as log:
         net = make().train()

@@ -176,6 +176,6 @@ def test_bad_input(options, message):
         measure_peak(**{"device": "cpu", "precision": "32-true"} | options)
 
 
-def test_types_of_lightnings_precisions():
+def test_types_of_precisions():
     assert dtype_of("bf16-true") == dtype_of("bf16-mixed") == torch.bfloat16
     assert (dtype_of("16-mixed"), dtype_of("32-true")) == (torch.float16, torch.float32)

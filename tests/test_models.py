@@ -23,8 +23,8 @@ from repro.models import (
 )
 from repro.models.blocks import BasicBlock, Conv3d, TemporalGate, make_gate
 from repro.models.trunk import ResNet34Trunk
-from repro.records.freshness import todays_digest
 from repro.records.record import read_study, studies
+from repro.training.behaviour import todays_digest
 
 
 def count(module: nn.Module) -> int:

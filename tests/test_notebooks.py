@@ -22,8 +22,8 @@ from traitlets.config import Config
 from repro import notebook
 from repro.experiment.fields import Experiment
 from repro.paper import cells as paper
-from repro.records.freshness import todays_digest
 from repro.report.pages import KINDS, TRAIN
+from repro.training.behaviour import todays_digest
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -7,6 +7,7 @@ import torch
 from repro.data.demo import render_demo_set
 from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
+from repro.models import build
 from repro.training import costs, plan
 from repro.training import loop as training
 from repro.training.loop import train
@@ -17,7 +18,7 @@ SIZE = Size(parameters=10_000_000, multiply_adds=2 * GB, memory=TrainingMemory(f
 
 
 def made(available=40 * GB, step=None, load=None, clips=(100, 20, 30), **fields) -> Plan:
-    parts = dict(zip(("train", "watched", "test"), clips))
+    parts = dict(zip(("train", "validation", "test"), clips))
     fields = {"schedule": "cosine", "batch_size": 16, "epochs": 4, "run": "r", **fields}
     return Plan(Experiment(**fields), parts, SIZE, "the CPU", available, step, load)
 
@@ -44,10 +45,7 @@ def test_time_by_hand():
 
 def test_what_it_says():
     first, network, memory, time = made(step=0.3, load=0.1, accumulate=4).lines()
-    assert (
-        first
-        == "r: 100 training clips, 20 validation clips watched, 30 test clips; 4 epochs of 2 steps, batch 16 x 4 = 64"
-    )
+    assert first == "r: 100 training clips, 20 validation clips, 30 test clips; 4 epochs of 2 steps, batch 16 x 4 = 64"
     # 6 operations x 2 G x 100 clips x 4 epochs
     assert network == "  network: 10.00 M parameters, 2.00 GMACs a clip; training is 4.8 TFLOP"
     assert memory.startswith(
@@ -68,8 +66,7 @@ def test_advice_for_who_ran_out_of_memory(available, advice):
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(training, "todays_digest", lambda: {"sampling": [1.0]})
-    monkeypatch.setattr(training, "SECONDS_FOR_PEAK", 0.05)
+    tiny.quick(monkeypatch)
     return tiny.write_ucf101(tmp_path / "set")
 
 
@@ -95,8 +92,8 @@ def test_where_memory_runs_out_in_the_probe_the_run_says_it(data, monkeypatch, e
     monkeypatch.setattr(plan, "step_seconds", full)
     experiment = tiny.experiment(data)
     split, lengths, _ = training.select_clips(experiment)
-    dataset = training.make_dataset(experiment, split.train, lengths, split.classes, "train")
-    network, clips = training.make_network(experiment, 2)[0], {"train": 6, "watched": 0, "test": 4}
+    dataset = training.make_dataset(experiment, split.train, lengths, split.classes)
+    network, clips = training.make_network(experiment, 2)[0], {"train": 6, "validation": 0, "test": 4}
     found = make_plan(experiment, network, clips=clips, device=torch.device("cpu"), dataset=dataset)
     assert found.step_seconds is None and len(found.lines()) == 3
     error.args = ("something else",)
@@ -144,7 +141,7 @@ def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
     found = [costs.count_clips(run, demo) for run in runs]
     assert {clips.source for clips in found} == {"lists"}
     assert [clips.parts for clips in found] == [clips.parts for clips in planned]
-    assert found[0].parts == {"train": 48, "watched": 0, "test": 36}  # groups 1 and 4 of 4 are tested: 2 + 1 clips
+    assert found[0].parts == {"train": 48, "validation": 0, "test": 36}  # groups 1 and 4 of 4 are tested: 2 + 1 clips
 
 
 def test_clips_of_nobody_knows_what():
@@ -156,7 +153,7 @@ def test_clips_of_nobody_knows_what():
 
 
 def test_a_step_is_measured_on_a_copy():
-    network = training.build("res34_se_im_net", classes=2, width=0.125)
+    network = build("res34_se_im_net", classes=2, width=0.125)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     experiment = Experiment(width=0.125, frames=2, size=64)
     assert plan.step_seconds(experiment, network, torch.device("cpu")) > 0

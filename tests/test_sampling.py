@@ -9,7 +9,6 @@ import pytest
 
 from repro.data.sampling import POLICIES, train_frames
 from repro.data.sampling import test_frames as middle_frames
-from repro.data.sampling import test_views as temporal_views
 from repro.experiment.fields import choices
 
 ECO = POLICIES["eco_pytorch"]
@@ -71,45 +70,6 @@ def test_recorded_runs_would_draw_the_same_frames_today(seed, epoch, name, frame
     # drawn at commit c2f1985, before there were other policies; the generator is ClipDataset's
     rng = np.random.default_rng([seed, epoch, zlib.crc32(name.encode())])
     assert train_frames(frames, 8, rng).tolist() == expected
-
-
-# --- several temporal views ---
-
-
-def test_temporal_views_by_hand():
-    # segments of 10 frames; thirds of one begin at 0, 3.33, 6.67, their middles are 1.67, 5, 8.33
-    assert temporal_views(40, 4, 3).tolist() == [[1, 11, 21, 31], [5, 15, 25, 35], [8, 18, 28, 38]]
-    # segments of 2.5 frames; at a quarter 0.625, 3.125, 5.625, 8.125; at three 1.875, 4.375, 6.875, 9.375
-    assert temporal_views(10, 4, 2).tolist() == [[0, 3, 5, 8], [1, 4, 6, 9]]
-    # fewer frames than views: half a frame a segment, so frame 0 for two segments, frame 1 for two
-    assert temporal_views(2, 4, 3).tolist() == [[0, 0, 1, 1]] * 3
-    assert temporal_views(1, 2, 5).tolist() == [[0, 0]] * 5
-
-
-def test_temporal_views_are_the_exact_fractions_and_inside_the_clip():
-    for frames in (1, 2, 3, 7, 15, 16, 17, 40, 119, 186):
-        for segments, clips in ((1, 1), (1, 4), (3, 2), (8, 3), (16, 10)):
-            views = temporal_views(frames, segments, clips)
-            at = [Fraction(2 * clip + 1, 2 * clips) for clip in range(clips)]
-            expected = [[math.floor((i + f) * Fraction(frames, segments)) for i in range(segments)] for f in at]
-            assert views.tolist() == expected
-            assert views.min() >= 0 and views.max() < frames and (np.diff(views) >= 0).all()
-
-
-@pytest.mark.parametrize("policy", POLICIES)
-def test_one_temporal_view_is_the_policy_s_own(policy):
-    for frames in (1, 7, 16, 17, 40, 186):
-        views = temporal_views(frames, 16, 1, policy=policy)
-        assert views.tolist() == [POLICIES[policy].test(frames, 16).tolist()]
-
-
-def test_temporal_views_that_make_no_sense_are_refused():
-    with pytest.raises(ValueError, match="sampling eco_pytorch: its code tests with 1 clip, not 3"):
-        temporal_views(40, 16, 3, policy="eco_pytorch")
-    with pytest.raises(ValueError, match="1 or more temporal views, not 0"):
-        temporal_views(40, 16, 0)
-    with pytest.raises(ValueError, match="cannot take 16 frames from a clip of 0"):
-        temporal_views(0, 16, 2)
 
 
 # --- ECO-pytorch, with its defects ---

@@ -1,4 +1,4 @@
-"""tools/slurm-one-node.sh: what it refuses, and a study through Snakemake's Slurm executor where Slurm is up."""
+"""tests/slurm-one-node.sh: what it refuses, and a study through Snakemake's Slurm executor where Slurm is up."""
 
 import os
 import shutil
@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from repro.training.processes import environment
-
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = ROOT / "tools" / "slurm-one-node.sh"
+SCRIPT = ROOT / "tests" / "slurm-one-node.sh"
 
 
 def call(*arguments, **variables):
@@ -77,27 +75,19 @@ def test_a_run_needs_slurm(bare, tmp_path):
     assert said == "slurm-one-node: Slurm does not answer (sinfo): 'up' starts it on this machine\n"
 
 
-@pytest.mark.parametrize("tasks, several", [("1", False), ("2", True)])
-def test_a_slurm_job_of_one_task_is_a_plain_process(monkeypatch, tasks, several):
-    for name, value in {"NTASKS": tasks, "PROCID": "0", "JOB_ID": "7", "LOCALID": "0", "NODEID": "0"}.items():
-        monkeypatch.setenv(f"SLURM_{name}", value)
-    monkeypatch.setenv("SLURM_NTASKS_PER_NODE", tasks)
-    assert environment().creates_processes_externally is several
-
-
 @pytest.mark.slow
 def test_the_smoke_study_through_slurm(tmp_path):
     if os.environ.get("REPRO_SLURM") != "1":  # starting one changes the machine, so a test does not
-        pytest.skip("REPRO_SLURM is not 1: after tools/slurm-one-node.sh up, REPRO_SLURM=1 runs a study through Slurm")
+        pytest.skip("REPRO_SLURM is not 1: after tests/slurm-one-node.sh up, REPRO_SLURM=1 runs a study through Slurm")
     if not shutil.which("sinfo") or subprocess.run(["sinfo"], capture_output=True, timeout=60, check=False).returncode:
-        pytest.skip("sinfo does not work here: tools/slurm-one-node.sh up starts a Slurm")
+        pytest.skip("sinfo does not work here: tests/slurm-one-node.sh up starts a Slurm")
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines():
         if (ROOT / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tmp_path / name)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    command = [tmp_path / "tools" / "slurm-one-node.sh", "run", "tests/smoke.yaml", "runs"]
+    command = [tmp_path / "tests" / "slurm-one-node.sh", "run", "tests/smoke.yaml", "runs"]
     env = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800, check=False, env=env)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

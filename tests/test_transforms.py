@@ -1,6 +1,5 @@
 """Cropping, flipping, swapped labels, the test view and normalisation, by hand."""
 
-import copy
 import zlib
 
 import cv2
@@ -14,16 +13,12 @@ from repro.data.transforms import (
     augment,
     crop_offsets,
     crop_sizes,
-    draw_view,
     normalise,
     planes,
     swap_sides,
     train_crop,
     train_view,
 )
-from repro.data.transforms import test_crops as crops_of
-from repro.data.transforms import test_places as places_of
-from repro.data.transforms import test_size as resized_to
 from repro.data.transforms import test_view as centre_view
 
 
@@ -119,16 +114,6 @@ def test_the_view_is_the_resized_crop_and_its_mirror_image(size):
     assert seen == {True, False}
 
 
-def test_a_drawn_view_is_what_augment_does_and_takes_the_same_draws():
-    for seed in range(20):
-        one, two = np.random.default_rng(seed), np.random.default_rng(seed)
-        for flip in (True, False):
-            mirrored = augment(np.zeros((1, 240, 320, 3), np.uint8), 8, one, flip=flip)[1]
-            crop = train_crop(240, 320, copy.deepcopy(two))
-            assert draw_view(240, 320, two, flip=flip) == (crop, mirrored)
-            assert one.bit_generator.state == two.bit_generator.state
-
-
 def test_planes_are_the_transposed_view():
     noise = np.random.default_rng(0).integers(0, 256, (2, 5, 7, 3), dtype=np.uint8)
     np.testing.assert_array_equal(planes(noise), noise.transpose(0, 3, 1, 2))
@@ -187,70 +172,7 @@ def test_the_test_view_is_a_crop_of_the_whole_frame_resized():
     # short side round(56 x 256 / 224) = 64; 83 x 64 / 61 = 87.08
     whole = np.stack([cv2.resize(frame, (87, 64), interpolation=cv2.INTER_LINEAR) for frame in noise])
     np.testing.assert_array_equal(centre_view(noise, 56), whole[:, 4:60, 15:71])
-
-
-# --- several crops ---
-
-
-def place_picture(height: int, width: int) -> np.ndarray:
-    """A picture that says where each pixel is; where its short side is 256, no crop of 224 resizes it."""
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([rows // 2, columns // 2, rows % 2 * 2 + columns % 2], axis=-1).astype(np.uint8)
-
-
-def corner(crop: np.ndarray) -> tuple[int, int]:
-    """Where the first pixel of a crop of a place picture was, with a check of its last pixel."""
-    ends = (crop[0, 0].tolist(), crop[-1, -1].tolist())
-    place = [(2 * row + odd // 2, 2 * column + odd % 2) for row, column, odd in ends]
-    step = 1 if place[1][1] > place[0][1] else -1
-    assert place[1] == (place[0][0] + len(crop) - 1, place[0][1] + step * (len(crop) - 1))
-    return place[0]
-
-
-@pytest.mark.parametrize(
-    "height, width, crops, expected",
-    [
-        (256, 320, 1, [(16, 48)]),
-        (256, 320, 3, [(16, 0), (16, 48), (16, 96)]),
-        (256, 341, 3, [(16, 0), (16, 58), (16, 117)]),  # 117 columns are free
-        (320, 256, 3, [(0, 16), (48, 16), (96, 16)]),
-        (256, 256, 3, [(16, 0), (16, 16), (16, 32)]),  # a square's three lie along its width
-        # steps of 32 // 4 = 8 rows and 117 // 4 = 29 columns: 4 x 29 = 116 is one short of the right edge
-        (256, 341, 10, [(0, 0), (0, 116), (32, 0), (32, 116), (16, 58)]),
-    ],
-)
-def test_the_places_of_test_crops_by_hand(height, width, crops, expected):
-    picture = place_picture(height, width)
-    views = crops_of(np.stack([picture] * 2), 224, crops)
-    assert views.shape == (crops, 2, 224, 224, 3) and views.dtype == np.uint8
-    assert [corner(view[1]) for view in views[:5]] == expected == places_of(height, width, 224, crops)[:5]
-    if crops == 10:  # a mirror image starts with the crop's last column
-        assert [corner(view[0]) for view in views[5:]] == [(top, left + 223) for top, left in expected]
-        np.testing.assert_array_equal(views[5:], views[:5, :, :, ::-1])
-
-
-def test_frames_are_resized_before_several_crops_as_before_one():
-    assert resized_to(240, 320, 224) == (256, 341) and resized_to(320, 240, 224) == (341, 256)
-    assert resized_to(61, 83, 56) == (64, 87)
-    noise = np.random.default_rng(3).integers(0, 256, (2, 61, 83, 3), dtype=np.uint8)
-    whole = np.stack([cv2.resize(frame, (87, 64), interpolation=cv2.INTER_LINEAR) for frame in noise])
-    for crops in (1, 3, 10):
-        plain = [whole[:, top : top + 56, left : left + 56] for top, left in places_of(64, 87, 56, crops)]
-        plain[5:] = [view[:, :, ::-1] for view in plain[5:]]
-        np.testing.assert_array_equal(crops_of(noise, 56, crops), plain)
-        np.testing.assert_array_equal(crops_of(iter(noise), 56, crops, count=2), plain)
-    centre = crops_of(noise, 56, 3)[1]
-    np.testing.assert_array_equal(centre, centre_view(noise, 56))
-
-
-@pytest.mark.parametrize("crops", [0, 2, 5])
-def test_another_number_of_crops_is_refused(crops):
-    for refuse in (
-        lambda: places_of(256, 320, 224, crops),
-        lambda: crops_of(np.zeros((1, 9, 9, 3), np.uint8), 8, crops),
-    ):
-        with pytest.raises(ValueError, match=f"test_crops: {crops} is not one of 1, 3, 10"):
-            refuse()
+    np.testing.assert_array_equal(centre_view(iter(noise), 56, count=2), whole[:, 4:60, 15:71])
 
 
 def test_normalise_by_hand():

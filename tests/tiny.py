@@ -147,6 +147,46 @@ def write_folder(root: Path, *, classes=CLASSES, clips=4, frames=6) -> dict[str,
     return {"layout": "folder", "videos": str(root / "videos"), "annotations": str(root / "annotations")}
 
 
+def quick(patch: pytest.MonkeyPatch) -> None:
+    """Spare runs what has tests of its own: four seconds of behaviour digest, two of the device's peak."""
+    from repro.training import loop
+
+    patch.setattr(loop, "todays_digest", lambda: {"sampling": [1.0]})
+    patch.setattr(loop, "SECONDS_FOR_PEAK", 0.05)
+
+
+def fails_in(patch: pytest.MonkeyPatch, name: str, epoch: int, fail) -> None:
+    """Calls ``fail`` first whenever the loop calls its function ``name`` in that epoch, counted from 0, or after it."""
+    from repro.training import loop
+
+    train_epoch, reached = loop.train_epoch, []
+
+    def begin(*arguments, epoch, **options):
+        reached.append(epoch)
+        if name == "train_epoch" and epoch == wanted:
+            fail()
+        return train_epoch(*arguments, epoch=epoch, **options)
+
+    wanted = epoch
+    patch.setattr(loop, "train_epoch", begin)
+    if name != "train_epoch":
+        function = getattr(loop, name)
+
+        def call(*arguments, **options):
+            if not reached or reached[-1] >= wanted:
+                fail()
+            return function(*arguments, **options)
+
+        patch.setattr(loop, name, call)
+
+
+def raiser(error: BaseException):
+    def fail(*_arguments, **_options):
+        raise error
+
+    return fail
+
+
 def experiment(data: dict[str, str], **fields) -> Experiment:
     """The smallest experiment that trains: 1/8 width, 64 pixels, 2 frames, one thread, cosine."""
     small = {

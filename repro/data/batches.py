@@ -1,13 +1,8 @@
-"""Which clips make up each batch of an epoch, on which process, and which are left out at its end.
+"""Which clips make up each batch of an epoch, on which process, and which are left out at its end."""
 
-And how what is computed a batch, or a view, becomes one number a step, or a clip.
-"""
-
-import math
 from collections.abc import Iterator
 
 import numpy as np
-from torch import Tensor
 from torch.utils.data import Sampler
 
 
@@ -27,10 +22,7 @@ def scored_clips(clips: int, batch: int, last_batch: str) -> int:
 
 
 class Order(Sampler):
-    """An epoch's clips: 0, 1, ... without a seed; with one, ``(epoch, index)`` in that epoch's seeded order.
-
-    Lightning calls :meth:`set_epoch`.
-    """
+    """An epoch's clips: 0, 1, ... without a seed; with one, ``(epoch, index)`` in that epoch's seeded order."""
 
     def __init__(self, size: int, *, seed: int | None = None) -> None:
         self.size, self.seed, self.epoch = size, seed, 0
@@ -72,7 +64,7 @@ class Batches(Sampler):
         last_batch: str = "keep",
         rank: int = 0,
         processes: int = 1,
-        even=False,
+        even: bool = False,
     ) -> None:
         if batch_size % processes:
             raise ValueError(f"batch_size: {batch_size} clips cannot be shared evenly by {processes} processes")
@@ -112,8 +104,3 @@ def window_clips(sizes: list[int], accumulate: int) -> list[int]:
     """
     windows = [sum(sizes[start : start + accumulate]) for start in range(0, len(sizes), accumulate)]
     return [windows[index // accumulate] for index in range(len(sizes))]
-
-
-def mean_over_views(logits: Tensor) -> Tensor:
-    """Logits ``(V, B, classes)`` of V views to ``(B, classes)``: the logarithm of the views' mean probability."""
-    return logits.log_softmax(-1).logsumexp(0) - math.log(len(logits))

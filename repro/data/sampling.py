@@ -63,29 +63,9 @@ POLICIES = {
 }
 
 
-def test_views(frames: int, segments: int, clips: int, *, policy: str = "paper_text") -> np.ndarray:
-    """Temporal views of a clip: int ``(clips, segments)``, each row non-decreasing, from 0.
-
-    View c of T takes in each segment the frame at the fraction (c + 1/2) / T, index floor((i + (c + 1/2) / T) F/N), in
-    integers. One view is the policy's own test indices. Where F < N T views share frames.
-
-    Raises ValueError for counts below 1, and for several views under ``eco_pytorch``, whose code tests with one.
-    """
-    _check(frames, segments)
-    if clips < 1:
-        raise ValueError(f"a clip is tested in 1 or more temporal views, not {clips}")
-    if clips == 1:
-        return POLICIES[policy].test(frames, segments)[None]
-    if policy != "paper_text":
-        raise ValueError(f"sampling {policy}: its code tests with 1 clip, not {clips}; paper_text can take more")
-    steps = np.arange(segments) * 2 * clips + np.arange(clips)[:, None] * 2 + 1  # half steps, 2 T N of them to a clip
-    return steps * frames // (2 * clips * segments)
-
-
 def _check(frames: int, segments: int) -> None:
     if frames < 1 or segments < 1:
         raise ValueError(f"cannot take {segments} frames from a clip of {frames}: both must be 1 or more")
 
 
-# names of the field, not tests for pytest to collect
-test_frames.__test__ = test_views.__test__ = False
+test_frames.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect

@@ -6,8 +6,8 @@ these datasets' 240-pixel frames (240, 210, 180, 158) is that near to 224.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 SCALES = (1.0, 0.875, 0.75, 0.66)
 LARGEST_DISTORTION = 1  # width and height scales are at most one step apart
-TEST_CROPS = (1, 3, 10)
 MEAN = (0.485, 0.456, 0.406)  # ImageNet, RGB, for values in 0..1
 STD = (0.229, 0.224, 0.225)
 OTHER_SIDE = {"left": "right", "right": "left", "Left": "Right", "Right": "Left"}
@@ -53,13 +52,6 @@ def train_crop(
     return top, left, crop_height, crop_width
 
 
-def draw_view(
-    height: int, width: int, rng: np.random.Generator, *, flip: bool = True, scales: Sequence[float] = SCALES
-) -> tuple[tuple[int, int, int, int], bool]:
-    """Draw what :func:`augment` does to frames of this size: the crop of :func:`train_crop`, and whether mirrored."""
-    return train_crop(height, width, rng, scales), flip and bool(rng.random() < 0.5)
-
-
 def augment(
     frames: Iterable[np.ndarray],
     size: int,
@@ -75,11 +67,12 @@ def augment(
     (Something-Something) ``flip`` must be off, or the label must change with it (:func:`swap_sides`). ``frames`` that
     come one by one (:func:`repro.data.decode.iter_frames`) need their ``count``.
     """
-    view = np.empty((len(frames) if count is None else count, size, size, 3), np.uint8)
+    view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
     crop, mirrored = None, False
     for frame, out in zip(frames, view, strict=True):
         if crop is None:
-            (top, left, height, width), mirrored = draw_view(*frame.shape[:2], rng, flip=flip, scales=scales)
+            top, left, height, width = train_crop(frame.shape[0], frame.shape[1], rng, scales)
+            mirrored = flip and bool(rng.random() < 0.5)
             crop = slice(top, top + height), slice(left, left + width)
         cv2.resize(frame[crop], (size, size), dst=out, interpolation=cv2.INTER_LINEAR)
         if mirrored:
@@ -94,71 +87,25 @@ def train_view(
     return augment(frames, size, rng, flip=flip, scales=scales)[0]
 
 
-def check_crops(crops: int) -> None:
-    """Raises ValueError for a number of test crops that is not among TEST_CROPS."""
-    if crops not in TEST_CROPS:
-        raise ValueError(f"test_crops: {crops} is not one of {', '.join(map(str, TEST_CROPS))}")
-
-
-def test_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Height and width, in pixels, that a frame is resized to before test crops: short side round(size * 256 / 224)."""
-    scale = round(size * 256 / 224) / min(height, width)
-    return max(size, round(height * scale)), max(size, round(width * scale))
-
-
-def test_places(height: int, width: int, size: int, crops: int = 1) -> list[tuple[int, int]]:
-    """(top, left), in pixels, of each test crop of side ``size`` in a resized frame (:func:`test_size`).
-
-    - 1: the centre.
-    - 3: start, centre and end of the longer side (left, centre, right of a square), in the middle of the other.
-    - 10: the upper left, upper right, lower left and lower right corner, the centre; the same five, to be mirrored.
-      The places are those of TSN's oversampling (yjxiong/tsn-pytorch, GroupOverSample), which are whole multiples of a
-      quarter of the free room: up to 3 pixels short of the far corners, and up to 1 of the centre of 1 and 3.
-
-    Raises ValueError for another number.
-    """
-    check_crops(crops)
-    down, right = height - size, width - size
-    if crops == 10:
-        return crop_offsets(height, width, size, size)[:5] * 2
-    if crops == 1:
-        return [(down // 2, right // 2)]
-    if height > width:
-        return [(top, right // 2) for top in (0, down // 2, down)]
-    return [(down // 2, left) for left in (0, right // 2, right)]
-
-
-def test_crops(frames: Iterable[np.ndarray], size: int, crops: int, *, count: int | None = None) -> np.ndarray:
-    """Short side to size * 256 / 224, then the crops of :func:`test_places`, in its order.
-
-    Returns uint8 ``(crops, N, size, size, 3)``; the last five of ten are mirror images. Each frame is resized once.
-    ``count`` as for :func:`augment`. Raises ValueError for a number of crops other than 1, 3 and 10.
-    """
-    check_crops(crops)
-    views = np.empty((crops, len(frames) if count is None else count, size, size, 3), np.uint8)
-    whole = None
-    for number, frame in zip(range(views.shape[1]), frames, strict=True):
-        if whole is None:
-            height, width = test_size(*frame.shape[:2], size)
-            places = test_places(height, width, size, crops)
-            whole = np.empty((height, width, 3), np.uint8)
-        cv2.resize(frame, (width, height), dst=whole, interpolation=cv2.INTER_LINEAR)
-        for place, (top, left) in enumerate(places):
-            crop = whole[top : top + size, left : left + size]
-            if place < 5:
-                views[place, number] = crop
-            else:  # of ten
-                cv2.flip(crop, 1, dst=views[place, number])
-    return views
-
-
 def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = None) -> np.ndarray:
-    """The centre crop of :func:`test_crops` alone: uint8 ``(N, size, size, 3)``."""
-    return test_crops(frames, size, 1, count=count)[0]
+    """Short side to round(size * 256 / 224), then the centre crop: uint8 ``(N, size, size, 3)``.
+
+    ``count`` as for :func:`augment`.
+    """
+    view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
+    whole = None
+    for frame, out in zip(frames, view, strict=True):
+        if whole is None:
+            scale = round(size * 256 / 224) / min(frame.shape[:2])
+            height, width = (max(size, round(side * scale)) for side in frame.shape[:2])
+            whole = np.empty((height, width, 3), np.uint8)
+            top, left = (height - size) // 2, (width - size) // 2
+        cv2.resize(frame, (width, height), dst=whole, interpolation=cv2.INTER_LINEAR)
+        out[:] = whole[top : top + size, left : left + size]
+    return view
 
 
-# names of the field, not tests for pytest to collect
-test_size.__test__ = test_places.__test__ = test_crops.__test__ = test_view.__test__ = False
+test_view.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect
 
 
 def planes(view: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 A tie counts against the network: the rank of the true class is the number of *other* classes with a score at least as
 high. Breaking ties by class index, as argmax and argsort do, would give a network that answers a constant (dead, or
 with a zero-initialised classifier) full marks on class 0, and results that change when classes are renumbered
-(scikit-learn and torchmetrics do so, hence the few lines here).
+(scikit-learn does so, hence the few lines here).
 """
 
 import numpy as np

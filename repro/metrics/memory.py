@@ -49,12 +49,13 @@ def training_memory(
     precision: a name of `repro.metrics.peak.DTYPES`. optimiser_copies: values that the optimiser keeps
     for each trainable parameter: 1 for momentum, 0 for plain SGD, 2 for Adam. The network stays as it is.
 
-    In the estimate are, as ``fixed``, parameters, gradients, optimiser state, buffers and whatever is kept whatever
-    the batch; as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the
-    backward pass. All of these are alive at once at the end of the forward pass: the loop drops the last step's
-    gradients after it. In the backward pass what is kept shrinks while gradients of activations come and go. Two of
-    them, the arriving and the leaving one, beside all that was kept up to their activation are the second bound, and
-    the larger of the two counts. (For networks whose activations shrink with depth, as here, that is the first.)
+    In the estimate are, as ``fixed``, parameters, gradients, optimiser state, buffers and whatever is kept whatever the
+    batch; as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the backward
+    pass. All of these are alive at once at the end of a forward pass where a step has several (where it has one, the
+    last step's gradients are dropped before it, which leaves some room). In the backward pass what is kept shrinks
+    while gradients of activations come and go. Two of them, the arriving and the leaving one, beside all that was kept
+    up to their activation are the second bound, and the larger of the two counts. (For networks whose activations
+    shrink with depth, as here, that is the first.)
 
     Mixed precision: autocast does nothing to meta tensors, so the rule is that all activations have 16 bits, as in a
     16-bit copy of the network; added are the clip in 32 bits and a 16-bit copy of each weight of two or more

@@ -24,7 +24,7 @@ from repro.models.fused import FusedNet
 from repro.models.head import ResNet18Head3d
 from repro.models.trunk import ResNet34Trunk
 
-OUR_PREFIX = "network."  # of every name in our Lightning checkpoints
+OUR_PREFIX = "network."  # of every name in our checkpoints
 NOT_IN_FILE = "not in the file"
 NO_GATES_IN_FILE = "no gates in the file"  # apart, so that a line shows other tensors that are lacking
 ANOTHER_SHAPE = "another shape"
@@ -88,7 +88,7 @@ def read_weights(source: str | PathLike[str]) -> dict[str, Tensor]:
     """Read a state dict, on the CPU; nothing in a file is executed.
 
     Args:
-        source: a ``.safetensors`` file; a ``torch.save`` file of a state dict; a Lightning checkpoint of ours (names
+        source: a ``.safetensors`` file; a ``torch.save`` file of a state dict; a checkpoint of ours (names
             lose their ``network.``); or the name of torchvision weights, such as ``ResNet34_Weights.IMAGENET1K_V1`` or
             ``R3D_18_Weights.KINETICS400_V1``, downloaded once into torch's cache.
 

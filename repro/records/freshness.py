@@ -1,4 +1,4 @@
-"""Is a record fresh? Comparing behaviour digests, without importing torch (``repro.training.behaviour`` computes them).
+"""Is a record fresh? Comparing behaviour digests, without importing torch (``repro.training.behaviour`` has today's).
 
 A record keeps the digest of the code that made it. The record is stale when today's digest differs in a section that
 the run used, not when a comment was edited.
@@ -7,7 +7,6 @@ the run used, not when a comment was edited.
 import hashlib
 import json
 import math
-import os
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -65,17 +64,3 @@ def sources_state() -> str:
     for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
         state.update(path.read_bytes())
     return state.hexdigest()[:16]
-
-
-def todays_digest(folder: Path = Path("build/behaviour")) -> Digest:
-    """Today's digest, computed once for each state of the package's sources and of torch and OpenCV."""
-    path = folder / f"{sources_state()}.json"
-    if not path.is_file():
-        from repro.training.behaviour import digest
-
-        sections = digest()
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.draft")
-        draft.write_text(as_text(sections))
-        draft.replace(path)
-    return json.loads(path.read_text())

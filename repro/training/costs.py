@@ -56,9 +56,10 @@ def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = Non
 
 
 def _parts(experiment: Experiment, train: int, test: int, classes: int, source: str) -> Clips:
-    watched = test if experiment.watch == "test" else round(train * experiment.validation_fraction)
-    train -= 0 if experiment.watch == "test" else watched
-    return Clips({"train": train, "watched": watched, "test": test}, classes, source)
+    if experiment.watch == "test":
+        return Clips({"train": train, "validation": test, "test": test}, classes, source)
+    validation = round(train * experiment.validation_fraction)
+    return Clips({"train": train - validation, "validation": validation, "test": test}, classes, source)
 
 
 def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clips:
@@ -106,13 +107,13 @@ def cost_table(
             continue
         plan = Plan(experiment, clips.parts, size, "", free)
         # scoring takes a forward pass, a third of a training step
-        passes = (clips.parts["train"] + clips.parts["watched"] / 3) * experiment.epochs + clips.parts["test"] / 3
+        passes = (clips.parts["train"] + clips.parts["validation"] / 3) * experiment.epochs + clips.parts["test"] / 3
         if clips.parts["train"] > row["training clips"]:
             row |= {"training clips": clips.parts["train"], "counted in": clips.source, "steps an epoch": plan.steps}
         row["PFLOP"] += training_flops(size.multiply_adds) * passes / 1e15
         row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
         row["GB of disk"] += plan.disk / 1e9
-        if device:
+        if seconds is not None:
             row["hours"] += passes * seconds / (experiment.devices * experiment.nodes) / 3600
     return pd.DataFrame(rows.values())
 

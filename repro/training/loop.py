@@ -1,66 +1,52 @@
-"""Train one network on one split and file the record: Lightning's Trainer, SGD, the paper's schedule, resume.
+"""Train one network on one split and file its record: data, loss, step, schedule, checkpoint, history.
 
-``train`` goes on by itself from the last finished epoch when a run was interrupted, and returns the record at once
-when a fresh one is already there.
+In the manner of torchvision's references/video_classification. A run that was interrupted goes on by itself from its
+last finished epoch; where a fresh record is there already, it is returned at once.
 """
 
 import contextlib
-import dataclasses
-import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import lightning as L
 import pandas as pd
 import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
-from repro.data.clips import Clip, Split, carve_validation
+from repro.data.batches import Batches, window_clips
 from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.selection import select_clips
-from repro.data.transforms import swap_sides
 from repro.experiment.fields import Experiment
-from repro.files import only_one
-from repro.metrics.peak import Peak, measure_peak
-from repro.models import build, check_trainable, options_of
-from repro.models.start import start
-from repro.records.freshness import todays_digest, used_by
-from repro.records.record import RESULTS, Record, make_provenance, read_record, write_record
-from repro.training.evaluation import predict
+from repro.files import only_one, progress
+from repro.metrics.peak import measure_peak
+from repro.records.freshness import used_by
+from repro.records.record import RESULTS, Record, check_whole_split, make_provenance, read_record, write_record
+from repro.training.behaviour import todays_digest
+from repro.training.faults import clear_messages, stopped_by_sigterm
+from repro.training.history import Log, Pace, Tally, check_finite, gradient_columns
+from repro.training.ingredients import check_shapes, make_dataset, make_network, parts_of
+from repro.training.optimiser import clip_gradient, freeze_statistics, make_optimiser, make_schedule, parameter_groups
 from repro.training.plan import Plan, make_plan
-from repro.training.processes import (
-    after_first,
-    agreed,
-    end_with_starter,
-    environment,
-    explained,
-    join,
-    machine_of,
-    needs_own_process,
-    run_in_own_process,
-    stopped_by_sigterm,
-    trainer_options,
-)
-from repro.training.recogniser import Recogniser, interactive
+from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
+from repro.training.recogniser import Recogniser
 from repro.training.run_folder import (
     BEST,
     LAST,
     WEIGHTS,
     WORK,
-    deciding_fields,
+    fresh_record,
     prepare_folder,
     read_checkpoint,
     save_whole,
 )
 
-# With fewer, torch 2.15 on a CPU corrupts memory in the backward of 1x1 stride-2 convolutions in that layout
-CHANNELS_FOR_CHANNELS_LAST = 8
 SECONDS_FOR_PEAK = 2.0
 
 
@@ -68,304 +54,303 @@ def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK)
     """Train, evaluate on the test split, file the record.
 
     A fresh record with the same fields is returned as it is; one of another experiment in the same folder is replaced,
-    and a line says so first. An interrupted run goes on from its last epoch.
+    and a line says so first. Each process of a run of several devices calls this; torchrun or srun has started them.
 
     Raises:
         FileNotFoundError, ValueError, OSError: data, configuration, weights, a checkpoint or a clip is unusable (before
-            the first step), an unfinished run of other settings is there, the loss is not finite, the disk is full.
-        TrainingStopped: out of memory, a loader process died, SIGTERM. Finished epochs and records stay as they are.
+            the first step), an unfinished run of other settings is there, the run's processes were not started, the
+            loss is not finite.
+        TrainingStopped: out of memory, a full disk, a loader process died, SIGTERM. Finished epochs and records stay as
+            they are.
     """
-    results, work = Path(results), Path(work)
-    machine = trainer_options(experiment)
-    if needs_own_process(experiment):
-        run_in_own_process(experiment, results=results, work=work)
-        return read_record(results / experiment.study / experiment.run)
-    end_with_starter()
-    rank = join(experiment)
-    folder = work / experiment.study / experiment.run
+    results, folder = Path(results), Path(work) / experiment.study / experiment.run
+    place = join(experiment)
     with contextlib.ExitStack() as stack:
-        if rank == 0:
+        if place.first:
             folder.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(only_one(folder.with_name(f".{folder.name}.lock")))
-            stack.callback(folder.with_name(f".{folder.name}.lock").unlink, missing_ok=True)
-        else:
-            stack.enter_context(contextlib.redirect_stdout(stack.enter_context(open(os.devnull, "w"))))
-        machine["callbacks"] = [stack.enter_context(stopped_by_sigterm(experiment))]
-        return _train(experiment, results, folder, machine, rank)
+            lock = folder.with_name(f".{folder.name}.lock")
+            stack.enter_context(only_one(lock))
+            stack.callback(lock.unlink, missing_ok=True)
+        else:  # one of them speaks
+            nowhere = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(nowhere))
+            stack.enter_context(contextlib.redirect_stderr(nowhere))
+        stack.enter_context(stopped_by_sigterm(experiment))
+        record = _train(experiment, results, folder, place)
+    leave()
+    return record
 
 
-def _train(experiment: Experiment, results: Path, folder: Path, machine: dict[str, Any], rank: int) -> Record:
-    # The first counts frames, computes the digest and prepares the folder; the others then read what it found
-    decided = agreed(None) if rank else None
-    if decided and decided["fresh"]:
-        return read_record(results / experiment.study / experiment.run)
-    sections = used_by(experiment, todays_digest())
-    split, lengths, data = select_clips(experiment)
+def train_on_all_devices(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK) -> Record:
+    """:func:`train`, for a notebook: torchrun starts the processes where the run has several devices of this machine.
+
+    Raises TrainingStopped where they fail, and as :func:`train`.
+    """
+    if experiment.devices == 1 or experiment.nodes > 1:
+        return train(experiment, results=results, work=work)
+    run_by_torchrun(experiment, results=Path(results), work=Path(work))
+    return read_record(Path(results) / experiment.study / experiment.run)
+
+
+def _train(experiment: Experiment, results: Path, folder: Path, place: Place) -> Record:
     # Results must not depend on the machine's core count where a profile fixes it
-    threads = experiment.threads or max(1, os.cpu_count() // experiment.devices)
-    torch.set_num_threads(threads)
-    if experiment.devices > 1:
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # without it Lightning sets a number of its own
-    torch.manual_seed(experiment.seed)
-    scratch = not (experiment.trunk_weights or experiment.head_weights or experiment.start_from)
-    found = _fresh_record(experiment, results, data, sections) if rank == 0 and scratch else None
-    if not found:
+    torch.set_num_threads(experiment.threads or max(1, (os.cpu_count() or 1) // experiment.devices))
+    with first_alone(place):
+        sections = used_by(experiment, todays_digest())
+        split, lengths, data = select_clips(experiment)
+        torch.manual_seed(experiment.seed)
         network, started = make_network(experiment, len(split.classes), folder.parents[1])
-        data = data | ({"start": started} if started else {})
-        if rank == 0 and not scratch:
-            found = _fresh_record(experiment, results, data, sections)
-    if found:
-        agreed({"fresh": True})
-        return found
-    clock, provenance = time.monotonic(), make_provenance()  # of the code as it is now, not when the run ends
-    parts = parts_of(split, experiment)
-    check_shapes(experiment, network, len(parts["train"]))
-    if rank == 0:
-        checkpoint = prepare_folder(folder, experiment, sections, data, started)
-        agreed({"fresh": False})
-    else:
-        checkpoint = folder / LAST if (folder / LAST).is_file() else None
+        data |= {"start": started} if started else {}
+        if found := fresh_record(experiment, results, data, sections):
+            return found
+        clock, provenance = time.monotonic(), make_provenance()  # of the code as it is now, not when the run ends
+        parts = parts_of(split, experiment)
+        check_shapes(experiment, network, len(parts["train"]))
+        if place.first:
+            prepare_folder(folder, experiment, sections, data, started)
 
-    device = machine_of(machine)
-    datasets = {part: make_dataset(experiment, clips, lengths, split.classes, part) for part, clips in parts.items()}
-    clips = {part: len(listed) for part, listed in parts.items()}
-    plan = make_plan(experiment, network, clips=clips, device=device, dataset=None if rank else datasets["train"])
+    datasets = {part: make_dataset(experiment, clips, lengths, split.classes) for part, clips in parts.items()}
+    counts = {part: len(clips) for part, clips in parts.items()}
+    probe = datasets["train"] if place.first else None
+    plan = make_plan(experiment, network, clips=counts, device=place.device, dataset=probe)
     print("\n".join(plan.lines()), flush=True)
-    peak = measure_peak(device, experiment.precision, seconds=SECONDS_FOR_PEAK) if rank == 0 else None
-    if experiment.compile:
-        network.trunk.compile()
-        network.head.compile()
+    peak = measure_peak(place.device, experiment.precision, seconds=SECONDS_FOR_PEAK) if place.first else None
+    pace = Pace(plan.size.multiply_adds, peak, place.processes)
 
-    share = {"batch_size": experiment.batch_size, "workers": experiment.workers, "prefetch": experiment.prefetch}
-    share |= {"rank": rank, "processes": experiment.devices * experiment.nodes}
-    module = Recogniser(network, experiment, multiply_adds=plan.size.multiply_adds, peak=peak)
-    done = 0
-    if checkpoint:
-        done = len(read_checkpoint(checkpoint, network)["history"])
-        if parts["watched"]:
-            read_checkpoint(folder / BEST, network)  # a damaged one is known before more epochs are trained
-    with _quiet(), _clear_messages(experiment, plan):
-        trainer = make_trainer(experiment, folder, machine, watches=bool(parts["watched"]))
-        training = train_loader(datasets["train"], last_batch=experiment.last_batch, **share)
-        watching = None
-        if parts["watched"]:
-            watching = test_loader(datasets["watched"], last_batch=experiment.last_batch, **share)
-        # Lightning starts the loader's workers before it tells the sampler which epoch a resumed run is in
-        training.batch_sampler.sampler.set_epoch(done)
-        trainer.fit(module, training, watching, ckpt_path=checkpoint)
-        if parts["watched"]:  # the weights that were best on the watched clips
-            module.load_state_dict(read_checkpoint(folder / BEST, network)["state_dict"])
-        views = datasets["test"].views
-        share["batch_size"] = share["processes"] * max(1, experiment.batch_size // share["processes"] // views)
-        predictions = predict(trainer, module, test_loader(datasets["test"], **share))
-        if not trainer.is_global_zero:
-            after_first()
-            return read_record(results / experiment.study / experiment.run)
+    with clear_messages(experiment, advice=plan.advice()):
+        recogniser = Recogniser(network, experiment).to(place.device)
+        history = fit(recogniser, datasets, experiment, folder, place, pace)
+        predictions = predict(recogniser, datasets["test"], experiment, place)
         predictions.columns = ["clip", "label", "group", *(f"logit_{name}" for name in split.classes)]
-        save_whole(network.state_dict(), folder / WEIGHTS)
-        record = write_record(
-            experiment=experiment,
-            classes=split.classes,
-            data=data,
-            provenance=provenance | _where(clock, plan, peak),
-            digest=sections,
-            history=pd.DataFrame(module.history),
-            predictions=predictions,
-            results=results,
-        )
-        after_first()
-        return record
+        if place.first:
+            save_whole(network.state_dict(), folder / WEIGHTS)
+            write_record(
+                experiment=experiment,
+                classes=split.classes,
+                data=data,
+                provenance=provenance | _how_it_went(clock, plan, pace, place),
+                digest=sections,
+                history=pd.DataFrame(history),
+                predictions=predictions,
+                results=results,
+            )
+        wait_for_all()
+    return read_record(results / experiment.study / experiment.run)
 
 
-def make_network(experiment: Experiment, classes: int, work: Path = WORK) -> tuple[torch.nn.Module, list[dict]]:
-    """The network of an experiment and what it starts from, in the layout that is fastest for it.
+# ---- the loop
 
-    Raises ValueError, OSError as :func:`repro.models.start.start`.
+
+def fit(
+    recogniser: Recogniser,
+    datasets: Mapping[str, ClipDataset],
+    experiment: Experiment,
+    folder: Path,
+    place: Place,
+    pace: Pace,
+) -> list[dict[str, float]]:
+    """Train for the experiment's epochs, on from the checkpoint in ``folder`` where there is one.
+
+    The recogniser ends with the weights that were best on the validation clips, or the last ones where there are none.
+    ``datasets``: ``train`` and ``validation``, which may be empty. Returns the history, a row an epoch.
     """
-    network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
-    sources = {name: getattr(experiment, name) for name in ("trunk_weights", "head_weights")}
-    started = start(network, **sources, start_from=_own_weights(experiment, work))
-    if network.trunk.conv1.out_channels >= CHANNELS_FOR_CHANNELS_LAST:
-        # The trunk's convolutions run up to a quarter faster on this layout (CPU and GPU)
-        network.trunk.to(memory_format=torch.channels_last)
-    return network, started
+    use_deterministic_algorithms(place.device)
+    steered = len(datasets["validation"]) > 0
+    loader = train_loader(datasets["train"], last_batch=experiment.last_batch, **loading(experiment, place))
+    if steered:
+        watch = test_loader(datasets["validation"], last_batch=experiment.last_batch, **loading(experiment, place))
+
+    model = in_parallel(recogniser, experiment, place)
+    optimiser = make_optimiser(parameter_groups(recogniser.network, experiment), experiment)
+    schedule: Any = make_schedule(optimiser, experiment)  # the two kinds are stepped in different ways
+    scaler = torch.amp.GradScaler(place.device.type, enabled=experiment.precision == "16-mixed")
+    kept: dict[str, Any] = {"state_dict": recogniser, "optimiser": optimiser, "schedule": schedule, "scaler": scaler}
+    history: list[dict[str, float]] = []
+    if (folder / LAST).is_file():
+        checkpoint = read_checkpoint(folder / LAST, recogniser)
+        if steered:
+            read_checkpoint(folder / BEST, recogniser)  # a damaged one is known before more epochs are trained
+        history = checkpoint["history"]
+        for name, part in kept.items():
+            part.load_state_dict(checkpoint[name])
+
+    with contextlib.closing(Log(experiment, folder, place)) as log:
+        for epoch in range(len(history), experiment.epochs):
+            row = train_epoch(model, loader, optimiser, scaler, experiment, place, pace, log, epoch=epoch)
+            if steered:
+                row |= validate(recogniser, watch, experiment, place)
+            steering = f"{experiment.watch}_top1"
+            schedule.step(*([row[steering]] if experiment.schedule == "plateau" else []))
+            improved = steered and row[steering] > max((earlier[steering] for earlier in history), default=-1.0)
+            history.append(row)
+            if place.first:
+                state = {name: part.state_dict() for name, part in kept.items()} | {"history": history}
+                for name in (BEST, LAST) if improved else (LAST,):
+                    save_whole(state, folder / name)
+            log.epoch(row)
+    wait_for_all()
+    if steered:
+        recogniser.load_state_dict(read_checkpoint(folder / BEST, recogniser)["state_dict"])
+    return history
 
 
-def _own_weights(experiment: Experiment, work: Path) -> str | None:
-    """``start_from`` as a file: study/run of a run that was finished here is its weights."""
-    source = experiment.start_from
-    if not source or Path(source).is_file():
-        return source
-    weights = work / source / WEIGHTS
-    if weights.is_file():
-        return str(weights)
-    if weights.parent.is_dir():
-        raise FileNotFoundError(f"start_from: run {source} is not finished ({weights} is not there); finish it first")
-    raise FileNotFoundError(
-        f"start_from: {source!r} is neither a weights file nor a run that was finished in {work}; weights are no part "
-        "of a record: train that run here first (delete its record where there is one), or name a file"
-    )
+def train_epoch(
+    model: Recogniser | DistributedDataParallel,
+    loader: DataLoader,
+    optimiser: Optimizer,
+    scaler: torch.amp.GradScaler,
+    experiment: Experiment,
+    place: Place,
+    pace: Pace,
+    log: Log,
+    *,
+    epoch: int,
+) -> dict[str, float]:
+    """One epoch of steps; returns its row of the history.
 
+    The arithmetic of a step does not depend on how the work is cut up: its gradient is the mean over all of its clips,
+    whatever the accumulation, the number of processes and the size of the last batch.
 
-def parts_of(split: Split, experiment: Experiment) -> dict[str, tuple[Clip, ...]]:
-    """The clips by part: ``train``, ``watched`` (steer schedule and checkpoint, may be none) and ``test``."""
-    if experiment.watch == "test":
-        return {"train": split.train, "watched": split.test, "test": split.test}
-    train, watched = carve_validation(split.train, experiment.validation_fraction, seed=experiment.seed)
-    return {"train": train, "watched": watched, "test": split.test}
-
-
-def make_dataset(experiment: Experiment, clips, lengths: pd.Series, classes, part: str) -> ClipDataset:
-    """The clips of a part as the experiment samples them."""
-    names = ("frames", "size", "seed", "flip", "sampling", "decoder")
-    options = {name: getattr(experiment, name) for name in names} | {"scales": experiment.crop_scales}
-    options["mirror_labels"] = swap_sides(classes) if experiment.swap_labels else None
-    return ClipDataset(clips, lengths.loc[[clip.name for clip in clips]], **options)
-
-
-def check_shapes(experiment: Experiment, network: torch.nn.Module, clips: int) -> None:
-    """Refuse batches that leave a batch norm one value a channel; see :func:`repro.models.check_trainable`."""
-    if experiment.batch_norm == "none":
-        return
-    sizes = {min(experiment.batch_size, clips)}
-    if experiment.last_batch == "keep":
-        sizes |= {clips % experiment.batch_size} - {0}
-    for batch in sizes:
-        check_trainable(network, batch=batch, frames=experiment.frames, size=experiment.size)
-
-
-class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there; reading executes nothing."""
-
-    def save_checkpoint(self, checkpoint, path, storage_options=None) -> None:
-        save_whole(checkpoint, Path(path))
-
-    def load_checkpoint(self, path, map_location=None, weights_only=True) -> dict[str, Any]:
-        return torch.load(path, map_location=map_location or "cpu", weights_only=True)
-
-
-class OneFile(ModelCheckpoint):
-    """One checkpoint, always of the same name; the best one of a run is known after its folder was moved, too."""
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict | {"dirpath": self.dirpath})
-
-
-def make_trainer(experiment: Experiment, folder: Path, machine: dict[str, Any], *, watches: bool) -> L.Trainer:
-    """Lightning's Trainer with what this study needs: whole checkpoints each epoch, no padding of the last batch.
-
-    ``machine``: arguments for the Trainer (:func:`repro.training.processes.trainer_options`), callbacks among them.
+    Raises ValueError that names the clips of a batch whose loss or gradient is not finite.
     """
-    options = dict(machine)
-    others = options.pop("callbacks", [])
-    each_epoch = {"save_top_k": 1, "save_on_train_epoch_end": True, "enable_version_counter": False}
-    last = OneFile(folder, filename=Path(LAST).stem, **each_epoch)
-    best = OneFile(folder, filename=Path(BEST).stem, monitor=f"{experiment.watch}_top1", mode="max", **each_epoch)
-    bars = [TQDMProgressBar()] if interactive() else []
-    return L.Trainer(
-        max_epochs=experiment.epochs,
-        **options,
-        precision=experiment.precision,
-        accumulate_grad_batches=experiment.accumulate,
-        deterministic="warn" if torch.cuda.is_available() else True,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # it repeats clips until every process has as many
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-        enable_model_summary=False,
-        # Best before last, so that the last checkpoint knows which was best
-        callbacks=[*([best] if watches else []), last, *bars, *others],
-        enable_progress_bar=bool(bars),
-        plugins=[AtomicCheckpoints(), environment()],
+    model.train()
+    freeze_statistics(model, experiment.batch_norm)
+    batches, dataset = cast(Batches, loader.batch_sampler), cast(ClipDataset, loader.dataset)
+    batches.sampler.set_epoch(epoch)
+    step_clips = window_clips(batches.sizes(), experiment.accumulate)
+    tally, norms, rate = Tally(), [], optimiser.param_groups[0]["lr"]
+
+    def look(number: int, loss: Tensor, norm: Tensor | None, indices: Tensor) -> None:
+        value, size = float(loss), None if norm is None else float(norm)
+        log.step(number, value, size)
+        try:
+            check_finite(value, size, experiment)
+        except ValueError as error:
+            names = ", ".join(dataset.clips[int(index)].name for index in indices)
+            raise ValueError(f"epoch {epoch}: {error}; clips in the batch: {names}") from None
+
+    unseen = None  # the batch before is looked at when the next one is under way: a GPU is then not waited for
+    waiting, began = 0.0, time.monotonic()
+    mark = began
+    title = f"{experiment.run}: epoch {epoch + 1}/{experiment.epochs}"
+    for index, (clips, labels, indices) in enumerate(on_device(loader, title, place)):
+        waiting += time.monotonic() - mark
+        # Dropout draws from torch's generator, and so do loaders when they start: at another time in a resumed run or
+        # with persistent workers. Seeding by batch makes all of these the same run.
+        number = epoch * len(step_clips) + index
+        torch.manual_seed(experiment.seed * 1_000_003 + number * place.processes + place.rank)
+        ends_step = (index + 1) % experiment.accumulate == 0 or index + 1 == len(step_clips)
+        with contextlib.nullcontext() if ends_step or isinstance(model, Recogniser) else model.no_sync():
+            logits = model(clips)
+            loss = F.cross_entropy(logits, labels)
+            # DistributedDataParallel averages over processes: all passes together give the mean over the step's clips
+            share = len(labels) * experiment.accumulate * place.processes / step_clips[index]  # 1 where all are alike
+            scaler.scale(loss * share / experiment.accumulate).backward()
+        if ends_step:
+            scaler.unscale_(optimiser)
+            norms.append(clip_gradient(model, experiment))
+            scaler.step(optimiser)
+            scaler.update()
+            optimiser.zero_grad()
+        tally.add(loss, logits, labels)
+        if unseen is not None:
+            look(*unseen)
+        unseen = number, loss.detach(), norms[-1] if ends_step else None, indices
+        mark = time.monotonic()
+    if unseen is not None:
+        look(*unseen)
+    if place.device.type == "cuda":
+        torch.cuda.synchronize()
+    row = {"epoch": epoch, **tally.means("train", place), "learning_rate": rate}
+    row |= gradient_columns(norms, experiment.precision)
+    return row | pace.columns(seconds=time.monotonic() - began, waiting=waiting, clips=batches.clips)
+
+
+@torch.inference_mode()
+def validate(recogniser: Recogniser, loader: DataLoader, experiment: Experiment, place: Place) -> dict[str, float]:
+    """Loss and accuracies on the clips that steer the run, each process its share: columns of the history."""
+    recogniser.eval()
+    tally = Tally()
+    for clips, labels, _ in on_device(loader, f"{experiment.run}: {experiment.watch}", place):
+        logits = recogniser(clips)
+        tally.add(F.cross_entropy(logits, labels), logits, labels)
+    return tally.means(experiment.watch, place)
+
+
+@torch.inference_mode()
+def predict(recogniser: Recogniser, dataset: ClipDataset, experiment: Experiment, place: Place) -> pd.DataFrame:
+    """Score every clip once in the test view (a centre crop of the segments' middle frames), each process its share.
+
+    Returns, on every process, one row a clip in the dataset's order: ``clip, label, group, logit_0 ...`` (float32).
+    Raises ValueError when clips scored are not clips listed, or a score is not finite.
+    """
+    recogniser.eval()
+    loader = test_loader(dataset, **loading(experiment, place))
+    batches = on_device(loader, f"{experiment.run}: test", place)
+    own = [(indices, recogniser(clips).cpu()) for clips, _, indices in batches]
+    scored = [pair for part in gathered(own) for pair in part]
+    indices = torch.cat([index for index, _ in scored])
+    logits = torch.cat([scores for _, scores in scored])
+    if not logits.isfinite().all():
+        first = dataset.clips[int(indices[~logits.isfinite().all(1)][0])].name
+        raise ValueError(f"{first}: a score is not finite; the network has diverged: lower the learning rate")
+    order = indices.argsort()
+    clips = [dataset.clips[int(index)] for index in indices[order]]
+    table = pd.DataFrame(
+        {"clip": [c.name for c in clips], "label": [c.label for c in clips], "group": [c.group for c in clips]}
     )
+    check_whole_split(table["clip"], len(dataset), where="evaluation")
+    return table.join(pd.DataFrame(logits[order].numpy()).add_prefix("logit_"))
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Lightning advises more loader workers and the like; a run's log is for what concerns its result."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # what it finds on this machine is in the record
-    ignored = (
-        ".*does not have many workers.*",
-        ".*`isinstance\\(treespec, LeafSpec\\)`.*",
-        ".*have no `val_dataloader`.*",
-        ".*checkpoint directory.*exists and is not empty.*",
-        ".*recommended to use `.*sync_dist=True.*",
-        ".*No audio backend.*",
-        ".*`trainer.test\\(\\)`.*",
-        ".*smaller than the logging interval.*",
-        ".*The `srun` command is available.*",
-        ".*Grad strides do not match bucket view strides.*",
-    )
-    with warnings.catch_warnings():
-        for pattern in ignored:
-            warnings.filterwarnings("ignore", pattern)
-        yield
+# ---- the machine
 
 
-@contextlib.contextmanager
-def _clear_messages(experiment: Experiment, plan: Plan) -> Iterator[None]:
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        clear = explained(error, experiment, advice=plan.advice())
-        if clear is error:
-            raise
-        raise clear from None
+def use_deterministic_algorithms(device: torch.device) -> None:
+    """The same numbers each time; where a GPU has no such algorithm (3D pooling's backward) torch warns."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
 
 
-def _fresh_record(experiment: Experiment, results: Path, data, sections) -> Record | None:
-    """The record that is there, if it is this experiment's and today's code would make it again."""
-    folder = results / experiment.study / experiment.run
-    if not (folder / "record.json").is_file():
-        return None
-    found = read_record(folder)
-    if differing := _differing(found, experiment, data):
-        what = " and ".join(differing[:2])
-        print(
-            f"{found.folder}: holds the record of another experiment, which differs in {what}; it will be replaced "
-            "when this run ends (set run: to keep both)",
-            flush=True,
-        )
-        return None
-    if found.stale(sections):
-        return None
-    print(f"{found.name}: a fresh record is there, nothing to train", flush=True)
-    if found.experiment == experiment:
-        return found
-    parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "folder"}
-    return write_record(**parts | {"experiment": experiment}, results=results)  # filed under new words
+def in_parallel(recogniser: Recogniser, experiment: Experiment, place: Place) -> Recogniser | DistributedDataParallel:
+    """The module to train: compiled where asked for; over several processes with averaged gradients and, on GPUs,
+    batch statistics of all of them."""
+    if place.processes > 1 and place.device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(recogniser)
+    if experiment.compile:
+        recogniser.network.trunk.compile()
+        recogniser.network.head.compile()
+    if place.processes == 1:
+        return recogniser
+    warnings.filterwarnings("ignore", ".*Grad strides do not match bucket view strides.*")  # of channels-last weights
+    return DistributedDataParallel(recogniser, gradient_as_bucket_view=True)
 
 
-def _differing(record: Record, experiment: Experiment, data) -> list[str]:
-    """The fields in which the record is of another result than this experiment's; empty where it is of the same."""
-    old, new = deciding_fields(record.experiment), deciding_fields(experiment)
-    fields = [name for name in new if old[name] != new[name]]
-    if record.data["hash"] != data["hash"]:
-        places = ("dataset", "videos", "annotations")
-        fields += [name for name in places if getattr(record.experiment, name) != getattr(experiment, name)]
-        fields.append("the clips themselves")
-    if _digests(record.data) != _digests(data):
-        fields.append("the weights it starts from")
-    return fields
+def loading(experiment: Experiment, place: Place) -> dict[str, Any]:
+    """How loaders deal out clips."""
+    options = {"batch_size": experiment.batch_size, "workers": experiment.workers, "prefetch": experiment.prefetch}
+    return options | {"rank": place.rank, "processes": place.processes}
 
 
-def _digests(data) -> list[str]:
-    return [each["digest"] for each in data.get("start", [])]
+def on_device(loader: DataLoader, title: str, place: Place) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """A loader's batches: clips and labels on the device, indices on the CPU; progress is said."""
+    with progress(cast(Batches, loader.batch_sampler).clips, title) as advance:
+        for clips, labels, indices in loader:
+            yield clips.to(place.device, non_blocking=True), labels.to(place.device, non_blocking=True), indices
+            advance(len(labels) * place.processes)
 
 
-def _where(clock: float, plan: Plan, peak: Peak) -> dict[str, Any]:
+def _how_it_went(clock: float, plan: Plan, pace: Pace, place: Place) -> dict[str, Any]:
     """What the provenance says once a run is over."""
-    experiment = plan.experiment
-    processes = experiment.devices * experiment.nodes
-    if torch.cuda.is_available() and experiment.accelerator != "cpu":
+    if place.device.type == "cuda":
         device, used = torch.cuda.get_device_name(), torch.cuda.max_memory_allocated()
     else:
         device, used = f"CPU, {torch.get_num_threads()} thread(s)", None
     return {
         "seconds": round(time.monotonic() - clock, 1),
-        "device": f"{processes} x {device}" if processes > 1 else device,
-        "peak_flops": peak.flops,
-        "peak_case": peak.case,
+        "device": f"{place.processes} x {device}" if place.processes > 1 else device,
+        "peak_flops": pace.peak.flops if pace.peak else None,
+        "peak_case": pace.peak.case if pace.peak else None,
         "memory_expected": plan.memory,
         "memory_used": used,
     }

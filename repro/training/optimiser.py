@@ -1,9 +1,10 @@
 """Optimiser and learning-rate schedule (paper, section 4.1 and Table 3; values the text omits are in the ledger)."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, ReduceLROnPlateau
@@ -20,7 +21,9 @@ def parameter_groups(network: nn.Module, experiment: Experiment) -> list[dict[st
     rate, decay = experiment.learning_rate, experiment.weight_decay
     if experiment.parameter_groups == "one":
         return [{"params": list(network.parameters()), "lr": rate, "weight_decay": decay}]
-    weights, biases, norms = [], [], []
+    weights: list[nn.Parameter] = []
+    biases: list[nn.Parameter] = []
+    norms: list[nn.Parameter] = []
     for module in network.modules():
         for name, parameter in module.named_parameters(recurse=False):
             kind = norms if isinstance(module, _BatchNorm) else biases if name == "bias" else weights
@@ -56,6 +59,13 @@ def make_schedule(optimiser: Optimizer, experiment: Experiment) -> LRScheduler:
             optimiser, mode="max", factor=0.1, patience=experiment.saturate - 1, threshold=0, threshold_mode="abs"
         )
     return CosineAnnealingLR(optimiser, T_max=experiment.epochs)
+
+
+def clip_gradient(network: nn.Module, experiment: Experiment) -> Tensor:
+    """Clip the norm of the whole network's gradient; returns the norm as it was before."""
+    # after the step, as ref. 12's code does it, clipping changes nothing and is left out
+    limit = experiment.clip_gradient if experiment.clipping == "before_step" else math.inf
+    return nn.utils.clip_grad_norm_(network.parameters(), limit).detach()
 
 
 def freeze_statistics(network: nn.Module, which: str) -> None:

@@ -14,10 +14,10 @@ from repro.experiment.fields import Experiment
 from repro.metrics.complexity import multiply_adds, parameters
 from repro.metrics.memory import TrainingMemory, available_memory, is_out_of_memory, training_memory
 from repro.metrics.peak import training_flops
+from repro.training.recogniser import Recogniser
 
 MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the estimate
 PROBE_CLIPS = 4
-AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ def size_of(network: nn.Module, experiment: Experiment) -> Size:
 class Plan:
     """One run before it starts.
 
-    clips: by part, train, watched (that steer schedule and checkpoint) and test. batches, steps: of an epoch, forward
-    passes and optimiser steps. available: bytes of memory free on the device. step_seconds, load_seconds: of one clip
-    in training on one device, and of reading one clip in one process, measured; None where not measured.
+    clips: by part, train, validation (which steer schedule and checkpoint; may be none) and test. batches, steps: of an
+    epoch, forward passes and optimiser steps. available: bytes of memory free on the device. step_seconds,
+    load_seconds: of one clip in training on one device, and of reading one clip in one process, measured; None where
+    not measured.
     """
 
     experiment: Experiment
@@ -77,35 +78,36 @@ class Plan:
     @property
     def disk(self) -> int:
         """Bytes: checkpoints of weights and momentum, the last one and the best one, one being written; weights."""
-        kept = 1 + (self.clips["watched"] > 0)
+        kept = 1 + (self.clips["validation"] > 0)
         return 4 * self.size.parameters * (2 * (kept + 1) + 1)
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Of training and of scoring the watched clips (a third of a training step each); reading goes on beside."""
+        """Of training and of scoring the validation clips (a third of a training step each); reading goes on beside."""
         if self.step_seconds is None or self.load_seconds is None:
             return None
         processes = self.experiment.devices * self.experiment.nodes
-        arithmetic = (self.clips["train"] + self.clips["watched"] / 3) * self.step_seconds / processes
-        reading = (self.clips["train"] + self.clips["watched"]) * self.load_seconds
+        arithmetic = (self.clips["train"] + self.clips["validation"] / 3) * self.step_seconds / processes
+        reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds
         workers = self.experiment.workers * processes
         return max(arithmetic, reading / workers) if workers else arithmetic + reading / processes
 
     def lines(self) -> list[str]:
         """A few lines for a person."""
         e, clips = self.experiment, self.clips
-        watched = f", {clips['watched']} {e.watch} clips watched" if clips["watched"] else ""
+        validation = f", {clips['validation']} validation clips" if clips["validation"] and e.watch != "test" else ""
+        steer = " (they steer the run, too)" if e.watch == "test" else ""
         effective = f" x {e.accumulate} = {e.effective_batch}" if e.accumulate > 1 else ""
         total = training_flops(self.size.multiply_adds) * clips["train"] * e.epochs
         found = [
-            f"{e.run}: {clips['train']} training clips{watched}, {clips['test']} test clips; {e.epochs} epochs of "
-            f"{self.steps} steps, batch {e.batch_size}{effective}",
+            f"{e.run}: {clips['train']} training clips{validation}, {clips['test']} test clips{steer}; "
+            f"{e.epochs} epochs of {self.steps} steps, batch {e.batch_size}{effective}",
             f"  network: {self.size.parameters / 1e6:.2f} M parameters, {self.size.multiply_adds / 1e9:.2f} GMACs a "
             f"clip; training is {_flop(total)}",
             f"  memory: about {self.memory / 1e9:.2f} GB on {self.device} ({self.available / 1e9:.1f} GB free; up to "
             f"{self.batch_that_fits} clips a device fit); disk: up to {self.disk / 1e9:.2f} GB",
         ]
-        if self.epoch_seconds is not None:
+        if self.epoch_seconds is not None and self.step_seconds is not None and self.load_seconds is not None:
             found.append(
                 f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
                 f"(probe: {1e3 * self.step_seconds:.0f} ms of arithmetic and {1e3 * self.load_seconds:.0f} ms of "
@@ -177,17 +179,15 @@ def _reading_seconds(dataset: ClipDataset) -> float:
 
 def step_seconds(experiment: Experiment, network: nn.Module, device: torch.device) -> float:
     """Seconds that a clip of a training step takes on ``device``, on a copy of the network, in the run's precision."""
-    network = copy.deepcopy(network).to(device).train()
+    recogniser = Recogniser(copy.deepcopy(network), experiment).to(device).train()
     count = max(2, min(experiment.batch_size, 16 if device.type == "cuda" else PROBE_CLIPS))
-    clips = torch.zeros(count, experiment.frames, 3, experiment.size, experiment.size, device=device)
+    shape = (count, experiment.frames, 3, experiment.size, experiment.size)
+    clips = torch.zeros(shape, dtype=torch.uint8, device=device)
     labels = torch.zeros(count, dtype=torch.long, device=device)
-    cast = AUTOCAST.get(experiment.precision)
 
     def step() -> float:
         start = time.perf_counter()
-        with torch.autocast(device.type, dtype=cast, enabled=cast is not None):
-            maps = network.stack(clips)
-        F.cross_entropy(network.head(maps.float()), labels).backward()
+        F.cross_entropy(recogniser(clips), labels).backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return time.perf_counter() - start

@@ -1,12 +1,11 @@
-"""The folder build/runs/<study>/<run> of a run at work: whose it is, its checkpoints, its weights.
+"""What is there of a run already: a fresh record, and its folder build/runs/<study>/<run> with checkpoints and weights.
 
 A checkpoint is written beside the old one and takes its name only when it is whole and on the disk.
 """
 
-import errno
+import dataclasses
 import io
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -18,12 +17,15 @@ import torch
 from torch import nn
 
 from repro.experiment.fields import Experiment
+from repro.files import write_whole
 from repro.models import build, load_network, options_of, read_weights
 from repro.records.compare import deciding_fields
 from repro.records.freshness import Digest, differences
+from repro.records.record import Record, read_record, write_record
 
 WORK = Path("build/runs")
 LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
+PARTS = ("state_dict", "optimiser", "schedule", "scaler", "history")  # of a checkpoint
 
 
 def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
@@ -39,10 +41,55 @@ def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Mo
     return network.eval()
 
 
+def fresh_record(experiment: Experiment, results: Path, data: Mapping[str, Any], sections: Digest) -> Record | None:
+    """The record that is there, if it is this experiment's and today's code would make it again.
+
+    Args:
+        data: of the clips, with their ``hash``, and of the weights that the run starts from.
+        sections: the behaviours of today's code that this run uses.
+    """
+    folder = results / experiment.study / experiment.run
+    if not (folder / "record.json").is_file():
+        return None
+    found = read_record(folder)
+    if differing := _of_another(found, experiment, data):
+        what = " and ".join(differing[:2])
+        print(
+            f"{found.folder}: holds the record of another experiment, which differs in {what}; it will be replaced "
+            "when this run ends (set run: to keep both)",
+            flush=True,
+        )
+        return None
+    if found.stale(sections):
+        return None
+    print(f"{found.name}: a fresh record is there, nothing to train", flush=True)
+    if found.experiment == experiment:
+        return found
+    parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "folder"}
+    return write_record(**parts | {"experiment": experiment}, results=results)  # filed under new words
+
+
+def _of_another(record: Record, experiment: Experiment, data: Mapping[str, Any]) -> list[str]:
+    """The fields in which the record is of another result than this experiment's; empty where it is of the same."""
+    old, new = deciding_fields(record.experiment), deciding_fields(experiment)
+    fields = [name for name in new if old[name] != new[name]]
+    if record.data["hash"] != data["hash"]:
+        places = ("dataset", "videos", "annotations")
+        fields += [name for name in places if getattr(record.experiment, name) != getattr(experiment, name)]
+        fields.append("the clips themselves")
+    if _digests(record.data) != _digests(data):
+        fields.append("the weights it starts from")
+    return fields
+
+
+def _digests(data: Mapping[str, Any]) -> list[str]:
+    return [each["digest"] for each in data.get("start", [])]
+
+
 def prepare_folder(
     folder: Path, experiment: Experiment, sections: Digest, data: Mapping[str, Any], start: list[dict] | None = None
-) -> Path | None:
-    """The checkpoint to go on from, or None for a new start.
+) -> None:
+    """Make the run's folder ready: with the last finished epoch of the same run, or empty for a new start.
 
     Args:
         sections: the behaviours of today's code that this run uses.
@@ -65,8 +112,7 @@ def prepare_folder(
         if not differing:
             if last.is_file():
                 print(f"{folder}: going on from the last finished epoch", flush=True)
-                return last
-            return None
+            return
         if last.is_file() and not (folder / WEIGHTS).is_file():
             raise ValueError(
                 f"{folder}: an unfinished run is there, and this one differs from it: {'; '.join(differing)}. Set "
@@ -79,8 +125,7 @@ def prepare_folder(
     elif folder.exists():
         shutil.rmtree(folder)  # killed before the identity was written: nothing of worth is there
     folder.mkdir(parents=True)
-    write_whole(path, json.dumps(identity).encode())
-    return None
+    write_whole(path, json.dumps(identity))
 
 
 def _read_identity(path: Path) -> dict[str, Any]:
@@ -108,52 +153,36 @@ def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     return what
 
 
-def read_checkpoint(path: Path, network: nn.Module) -> dict[str, Any]:
-    """A checkpoint of this network, on the CPU. Raises ValueError that names the file, what is wrong and the mend."""
+def read_checkpoint(path: Path, recogniser: nn.Module) -> dict[str, Any]:
+    """A checkpoint for this module, on the CPU: ``state_dict``, ``optimiser``, ``schedule``, ``scaler``, ``history``.
+
+    Raises ValueError that names the file, what is wrong and the mend.
+    """
     mend = f"put a copy of it back, or delete the folder {path.parent} to train again from the first epoch"
     try:
         with zipfile.ZipFile(path) as archive:  # torch.load leaves the checksums unread, and damage in the numbers
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} has another checksum")
         content = torch.load(path, map_location="cpu", weights_only=True)
-        weights = {k.removeprefix("network."): v for k, v in content["state_dict"].items()}
-        content["history"], content["optimizer_states"]
+        if absent := [name for name in PARTS if name not in content]:
+            raise ValueError(f"it has no {absent[0]}: another program, or another version of this one, wrote it")
     except Exception as error:  # torch raises half a dozen types for a damaged file
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(f"{path}: this checkpoint cannot be read ({reason}); {mend}") from None
-    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in (weights, network.state_dict())]
+    states = content["state_dict"], recogniser.state_dict()
+    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in states]
     for name in dict.fromkeys([*shapes[1], *shapes[0]]):
         there, here = (each.get(name, "absent") for each in shapes)
         if there != here:
             raise ValueError(
-                f"{path}: a checkpoint of another network: {name} is {there} there, {here} here (head.fc has a row for "
-                f"each class); {mend}"
+                f"{path}: a checkpoint of another network: {name.removeprefix('network.')} is {there} there, {here} "
+                f"here (head.fc has a row for each class); {mend}"
             )
     return content
 
 
 def save_whole(content: Any, path: Path) -> None:
     """``torch.save`` that leaves the old file as it is unless the new one is whole. Raises OSError."""
-    buffer = io.BytesIO()  # torch's own writer turns a full disk into another error, and may leave half a file
+    buffer = io.BytesIO()  # torch's own writer turns a full disk into another error
     torch.save(content, buffer)
     write_whole(path, buffer.getbuffer())
-
-
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write a file beside its place, wait for the disk, then put it there. Raises OSError that names file and mend."""
-    draft = path.with_name(f"{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException as error:  # an interruption, too, leaves no half-written file
-        draft.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                f"{path}: the disk is full ({len(content) / 1e6:.0f} MB were to be written); what was there before is "
-                "kept. Free some space and start again: the run goes on from its last finished epoch"
-            ) from None
-        raise

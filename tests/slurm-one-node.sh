@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Slurm on this one machine, to try what a cluster will do: a profile's jobs sent through Snakemake's Slurm executor.
 #
-#     tools/slurm-one-node.sh up                                  # as root, on Debian: install, configure, start
-#     tools/slurm-one-node.sh run profiles/demo.yaml [ARGUMENT..] # what follows goes to snakemake (targets, --dry-run)
-#     tools/slurm-one-node.sh down                                # cancel its jobs, stop; results stay, packages too
+#     tests/slurm-one-node.sh up                                  # as root, on Debian: install, configure, start
+#     tests/slurm-one-node.sh run profiles/demo.yaml [ARGUMENT..] # what follows goes to snakemake (targets, --dry-run)
+#     tests/slurm-one-node.sh down                                # cancel its jobs, stop; results stay, packages too
 #
 # It needs neither systemd nor cgroups nor Slurm's database: containers have none. Where a Slurm is already at work, `run`
 # uses that one, and `up` and `down` refuse.
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 CONF=/etc/slurm/slurm.conf
 STATE=/var/lib/slurm-one-node
-MARK="# made by tools/slurm-one-node.sh"
+MARK="# made by tests/slurm-one-node.sh"
 
 fail() { echo "slurm-one-node: $*" >&2; exit 1; }
 
@@ -143,7 +143,7 @@ up() {
 }
 
 run() {
-    [ $# -ge 1 ] || fail "run needs a profile: tools/slurm-one-node.sh run profiles/demo.yaml"
+    [ $# -ge 1 ] || fail "run needs a profile: tests/slurm-one-node.sh run profiles/demo.yaml"
     local profile=$1 snakemake=.venv/bin/snakemake here=()
     shift
     [ -f "$profile" ] || fail "there is no profile $profile"
