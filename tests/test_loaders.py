@@ -7,7 +7,7 @@ import torch
 
 from repro.data import loaders
 from repro.data.batches import Order
-from repro.data.clips import read_split
+from repro.data.clips import ClipFields, read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.loaders import test_loader as evaluation_loader
 from repro.data.manifest import build_manifest

@@ -121,9 +121,7 @@ def test_a_run_of_two_of_which_one_is_killed_goes_on(folder, data):
     assert not at_work("two.yaml")
     reached = epochs_in(checkpoint)
     assert 0 < reached < 12
-    with pytest.raises(
-        ValueError, match=r"made by 2 processes: start them by .* --nproc-per-node 2 -m repro"
-    ):
+    with pytest.raises(ValueError, match=r"made by 2 processes: start them by .* --nproc-per-node 2 -m repro"):
         run(folder, experiment)
     resumed = train_on_all_devices(experiment, results=folder / "results", work=folder / "work")
     assert resumed.history["epoch"].tolist() == list(range(12)) and len(resumed.predictions) == 4
