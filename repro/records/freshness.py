@@ -16,8 +16,8 @@ TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines
 
 Digest = dict[str, list[float]]
 """Section name to numbers. A section of two words concerns the runs that made that choice: ``network <model>``,
-``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so does ``batches`` (accumulation, a last
-batch that is dropped). Plain ``sampling`` is the policy paper_text."""
+``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so does ``batches`` (accumulation, a
+last batch that is dropped). Plain ``sampling`` is the policy paper_text."""
 
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
