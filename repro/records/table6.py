@@ -48,6 +48,10 @@ class Measured:
         turn = found["run"].astype(str) + "." + found["group"].astype(str) + "." + found["round"].astype(str)
         return found.assign(round=turn)
 
+    def rates(self, section: str) -> pd.DataFrame:
+        """Clips/s of every case of a section: median, q25, q75 and n timings, a row a case."""
+        return summary(self.of(section))
+
     def rate(
         self, row: str, precision: str = "fp32", *, section: str = "network", more: str = "batch 1"
     ) -> pd.Series | None:
