@@ -114,8 +114,8 @@ def test_a_run_of_two_of_which_one_is_killed_goes_on(folder, data):
     experiment = tiny.experiment(data, run="two", devices=2, **ALIKE | {"epochs": 12})
     process, checkpoint = begin(folder, experiment, TORCHRUN), folder / "work" / "tiny" / "two" / "last.ckpt"
     wait_for(checkpoint.is_file, process)
-    started = at_work(str(folder / "two.yaml"))
-    workers = [number for number, command in started.items() if "torch.distributed.run" not in command]
+    own = at_work(str(folder / "two.yaml"))
+    workers = [number for number, command in own.items() if "torch.distributed.run" not in command]
     assert len(workers) == 2
     os.kill(max(workers), signal.SIGKILL)
     _, err = process.communicate(timeout=300)
