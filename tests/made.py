@@ -136,7 +136,7 @@ def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: An
 
 
 def online(**changes: Any) -> dict[str, Any]:
-    """What notebook 07 files."""
+    """What the page on online recognition files."""
     content = {
         "run": "res34_se_im_net-split1-seed0",
         "dataset": "made clips",

@@ -237,12 +237,6 @@ def test_a_study_that_is_not_there_is_said_to_be_not_run(shown, page):
     assert "**Not run:** `results/no-such-study` holds no record" in shown(OF[page], {"study": "no-such-study"})
 
 
-@pytest.mark.parametrize("page", ["training"])
-@pytest.mark.parametrize("study, words", [("no-such-study", "**Not measured:**"), ("ucf101-3", "interleaved rounds")])
-def test_a_measured_speed_is_shown_as_recorded(shown, page, study, words):
-    assert words in shown(OF[page], {"study": study})
-
-
 def test_runs_without_a_record(shown, tmp_path):
     assert "**Not run:**" in shown(OF["runs"], {"results": str(tmp_path / "results")})
 

@@ -44,38 +44,38 @@ DATA = (
 )  # fmt: skip
 
 # fmt: off
-TRAIN = Kind("train", "notebooks/03_train.ipynb", "Train one network", "")  # leaves a record, no page
+TRAIN = Kind("train", "notebooks/01_train.ipynb", "Train one network", "")  # leaves a record, no page
 
 KINDS = (
-    Kind("claims", "notebooks/08_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
+    Kind("claims", "notebooks/02_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
          records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
 
-    Kind("datasets", "notebooks/12_datasets.ipynb", "The datasets", "Data",
+    Kind("datasets", "notebooks/03_datasets.ipynb", "The datasets", "Data",
          files=("results/datasets/lists.json", "results/*/decoding.json")),
-    Kind("data", "notebooks/01_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
+    Kind("data", "notebooks/04_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
          makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
 
-    Kind("architecture", "notebooks/02_architecture.ipynb", "The two networks", "Experiments"),
-    Kind("accuracy", "notebooks/04_accuracy.ipynb", "Accuracy", "Experiments", each="study",
+    Kind("architecture", "notebooks/05_architecture.ipynb", "The two networks", "Experiments"),
+    Kind("accuracy", "notebooks/06_accuracy.ipynb", "Accuracy", "Experiments", each="study",
          records="study", clips=True, parameters=("study",)),
-    Kind("confusion", "notebooks/05_confusion.ipynb", "Look-alike actions", "Experiments", each="study",
+    Kind("confusion", "notebooks/07_confusion.ipynb", "Look-alike actions", "Experiments", each="study",
          records="study", clips=True, weights=True, parameters=("study",)),
-    Kind("ablations", "notebooks/15_ablations.ipynb", "One choice at a time", "Experiments", records="all"),
-    Kind("complexity", "notebooks/06_complexity.ipynb", "Complexity and speed", "Experiments",
+    Kind("ablations", "notebooks/08_ablations.ipynb", "One choice at a time", "Experiments", records="all"),
+    Kind("complexity", "notebooks/09_complexity.ipynb", "Complexity and speed", "Experiments",
          files=("results/table6/*", "results/*/inference.json")),
-    Kind("training", "notebooks/13_training.ipynb", "How the runs were trained", "Experiments", records="all"),
-    Kind("online", "notebooks/07_online.ipynb", "Online recognition", "Experiments", each="trained",
+    Kind("protocols", "notebooks/10_protocols.ipynb", "How the runs were trained", "Experiments", records="all"),
+    Kind("online", "notebooks/11_online.ipynb", "Online recognition", "Experiments", each="trained",
          records="study", clips=True, weights=True, alone=True, makes=("results/{study}/online.json",),
          parameters=("study", "run")),
 
-    Kind("paper", "notebooks/09_paper.ipynb", "The paper as data, and what it leaves open", "The paper", records="all"),
-    Kind("forensics", "notebooks/14_forensics.ipynb",
+    Kind("paper", "notebooks/12_paper.ipynb", "The paper as data, and what it leaves open", "The paper", records="all"),
+    Kind("forensics", "notebooks/13_forensics.ipynb",
          "Forensics: which counts can the reported accuracies come from?", "The paper"),
     Kind("references", "book/references.md", "References", "The paper"),
 
     Kind("reproduce", "book/reproduce.md", "Reproduce it yourself", "Do it yourself"),
 
-    Kind("runs", "notebooks/10_runs.ipynb", "Appendix: every run", "Appendix", records="all"),
+    Kind("runs", "notebooks/14_runs.ipynb", "Appendix: every run", "Appendix", records="all"),
 )
 # fmt: on
 ROOT_PAGE = KINDS[0].name
