@@ -31,7 +31,7 @@ from repro.claims.verdicts import Evidence, judge, judge_all
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL
 from repro.metrics.statistics import Interval
 from repro.paper.cells import Cell, Row, load
-from repro.records.record import write_measurement
+from repro.records.measure import write_measurement
 from repro.training.costs import group_costs
 
 PAPER = load()

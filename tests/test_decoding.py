@@ -150,7 +150,7 @@ def test_findings(made):
 
 
 def test_the_recorded_measurement_is_shown():
-    from repro.records.record import read_measurements
+    from repro.records.measure import read_measurements
 
     record = read_measurements("decoding")["ucf101-3"]
     assert len(report.rates_table(record)) == 12 and "on one core of" in report.conditions(record)

@@ -5,8 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from repro.records.measure import device_name, measured
-from repro.records.record import read_measured_table, read_measurements
+from repro.records.measure import device_name, measured, read_measured_table, read_measurements, write_measurement
 
 
 def test_what_a_block_measured_is_filed_with_its_table_provenance_and_time(tmp_path):
@@ -33,3 +32,15 @@ def test_nothing_is_filed_after_an_error_or_when_nothing_was_measured(tmp_path):
 
 def test_a_cpu_is_named_with_its_threads():
     assert device_name().startswith("CPU, ") and device_name().endswith(" thread(s)")
+
+
+def test_a_measurement_brings_its_table(tmp_path):
+    table = pd.DataFrame({"name": ["a", "b"], "frames": [3, 4]})
+    path = write_measurement("s", "audit", {"split": 1}, provenance={"commit": "c"}, table=table, results=tmp_path)
+    assert path == tmp_path / "s" / "audit.json" and json.loads(path.read_text())["split"] == 1
+    assert read_measured_table("s", "audit", tmp_path).equals(table)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["audit.json", "audit.parquet"]
+    assert read_measured_table("s", "other", tmp_path) is None
+    path.with_suffix(".parquet").write_text("no table")
+    with pytest.raises(ValueError, match=r"audit.parquet: not a parquet file .* delete it and measure again"):
+        read_measured_table("s", "audit", tmp_path)

@@ -136,17 +136,3 @@ def test_a_record_is_replaced_whole_or_not_at_all(folder, tmp_path, monkeypatch)
     assert read_record(folder).experiment.learning_rate == 0.1
     assert write_record(**new, results=tmp_path).experiment.learning_rate == 0.2
     assert [path.name for path in folder.parent.iterdir()] == ["r"]  # no draft is left
-
-
-def test_a_measurement_brings_its_table(tmp_path):
-    table = pd.DataFrame({"name": ["a", "b"], "frames": [3, 4]})
-    path = records.write_measurement(
-        "s", "audit", {"split": 1}, provenance={"commit": "c"}, table=table, results=tmp_path
-    )
-    assert path == tmp_path / "s" / "audit.json" and json.loads(path.read_text())["split"] == 1
-    assert records.read_measured_table("s", "audit", tmp_path).equals(table)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["audit.json", "audit.parquet"]
-    assert records.read_measured_table("s", "other", tmp_path) is None
-    path.with_suffix(".parquet").write_text("no table")
-    with pytest.raises(ValueError, match=r"audit.parquet: not a parquet file .* delete it and measure again"):
-        records.read_measured_table("s", "audit", tmp_path)

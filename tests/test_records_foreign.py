@@ -17,7 +17,8 @@ from repro.data.counts import clips_digest, count_lists
 from repro.paper.cells import load
 from repro.records import foreign as contributions
 from repro.records.foreign import add, check, check_all, record_folders, sound
-from repro.records.record import read_record, write_measurement
+from repro.records.measure import write_measurement
+from repro.records.record import read_record
 from repro.report import tables
 
 ROOT = Path(__file__).parents[1]

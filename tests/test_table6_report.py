@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import rows
 from repro.paper.cells import load
-from repro.records.record import write_measurement
+from repro.records.measure import write_measurement
 from repro.records.table6 import Measured, first, read
 from repro.report import table6 as report
 from repro.report import table6_figures as figures

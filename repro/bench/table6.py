@@ -35,8 +35,9 @@ from repro.metrics.peak import measure_bandwidth, measure_peak
 from repro.metrics.speed import layer_seconds, measure_speed
 from repro.metrics.timings import COLUMNS
 from repro.models.peers.rows import Row, rows
-from repro.records.measure import device_name
-from repro.records.record import RESULTS, make_provenance, write_measurement
+from repro.records.measure import device_name, write_measurement
+from repro.records.provenance import make_provenance
+from repro.records.record import RESULTS
 from repro.records.table6 import STUDY
 
 WORK = Path("build/table6")

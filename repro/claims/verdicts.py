@@ -18,7 +18,8 @@ from repro.experiment.fields import CONTROL
 from repro.paper.cells import Claim, load
 from repro.records import table6
 from repro.records.freshness import Digest
-from repro.records.record import RESULTS, Record, read_measurements, read_study, studies
+from repro.records.measure import read_measurements
+from repro.records.record import RESULTS, Record, read_study, studies
 
 __all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
 MODULES = (rules_networks, rules_costs, rules_paper)

@@ -25,16 +25,9 @@ from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.compare import deciding_fields, settings
 from repro.records.freshness import Digest, used_by
+from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
-from repro.records.record import (
-    RESULTS,
-    Record,
-    read_measurements,
-    read_record,
-    read_study,
-    studies,
-    write_record,
-)
+from repro.records.record import RESULTS, Record, read_record, read_study, studies, write_record
 
 RERUN = "run it again with this code"
 SEND = "send the record as repro wrote it"

@@ -5,6 +5,7 @@ with measured("decoding", "decoding") as found:
 print(found.path)
 """
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,9 @@ from typing import Any
 
 import pandas as pd
 
-from repro.records.record import RESULTS, make_provenance, write_measurement
+from repro.files import whole, write_whole
+from repro.records.provenance import make_provenance
+from repro.records.record import RESULTS
 
 
 @dataclass
@@ -52,3 +55,49 @@ def device_name(device: str = "cpu") -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} thread(s)"
+
+
+# ---- filed and read
+
+
+def write_measurement(
+    study: str,
+    name: str,
+    content: dict[str, Any],
+    *,
+    provenance: dict,
+    table: pd.DataFrame | None = None,
+    results: Path = RESULTS,
+) -> Path:
+    """File what was measured on this machine (speed, an audit) as ``results/<study>/<name>.json``.
+
+    A ``table`` goes beside it as ``<name>.parquet``, first, so that a measurement with its JSON file is whole.
+    """
+    path = Path(results) / study / f"{name}.json"
+    if table is not None:
+        with whole(path.with_suffix(".parquet")) as draft:
+            table.to_parquet(draft, index=False)
+    write_whole(path, json.dumps({"provenance": provenance, **content}, indent=1) + "\n")
+    return path
+
+
+def read_measurements(name: str, results: Path = RESULTS) -> dict[str, dict[str, Any]]:
+    """The measurement of that name in every study that has one, by study."""
+    found = {}
+    for path in sorted(Path(results).glob(f"*/{name}.json")):
+        try:
+            found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path}: not JSON ({error}); delete it and measure again") from None
+    return found
+
+
+def read_measured_table(study: str, name: str, results: Path = RESULTS) -> pd.DataFrame | None:
+    """The table filed with a measurement, or None where there is none. Raises ValueError for a broken file."""
+    path = Path(results) / study / f"{name}.parquet"
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a parquet file ({error}); delete it and measure again") from None

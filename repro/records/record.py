@@ -19,9 +19,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from repro.experiment.fields import Experiment
-from repro.files import Written, checked, whole, write_whole
+from repro.files import Written, checked
 from repro.records.freshness import Digest, differences
-from repro.records.provenance import make_provenance as make_provenance
 
 SCHEMA = 1
 RESULTS = Path("results")
@@ -215,46 +214,3 @@ def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
             f"{where}: {len(scored)} scores for {scored.nunique()} different clips, but the split lists {listed}; "
             "no accuracy is reported for part of a split: evaluate again"
         )
-
-
-def write_measurement(
-    study: str,
-    name: str,
-    content: dict[str, Any],
-    *,
-    provenance: dict,
-    table: pd.DataFrame | None = None,
-    results: Path = RESULTS,
-) -> Path:
-    """File what was measured on this machine (speed, an audit) as ``results/<study>/<name>.json``.
-
-    A ``table`` goes beside it as ``<name>.parquet``, first, so that a measurement with its JSON file is whole.
-    """
-    path = Path(results) / study / f"{name}.json"
-    if table is not None:
-        with whole(path.with_suffix(".parquet")) as draft:
-            table.to_parquet(draft, index=False)
-    write_whole(path, json.dumps({"provenance": provenance, **content}, indent=1) + "\n")
-    return path
-
-
-def read_measurements(name: str, results: Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """The measurement of that name in every study that has one, by study."""
-    found = {}
-    for path in sorted(Path(results).glob(f"*/{name}.json")):
-        try:
-            found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{path}: not JSON ({error}); delete it and measure again") from None
-    return found
-
-
-def read_measured_table(study: str, name: str, results: Path = RESULTS) -> pd.DataFrame | None:
-    """The table filed with a measurement, or None where there is none. Raises ValueError for a broken file."""
-    path = Path(results) / study / f"{name}.parquet"
-    if not path.is_file():
-        return None
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a parquet file ({error}); delete it and measure again") from None

@@ -19,8 +19,8 @@ from repro.data.prepare.duplicates import (
     not_as_announced,
     shared_groups,
 )
-from repro.records.measure import measured
-from repro.records.record import RESULTS, read_measured_table, read_measurements
+from repro.records.measure import measured, read_measured_table, read_measurements
+from repro.records.record import RESULTS
 
 WORK = Path("build/audit")
 NAME = "audit"  # results/<study>/audit.json and audit.parquet

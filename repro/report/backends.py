@@ -8,7 +8,7 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import wilson_interval
 from repro.metrics.text import with_interval
-from repro.records.record import read_measurements
+from repro.records.measure import read_measurements
 from repro.report.show import formatted, say, show_table
 
 GOAL = 2.0  # times plain eager float32

@@ -8,8 +8,8 @@ import pandas as pd
 
 from repro.data.catalogue import CATALOGUE, compare
 from repro.data.counts import count_lists
-from repro.records.measure import measured
-from repro.records.record import RESULTS, read_measurements
+from repro.records.measure import measured, read_measurements
+from repro.records.record import RESULTS
 
 NAME = "lists"  # results/<study>/lists.json
 Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset

@@ -27,7 +27,8 @@ from repro.experiment.fields import Experiment
 from repro.files import only_one, progress
 from repro.metrics.peak import measure_peak
 from repro.records.freshness import used_by
-from repro.records.record import RESULTS, Record, check_whole_split, make_provenance, read_record, write_record
+from repro.records.provenance import make_provenance
+from repro.records.record import RESULTS, Record, check_whole_split, read_record, write_record
 from repro.training.behaviour import todays_digest
 from repro.training.faults import clear_messages, stopped_by_sigterm
 from repro.training.history import Log, Pace, Tally, check_finite, gradient_columns
