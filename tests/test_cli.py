@@ -11,7 +11,7 @@ from made import DIGEST, demo_record
 
 from repro import cli
 from repro.bench import table6
-from repro.records import freshness
+from repro.training import behaviour
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -118,7 +118,7 @@ def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
     here = ("--results", tmp_path / "results")
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
     assert status == 1 and "digest: today's code behaves differently" in out and "1 with faults" in out
-    monkeypatch.setattr(freshness, "todays_digest", lambda: DIGEST)
+    monkeypatch.setattr(behaviour, "todays_digest", lambda: DIGEST)
     status, out, _ = call(monkeypatch, capsys, "records", "check", made.folder, *here)
     assert status == 0 and "accuracy from the scores: top-1 100.00%" in out and "every record is sound" in out
     status, out, _ = call(monkeypatch, capsys, "records", "add", made.folder, "--contributor", "A. Stranger", *here)
