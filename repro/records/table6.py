@@ -95,7 +95,7 @@ def first(records: Mapping[str, Measured]) -> Measured:
     """The CPU's record, else any other, else one in which nothing is measured."""
     content = {"provenance": {"device": "no device", "processor": "no machine"}, "networks": {}, "left_out": {}}
     columns = ["section", "run", "group", *COLUMNS]
-    nothing = Measured("none", content, pd.DataFrame(columns=columns))
+    nothing = Measured("none", content, pd.DataFrame(columns=columns).astype({"seconds": float, "clips": int}))
     return records.get("cpu") or next(iter(records.values()), nothing)
 
 
