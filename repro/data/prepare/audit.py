@@ -71,7 +71,7 @@ def _read_store(store: Path) -> dict[str, dict[str, Any]]:
     if set(table.columns) != {"name", *FIELDS}:
         return {}  # of an earlier version: decoded again
     table = table[table["verdict"] != DOES_NOT_DECODE]
-    rows: list[dict[str, Any]] = table.to_dict("records")  # type: ignore[assignment]
+    rows: list[dict[str, Any]] = table.to_dict("records")
     return {row.pop("name"): row for row in rows}
 
 
