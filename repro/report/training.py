@@ -8,8 +8,9 @@ import pandas as pd
 from repro.experiment.protocols import HABITS
 from repro.metrics.text import percent
 from repro.records.record import Record
+from repro.report.show import formatted
 
-PACE_FORMATS = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}
+PACE = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}  # formats of what is said of speed
 
 
 def habits_table() -> pd.DataFrame:
@@ -34,14 +35,14 @@ def share_text(share: float | None) -> str:
 
 
 def pace_table(records: Sequence[Record]) -> pd.DataFrame | None:
-    """How fast runs were, medians over their epochs; None where none of them noted it (runs of before)."""
+    """How fast runs were, medians over their epochs; None where none of them noted it (earlier runs did not)."""
     rows = []
     for record in records:
         if "clips_per_second" not in record.history:
             continue
         e = record.experiment
         rows.append({"network": e.title, "seed": e.seed, "precision": e.precision} | _pace(record.history))
-    return pd.DataFrame(rows) if rows else None
+    return formatted(pd.DataFrame(rows), PACE) if rows else None
 
 
 def _device(record: Record) -> str:
@@ -71,7 +72,7 @@ def pace_by_study(records: Sequence[Record]) -> pd.DataFrame | None:
     for (study, network, precision, device), histories in groups.items():
         names = {"study": study, "network": network, "runs": len(histories), "precision": precision, "device": device}
         rows.append(names | _pace(pd.concat(histories)))
-    return pd.DataFrame(rows) if rows else None
+    return formatted(pd.DataFrame(rows), PACE) if rows else None
 
 
 def start_table(record: Record) -> pd.DataFrame | None:
