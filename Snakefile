@@ -69,10 +69,10 @@ rule book:
 if PROFILE.demo_set:
 
     rule demo_set:
-        params: [word for name, value in PROFILE.demo_set.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+        params: arguments=[word for name, value in PROFILE.demo_set.items() for word in (f"--{name.replace('_', '-')}", str(value))]
         output: update(f"{PROFILE.demo_set['root']}/demo.json")
         threads: whole_machine
-        shell: "{PYTHON} -m repro.cli render-demo {params:q}"
+        shell: "{PYTHON} -m repro.cli render-demo {params.arguments:q}"
 
 
 def run_of(wildcards):

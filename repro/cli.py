@@ -25,11 +25,7 @@ def _prepare(arguments: Namespace) -> int:
     from repro.data.prepare.dataset import prepare
 
     options = {name: value for name, value in vars(arguments).items() if name not in ("call", "name", "root")}
-    try:
-        prepare(arguments.name, arguments.root, **options)
-    except KeyboardInterrupt:
-        print("repro: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+    prepare(arguments.name, arguments.root, **options)
     return 0
 
 
@@ -93,17 +89,8 @@ def _protocol(arguments: Namespace) -> int:
 def _table6(arguments: Namespace) -> int:
     from repro.bench.table6 import measure
 
-    try:
-        path = measure(
-            device=arguments.device,
-            full=arguments.full,
-            names=arguments.only,
-            precisions=arguments.precision,
-            clip=arguments.clip,
-        )
-    except KeyboardInterrupt:
-        print("repro: interrupted; the same command goes on with what is missing", file=sys.stderr)
-        return 130
+    options = {name: getattr(arguments, name) for name in ("device", "full", "clip")}
+    path = measure(names=arguments.only, precisions=arguments.precision, **options)
     print(f"{path}: shown in the report's chapter on complexity and speed (make book)")
     return 0
 
@@ -139,7 +126,7 @@ def _records_add(arguments: Namespace) -> int:
 
 
 def _claims(_arguments: Namespace) -> int:
-    from repro.bench.table6 import counts_of
+    from repro.bench.counts import counts_of
     from repro.claims.official import OWN
     from repro.claims.verdicts import gather, judge_all
     from repro.training.behaviour import todays_digest
@@ -252,15 +239,15 @@ def main() -> int:
     table6.set_defaults(call=_table6)
 
     records = commands.add_parser("records", help="check records that others made, and file them")
-    records = records.add_subparsers(required=True)
-    checking = records.add_parser(
+    actions = records.add_subparsers(required=True)
+    checking = actions.add_parser(
         "check",
         help="say whether records are sound: fields, test list, digest, accuracy from the scores; writes nothing",
         epilog="example: repro records check results/hmdb51 --annotations /data/hmdb51/annotations",
     )
     checking.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="a record's or study's folder")
     checking.set_defaults(call=_records_check)
-    adding = records.add_parser("add", help="check records and file them under their contributor's name, all or none")
+    adding = actions.add_parser("add", help="check records and file them under their contributor's name, all or none")
     adding.add_argument("path", type=Path, metavar="PATH", help="a record's or study's folder")
     adding.add_argument("--contributor", required=True, help="who ran them, as the report should say")
     adding.set_defaults(call=_records_add)
@@ -274,6 +261,9 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         return arguments.call(arguments)
+    except KeyboardInterrupt:
+        print("repro: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
+        return 130
     except (ValueError, OSError) as error:
         print(f"repro: {error}", file=sys.stderr)
         return 1

@@ -10,9 +10,7 @@ from browser import find_browser, launched
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ.pop(
-        "COVERAGE_PROCESS_CONFIG", None
-    )  # covered are the tests' own processes, not those they start
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # covered are the tests' own processes, not those they start
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import pytest
 from made import DIGEST, demo_record
 
 from repro import cli
+from repro.bench import table6
 from repro.records import freshness
 
 
@@ -77,6 +79,19 @@ def test_train_refuses_with_one_message(monkeypatch, capsys, tmp_path, text, mes
 def test_train_without_its_file(monkeypatch, capsys, tmp_path):
     status, _, err = call(monkeypatch, capsys, "train", tmp_path / "nowhere.yaml")
     assert status == 1 and "nowhere.yaml" in err
+
+
+def test_an_interrupted_command_says_that_it_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(table6, "measure", Mock(side_effect=KeyboardInterrupt))
+    status, _, err = call(monkeypatch, capsys, "table6")
+    assert status == 130 and err.startswith("repro: interrupted; what is finished is kept")
+
+
+def test_table6_passes_its_options_on(monkeypatch, capsys):
+    monkeypatch.setattr(table6, "measure", measure := Mock(return_value="made/cpu.json"))
+    status, out, _ = call(monkeypatch, capsys, "table6", "--only", "c3d", "--precision", "bf16", "--full")
+    assert status == 0 and out.startswith("made/cpu.json: shown in")
+    measure.assert_called_once_with(device="cpu", full=True, names=["c3d"], precisions=["bf16"], clip=None)
 
 
 def test_a_protocol_is_printed_as_fields(monkeypatch, capsys):

@@ -101,8 +101,6 @@ def test_the_measurements_that_a_page_shows_are_read(bare, monkeypatch):
     for name, file in (
         ("datasets", "datasets/lists.json"),
         ("datasets", "ucf101-3/decoding.json"),
-        ("training", "ucf101-3/training.json"),
-        ("training", "ucf101-3/precision.parquet"),
         ("complexity", "table6/cpu.json"),
         ("complexity", "ucf101-3/inference.json"),
         ("claims", "table6/cpu.parquet"),

@@ -36,7 +36,7 @@ def test_the_same_settings_go_on(begun, capsys):
     experiment, folder = begun
     prepare_folder(folder, experiment, SECTIONS, DATA, START)
     assert "going on from the last finished epoch" in capsys.readouterr().out
-    machine = dataclasses.replace(experiment, threads=3, workers=2, precision="bf16-mixed", remark="other words")
+    machine = dataclasses.replace(experiment, threads=3, workers=2, prefetch=5, remark="other words")
     prepare_folder(folder, machine, SECTIONS, DATA, START)
     identity = json.loads((folder / "identity.json").read_text())
     for name in ("sampling", "accumulate"):  # a run begun before there were these fields goes on

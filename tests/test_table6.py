@@ -1,7 +1,6 @@
 """repro.bench.table6: everything is timed once, a kill loses one timing, what does not fit is named."""
 
 import json
-import sys
 
 import numpy as np
 import pandas as pd
@@ -9,7 +8,6 @@ import pytest
 import tiny
 import torch
 
-from repro import cli
 from repro.bench import cases, counts, pipeline, table6
 from repro.bench.log import Log
 from repro.models.peers.rows import Row, rows
@@ -221,12 +219,3 @@ def test_every_case_of_the_real_rows_has_a_name_of_its_own():
         assert found and len({case.name for case in found}) == len(found)
         assert {case.row for case in found} <= set(rows())
     assert set(cases.BY_FRAMES) | set(cases.BY_VIEWS) <= set(rows())
-
-
-def test_the_command_passes_its_options_on(monkeypatch, capsys):
-    given = {}
-    monkeypatch.setattr(table6, "measure", lambda **options: given.update(options) or "made/cpu.json")
-    monkeypatch.setattr(sys, "argv", ["repro", "table6", "--only", "c3d", "--precision", "bf16", "--full"])
-    assert cli.main() == 0
-    assert (given["names"], given["precisions"], given["full"], given["device"]) == (["c3d"], ["bf16"], True, "cpu")
-    assert "made/cpu.json" in capsys.readouterr().out

@@ -13,6 +13,7 @@ import importlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -47,8 +48,9 @@ def folded(network: nn.Module) -> nn.Module:
     for module in list(network.modules()):
         children = dict(module.named_children())
         for convolution, norm in PAIRS:
-            if isinstance(children.get(norm), nn.modules.batchnorm._BatchNorm):
-                setattr(module, convolution, fuse_conv_bn_eval(children[convolution], children[norm]))
+            normed, before = children.get(norm), children.get(convolution)
+            if isinstance(normed, nn.modules.batchnorm._BatchNorm) and isinstance(before, nn.Conv2d | nn.Conv3d):
+                setattr(module, convolution, fuse_conv_bn_eval(before, normed))
                 setattr(module, norm, nn.Identity())
     left = [name for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     if left:
@@ -68,13 +70,12 @@ def fast(network: nn.Module, *, precision: str = "fp32", compiled: bool = False)
     dtype = PRECISIONS[precision]
     ready = folded(network).to(dtype)
     ready.trunk.to(memory_format=torch.channels_last)
-    if compiled:
-        # frozen weights are laid out once for the library, not at every call
-        ready = torch.compile(ready, options={"freezing": True})
+    # frozen weights are laid out once for the library, not at every call
+    call = torch.compile(ready, options={"freezing": True}) if compiled else ready
 
     def predict(clips: Tensor) -> Tensor:
         with torch.no_grad():  # inference_mode hides weights from torch.compile's freezing
-            return ready(clips.to(dtype)).float()
+            return call(clips.to(dtype)).float()
 
     return predict
 
@@ -94,6 +95,7 @@ def export_onnx(network: nn.Module, clip: Tensor, path: Path) -> Path:
     """Write the folded network as an ONNX file for inputs of the clip's shape; ImportError without onnxscript."""
     _needed("onnxscript")
     program = torch.onnx.export(folded(network), (clip,), dynamo=True, verbose=False)
+    assert program is not None  # it is with dynamo
     program.save(str(path))
     return Path(path)
 
@@ -174,7 +176,8 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
     """
     first, second = networks
     plain = next(iter(BACKENDS))
-    cases, prepared, reasons = {}, {}, {}
+    cases: dict[str, Callable[[], object]] = {}
+    prepared, reasons = {}, {}
     for backend, make in BACKENDS.items():
         try:
             for name, network in networks.items():
@@ -182,7 +185,7 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
                 predict = make(network, clip)
                 predict(clip)
                 prepared[f"{name}, {backend}"] = time.perf_counter() - clock
-                cases[f"{name}, {backend}"] = lambda predict=predict: predict(clip)
+                cases[f"{name}, {backend}"] = partial(predict, clip)
         except (ImportError, RuntimeError) as error:
             reasons[backend] = str(error).partition("\n")[0]
             for name in networks:
@@ -203,7 +206,7 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
         for name in networks:
             case = f"{name}, {backend}"
             rows[backend][name] = {
-                "clips_per_second": {key: float(rates.loc[case, key]) for key in ("median", "q25", "q75")},
+                "clips_per_second": {key: float(rates[key][case]) for key in ("median", "q25", "q75")},
                 "prepared_in": prepared[case],
                 "gain": ratio(case, f"{name}, {plain}"),
             }
@@ -233,10 +236,11 @@ def measure_logits(run: str, *, results: Path = RESULTS) -> Path:
     experiment = record.experiment
     with measured(experiment.study, "inference", device=device_name(), results=results) as found:
         network, chosen = trained(experiment, len(record.classes)), select_clips(experiment)
-        lengths = chosen.lengths.loc[[clip.name for clip in chosen.split.test]]
+        lengths = chosen.lengths.loc[[clip.name for clip in chosen.split.test]].tolist()
         clips = ClipDataset(chosen.split.test, lengths, frames=experiment.frames, size=experiment.size)
         logits = compare_logits(network, [normalise(clips[k][0][None]) for k in range(len(clips))])
         found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "logits": logits}
+    assert found.path is not None  # the content is not empty
     return found.path
 
 

@@ -55,7 +55,7 @@ def cases_of(section: str, device: str, names: Sequence[str], precisions: Sequen
     if section == "frames":
         return [replace(single, row=name, frames=n) for name in BY_FRAMES if name in names for n in FRAMES]
     chosen = [name for name in BY_VIEWS if name in names and (known[name].views or 1) > 1]
-    views = [replace(single, row=name, views=known[name].views) for name in chosen]
+    views = [replace(single, row=name, views=known[name].views or 1) for name in chosen]
     return views + [replace(single, row=name) for name in chosen]  # and one view beside it
 
 
@@ -80,8 +80,9 @@ class Running:
         torch.manual_seed(0)
         network = row.build().to(self.device, dtype)
         if case.section == "pipeline":
-            length = count_frames(self.clip)  # known beforehand, as the loader knows it
-            return lambda: label_of(network, row, self.clip, length, self.device, dtype)
+            assert self.clip is not None  # the section is left out without one
+            clip, length = self.clip, count_frames(self.clip)  # known beforehand, as the loader knows it
+            return lambda: label_of(network, row, clip, length, self.device, dtype)
         inputs = row.inputs(case.batch, frames=case.frames, device=self.device, dtype=dtype)
         if case.views > 1:
             return lambda: sum(network(*inputs) for _ in range(case.views))

@@ -48,13 +48,14 @@ def _tensor(frames: np.ndarray, device: torch.device) -> torch.Tensor:
 
 def _flow(frames: np.ndarray, row: Row) -> torch.Tensor:
     """``(1, 2 * pairs, size, size)``: x and y of each pair of frames in turn, clipped to 20 pixels, in -1 to 1."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     scale = FLOW_SHORT_SIDE / min(frames.shape[1:3])
     size = tuple(max(FLOW_SHORT_SIDE, round(side * scale)) for side in frames.shape[2:0:-1])
     grey = [cv2.cvtColor(cv2.resize(frame, size), cv2.COLOR_RGB2GRAY) for frame in frames]
     top, left = (size[1] - row.size) // 2, (size[0] - row.size) // 2
     planes = []
     for first, second in itertools.pairwise(grey):
-        flow = method.calc(first, second, None)[top : top + row.size, left : left + row.size]
+        flow = method.calc(first, second, None)  # type: ignore[call-overload]  # its stubs know no None
+        flow = flow[top : top + row.size, left : left + row.size]
         planes += [np.clip(flow[..., axis], -20, 20) / 20 for axis in (0, 1)]
     return torch.from_numpy(np.stack(planes))[None]

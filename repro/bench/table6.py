@@ -143,12 +143,12 @@ def _time_section(
                     log.result(_left_out(case), str(error).partition("\n")[0] or type(error).__name__, run)
                     running.pop(case, None)
                 advance()
-            by_clips: dict[int, dict[str, Running]] = {}
+            by_clips: dict[int, dict[str, Callable[[], object]]] = {}
             for case in running:
                 by_clips.setdefault(case.clips, {})[case.name] = calls[case.name]
             for clips, some in by_clips.items():
 
-                def keep(row, number=number):
+                def keep(row: dict[str, Any], number: int = number) -> None:
                     log.timing(section, run, {"group": number} | row)
                     advance()
 
@@ -218,7 +218,7 @@ def layer_shares(row: Row, device: torch.device, *, repeats: int = 5) -> list[di
             parts[name] = f"head, {where[1]}"
     parts = {name: part for name, part in parts.items() if not _within(name, parts)}
 
-    def call():
+    def call() -> torch.Tensor:
         with torch.inference_mode():
             return network(*inputs)
 

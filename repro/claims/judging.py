@@ -224,8 +224,8 @@ def scale(records: Sequence[Record]) -> str:
         return " to ".join(f"{value:g}" for value in dict.fromkeys((values[0], values[-1]))) + unit
 
     weights = {bool(e.start_from or e.trunk_weights or e.head_weights) for e in (r.experiment for r in records)}
-    start = {(False,): "from scratch", (True,): "from other weights"}.get(
-        tuple(weights), "from scratch or from other weights"
+    start = " or ".join(
+        words for other, words in ((False, "from scratch"), (True, "from other weights")) if other in weights
     )
     return (
         f"{span('width', '')} times the paper's width, {span('size', ' pixels')}, {span('frames', ' frames')}, trained "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
@@ -9,7 +10,7 @@ from repro.paper.cells import Table
 from repro.records.freshness import Digest
 from repro.records.record import RESULTS, Record, read_study, studies
 
-FULL = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
+FULL: dict[str, Any] = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
 NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 OWN = (BASELINE, ATTENTION)

@@ -36,7 +36,7 @@ def _source(measured: Measured) -> tuple[Source, ...]:
     return (Source.of(f"{table6.STUDY}/{measured.device}", measured.content["provenance"]),)
 
 
-def _counts_text(entry) -> str:
+def _counts_text(entry: Mapping[str, Any]) -> str:
     return f"{entry['parameters'] / 1e6:.1f} M, {entry['multiply_adds'] / 1e9:.1f} GMACs, depth {entry['depth']}"
 
 
@@ -108,7 +108,7 @@ def fused(claim: Claim, evidence: Evidence) -> Verdict:
 THREE_D = ("r2plus1d_34", "p3d_199", "resnext3d_101")  # 3D throughout; two of them are narrow, so fewer channels count
 
 
-def _per_pixel(entry) -> float:
+def _per_pixel(entry: Mapping[str, Any]) -> float:
     """Thousands of multiply-adds a pixel of the input clip."""
     return entry["multiply_adds"] / (entry["frames"] * entry["size"] ** 2) / 1e3
 
@@ -159,17 +159,18 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
     settle = f"The same on the paper's machine, which the text does not name: {RUN_TABLE6}"
     measured = _measured(evidence)
     found = [table6.faster(measured, name) for name in (BASELINE, ATTENTION)] if measured else []
-    if not found or not all(each.better or each.not_better for each in found):
+    if measured is None or not all(each.better or each.not_better for each in found):
         return missing(claim, "Not run.", NO_TABLE6, test=test, settle=RUN_TABLE6)
     slow = dict.fromkeys(name for each in found for name in each.not_better)
     fast_ = [name for name in found[0].better if name in found[1].better]
     both = table6.Comparison(tuple(fast_), tuple(slow))
-    rates = [measured.rate(name)["median"] for name in (BASELINE, ATTENTION)]
+    own = [measured.rate(name) for name in (BASELINE, ATTENTION)]
+    rates = [f"{rate['median']:.2f}" for rate in own if rate is not None]
     return Verdict(
         claim,
         _of_all(both),
         test,
-        f"{rates[0]:.2f} and {rates[1]:.2f} clips/s on {measured.name}: both faster than {both.count}"
+        f"{' and '.join(rates)} clips/s on {measured.name}: both faster than {both.count}"
         + (f" ({table6.titles(both.better)})" if both.better else "")
         + ".",
         settle,
@@ -185,8 +186,9 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     test = "I3D's parameters, multiply-adds and clips/s beside both networks', each at its own input, float32, in turn."
     settle = "Settled for this machine and this input of I3D; its test takes the whole video, which costs more."
     measured = _measured(evidence)
-    ratios = [measured.ratio(name, "i3d") for name in (BASELINE, ATTENTION)] if measured else [None]
-    if None in ratios:
+    found = [measured.ratio(name, "i3d") for name in (BASELINE, ATTENTION)] if measured else []
+    ratios = [ratio for ratio in found if ratio is not None]
+    if measured is None or len(ratios) < 2:
         return missing(claim, "Not run.", NO_TABLE6, test=test, settle=RUN_TABLE6)
     i3d, own = measured.networks["i3d"], [measured.networks[name] for name in (BASELINE, ATTENTION)]
     held = [
@@ -219,7 +221,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     settle = f"The same on the hardware in question: {RUN_TABLE6}"
     measured = _measured(evidence)
     rate = measured.rate(ATTENTION) if measured else None
-    if rate is None:
+    if measured is None or rate is None:
         return missing(claim, "Not run.", NO_TABLE6, test=test, settle=RUN_TABLE6)
     frames = measured.networks[ATTENTION]["frames"]
     budget = frames / CAMERA_RATE
@@ -269,8 +271,8 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     # a smaller network that keeps up says nothing about the paper's
     full = all(measured[field] == value for field, value in FULL.items())
     fast_enough = "reproduced" if full else "not testable"
-    shifted = (x - GUESSING for x in (interval.point, interval.low, interval.high))
-    above = Interval(*shifted, interval.n, interval.confidence)
+    point, low, high = (x - GUESSING for x in (interval.point, interval.low, interval.high))
+    above = Interval(point, low, high, interval.n, interval.confidence)
     outcome = combined([fast_enough if rate >= CAMERA_RATE else "contradicted", judge_gain(above)], mixed="partly")
     return Verdict(
         claim,

@@ -1,6 +1,9 @@
 """The rules on what the networks recognise: accuracy, look-alikes, time. See ``repro.claims.judging``."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+import pandas as pd
 
 from repro.claims.judging import (
     LESS_CERTAIN,
@@ -24,6 +27,7 @@ from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import (
+    Score,
     backwards_table,
     is_right,
     mistaken_for_partner,
@@ -41,7 +45,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
 
     A run that stays below does not contradict it: the paper pre-trains on Kinetics, which no run here can yet.
     """
-    name = NAMES[claim.dataset]
+    name, number = NAMES[claim.dataset], float(claim.value or 0)
     test = f"Top-1 of {claim.text} against the 95 % interval of full-size runs on {name}'s whole official split."
     runs = [r for r in official_runs(evidence.records, claim.dataset) if r.experiment.model == ATTENTION]
     if not runs:
@@ -54,7 +58,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
             f"{evidence.hours(OFFICIAL[claim.dataset])}.",
         )
     intervals = [wilson_interval(int(is_right(r).sum()), len(r.labels)) for r in runs]
-    outcome = combined("reproduced" if i.high >= claim.value / 100 else "not testable" for i in intervals)
+    outcome = combined("reproduced" if i.high >= number / 100 else "not testable" for i in intervals)
     shown = "; ".join(f"{r.name}: {with_interval(i)}, n = {i.n}" for r, i in zip(runs, intervals))
     return Verdict(
         claim,
@@ -69,8 +73,17 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 def _network_gain(
-    claim: Claim, evidence: Evidence, score, sign: int, *, test, settle, keep=lambda records: True, unless=None, page
-):
+    claim: Claim,
+    evidence: Evidence,
+    score: Score,
+    sign: int,
+    *,
+    test: str,
+    settle: str,
+    page: str,
+    keep: Callable[[Sequence[Record]], bool] = lambda records: True,
+    unless: Score | None = None,
+) -> Verdict:
     """A verdict from SE-IM against the baseline, set of like runs by set, paired by clip.
 
     unless: a score that must not fall meanwhile: where it does on average, the outcome is one step nearer to doubt, and
@@ -284,7 +297,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         else:
             outcomes.append("contradicted" if (heads["high"] < 0.5).all() else "not testable")
 
-        def span(rows):
+        def span(rows: pd.DataFrame) -> str:
             if not len(rows):
                 return "not run"
             return (

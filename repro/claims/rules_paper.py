@@ -25,14 +25,14 @@ def temporal_limit(claim: Claim, evidence: Evidence) -> Verdict:
 
 def own_accuracies(paper: Paper, dataset: str) -> dict[str, float]:
     """What the paper states of its two networks, in per cent: its Tables 4, 5 and 7, and the numbers in its text."""
-    found = {}
+    found: dict[str, float] = {}
     for table in (table_of(paper, dataset), paper.table(7)):
         for network in (BASELINE, ATTENTION):
             value = number(table, network, NAMES[dataset])
             if value is not None:
                 found.setdefault(network, value)
     for claim in paper.claims:
-        if claim.id == f"accuracy-{dataset}":
+        if claim.id == f"accuracy-{dataset}" and claim.value is not None:
             found.setdefault(ATTENTION, claim.value)
     return found
 

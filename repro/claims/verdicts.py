@@ -34,7 +34,7 @@ def gather(
 
     Args:
         today: the behaviours of today's code (``repro.training.behaviour``).
-        counts: of the paper's two networks (``repro.bench.table6.counts_of``). A measurement of Table 6 is stale when
+        counts: of the paper's two networks (``repro.bench.counts.counts_of``). A measurement of Table 6 is stale when
             either of them is another one now.
         costs: PFLOP of the runs of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
     """

@@ -206,7 +206,7 @@ class Experiment:
 
 ROLES: dict[str, str] = {
     field.name: next(mark for mark in typing.get_args(field.type) if mark in ("result", "filing", "machine"))
-    for field in dataclasses.fields(Experiment)  # type: ignore[arg-type]
+    for field in dataclasses.fields(Experiment)
 }
 """The role of every field, by name."""
 

@@ -165,7 +165,7 @@ def _chosen(experiments: Mapping[tuple[str, str], Experiment], study: Study) -> 
     only = [study.only] if isinstance(study.only, str) else study.only
     check_names(only, [group.name for group in study.runs if group.name], "only")
     wanted = {key for key in experiments if key[0] in {f"{study.study}-{name}" for name in only}}
-    while sources := {source_of(experiments[key]) for key in wanted} & set(experiments) - wanted:
+    while sources := {s for key in wanted if (s := source_of(experiments[key]))} & set(experiments) - wanted:
         wanted |= sources
     return tuple(experiment for key, experiment in experiments.items() if key in wanted)
 

@@ -245,7 +245,9 @@ def _names(record: Record, results: Path) -> Iterator[Finding]:
     """Labels and groups against the clips' own names, a whole test split against its digest as it was counted here."""
     experiment, clips, where = record.experiment, record.predictions, record.folder / "predictions.parquet"
     group_of = LAYOUTS[experiment.layout].group
-    for clip, label, group in clips[["clip", "label", "group"]].itertuples(index=False) if group_of else ():
+    for clip, label, group in clips[["clip", "label", "group"]].itertuples(index=False):
+        if group_of is None:  # nothing can be told from this layout's names
+            break
         told = group_of(clip, record.classes[label])
         if told is None:
             yield fault(f"{where}: label: {clip} is no name of a clip of class {record.classes[label]}; {SEND}")
@@ -287,8 +289,8 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
         elif same:
             # a choice may change nothing (clipping of gradients that are never large); a copy looks the same
             yield note(f"its scores are those of {other.folder}, another run of the same seed")
-    if text := _collision(record, others):
-        yield note(text)
+    if collision := _collision(record, others):
+        yield note(collision)
 
 
 def _collision(record: Record, others: Sequence[Record]) -> str | None:

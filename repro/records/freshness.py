@@ -16,15 +16,13 @@ TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines
 
 Digest = dict[str, list[float]]
 """Section name to numbers. A section of two words concerns the runs that made that choice: ``network <model>``,
-``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so do ``batches`` (accumulation, a last
-batch that is dropped) and ``views`` (several in the test). Plain ``sampling`` is the policy paper_text."""
+``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so does ``batches`` (accumulation, a
+last batch that is dropped). Plain ``sampling`` is the policy paper_text."""
 
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
     """The sections that a run of this experiment depends on."""
-    unused = {"views"}  # of several test views, which no run has any more
-    if not experiment.swap_labels:
-        unused.add("labels swapped")
+    unused = {"labels swapped"} if not experiment.swap_labels else set()
     if experiment.accumulate == 1 and experiment.last_batch == "keep":
         unused.add("batches")
     if experiment.sampling != "paper_text":
@@ -41,7 +39,7 @@ def used_by(experiment: Experiment, sections: Digest) -> Digest:
 def differences(recorded: Digest, today: Digest) -> list[str]:
     """The recorded sections whose numbers are not today's."""
 
-    def same(a, b):
+    def same(a: list[float], b: list[float]) -> bool:
         return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
 
     return [name for name, values in recorded.items() if not same(values, today.get(name, []))]

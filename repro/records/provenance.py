@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "lightning", "opencv-python-headless", "opencv-python", "numpy")
+LIBRARIES = ("torch", "torchvision", "opencv-python-headless", "opencv-python", "numpy")
 
 
 def make_provenance() -> dict[str, Any]:

@@ -21,7 +21,7 @@ def is_right(record: Record) -> np.ndarray:
 
 def mistaken_for_partner(record: Record) -> np.ndarray:
     """For each test clip: was it taken for the look-alike of its own class? bool ``(clips,)``."""
-    partner = {}
+    partner: dict[int, int] = {}
     for i, j in named_pairs(record.classes):
         partner |= {i: j, j: i}
     predicted = record.scores.argmax(1)

@@ -48,13 +48,17 @@ class Measured:
         turn = found["run"].astype(str) + "." + found["group"].astype(str) + "." + found["round"].astype(str)
         return found.assign(round=turn)
 
+    def rates(self, section: str) -> pd.DataFrame:
+        """Clips/s of every case of a section: median, q25, q75 and n timings, a row a case."""
+        return summary(self.of(section))
+
     def rate(
         self, row: str, precision: str = "fp32", *, section: str = "network", more: str = "batch 1"
     ) -> pd.Series | None:
         """Clips/s: median, q25, q75 and n timings; None where the case was not measured."""
         case = f"{row}, {precision}, {more}"
         found = self.of(section, case)
-        return None if found.empty else summary(found).loc[case]
+        return None if found.empty else pd.Series(summary(found).loc[case])
 
     def ratio(self, first: str, second: str, precision: str = "fp32", *, section: str = "network") -> Interval | None:
         """Rate of the first row over the second's, paired by round; None where they never took turns twice."""
@@ -126,7 +130,9 @@ class Comparison:
 
 def fewer(measured: Measured, own: str, keys: Sequence[str], *, leave_out: Sequence[str] = ()) -> Comparison:
     """Families than which the network has less of every key ("parameters", "multiply_adds", "depth")."""
-    mine, better, other = measured.networks[own], [], []
+    mine = measured.networks[own]
+    better: list[str] = []
+    other: list[str] = []
     for name in families(measured, leave_out=leave_out):
         theirs = measured.networks[name]
         (better if all(mine[key] < theirs[key] for key in keys) else other).append(name)
@@ -135,7 +141,8 @@ def fewer(measured: Measured, own: str, keys: Sequence[str], *, leave_out: Seque
 
 def faster(measured: Measured, own: str, *, precision: str = "fp32", leave_out: Sequence[str] = ()) -> Comparison:
     """Families than which the network runs more clips/s, the whole 95 % interval of the paired ratio above 1."""
-    better, other = [], []
+    better: list[str] = []
+    other: list[str] = []
     for name in families(measured, leave_out=leave_out):
         ratio = measured.ratio(own, name, precision)
         if ratio is not None:

@@ -38,8 +38,7 @@ def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
             f"paper: {TITLES[network]}": NOT_STATED if value is None else f"{value:g} %"
             for network, value in zip(BOTH, printed)
         }
-        known = None not in printed
-        row["paper: difference"] = f"{printed[1] - printed[0]:+.2f} points" if known else NOT_STATED
+        row["paper: difference"] = _difference(printed, "+.2f", " points")
         for k, network in enumerate(BOTH):
             ours = [pair[k] for pair in pairs]
             row[f"here: {TITLES[network]} [95 %]"] = with_interval(mean_accuracy(ours)) if ours else "not run"
@@ -50,6 +49,12 @@ def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
         )
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _difference(printed: Sequence[float | None], digits: str, unit: str = "") -> str:
+    """The second of the paper's numbers minus the first, where it states both."""
+    first, second = printed
+    return NOT_STATED if first is None or second is None else f"{second - first:{digits}}{unit}"
 
 
 def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
@@ -66,13 +71,13 @@ def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
         printed = [number(table, network, column) for network in BOTH]
         for network, value in zip(BOTH, printed):
             row[f"paper: {TITLES[network]}"] = NOT_STATED if value is None else f"{value:g}"
-        row["paper: difference"] = NOT_STATED if None in printed else f"{printed[1] - printed[0]:+.3f}"
-        places = [classes.get(plain_name(word)) for word in words]
+        row["paper: difference"] = _difference(printed, "+.3f")
+        places = sorted(classes[name] for name in map(plain_name, words) if name in classes)
         for k, network in enumerate(BOTH):
             text = "not run: needs HMDB51 and a GPU"
-            if runs and None not in places:
-                i, j = sorted(places)
-                found = confusion_indicator(counts[k]).set_index(["i", "j"]).loc[(i, j)]
+            if runs and len(places) == 2:
+                indicators = confusion_indicator(counts[k])
+                found = indicators[(indicators["i"] == places[0]) & (indicators["j"] == places[1])].iloc[0]
                 text = f"{found['c']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
             elif runs:
                 text = "no such classes"
@@ -83,10 +88,10 @@ def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
 
 def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:
     """The pairs of actions with the column of each: the table's, then those named in the text ("" for the column)."""
-    found = []
+    found: list[tuple[tuple[str, str], str]] = []
     for column in table.columns:
         words = [word.strip() for word in re.sub(r"[()]", "", column).split(",")]
         if len(words) == 2:
-            found.append((tuple(words), column))
+            found.append(((words[0], words[1]), column))
     known = {frozenset(map(plain_name, words)) for words, _ in found}
     return found + [(pair, "") for pair in LOOK_ALIKES if frozenset(map(plain_name, pair)) not in known]

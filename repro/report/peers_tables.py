@@ -5,6 +5,7 @@ Each row names its protocol and what in it differs from the paper's: few of thes
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import ATTENTION, TITLES
 from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
 from repro.metrics.text import with_interval
-from repro.paper.cells import NOT_STATED, Paper, Peer, Row
+from repro.paper.cells import NOT_STATED, Paper, Peer, Row, Table
 from repro.records.compare import alike
 from repro.records.record import Record
 from repro.records.scores import is_right
@@ -41,10 +42,11 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
         for values in shown[parts].itertuples(index=False)
     ]
     sources = shown["source"] if "source" in shown else [None] * len(shown)
-    shown["network"] = [
+    named: Any = [
         Html(name, Markup("{}<br><small>{}</small>").format(name, source if isinstance(source, str) else ""))
         for name, source in zip(shown["network"], sources)
     ]
+    shown["network"] = named  # cells of a page, which pandas' types do not know
     shown = shown.drop(columns=[*parts, *({"source", "clips"} & set(shown))])
     last = ["protocol", "not the paper's protocol in"]
     return shown[[name for name in shown if name not in last] + [name for name in last if name in shown]]
@@ -253,7 +255,7 @@ def _sorted(lines: list[dict]) -> pd.DataFrame:
     return table.dropna(axis="columns", how="all")
 
 
-def _table(paper: Paper, dataset: str):
+def _table(paper: Paper, dataset: str) -> tuple[Table, int]:
     """The paper's table of a dataset and the position of the dataset's column in it."""
     table = paper.table(next(number for number, datasets in DATASETS.items() if dataset in datasets))
     return table, table.columns.index(NAMES[dataset])

@@ -168,24 +168,21 @@ def runs_note(measured: Measured) -> str:
     case = f"{content['reference']}, fp32, batch 1"
     network = measured.of("network", case)
     by_run = network.groupby("run")["seconds"].median()
-    drift = ", ".join(f"{seconds:.3f} s in run {run + 1}" for run, seconds in by_run.items())
+    drift = ", ".join(f"{seconds:.3f} s in run {int(str(run)) + 1}" for run, seconds in by_run.items())
     return text + f"**The timings are of {len(used)} runs** (it was interrupted); the baseline took {drift}."
 
 
 def batch_table(measured: Measured) -> pd.DataFrame:
     """The best batch of those tried, a row a network: clips/s, gain over one clip a call."""
-    if measured.of("batch").empty:
+    rates, lines = measured.rates("batch"), []
+    if rates.empty:
         return pd.DataFrame()
-    lines = []
     for name in measured.networks:
         line: dict[str, Any] = {"network": rows()[name].title if name in rows() else name}
         for precision in PRECISIONS:
             single = measured.rate(name, precision)
-            tried = {}
-            for case in measured.of("batch")["case"].unique():
-                row, kind, batch = case.split(", ")
-                if (row, kind) == (name, precision):
-                    tried[batch] = measured.rate(name, precision, section="batch", more=batch)
+            head = f"{name}, {precision}, "
+            tried = {case: median for case, median in zip(rates.index, rates["median"]) if case.startswith(head)}
             if single is None or not tried:
                 line |= {
                     f"{precision}: best batch": NOT_MEASURED,
@@ -193,11 +190,12 @@ def batch_table(measured: Measured) -> pd.DataFrame:
                     f"{precision}: gain": None,
                 }
                 continue
-            options = {"batch 1": single} | tried
-            best = max(options, key=lambda batch: options[batch]["median"])
+            medians = {"batch 1": single["median"]}
+            medians |= {case.removeprefix(head): median for case, median in tried.items()}
+            best = max(medians, key=lambda batch: medians[batch])
             line[f"{precision}: best batch"] = best.removeprefix("batch ")
-            line[f"{precision}: clips/s"] = options[best]["median"]
-            line[f"{precision}: gain"] = options[best]["median"] / single["median"]
+            line[f"{precision}: clips/s"] = medians[best]
+            line[f"{precision}: gain"] = medians[best] / single["median"]
         lines.append(line)
     return formatted(pd.DataFrame(lines), {f"{p}: {what}": ".2f" for p in PRECISIONS for what in ("clips/s", "gain")})
 
@@ -226,14 +224,12 @@ def pipeline_table(measured: Measured) -> pd.DataFrame:
 
 def views_table(measured: Measured) -> pd.DataFrame:
     """Whole test protocols, timed, beside the rate derived from one view."""
-    lines = []
-    for case in measured.of("views")["case"].unique():
-        if not case.endswith("views"):
+    rates, lines = measured.rates("views"), []
+    for case, whole in rates.iterrows():
+        name, precision, batch, *views = str(case).split(", ")
+        if not views:
             continue
-        name, _, _, views = case.split(", ")
-        count = int(views.split()[0])
-        whole = measured.rate(name, section="views", more=f"batch 1, {views}")
-        single = measured.rate(name, section="views")
+        count, single = int(views[0].split()[0]), rates.loc[f"{name}, {precision}, {batch}"]
         lines.append(
             {
                 "network": rows()[name].title if name in rows() else name,
@@ -251,11 +247,9 @@ def views_table(measured: Measured) -> pd.DataFrame:
 def frames_table(measured: Measured) -> pd.DataFrame:
     """Clips/s by the number of frames, a row a network and number."""
     lines = []
-    for case in measured.of("frames")["case"].unique():
-        name, precision, batch, frames = case.split(", ")
-        count = int(frames.split()[0])
-        rate = measured.rate(name, precision, section="frames", more=f"{batch}, {frames}")
-        entry = measured.networks[name]
+    for case, rate in measured.rates("frames").iterrows():
+        name, _, _, frames = str(case).split(", ")
+        count, entry = int(frames.split()[0]), measured.networks[name]
         lines.append(
             {
                 "name": name,

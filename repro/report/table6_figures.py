@@ -4,7 +4,6 @@ Each figure function returns the figure with what it shows in words, its alterna
 """
 
 import itertools
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -80,11 +79,11 @@ def bubble_figure(points: pd.DataFrame, dataset: str) -> tuple[Figure, str]:
     for axis, (cost, label, lower) in zip(
         axes, (("speed", "clips/s, float32, one clip a call", False), ("gmacs", "GMACs a clip", True)), strict=True
     ):
-        for group, some in points.groupby("group"):
-            for verified, part in some.groupby("verified"):
-                face = GROUP_COLOURS[group] if verified else "none"
-                look = {"facecolor": face, "edgecolor": GROUP_COLOURS[group], "alpha": 0.75 if verified else 1}
-                axis.scatter(part[cost], part["accuracy"], s=6 * part["parameters"], linewidth=1.4, **look)
+        for group, colour in GROUP_COLOURS.items():
+            for verified, part in points[points["group"] == group].groupby("verified"):
+                face, alpha = (colour, 0.75) if verified else ("none", 1.0)
+                look = {"facecolor": face, "edgecolor": colour, "alpha": alpha, "linewidth": 1.4}
+                axis.scatter(part[cost], part["accuracy"], s=6 * part["parameters"], **look)
         front = pareto(points, cost=cost, lower_is_better=lower)
         axis.plot(front[cost], front["accuracy"], color="#555555", linestyle="--", linewidth=1, zorder=0)
         axis.set(xscale="log", xlabel=label)
@@ -108,7 +107,7 @@ def frames_figure(table: pd.DataFrame) -> tuple[Figure, str]:
     fig, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
     colours = itertools.cycle(("#0072B2", "#D55E00", "#009E73", "#7f7f7f"))
     for (name, some), mark in zip(table.groupby("name", sort=False), "oDs^v", strict=False):
-        axis.plot(some["frames"], some["seconds a clip"], f"{mark}-", color=COLOURS.get(name, next(colours)),
+        axis.plot(some["frames"], some["seconds a clip"], f"{mark}-", color=COLOURS.get(str(name), next(colours)),
                   label=some["network"].iloc[0])  # fmt: skip
     ticks = sorted(table["frames"].unique())
     axis.set(xscale="log", yscale="log", xlabel="frames N", ylabel="seconds a clip, float32", title="Cost by frames")
@@ -121,7 +120,7 @@ def frames_figure(table: pd.DataFrame) -> tuple[Figure, str]:
 
 def layers_figure(table: pd.DataFrame) -> tuple[Figure, str]:
     """Milliseconds within the parts of both networks, side by side."""
-    columns = [column for column in table if column.endswith(": ms")]
+    columns = [column for column in map(str, table.columns) if column.endswith(": ms")]
     fig, axis = plt.subplots(figsize=(8, 0.9 + 0.36 * len(table)), layout="constrained")
     places, height = np.arange(len(table)), 0.8 / len(columns)
     for number, (column, name) in enumerate(zip(columns, (BASELINE, ATTENTION))):
@@ -169,7 +168,8 @@ def roofline_figure(measured: Measured, points: pd.DataFrame) -> tuple[Figure, s
                   ha="right", fontsize=8)  # fmt: skip
     axis.annotate(f"copying {bandwidth:.0f} GB/s", (reach[0], bandwidth * reach[0]), (8, -2),
                   textcoords="offset points", fontsize=8)  # fmt: skip
-    for group, some in points.groupby("group"):
+    for group in points["group"].sort_values().unique():
+        some = points[points["group"] == group]
         axis.plot(some["intensity"], some["rate"], "o", color=GROUP_COLOURS[group], label=GROUP_WORDS[group])
     axis.set(xscale="log", yscale="log", xlabel="operations a byte (FLOP/B), layer by layer", ylabel="GFLOP/s reached")
     axis.set_title("Roofline, float32, one clip a call", fontsize=10)
@@ -189,7 +189,7 @@ def _plain_ticks(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _label_points(axis: Axes, x: pd.Series, y: pd.Series, names: Sequence[str], *, size: float = 7) -> None:
+def _label_points(axis: Axes, x: pd.Series, y: pd.Series, names: pd.Series, *, size: float = 7) -> None:
     """A name beside each point, moved until no two lie on one another, with a line to the point if it is far."""
     axis.figure.canvas.draw()  # the layout must stand before the names are moved
     texts = [axis.text(*at, fontsize=size) for at in zip(x, y, names, strict=True)]

@@ -3,7 +3,7 @@
 Every function takes records and returns a data frame; nothing is read from disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -64,7 +64,7 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
     """
     rows, pairs = [], partners(records, first, second)
     tests = [mcnemar_exact(is_right(a), is_right(b)) for a, b in pairs]
-    corrected = holm([test.p for test in tests]) if tests else []
+    corrected = list(holm([test.p for test in tests])) if tests else []
     for (a, b), test, after in zip(pairs, tests, corrected, strict=True):
         rows.append(
             {
@@ -116,7 +116,7 @@ def splits_table(records: Sequence[Record], first: str = BASELINE, second: str =
     return formatted(pd.DataFrame(rows), {"sd over seeds (points)": ".1f"})
 
 
-def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy, **options) -> float:
+def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy: Callable[..., float], **options: int) -> float:
     values = [[accuracy(run.scores, run.labels, **options) for run in pair] for pair in pairs]
     return float(np.mean([second - first for first, second in values]))
 

@@ -41,9 +41,7 @@ def pace_table(records: Sequence[Record]) -> pd.DataFrame | None:
         if "clips_per_second" not in record.history:
             continue
         e = record.experiment
-        rows.append(
-            {"network": record.experiment.title, "seed": e.seed, "precision": e.precision} | _pace(record.history)
-        )
+        rows.append({"network": e.title, "seed": e.seed, "precision": e.precision} | _pace(record.history))
     return formatted(pd.DataFrame(rows), PACE) if rows else None
 
 

@@ -81,7 +81,9 @@ class Row(Written):
         clips = (batch, frames, 3, size, size)
         return (clips, (batch, self.flow, size, size)) if self.flow else (clips,)
 
-    def inputs(self, batch: int = 1, *, frames=None, size=None, **options: Any) -> tuple[torch.Tensor, ...]:
+    def inputs(
+        self, batch: int = 1, *, frames: int | None = None, size: int | None = None, **options: Any
+    ) -> tuple[torch.Tensor, ...]:
         """Inputs of these shapes, normally distributed; on the meta device without values."""
         return tuple(torch.randn(shape, **options) for shape in self.shapes(batch, frames=frames, size=size))
 
