@@ -1,13 +1,19 @@
 """repro.bench.backends: every backend gives the eager network's logits; what is folded, what is refused."""
 
+import json
 import time
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+import tiny
 import torch
 from torch import nn
 
 from repro.bench import backends
 from repro.bench.backends import BACKENDS, agreement, eager, fast, folded
+from repro.data.clips import Clip
+from repro.experiment.fields import Experiment
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import backends as report
@@ -133,3 +139,19 @@ def test_backends_are_compared_in_turn(monkeypatch):
     logits = backends.compare_logits(trained(), [clips(1)])
     assert logits["slowed"] == {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}
     assert logits["missing"] == {"reason": "made is not installed"}
+
+
+def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch, tmp_path):
+    clip = Clip("a", tiny.write_video(tmp_path / "a.avi", frames=6), 0, "g")
+    experiment = Experiment(study="made", model="res34_se_im_net", width=0.125, frames=4, size=64)
+    made = {
+        "read_record": lambda folder: SimpleNamespace(experiment=experiment, classes=("a", "b", "c", "d")),
+        "trained": lambda *_: trained(),
+        "select_clips": lambda _: SimpleNamespace(split=SimpleNamespace(test=(clip,)), lengths=pd.Series({"a": 6})),
+        "BACKENDS": {"eager, fp32": lambda network, clip: eager(network)},
+    }
+    for name, value in made.items():
+        monkeypatch.setattr(backends, name, value)
+    filed = json.loads(backends.measure_logits("made/run", results=tmp_path).read_text())
+    assert filed["logits"] == {"eager, fp32": {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}}
+    assert (filed["run"], filed["width"], filed["size"]) == ("made/run", 0.125, 64)
