@@ -1,7 +1,7 @@
 """Which classes a network confuses: counts, the paper's pair indicator with its interval, and choices within a pair.
 
-A confusion matrix has the true class in its rows, the predicted class in its columns. statsmodels is
-imported where it is used: it takes seconds, and most pages that import this module do not need it.
+A confusion matrix has the true class in its rows, the predicted class in its columns. scikit-learn and statsmodels are
+imported where they are used: they take seconds, and most pages that import this module need neither.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     true, predicted = check_labels(labels, classes), check_labels(predictions, classes, "predictions")
     if len(true) != len(predicted):
         raise ValueError(f"{len(true)} labels, but {len(predicted)} predictions")
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (true, predicted), 1)
-    return counts
+    from sklearn.metrics import confusion_matrix
+
+    return confusion_matrix(true, predicted, labels=np.arange(classes))
 
 
 def confusion_indicator(counts: ArrayLike, *, confidence: float = 0.95) -> pd.DataFrame:
