@@ -1,6 +1,8 @@
 """The notebooks: what is stored, what their parameters are, and what a slip or a missing folder does."""
 
+import ast
 import dataclasses
+import importlib
 import inspect
 import io
 import json
@@ -91,6 +93,24 @@ def test_the_training_notebook_has_the_experiments_fields():
     wanted = dict(re.findall(r"^    (\w+): .*?  # (.*)$", inspect.getsource(Experiment), flags=re.M))
     source = "".join(next(c for c in cells_of(OF["train"]) if c["cell_type"] == "code")["source"])
     assert dict(re.findall(r"^(\w+) = .*?  # (.*)$", source, flags=re.M)) == wanted
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_what_a_notebook_takes_from_the_package_is_there(path):
+    """Seen in a second, where running the notebook takes one, and only with all its data."""
+    tree = ast.parse("\n".join("".join(cell["source"]) for cell in cells_of(path) if cell["cell_type"] == "code"))
+    modules = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("repro"):
+            for name in (alias.name for alias in node.names):
+                module = importlib.import_module(node.module)
+                if not hasattr(module, name):
+                    importlib.import_module(f"{node.module}.{name}")
+                if inspect.ismodule(getattr(module, name)):
+                    modules[name] = getattr(module, name)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in modules:
+            assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
 
 
 # ---------------------------------------- refused before anything runs

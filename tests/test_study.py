@@ -64,7 +64,7 @@ def study(tmp_path_factory) -> Path:
     for path in Path(sys.prefix).iterdir():  # the packages are those of this Python
         (folder / ".venv" / path.name).symlink_to(path)
     done = make(folder, "book")
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
     return folder
 
 
