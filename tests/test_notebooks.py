@@ -102,12 +102,12 @@ def test_what_a_notebook_takes_from_the_package_is_there(path):
     modules = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("repro"):
-            for name in (alias.name for alias in node.names):
-                module = importlib.import_module(node.module)
-                if not hasattr(module, name):
-                    importlib.import_module(f"{node.module}.{name}")
-                if inspect.ismodule(getattr(module, name)):
-                    modules[name] = getattr(module, name)
+            module = importlib.import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    importlib.import_module(f"{node.module}.{alias.name}")
+                if inspect.ismodule(found := getattr(module, alias.name)):
+                    modules[alias.asname or alias.name] = found
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") in modules:
             assert hasattr(modules[node.value.id], node.attr), f"{node.value.id}.{node.attr}"
