@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import repro.models.blocks as blocks
-import repro.training.sections as behaviour
+import repro.training.digest as behaviour
 from repro.data.sampling import POLICIES
 from repro.experiment.fields import Experiment
 from repro.records.freshness import differences, used_by

@@ -51,7 +51,7 @@ STEPS = {
             '[[claim]]\nid = "mine"\ntitle = "t"\nquote = "q"\nsection = "Abstract"\nstatement = "s"\n\n[[claim]]\n',
         ),
         (
-            "repro/claims/rules_paper.py",
+            "repro/claims/rules_published.py",
             "",
             '\n\n@rule("mine", since="2026-01-31T12:00:00Z")\ndef mine(claim: Claim, evidence: Evidence) -> Verdict:\n'
             '    return Verdict(claim, "reproduced", "test", "evidence", "settle")\n',

@@ -17,8 +17,8 @@ import torch
 import yaml
 
 from repro import cli
-from repro.training import ingredients
 from repro.training import loop as training
+from repro.training import network_and_clips
 from repro.training.faults import TrainingStopped, explained
 from repro.training.loop import train
 
@@ -208,7 +208,7 @@ def test_changed_clips_are_named(begun, tmp_path):
     assert epochs_done(place) == 1
 
 
-class DyingDataset(ingredients.ClipDataset):
+class DyingDataset(network_and_clips.ClipDataset):
     """The process that reads a test view dies, as in a decoder's fault."""
 
     def __getitem__(self, key):
@@ -221,7 +221,7 @@ class DyingDataset(ingredients.ClipDataset):
 def test_a_loader_process_that_dies(runs, begun, monkeypatch):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        patch.setattr(ingredients, "ClipDataset", DyingDataset)
+        patch.setattr(network_and_clips, "ClipDataset", DyingDataset)
         status, err = go_on(workers=1)
     assert (
         status == 1 and "run: a loader process died (DataLoader worker (pid" in err and "repro prepare --audit" in err

@@ -20,7 +20,7 @@ from repro.data.prepare.frame_cache import cache_frames
 from repro.data.transforms import normalise
 from repro.experiment.fields import Experiment
 from repro.models import build
-from repro.training import ingredients
+from repro.training import network_and_clips
 from repro.training.history import TIMINGS, Pace
 from repro.training.loop import train, train_epoch
 from repro.training.optimiser import make_optimiser
@@ -273,7 +273,7 @@ def test_gradients_are_clipped_before_the_step(data, tmp_path, monkeypatch):
 @pytest.mark.parametrize("width, channels_last", [(0.1, False), (0.125, True)])
 def test_channels_last_only_where_torch_is_sound(data, width, channels_last):
     """With fewer than 8 channels torch 2.15 on a CPU corrupts memory in the backward of that layout."""
-    network, _ = ingredients.make_network(tiny.experiment(data, width=width), classes=2)
+    network, _ = network_and_clips.make_network(tiny.experiment(data, width=width), classes=2)
     weight = network.trunk.layer4[0].conv1.weight
     assert weight.is_contiguous(memory_format=torch.channels_last) is channels_last
 

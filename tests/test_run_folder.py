@@ -8,9 +8,10 @@ import tiny
 import torch
 
 from repro.training import loop as training
+from repro.training.checkpoint import read_checkpoint
 from repro.training.loop import train
 from repro.training.recogniser import Recogniser
-from repro.training.run_folder import prepare_folder, read_checkpoint
+from repro.training.run_folder import prepare_folder
 
 SECTIONS, DATA = {"sampling": [1.0, 2.0]}, {"hash": "0123"}
 START = [{"part": "trunk", "digest": "aa"}]

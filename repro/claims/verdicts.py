@@ -1,6 +1,6 @@
 """The verdict on each claim of the paper, computed from recorded runs; none is typed in.
 
-The rules stand in ``rules_networks``, ``rules_costs`` and ``rules_paper``, what they share in ``judging``.
+The rules stand in ``rules_networks``, ``rules_costs`` and ``rules_published``, what they share in ``judging``.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from repro.claims import (
     rules_costs,
     rules_networks,
-    rules_paper,  # the rules register themselves
+    rules_published,  # the rules register themselves
 )
 from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, scale, where
 from repro.claims.official import OWN
@@ -22,7 +22,7 @@ from repro.records.measure import read_measurements
 from repro.records.record import RESULTS, Record, read_study, studies
 
 __all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
-MODULES = (rules_networks, rules_costs, rules_paper)
+MODULES = (rules_networks, rules_costs, rules_published)
 
 
 def gather(

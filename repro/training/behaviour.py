@@ -1,6 +1,6 @@
 """Today's behaviour digest: what the code does now, computed once for each state of its sources.
 
-Importing this module takes no torch; computing the digest does (:mod:`repro.training.sections`). What two digests have
+Importing this module takes no torch; computing the digest does (:mod:`repro.training.digest`). What two digests have
 to do with one another is :mod:`repro.records.freshness`.
 """
 
@@ -15,7 +15,7 @@ def todays_digest(folder: Path = Path("build/behaviour")) -> Digest:
     """Today's digest, filed in ``folder`` for each state of the package's sources and of torch and OpenCV."""
     path = folder / f"{sources_state()}.json"
     if not path.is_file():
-        from repro.training.sections import digest
+        from repro.training.digest import digest
 
         write_whole(path, as_text(digest()))
     return json.loads(path.read_text())

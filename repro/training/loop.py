@@ -30,9 +30,10 @@ from repro.records.freshness import used_by
 from repro.records.provenance import make_provenance
 from repro.records.record import RESULTS, Record, check_whole_split, read_record, write_record
 from repro.training.behaviour import todays_digest
+from repro.training.checkpoint import read_checkpoint, save_whole
 from repro.training.faults import clear_messages, stopped_by_sigterm
 from repro.training.history import Log, Pace, Tally, check_finite, gradient_columns
-from repro.training.ingredients import check_shapes, make_dataset, make_network, parts_of
+from repro.training.network_and_clips import check_shapes, make_dataset, make_network, parts_of
 from repro.training.optimiser import clip_gradient, freeze_statistics, make_optimiser, make_schedule, parameter_groups
 from repro.training.plan import Plan, make_plan
 from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
@@ -44,8 +45,6 @@ from repro.training.run_folder import (
     WORK,
     fresh_record,
     prepare_folder,
-    read_checkpoint,
-    save_whole,
 )
 
 SECONDS_FOR_PEAK = 2.0

@@ -1,19 +1,13 @@
-"""What is there of a run already: a fresh record, and its folder build/runs/<study>/<run> with checkpoints and weights.
-
-A checkpoint is written beside the old one and takes its name only when it is whole and on the disk.
-"""
+"""What is there of a run already: its fresh record, or build/runs/<study>/<run> with its checkpoints and weights."""
 
 import dataclasses
-import io
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from repro.experiment.fields import Experiment
@@ -25,7 +19,6 @@ from repro.records.record import Record, read_record, write_record
 
 WORK = Path("build/runs")
 LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
-PARTS = ("state_dict", "optimiser", "schedule", "scaler", "history")  # of a checkpoint
 
 
 def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
@@ -151,38 +144,3 @@ def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]
     if changed := differences(found["digest"], wanted["digest"]):
         what.append(f"the code behaves otherwise in {', '.join(changed)}")
     return what
-
-
-def read_checkpoint(path: Path, recogniser: nn.Module) -> dict[str, Any]:
-    """A checkpoint for this module, on the CPU: ``state_dict``, ``optimiser``, ``schedule``, ``scaler``, ``history``.
-
-    Raises ValueError that names the file, what is wrong and the mend.
-    """
-    mend = f"put a copy of it back, or delete the folder {path.parent} to train again from the first epoch"
-    try:
-        with zipfile.ZipFile(path) as archive:  # torch.load leaves the checksums unread, and damage in the numbers
-            if damaged := archive.testzip():
-                raise ValueError(f"{damaged} has another checksum")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if absent := [name for name in PARTS if name not in content]:
-            raise ValueError(f"it has no {absent[0]}: another program, or another version of this one, wrote it")
-    except Exception as error:  # torch raises half a dozen types for a damaged file
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: this checkpoint cannot be read ({reason}); {mend}") from None
-    states = content["state_dict"], recogniser.state_dict()
-    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in states]
-    for name in dict.fromkeys([*shapes[1], *shapes[0]]):
-        there, here = (each.get(name, "absent") for each in shapes)
-        if there != here:
-            raise ValueError(
-                f"{path}: a checkpoint of another network: {name.removeprefix('network.')} is {there} there, {here} "
-                f"here (head.fc has a row for each class); {mend}"
-            )
-    return content
-
-
-def save_whole(content: Any, path: Path) -> None:
-    """``torch.save`` that leaves the old file as it is unless the new one is whole. Raises OSError."""
-    buffer = io.BytesIO()  # torch's own writer turns a full disk into another error
-    torch.save(content, buffer)
-    write_whole(path, buffer.getbuffer())
