@@ -32,8 +32,7 @@ from repro.bench.log import Log
 from repro.files import only_one, progress
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import measure_bandwidth, measure_peak
-from repro.metrics.speed import layer_seconds, measure_speed
-from repro.metrics.timings import COLUMNS
+from repro.metrics.speed import COLUMNS, layer_seconds, measure_speed
 from repro.models.peers.rows import Row, rows
 from repro.records.measure import device_name, write_measurement
 from repro.records.provenance import make_provenance

@@ -1,6 +1,6 @@
 """What timings say: rates, and paired ratios of two cases timed in the same rounds. Needs no torch.
 
-Timings are a table with :data:`COLUMNS`, as ``repro.metrics.speed.measure_speed`` makes it. Rates are clips per second.
+Timings are a table as ``repro.metrics.speed.measure_speed`` makes it. Rates are clips per second.
 """
 
 import numpy as np
@@ -9,8 +9,6 @@ from scipy import stats
 
 from repro.metrics.checks import check_confidence
 from repro.metrics.statistics import Interval
-
-COLUMNS = ["round", "position", "case", "seconds", "clips"]
 
 
 def summary(timings: pd.DataFrame) -> pd.DataFrame:
