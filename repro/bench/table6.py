@@ -30,9 +30,10 @@ from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
 from repro.bench.counts import counts_of
 from repro.bench.log import Log
 from repro.files import only_one, progress
+from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import measure_bandwidth, measure_peak
-from repro.metrics.speed import COLUMNS, layer_seconds, measure_speed
+from repro.metrics.speed import layer_seconds, measure_speed
 from repro.models.peers.rows import Row, rows
 from repro.records.measure import device_name, write_measurement
 from repro.records.provenance import make_provenance
@@ -271,5 +272,5 @@ def _file(
         "left_out": {name.removeprefix("left out: "): log.value(name) for name in left_out},
     }
     content |= {name: log.value(name) for name in log.results if name not in left_out}
-    timings = pd.DataFrame(log.timings, columns=["section", "run", "group", *COLUMNS])
+    timings = pd.DataFrame(log.timings, columns=["section", "run", "group", *TIMING_COLUMNS])
     return write_measurement(STUDY, device, content, provenance=log.runs[-1], table=timings, results=results)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+TIMING_COLUMNS = ["round", "position", "case", "seconds", "clips"]  # of a table of timings
+
 
 def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
     """`values` (array, list or torch tensor) as a numpy array; ValueError for what has no array form."""

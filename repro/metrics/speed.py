@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-COLUMNS = ["round", "position", "case", "seconds", "clips"]
+from repro.metrics.checks import TIMING_COLUMNS
 
 
 def measure_speed(
@@ -58,9 +58,9 @@ def measure_speed(
                 continue
             if seconds <= 0:
                 raise ValueError(f"the clock did not advance during {name!r}: take more clips a call")
-            rows.append(dict(zip(COLUMNS, (number, position, name, seconds, clips_per_call))))
+            rows.append(dict(zip(TIMING_COLUMNS, (number, position, name, seconds, clips_per_call))))
             keep(rows[-1])
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=TIMING_COLUMNS)
 
 
 def layer_seconds(

@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
+from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.statistics import Interval
-from repro.metrics.timings import COLUMNS, paired_ratio, summary
+from repro.metrics.timings import paired_ratio, summary
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
@@ -94,7 +95,7 @@ def read(results: Path = RESULTS) -> dict[str, Measured]:
 def first(records: Mapping[str, Measured]) -> Measured:
     """The CPU's record, else any other, else one in which nothing is measured."""
     content = {"provenance": {"device": "no device", "processor": "no machine"}, "networks": {}, "left_out": {}}
-    columns = ["section", "run", "group", *COLUMNS]
+    columns = ["section", "run", "group", *TIMING_COLUMNS]
     nothing = Measured("none", content, pd.DataFrame(columns=columns).astype({"seconds": float, "clips": int}))
     return records.get("cpu") or next(iter(records.values()), nothing)
 
