@@ -47,6 +47,17 @@ def runs(tmp_path_factory):
     return folder, experiment
 
 
+@pytest.fixture(autouse=True)
+def _handlers():
+    """Of a process in the foreground: one that a shell starts in the background ignores SIGINT."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def begun(runs, tmp_path, monkeypatch, capsys):
     """The run's folder, and a function that goes on with it: exit status and the one line of standard error.
