@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from repro.experiment.fields import ATTENTION, CONTROL, ROLES, TEMPORAL, Experiment
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, ROLES, TEMPORAL, Experiment
 from repro.records.record import Record
 
 OF_A_RUN = ("model", "gate", "split", "seed")  # in which the runs of one set differ
 OF_GATES = ("gate", "reduction", "gate_bias")  # that only networks with gates read
 WITH_GATES = (ATTENTION, TEMPORAL)
 OF_HEADS = ("head_stride",)  # that only networks with a 3D head read
+READ_BY = {BASELINE: OF_HEADS, ATTENTION: (*OF_HEADS, *OF_GATES)}
+USUAL = Experiment()  # the paper's networks as the ledger of assumptions reads its text
 
 
 def deciding_fields(experiment: Experiment) -> dict[str, Any]:
@@ -24,6 +26,12 @@ def deciding_fields(experiment: Experiment) -> dict[str, Any]:
     if experiment.model in WITH_GATES and experiment.gate == "se_im":
         fields["gate"] = None
     return fields
+
+
+def is_as_read(experiment: Experiment) -> bool:
+    """Whether the network is one of the paper's two as its text is read here, with no choice in it changed."""
+    fields, usual = deciding_fields(experiment), deciding_fields(USUAL)
+    return experiment.model in READ_BY and all(fields[name] == usual[name] for name in READ_BY[experiment.model])
 
 
 def settings(record: Record) -> dict[str, Any]:
@@ -101,9 +109,9 @@ def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
 
 
 def _studies(records: Iterable[Record]) -> list[list[Record]]:
-    """The records by study, the largest first, then by name."""
+    """The records by study, the largest first, then by name; those of one study by name."""
     found: dict[str, list[Record]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.name):
         found.setdefault(record.experiment.study, []).append(record)
     return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
 
