@@ -65,10 +65,18 @@ class Finding:
     study: str
     place: str  # on which clips
     outcome: str  # one of OUTCOMES
-    text: str  # the figures, with interval and numbers of clips, groups and runs
-    short: str  # the figures alone
-    rest: str = ""  # the same without the runs that learned nothing, where there are such
-    stuck: tuple[str, ...] = ()  # networks of the runs that learned nothing, one for each run
+    short: str  # the figures, with their interval
+    details: str  # what stands behind them
+    rest: str = ""  # the figures without the runs that learned nothing, where there are such
+    stuck: tuple[str, ...] = ()  # the names of those runs
+
+    @property
+    def text(self) -> str:
+        return f"{self.place}: {self.short} ({self.details}){self.without}: {self.outcome}"
+
+    @property
+    def without(self) -> str:
+        return f"; without the runs that learned nothing ({', '.join(self.stuck)}): {self.rest}" if self.stuck else ""
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ def is_evidence(experiment: Experiment) -> bool:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the rules may look at. Of the records given, those that are no evidence or a run once more go."""
+    """Everything that the rules may look at. Of the records given, those that are no evidence are left out."""
 
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
@@ -128,17 +136,18 @@ class Evidence:
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
     def __post_init__(self) -> None:
-        runs = compare.alike(record for record in self.records if is_evidence(record.experiment))
-        object.__setattr__(self, "records", tuple(record for some in runs for record in some))
+        found = tuple(record for record in self.records if is_evidence(record.experiment))
+        object.__setattr__(self, "records", found)
 
     def by_study(self) -> dict[str, list[Record]]:
+        """The records by study; a run that several studies hold is counted in one of them alone."""
         found: dict[str, list[Record]] = {}
-        for record in self.records:
+        for record in (record for some in self.alike() for record in some):
             found.setdefault(record.experiment.study, []).append(record)
         return found
 
     def alike(self) -> list[list[Record]]:
-        """The records apart by classes, settings and clips (:func:`repro.records.compare.alike`)."""
+        """The records apart by classes, settings and clips, each run once (:func:`repro.records.compare.alike`)."""
         return compare.alike(self.records)
 
     def hours(self, *groups: str) -> str:

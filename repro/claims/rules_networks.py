@@ -36,11 +36,11 @@ Pairs = Sequence[tuple[Record, Record]]
 
 
 class Result(NamedTuple):
-    """What a test says: one of OUTCOMES, the figures with everything behind them, the figures alone."""
+    """What a test says: one of OUTCOMES, the figures with their interval, what stands behind them."""
 
     outcome: str
-    text: str
     short: str
+    details: str
 
 
 def _verdict(
@@ -61,7 +61,7 @@ def _verdict(
         claim,
         outcome,
         test,
-        "; ".join(f"{finding.place}: {finding.text}: {finding.outcome}" for finding in findings) + ".",
+        "; ".join(finding.text for finding in findings) + ".",
         settle,
         f"{page}-{findings[0].study}",
         needs if outcome == "not testable" else "",
@@ -80,8 +80,8 @@ def _counted(estimate: Estimate, runs: str) -> str:
     return f"{estimate.clips} test clips in {estimate.groups} groups, {estimate.runs} {words}{but}"
 
 
-def _gain_text(gain: Estimate, runs: str) -> str:
-    return f"{with_interval(gain, signed=True)} (p = {gain.p:.2g}; {_counted(gain, runs)})"
+def _p_text(gain: Estimate) -> str:
+    return "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
 
 
 # ---- accuracy
@@ -110,8 +110,8 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
         elif protocol != official.KINETICS and outcome != "reproduced":
             outcome, but = "not testable", ", which is not the paper's pre-training"
         share = share_of(runs, is_right)
-        text = f"{with_interval(share)} ({_counted(share, 'run')}; {protocol}{but})"
-        found.append(Finding(runs[0].experiment.study, f"on {name}", outcome, text, f"top-1 {with_interval(share)}"))
+        details = f"{_counted(share, 'run')}; {protocol}{but}"
+        found.append(Finding(runs[0].experiment.study, f"on {name}", outcome, f"top-1 {with_interval(share)}", details))
         used += runs
     costs = evidence.hours(OFFICIAL[claim.dataset])
     return _verdict(
@@ -146,33 +146,34 @@ def _network_against_network(
         if stuck:
             learned = [pair for pair in pairs if not any(map(learned_nothing, pair))]
             rest = judge(learned).short if learned else "no pair is left"
-        names = ", ".join(record.name for record in stuck)
-        found.append(
-            Finding(
-                pairs[0][1].experiment.study,
-                where([record for pair in pairs for record in pair], [[a for a, _ in each] for each in sets]),
-                result.outcome,
-                result.text + (f"; without the runs that learned nothing ({names}): {rest}" if stuck else ""),
-                result.short,
-                rest,
-                tuple(TITLES[record.experiment.model] for record in stuck),
-            )
-        )
+        study, own = pairs[0][1].experiment.study, [record for pair in pairs for record in pair]
+        place = where(own, [[a for a, _ in each] for each in sets])
+        found.append(Finding(study, place, *result, rest, tuple(record.name for record in stuck)))
     return _verdict(claim, found, [record for pairs in sets for pair in pairs for record in pair], **words)
 
 
 def _apart(pairs: Pairs, judge: Callable[[Pairs], Result]) -> list[Pairs]:
     """Like runs as one body of evidence; study by study where one study says the opposite of another."""
-    studies: dict[str, list[tuple[Record, Record]]] = {}
+    studies = list(_by_study(pairs).values())
+    said = {judge(some).outcome for some in studies}
+    return studies if {"reproduced", "contradicted"} <= said else [pairs]
+
+
+def _by_study(pairs: Pairs) -> dict[str, Pairs]:
+    found: dict[str, list[tuple[Record, Record]]] = {}
     for pair in pairs:
-        studies.setdefault(pair[1].experiment.study, []).append(pair)
-    said = {judge(some).outcome for some in studies.values()}
-    return list(studies.values()) if {"reproduced", "contradicted"} <= said else [pairs]
+        found.setdefault(pair[1].experiment.study, []).append(pair)
+    return dict(found)
 
 
 def _top1(pairs: Pairs) -> Result:
-    gain = gain_of(pairs, is_right)
-    return Result(judge_gain(gain), _gain_text(gain, "pair of runs"), with_interval(gain, signed=True))
+    """The gain in top-1; where several studies hold these runs, also what each of them has."""
+    gain, studies = gain_of(pairs, is_right), _by_study(pairs)
+    details = f"{_p_text(gain)}; {_counted(gain, 'pair of runs')}"
+    if len(studies) > 1:
+        single = {study: with_interval(gain_of(some, is_right), signed=True) for study, some in studies.items()}
+        details += "; study by study: " + ", ".join(f"{study} {points}" for study, points in single.items())
+    return Result(judge_gain(gain), with_interval(gain, signed=True), details)
 
 
 @rule("se-im-beats-baseline", since="2026-11-28T22:00:00Z")
@@ -211,11 +212,11 @@ def _confusion(pairs: Pairs) -> Result:
         outcome = "partly" if outcome == "reproduced" else outcome
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(
-        f"{classes[i]} / {classes[j]} {-fall.point:+.2f} [{-fall.high:+.2f}, {-fall.low:+.2f}]"
+        f"{classes[i]} / {classes[j]} {0 - fall.point:+.2f} [{0 - fall.high:+.2f}, {0 - fall.low:+.2f}]"
         for (i, j), fall in falls.items()
     )
     short = f"confusion lower for {lower} of {len(falls)} pairs of look-alikes{but}"
-    return Result(outcome, f"{short} ({listed}; {_counted(right, 'pair of runs')})", short)
+    return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
 
 
 @rule("se-im-reduces-confusion", since="2026-11-28T22:00:00Z")
@@ -268,9 +269,9 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         short = (
             f"{with_interval(share)} of the errors on classes with a look-alike fall on it, by chance {percent(chance)}"
         )
-        text = f"{short} ({_counted(share, 'run')}); {percent(lost)} of all clips"
+        details = f"{_counted(share, 'run')}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")
-        found.append(Finding(runs[0].experiment.study, place, outcome, text, short))
+        found.append(Finding(runs[0].experiment.study, place, outcome, short, details))
         used += runs
     return _verdict(
         claim,
@@ -304,10 +305,13 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         gains = {name: gain_of(pairs, is_right) for name, pairs in _in_order_against_not(some).items()}
         said = [judge_gain(gain) for gain in gains.values()]
         short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {PARTS} comparisons"
-        shown = "; ".join(f"{name} {_gain_text(gain, 'pair')}" for name, gain in gains.items())
+        shown = "; ".join(
+            f"{name} {with_interval(gain, signed=True)} ({_p_text(gain)}; {_counted(gain, 'pair')})"
+            for name, gain in gains.items()
+        )
         place, study = where(_own(some), [_own(each) for each in sets]), _own(some)[0].experiment.study
         outcome = parts([*said, *["undecided"] * (PARTS - len(said))])
-        found.append(Finding(study, place, outcome, f"{short} (top-1 in order minus {shown})", short))
+        found.append(Finding(study, place, outcome, short, f"top-1 in order minus {shown}"))
         used += some
     return _verdict(
         claim,
