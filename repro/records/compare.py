@@ -37,13 +37,12 @@ def is_as_read(experiment: Experiment) -> bool:
 def settings(record: Record) -> dict[str, Any]:
     """What the runs of one set have in common: everything that decides the result but network, split and seed.
 
-    A run that starts from the weights of another starts from its own network's and seed's.
+    A run that starts from the weights of another starts from its own network's; from which seed's does not matter.
     """
     experiment = record.experiment
     fields = {name: value for name, value in deciding_fields(experiment).items() if name not in OF_A_RUN}
     if experiment.start_from:
-        own = "|".join(map(re.escape, (experiment.model, f"seed{experiment.seed}")))
-        fields["start_from"] = re.sub(own, "", experiment.start_from)
+        fields["start_from"] = re.sub(rf"{re.escape(experiment.model)}|seed\d+", "", experiment.start_from)
     return fields | {"classes": list(record.classes)}  # a subset by name and all of a smaller set are the same clips
 
 

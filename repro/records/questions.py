@@ -34,21 +34,24 @@ def learned_nothing(record: Record) -> bool:
     return share_of([record], is_right).low <= max(constant, 1 / len(record.classes))
 
 
-def confusion_fall(pairs: Sequence[tuple[Record, Record]], two: tuple[int, int]) -> Estimate | None:
+def both_tested(records: Sequence[Record], two: tuple[int, int]) -> bool:
+    """Whether every record has test clips of both classes."""
+    return all(np.isin(two, record.labels).all() for record in records)
+
+
+def confusion_fall(pairs: Sequence[tuple[Record, Record]], two: tuple[int, int]) -> Estimate:
     """How far the paper's indicator of two classes, c = P[i, j] + P[j, i] in 0..2, is lower under the second network.
 
-    None where one of the classes has no test clip in some run.
+    Both classes have test clips in every run (`both_tested`).
     """
     asked = [(only(a, np.isin(a.labels, two)), only(b, np.isin(b.labels, two))) for a, b in pairs]
-    if any(not (record.labels == each).any() for pair in asked for record in pair for each in two):
-        return None
-    # c is the mean over the clips of clips / clips of its class, for those taken for the other class
-    scale = max(len(record.labels) / (record.labels == each).sum() for pair in asked for record in pair for each in two)
+    # c is the mean over these clips of all of them / those of the clip's class, where it was taken for the other one
+    scale = max(len(a.labels) / (a.labels == each).sum() for a, _ in asked for each in two)
 
     def taken(record: Record) -> np.ndarray:
-        other = np.where(record.labels == two[0], two[1], two[0])
-        own = np.bincount(record.labels)[record.labels]
-        return (record.scores.argmax(1) == other) * len(record.labels) / own / scale
+        labels = record.labels
+        other = np.where(labels == two[0], two[1], two[0])
+        return (record.scores.argmax(1) == other) * len(labels) / np.bincount(labels)[labels] / scale
 
     found = gain_of([(second, first) for first, second in asked], taken)
     spread = None if found.sd_runs is None else scale * found.sd_runs
