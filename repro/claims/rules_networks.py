@@ -24,13 +24,20 @@ from repro.claims.official import NAMES, OFFICIAL
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TITLES
 from repro.experiment.protocols import protocol_of
 from repro.metrics.statistics import Estimate
-from repro.metrics.text import percent, with_interval
+from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.cells import Claim
 from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.compare import partners
-from repro.records.questions import above, both_tested, confusion_fall, learned_nothing, only, seen
+from repro.records.questions import above, learned_nothing, only, seen
 from repro.records.record import Record
-from repro.records.scores import gain_of, is_right, mistaken_for_partner, share_of
+from repro.records.scores import (
+    confusion_gain,
+    gain_of,
+    is_right,
+    mistaken_for_partner,
+    right_of_look_alikes,
+    share_of,
+)
 
 Pairs = Sequence[tuple[Record, Record]]
 
@@ -78,10 +85,6 @@ def _counted(estimate: Estimate, runs: str) -> str:
     words = runs.replace("run", f"run{several}") if runs == "run" else runs.replace("pair", f"pair{several}")
     but = f"; {silent(estimate)}" if silent(estimate) else ""
     return f"{estimate.clips} test clips in {estimate.groups} groups, {estimate.runs} {words}{but}"
-
-
-def _p_text(gain: Estimate) -> str:
-    return "p < 0.001" if gain.p < 0.001 else f"p = {gain.p:.3f}"
 
 
 # ---- accuracy
@@ -169,7 +172,7 @@ def _by_study(pairs: Pairs) -> dict[str, Pairs]:
 def _top1(pairs: Pairs) -> Result:
     """The gain in top-1; where several studies hold these runs, also what each of them has."""
     gain, studies = gain_of(pairs, is_right), _by_study(pairs)
-    details = f"{_p_text(gain)}; {_counted(gain, 'pair of runs')}"
+    details = f"p {p_text(gain.p)}; {_counted(gain, 'pair of runs')}"
     if len(studies) > 1:
         single = {study: with_interval(gain_of(some, is_right), signed=True) for study, some in studies.items()}
         details += "; study by study: " + ", ".join(f"{study} {points}" for study, points in single.items())
@@ -191,22 +194,19 @@ def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-def _look_alikes(pairs: Pairs) -> list[tuple[int, int]]:
-    """The pairs of classes named beforehand that have test clips in every run."""
-    records = [record for pair in pairs for record in pair]
-    return [two for two in named_pairs(records[0].classes) if both_tested(records, two)]
+def _falls(pairs: Pairs) -> dict[tuple[int, int], Estimate]:
+    """How far the indicator of each pair of look-alikes fell that has test clips."""
+    baseline_last = [(attention, baseline) for baseline, attention in pairs]
+    falls = {two: confusion_gain(baseline_last, two) for two in named_pairs(pairs[0][0].classes)}
+    return {two: fall for two, fall in falls.items() if fall is not None}
 
 
 def _confusion(pairs: Pairs) -> Result:
     """For how many pairs of look-alikes the indicator fell, and whether as many of their clips are right."""
-    classes, inside = pairs[0][0].classes, _look_alikes(pairs)
-    falls = {two: confusion_fall(pairs, two) for two in inside}
+    classes, falls = pairs[0][0].classes, _falls(pairs)
     outcome, but = of_most(list(falls.values())), ""
 
-    def right_inside(record: Record) -> np.ndarray:
-        return is_right(record) & np.isin(record.labels, inside)
-
-    right = gain_of(pairs, right_inside)
+    right = gain_of(pairs, right_of_look_alikes)
     if right.point < 0:
         but = f", but fewer of their clips are right ({with_interval(right, signed=True)} of all clips)"
         outcome = "partly" if outcome == "reproduced" else outcome
@@ -230,7 +230,7 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
         claim,
         evidence,
         _confusion,
-        asked=lambda pairs: bool(_look_alikes(pairs)),
+        asked=lambda pairs: bool(_falls(pairs)),
         test="The paper's confusion indicator of each pair of look-alikes that its text or the demo set's design "
         "names, Res34-SE-IM-Net minus baseline: lower for most of the pairs.",
         settle=f"HMDB51's three splits at full size, 3 or more seeds{evidence.hours('hmdb51')}.",
@@ -306,7 +306,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         said = [judge_gain(gain) for gain in gains.values()]
         short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {PARTS} comparisons"
         shown = "; ".join(
-            f"{name} {with_interval(gain, signed=True)} ({_p_text(gain)}; {_counted(gain, 'pair')})"
+            f"{name} {with_interval(gain, signed=True)} (p {p_text(gain.p)}; {_counted(gain, 'pair')})"
             for name, gain in gains.items()
         )
         place, study = where(_own(some), [_own(each) for each in sets]), _own(some)[0].experiment.study

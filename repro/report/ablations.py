@@ -52,8 +52,25 @@ class Variant:
     def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
         return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
 
+    @property
+    def idle(self) -> str:
+        """Why what was changed could not act in these runs; empty where it could."""
+        runs = [record for pair in self.pairs for record in pair]
+        if self.fields <= {"clipping", "clip_gradient"}:
+            largest = max(r.history.get("gradient_norm_largest", pd.Series([math.inf])).max() for r in runs)
+            limit = min(record.experiment.clip_gradient for record in runs)
+            if largest <= limit:
+                return f"no gradient's norm was above {largest:.0f}, and clipping begins at {limit:g}"
+        if self.fields == {"watch"} and all(record.experiment.schedule == "cosine" for record in runs):
+            watched = [record.history["test_top1"] for record in runs if "test_top1" in record.history]
+            if watched and all(top1.idxmax() == top1.index[-1] for top1 in watched):
+                return "a cosine schedule is not steered, and the last weights were the best on the test clips, too"
+        return ""
+
     def finding(self, score: Callable[[Record], np.ndarray] = is_right) -> str:
         """``higher`` or ``lower`` if the interval excludes 0 and holds the chance of training, else why neither."""
+        if self.idle:
+            return "cannot act here"
         interval = self.difference(score)
         if interval.low <= 0 <= interval.high:
             return "no difference shown"
@@ -147,10 +164,12 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
                 "clips (groups)": f"{gain.clips} ({gain.groups})",
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": with_interval(gain, signed=True),
+                "difference [95 %]": variant.idle or with_interval(gain, signed=True),
                 "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
-                "taken for the look-alike [95 %]": with_interval(variant.difference(mistaken_for_partner), signed=True),
+                "taken for the look-alike [95 %]": ""
+                if variant.idle
+                else with_interval(variant.difference(mistaken_for_partner), signed=True),
                 "backwards pairs right (%)": both_backwards(variant)[1],
             }
         )
@@ -167,7 +186,11 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text."""
+    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text.
+
+    Variants that cannot act here are left out.
+    """
+    found = [variant for variant in found if not variant.idle]
     fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
     for row, variant in enumerate(found):
         interval = variant.difference()
@@ -184,9 +207,11 @@ def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
-    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None."""
+    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None; or why it cannot act."""
     if variant is None:
         return "not run"
+    if variant.idle:
+        return f"cannot act here: {variant.idle}"
     interval = with_interval(variant.difference(score), signed=True)
     return f"{interval}, {len(variant.pairs)} seeds: {variant.finding(score)}"
 
