@@ -25,6 +25,7 @@ from repro.records.freshness import Digest
 from repro.records.record import Record, read_study
 from repro.records.scores import gain_of, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
+from repro.report.learned import Pairs, beside, gain_text, stuck_text
 from repro.report.show import formatted
 
 
@@ -88,8 +89,9 @@ def reference_text(study: str, runs: Sequence[Record]) -> str:
     """What the variants are compared with; nothing where it was not run."""
     if not runs:
         return ""
-    experiment = runs[0].experiment
-    return f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    experiment, stuck = runs[0].experiment, stuck_text(runs)
+    text = f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    return text + (f"\n\n{stuck}" if stuck else "")
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -164,7 +166,7 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
                 "clips (groups)": f"{gain.clips} ({gain.groups})",
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": variant.idle or with_interval(gain, signed=True),
+                "difference [95 %]": variant.idle or beside(pairs, gain_text),
                 "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
                 "taken for the look-alike [95 %]": ""
@@ -212,8 +214,11 @@ def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_rig
         return "not run"
     if variant.idle:
         return f"cannot act here: {variant.idle}"
-    interval = with_interval(variant.difference(score), signed=True)
-    return f"{interval}, {len(variant.pairs)} seeds: {variant.finding(score)}"
+
+    def text(pairs: Pairs) -> str:
+        return with_interval(gain_of(pairs, score), signed=True)
+
+    return f"{beside(variant.pairs, text)}, {len(variant.pairs)} seeds: {variant.finding(score)}"
 
 
 def answers(found: Sequence[Variant]) -> list[str]:

@@ -20,6 +20,7 @@ from repro.paper.cells import NOT_STATED, Paper, Peer, Row, Table
 from repro.records.compare import alike
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
+from repro.report.learned import beside_runs, top1_text
 from repro.report.show import Html
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
@@ -175,7 +176,7 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                 | {
                     "_order": 100 * mean.point if value is None else value,
                     "clips": str(mean.clips),
-                    "run here [95 %]": with_interval(mean),
+                    "run here [95 %]": beside_runs(ours, top1_text),
                     "pre-training": pretraining(ours[0]),
                     "modality": "RGB",
                     "splits": f"{'split' if len(splits) == 1 else 'mean of splits'} {', '.join(map(str, splits))}; "
