@@ -5,11 +5,12 @@ every single timing. ``repro table6`` calls it. A measurement is a list of secti
 every round:
 
 - ``network``: every row of :mod:`repro.models.peers.rows`, one clip, float32 and bfloat16, plain eager PyTorch;
-- with ``full``: ``common`` (every row that can take it at 16 frames of 224 pixels), ``batch`` (more clips a call), ``frames`` (4 to 64 frames), ``pipeline`` (a video file to a label),
-  ``views`` (whole test protocols of two networks, to check the derived rates), ``layers`` (where the time goes within
-  the study's networks) and ``variants`` (:mod:`repro.bench.backends`).
+- with ``full``: ``common`` (every row that can take it at 16 frames of 224 pixels), ``batch`` (more clips a call),
+  ``frames`` (4 to 64 frames), ``pipeline`` (a video file to a label), ``views`` (whole test protocols of two networks,
+  to check the derived rates), ``layers`` (where the time goes within the study's networks) and ``variants``
+  (:mod:`repro.bench.backends`).
 
-Each timing is written as soon as it is taken. A killed measurement goes on with what is missing; timings of two runs
+Float32 is no TF32 here. Each timing is written as soon as it is taken. A killed measurement goes on with what is missing; timings of two runs
 are told apart by their run. A case that does not fit into memory, or does not run, says so and the rest go on.
 """
 

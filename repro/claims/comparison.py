@@ -12,6 +12,7 @@ from repro.records.table6 import AT_COMMON, Measured
 
 Counts = Mapping[str, Mapping[str, Any]]  # by row, of repro.bench.counts.counts_of
 
+
 @dataclass(frozen=True)
 class Comparison:
     """One of the study's networks beside those compared with: which it undercuts, which not, which were not timed.

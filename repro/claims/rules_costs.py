@@ -1,8 +1,8 @@
 """The rules on what the networks cost: size, speed, online recognition. See ``repro.claims.judging``.
 
 Counts need no run: they are today's. Speeds are of the record of Table 6. Each network is taken at its own published
-input and test, because its accuracy was published for those alone; what a clip of 16 frames of 224 pixels costs, the same
-for all, stands beside it in the evidence.
+input and test, because its accuracy was published for those alone; what a clip of 16 frames of 224 pixels costs, the
+same for all, stands beside it in the evidence.
 """
 
 from collections.abc import Mapping
@@ -93,8 +93,8 @@ THREE_D = ("r2plus1d_34", "p3d_199", "resnext3d_101")  # 3D throughout; two of t
 def fused(claim: Claim, evidence: Evidence) -> Verdict:
     """Beside 3D networks as deep or deeper: fewer parameters, and fewer operations on the same clip."""
     test = (
-        f"Parameters, and multiply-adds of {COMMON_CLIP}, of the baseline beside those of every 3D network compared with "
-        "that is as deep as the baseline or deeper."
+        f"Parameters, and multiply-adds of {COMMON_CLIP}, of the baseline beside those of every 3D network compared "
+        "with that is as deep as the baseline or deeper."
     )
     settle = "A 3D network of exactly the same depth, trained to the same accuracy."
     counts = evidence.counts
@@ -162,15 +162,15 @@ def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
 def _video_words() -> str:
     known = sum(rows()[name].views is not None for name in compared())
     return (
-        f"A video costs its published test's clips and crops, which are known of {known} of them; the others count by one "
-        "clip, as the paper's own do."
+        f"A video costs its published test's clips and crops, which are known of {known} of them; the others count by "
+        "one clip, as the paper's own do."
     )
 
 
 @rule("fast", since="2026-11-28T22:00:00Z")
 def fast(claim: Claim, evidence: Evidence) -> Verdict:
     """Both networks take less time a video than all, some or none, the whole 95 % interval on their side."""
-    test = f"Videos a second beside those of {BESIDE}, all timed on one machine, float32, network only. {_video_words()}"
+    test = f"Videos a second beside those of {BESIDE}; one machine, float32, network only. {_video_words()}"
     settle = f"The same on the paper's machine, which the text does not name: {RUN_TABLE6}"
     measured = _measured(evidence, "cuda", "cpu")
     if measured is None:
@@ -178,8 +178,8 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
     found, clip, common = (faster(measured, OWN, by=by) for by in (VIDEO, CLIP, COMMON_CLIP))
     outcome = _of(found)
     if outcome is None:
-        without = f"the speeds of {titles(found.unknown)}"
-        return missing(claim, f"Faster than {found.count}.", without, test=test, settle=RUN_TABLE6, chapter="complexity")
+        shown, without = f"Faster than {found.count}.", f"the speeds of {titles(found.unknown)}"
+        return missing(claim, shown, without, test=test, settle=RUN_TABLE6, chapter="complexity")
     own = [measured.rate(name) for name in OWN]
     rates = " and ".join(f"{rate['median']:.2f}" for rate in own if rate is not None)
     timed = not measured.of("common").empty
@@ -240,8 +240,8 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     """
     budget = FULL["frames"] / CAMERA_RATE
     test = (
-        f"'Easy to deploy' is read as real time without a GPU: both networks decide within the {budget:.2f} s in which a "
-        f"{CAMERA_RATE} Hz camera delivers {FULL['frames']} frames, network only, by the fastest runtime that keeps "
+        f"'Easy to deploy' is read as real time without a GPU: both networks decide within the {budget:.2f} s in which "
+        f"a {CAMERA_RATE} Hz camera delivers {FULL['frames']} frames, network only, by the fastest runtime that keeps "
         "float32."
     )
     settle = f"The same on the hardware in question: {RUN_TABLE6}"
@@ -275,8 +275,8 @@ Online = tuple[str, Mapping[str, Any], Record]  # study, what its page filed, an
 def _online(evidence: Evidence) -> Online | None:
     """The measurement that counts: of the paper's network by a fresh run that is evidence, nearest to the paper's.
 
-    Full size before smaller, HMDB51 before other clips, with drink and eat before without, then the most of their clips,
-    then the newest; a study's name decides only where all of that is equal.
+    Full size before smaller, HMDB51 before other clips, with drink and eat before without, then the most of their
+    clips, then the newest; a study's name decides only where all of that is equal.
     """
     runs = {record.name: record for record in evidence.records if record.experiment.model == ATTENTION}
     named = ((study, content, runs.get(f"{study}/{content['run']}")) for study, content in evidence.online.items())
@@ -300,8 +300,8 @@ def _is_full(run: Record) -> bool:
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half."""
     test = (
-        f"Test clips streamed frame by frame from files: decisions that keep up with {CAMERA_RATE} frames/s, and 'drink' "
-        "told from 'eat' more often than by guessing between the two ('accurately' is no number in the text)."
+        f"Test clips streamed frame by frame from files: decisions that keep up with {CAMERA_RATE} frames/s, and "
+        "'drink' told from 'eat' more often than by guessing between the two ('accurately' is no number in the text)."
     )
     settle = "HMDB51-trained full-size weights and a camera."
     if not evidence.online:

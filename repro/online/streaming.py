@@ -29,7 +29,7 @@ class Streamed:
 
     @property
     def frames_per_second(self) -> float:
-        """The frame rate of a camera with which the decisions keep up: N frames for each, none that cost no decision."""
+        """Of a camera with which the decisions keep up: N frames for each, none that cost no decision."""
         return self.frames * len(self.seconds) / float(self.seconds.sum())
 
     @property
@@ -73,9 +73,7 @@ def stream(
     return Streamed(names, labels, groups, tuple(decisions), online.frames, np.array(seconds))
 
 
-def _decide(
-    online: OnlineRecogniser, frames: np.ndarray, clock: Callable[[], float]
-) -> tuple[np.ndarray, list[float]]:
+def _decide(online: OnlineRecogniser, frames: np.ndarray, clock: Callable[[], float]) -> tuple[np.ndarray, list[float]]:
     """Class probabilities ``(decisions, classes)`` and seconds of each decision, from the first of its N frames on."""
     guesses, seconds = [], []
     with exact_float32():
