@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repro.metrics.accuracy import topk_correct
-from repro.metrics.statistics import Interval, paired_bootstrap, wilson_interval
+from repro.metrics.statistics import Estimate, Interval, gain, paired_bootstrap, share, wilson_interval
 from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.record import Record
 
@@ -31,6 +31,29 @@ def mistaken_for_partner(record: Record) -> np.ndarray:
 def right_of_look_alikes(record: Record) -> np.ndarray:
     """For each test clip: is it of a class with a named look-alike, and right? bool ``(clips,)``."""
     return is_right(record) & np.isin(record.labels, named_pairs(record.classes))
+
+
+def values_of(records: Sequence[Record], score: Score) -> pd.DataFrame:
+    """``score(record)`` of each run and test clip: columns ``run`` (its place in records), ``group, clip, value``."""
+    tables = [
+        record.predictions[["group", "clip"]].assign(run=run, value=np.asarray(score(record), dtype=float))
+        for run, record in enumerate(records)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def share_of(records: Sequence[Record], score: Score) -> Estimate:
+    """Mean of ``score`` (0..1 a clip) over runs, with the interval of `repro.metrics.statistics.share`."""
+    return share(values_of(records, score))
+
+
+def gain_of(pairs: Sequence[tuple[Record, Record]], score: Score) -> Estimate:
+    """Mean of ``score`` under the second network minus the first, with the interval of `repro.metrics.statistics.gain`.
+
+    pairs: runs of like split, clips and seed; ValueError where the two of a pair have other test clips.
+    """
+    first, second = (values_of([pair[k] for pair in pairs], score) for k in (0, 1))
+    return gain(first, second)
 
 
 def per_clip(records: Sequence[Record], score: Score) -> pd.DataFrame:
