@@ -21,13 +21,13 @@ def counts_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
         row = rows()[name]
         with torch.device("meta"):
             network, inputs = row.build(), row.inputs()
-        found[name] = {
+        counts: dict[str, Any] = {
             "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
             "parameters": parameters(network),
             "multiply_adds": multiply_adds(network, inputs),
             "depth": depth(network, inputs),
         }  # fmt: skip
-        found[name]["common"] = None if row.fixed else _at(name, **COMMON)
+        found[name] = counts | {"common": None if row.fixed else _at(name, **COMMON)}
     return found
 
 

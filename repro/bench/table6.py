@@ -10,8 +10,9 @@ every round:
   to check the derived rates), ``layers`` (where the time goes within the study's networks) and ``variants``
   (:mod:`repro.bench.backends`).
 
-Float32 is no TF32 here. Each timing is written as soon as it is taken. A killed measurement goes on with what is missing; timings of two runs
-are told apart by their run. A case that does not fit into memory, or does not run, says so and the rest go on.
+Float32 is no TF32 here. Each timing is written as soon as it is taken. A killed measurement goes on with what is
+missing; timings of two runs are told apart by their run. A case that does not fit into memory, or does not run, says so
+and the rest go on.
 """
 
 import gc

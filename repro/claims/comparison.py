@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from repro.models.peers.rows import compared, rows
+from repro.models.peers.rows import COMMON, compared, rows
 from repro.records.table6 import AT_COMMON, Measured
 
 Counts = Mapping[str, Mapping[str, Any]]  # by row, of repro.bench.counts.counts_of
@@ -29,7 +29,8 @@ class Comparison:
         return f"{len(self.better)} of {len(self.better) + len(self.not_better) + len(self.unknown)}"
 
 
-CLIP, VIDEO, COMMON_CLIP = "a clip", "a video", "a clip of 16 frames of 224 pixels"
+CLIP, VIDEO = "a clip", "a video"
+COMMON_CLIP = f"a clip of {COMMON['frames']} frames of {COMMON['size']} pixels"
 """By what costs are compared. A clip: one forward pass at each network's own published input. A video: as many clips as
 its published test takes of one (views), one where that is not published. The last is one input for all, where it can be
 taken (``Row.fixed``)."""
@@ -42,8 +43,9 @@ def views(name: str, by: str) -> int:
 def cost(counts: Counts, name: str, key: str, by: str = CLIP) -> int:
     """A count ("parameters", "multiply_adds", "depth") of one row."""
     entry = counts[name]
-    value = ((entry["common"] or {}) if by == COMMON_CLIP else {}).get(key, entry[key])
-    return value * views(name, by) if key == "multiply_adds" else value
+    if by == COMMON_CLIP and entry["common"] and key in entry["common"]:
+        return entry["common"][key]
+    return entry[key] * views(name, by) if key == "multiply_adds" else entry[key]
 
 
 def fewer(counts: Counts, own: str, keys: Sequence[str], *, by: str = CLIP) -> Comparison:

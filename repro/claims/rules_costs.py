@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 
 from repro.claims.comparison import CLIP, COMMON_CLIP, VIDEO, Comparison, cost, faster, fewer
-from repro.claims.judging import Evidence, Source, Verdict, combined, judge_gain, missing, of_all, rule
+from repro.claims.judging import Evidence, Source, Verdict, missing, of_all, rule
 from repro.claims.official import FULL, OFFICIAL, OWN
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.peak import EXACT
-from repro.metrics.statistics import Interval, share
+from repro.metrics.statistics import Estimate, share
 from repro.metrics.text import percent, with_interval
 from repro.models.peers.rows import EXCEPTED, compared, rows, titles
 from repro.paper.cells import Claim
@@ -296,6 +296,23 @@ def _is_full(run: Record) -> bool:
     return all(getattr(run.experiment, field) == value for field, value in FULL.items())
 
 
+def _above_guessing(told: Estimate) -> str:
+    if told.low > GUESSING:
+        return "reproduced"
+    if told.high < GUESSING:
+        return "contradicted"
+    return "partly" if told.point > GUESSING else "not testable"
+
+
+def _both(*outcomes: str) -> str:
+    """The outcome of a sentence that says two things."""
+    if set(outcomes) == {"reproduced"}:
+        return "reproduced"
+    if {"reproduced", "partly"} & set(outcomes):
+        return "partly"
+    return "contradicted" if "contradicted" in outcomes else "not testable"
+
+
 @rule("online", since="2026-11-28T22:00:00Z")
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half."""
@@ -317,8 +334,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     told = share(pd.DataFrame(made["drink_eat"]).assign(run=made["run"]))
     # a smaller network that keeps up says nothing about the paper's
     keeps_up = "contradicted" if rate < CAMERA_RATE else "reproduced" if _is_full(run) else "not testable"
-    above = Interval(*(end - GUESSING for end in (told.point, told.low, told.high)), told.clips, told.confidence)
-    outcome = combined([keeps_up, judge_gain(above)], mixed="partly")
+    outcome = _both(keeps_up, _above_guessing(told))
     width = run.experiment.width
     size = "at full size" if _is_full(run) else f"with a network of {width:g} times the width"
     return Verdict(

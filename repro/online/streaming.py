@@ -56,7 +56,8 @@ def stream(
 
     clock: seconds, monotonic. Raises ValueError for a clip with fewer frames than one decision takes.
     """
-    decisions, seconds = [], []
+    decisions: list[np.ndarray] = []
+    seconds: list[float] = []
     for clip in clips:
         frames = read_frames(clip.path, range(count_frames(clip.path)))
         if len(frames) < online.frames:

@@ -63,9 +63,9 @@ def chance_text(chance: float, largest: int) -> str:
     """
     return (
         f"The search tried every batch size from 1 to {largest} under either habit. It would explain "
-        f"{percent(chance, 0)} of all pairs of percentages that could have been printed with as many digits. So that it "
-        f"explains these two is at most {1 / chance:.1f} times as likely where clips were lost so as where the numbers "
-        "are random."
+        f"{percent(chance, 0)} of all pairs of percentages that could have been printed with as many digits. So that "
+        f"it explains these two is at most {1 / chance:.1f} times as likely where clips were lost so as where the "
+        "numbers are random."
     )
 
 
