@@ -127,12 +127,11 @@ def _records_add(arguments: Namespace) -> int:
 
 def _claims(_arguments: Namespace) -> int:
     from repro.bench.counts import counts_of
-    from repro.claims.official import OWN
-    from repro.claims.verdicts import gather, judge_all
+    from repro.claims.verdicts import COUNTED, gather, judge_all
     from repro.training.behaviour import todays_digest
     from repro.training.costs import group_costs
 
-    for verdict in judge_all(gather(todays_digest(), counts_of(OWN), group_costs())):
+    for verdict in judge_all(gather(todays_digest(), counts_of(COUNTED), group_costs())):
         print(f"{verdict.claim.id}: {verdict.outcome}. {verdict.evidence}")
     return 0
 

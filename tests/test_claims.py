@@ -6,19 +6,18 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-import made
 import pytest
 from made import (
     DIGEST,
     PROVENANCE,
     both_networks,
+    counted,
     demo_record,
     online,
     table6,
 )
-from scipy import stats
 
-from repro.claims import judging
+from repro.claims import judging, rules_costs
 from repro.claims import verdicts as claims
 from repro.claims.verdicts import Evidence, judge, judge_all
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
@@ -28,6 +27,7 @@ from repro.training.costs import group_costs
 
 PAPER = load()
 IDS = [claim.id for claim in PAPER.claims]
+MANY, FEW = range(0, 60), range(0, 10)  # test clips that a network has wrong
 
 
 def verdict(id: str, records=(), **evidence) -> claims.Verdict:
@@ -93,7 +93,7 @@ def test_a_rule_is_marked_where_its_records_were_known_before(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW)
     found = verdict("se-im-beats-baseline", runs)
     assert {source.name for source in found.sources} == {run.name for run in runs}
-    assert found.since == datetime(2026, 11, 25, 23, 31, tzinfo=UTC)
+    assert found.since == datetime(2026, 11, 28, 22, tzinfo=UTC)
     assert found.seen_before == found.sources  # made records are of January
     later = {**PROVENANCE, "started": "2126-01-02T03:04:05+00:00"}
     new = verdict("se-im-beats-baseline", both_networks(tmp_path, MANY, FEW, seeds=(7, 8), provenance=later))
@@ -102,9 +102,10 @@ def test_a_rule_is_marked_where_its_records_were_known_before(tmp_path):
 
 def test_every_verdict_from_runs_names_them(tmp_path):
     evidence = {"online": {"made": online()}, **counted()}
+    counts_alone = {"se-im-costs-little", "fused-reduces-complexity", *rules_costs.LIGHT}
     for v in judge_all(Evidence(paper=PAPER, records=tuple(both_networks(tmp_path, MANY, FEW)), **evidence)):
         if v.outcome != "not testable":
-            assert bool(v.sources) == (v.chapter not in ("paper", "architecture")), v
+            assert bool(v.sources) == (v.chapter not in ("paper", "architecture") and v.claim.id not in counts_alone), v
 
 
 def test_a_rule_has_a_date_with_its_time_zone():
@@ -177,7 +178,7 @@ def test_stale_records_are_left_out_and_named(tmp_path):
     assert evidence.stale == ("made/resnet34_3dres18-split1-seed1",)
     assert len(evidence.records) == len(runs) - 1
     found = judge(PAPER.claim("se-im-beats-baseline"), evidence)
-    assert found.outcome == "partly" and "1 pair of runs" in found.evidence
+    assert found.outcome == "undecided" and "1 pair of runs" in found.evidence
     assert not claims.gather(changed, {}, {}, tmp_path).records[0].stale(changed)
 
 
@@ -195,143 +196,13 @@ def test_gather_reads_records_and_measurements(tmp_path):
     assert evidence.table6["cpu"].ratio(ATTENTION, "i3d").point == 2
     found = {v.claim.id: v.outcome for v in judge_all(evidence)}
     assert found["se-im-beats-baseline"] == found["i3d-costlier"] == "reproduced"
-    other = {name: {**counts, "parameters": 1} for name, counts in measured.networks.items()}
-    evidence = claims.gather(DIGEST, other, {}, tmp_path)
-    assert not evidence.table6 and evidence.stale == ("table6/cpu",)
-    peers = measured.networks | {"c3d": other["c3d"]}  # another network's change is marked in the chapter
-    assert list(claims.gather(DIGEST, peers, {}, tmp_path).table6) == ["cpu"]
+    for name, key in (("i3d", "parameters"), ("c3d", "multiply_adds"), ("p3d_199", "depth"), (BASELINE, "parameters")):
+        today = measured.networks | {name: measured.networks[name] | {key: 6 * measured.networks[name][key]}}
+        evidence = claims.gather(DIGEST, today, {}, tmp_path)  # each network that a verdict speaks of is looked at
+        assert not evidence.table6 and evidence.stale == ("table6/cpu",)
+        assert judge(PAPER.claim("fast"), evidence).outcome == "not testable"
 
 
-# ---------------------------------------- counted and timed
-
-
-def counted(networks=None, **options):
-    """Evidence of a Table 6 measurement with these networks (M, GMACs, depth, seconds) instead of made.TABLE6's."""
-    return {"table6": {"cpu": table6(made.TABLE6 | (networks or {}), **options)}}
-
-
-def ours(parameters=55.761196, gmacs=62.31, depth=46, seconds=0.5):
-    return {ATTENTION: (parameters, gmacs, depth, seconds)}
-
-
-LIGHT = {"eco_lite-16": (37.5, 46.5, 23, 0.3)}
-HALF = {"c3d": (78.4, 46.5, 11, 0.3)}  # more parameters, fewer operations and layers
-BETWEEN = {"c3d": (55.7, 300.0, 50, 1)}  # parameters between the two networks'
-R2PLUS1D = {"r2plus1d_34": (63.7, 152.4, 67, 1)}
-COSTS = [  # claim; networks beside made.TABLE6's; outcome; words of the evidence
-    ("se-im-costs-little", {}, "reproduced",
-     "+161,196 parameters (+0.29 %), +10.0 million multiply-adds (+0.016 %)."),
-    ("se-im-costs-little", ours(parameters=56.6), "contradicted", "(+1.80 %)"),
-    ("se-im-costs-little", ours(gmacs=63.0), "contradicted", "(+1.124 %)"),
-    ("lightweight", {}, "reproduced", "than 1 of 1"),  # C3D; I3D is excepted
-    ("lightweight", LIGHT, "partly", "than 1 of 2"),
-    ("lightweight", LIGHT | HALF, "contradicted", "than 0 of 2"),
-    ("lightweight", BETWEEN, "reproduced", "than 1 of 1"),
-    ("fewer-parameters", LIGHT | HALF, "partly", "than 1 of 2"),  # operations do not count here
-    ("fewer-parameters", BETWEEN, "contradicted", "than 0 of 1"),
-    ("shallower-fewer-operations", {}, "reproduced", "than 1 of 1"),
-    ("shallower-fewer-operations", {"c3d": (78.4, 99.0, 11, 1)}, "contradicted", "than 0 of 1"),  # shallower
-    ("shallower-fewer-operations", HALF | {"p3d_199": (66.5, 99.0, 183, 1)}, "partly", "than 1 of 2"),
-    # 62.3e9 / (16 x 224^2), 152.4e9 / (32 x 112^2)
-    ("fused-reduces-complexity", R2PLUS1D, "reproduced", "55.6 M, 78 thousand multiply-adds a pixel"),
-    ("fused-reduces-complexity", R2PLUS1D, "reproduced", "63.7 M, 380, depth 67"),
-    ("fused-reduces-complexity", R2PLUS1D | {"p3d_199": (66.5, 18.4, 183, 1)}, "partly", ""),  # fewer a pixel
-    ("fused-reduces-complexity", {"resnext3d_101": (48.3, 9.6, 101, 1)}, "contradicted", ""),
-    ("fused-reduces-complexity", {}, "not testable", ""),
-    ("fused-reduces-complexity", {"r2plus1d_34": (63.7, 152.4, 45, 1)}, "not testable", ""),  # not as deep
-    ("easy-to-deploy", ours(seconds=(0.5, 0.62, 0.63)), "reproduced", "0.62 s a clip of 16 frames"),
-    ("easy-to-deploy", ours(seconds=(0.5, 0.62, 0.63)), "reproduced", "0.64 s allowed, network only, on"),  # 16 / 25
-    ("easy-to-deploy", ours(seconds=(0.5, 0.6, 0.9)), "partly", "Made 1. In bf16 0.30 s."),
-    ("easy-to-deploy", ours(seconds=(0.7, 0.8, 0.9)), "contradicted", "0.80 s a clip of 16 frames"),
-    ("fast", {}, "reproduced", "both faster than 2 of 2"),
-    ("fast", LIGHT, "partly", "both faster than 2 of 3"),
-    ("fast", {"c3d": (78, 99, 50, 0.3), "i3d": (12.7, 111.2, 22, 0.4)}, "contradicted", "2.00 and 2.00 clips/s"),
-    ("fast", {"c3d": (78, 99, 50, (0.4, 0.7, 0.9))}, "partly", "than 1 of 2"),  # the interval includes "no faster"
-    ("fast", {"c3d": (78, 99, 50, 0.55)} | ours(seconds=0.6), "partly", "than 1 of 2"),  # the baseline alone is faster
-    ("fast", {"c3d": (78, 99, 50, None)}, "reproduced", "than 1 of 1"),  # did not fit
-    ("i3d-costlier", {}, "reproduced", "2.00 [2.00, 2.00] and 2.00 [2.00, 2.00] times I3D's clips/s"),
-    ("i3d-costlier", {"i3d": (12.7, 111.2, 22, 0.4)}, "partly", ""),  # faster
-    ("i3d-costlier", {"i3d": (99.0, 50.0, 22, 0.4)}, "contradicted", ""),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("id, networks, outcome, words", COSTS)
-def test_what_is_counted_and_timed(id, networks, outcome, words):
-    found = verdict(id, **counted(networks))
-    assert found.outcome == outcome and words in found.evidence
-
-
-def test_a_family_counts_once_at_the_frames_nearest_to_16():
-    several = {f"eco_lite-{n}": (37.5, 2.9 * n, 23, 0.02 * n) for n in (4, 8, 16, 32)}
-    found = verdict("lightweight", **counted(several))
-    assert "than 1 of 2: not than ECO-Lite, 16 frames (37.5 M, 46.4 GMACs, depth 23)." in found.evidence
-
-
-def test_what_one_would_take_today_is_not_what_the_paper_compares_with():
-    assert verdict("lightweight", **counted({"x3d_m": (3.8, 4.7, 83, 0.1)})).outcome == "reproduced"
-
-
-MEASURED = ["se-im-costs-little", "lightweight", "fewer-parameters", "shallower-fewer-operations", "easy-to-deploy",
-            "fast", "i3d-costlier", "fused-reduces-complexity"]  # fmt: skip
-
-
-@pytest.mark.parametrize("id", MEASURED)
-def test_without_the_measurement_nothing_is_said(id):
-    found = verdict(id)
-    assert found.text == "not testable without the Table 6 measurement" and found.evidence == "Not run."
-
-
-@pytest.mark.parametrize("id", MEASURED)
-def test_a_measurement_at_another_size_is_not_the_papers(id):
-    small = counted()
-    for entry in small["table6"]["cpu"].networks.values():
-        entry["size"] = 64
-    assert verdict(id, **small).text == "not testable without the Table 6 measurement"
-
-
-def test_structure_needs_no_record():
-    assert verdict("feature-map-shape").outcome == verdict("se-im-block-count").outcome == "reproduced"
-    assert verdict("feature-map-shape").evidence == "Stacked map 512×16×7×7, 16 units with a gate."
-
-
-# ---------------------------------------- online
-
-
-@pytest.mark.parametrize(
-    "changes, outcome",
-    [
-        ({}, "reproduced"),  # 30 frames/s, 45 of 50
-        ({"frames_per_second": 20.0}, "partly"),
-        ({"drink_eat": {"right": 28, "clips": 50}}, "partly"),
-        ({"drink_eat": {"right": 25, "clips": 50}}, "partly"),  # keeps up; cannot tell
-        ({"drink_eat": {"right": 1, "clips": 2}, "frames_per_second": 20.0}, "contradicted"),
-        ({"drink_eat": {"right": 5, "clips": 50}, "frames_per_second": 20.0}, "contradicted"),
-        ({"width": 0.25, "size": 64}, "partly"),  # a small network's speed says nothing about the paper's
-        ({"width": 0.25, "drink_eat": {"right": 1, "clips": 2}}, "not testable"),
-    ],
-)
-def test_online(changes, outcome):
-    made = online(**changes)
-    found = verdict("online", online={"made": made})
-    assert found.outcome == outcome
-    k, n = made["drink_eat"]["right"], made["drink_eat"]["clips"]
-    low, high = stats.binomtest(k, n).proportion_ci(method="wilson")
-    assert f"{100 * k / n:.1f} % [{100 * low:.1f}, {100 * high:.1f}] right, n = {n}" in found.evidence
-    assert f"{made['frames_per_second']:.0f} frames/s" in found.evidence
-    assert f"width ×{made['width']:g} at {made['size']} px" in found.evidence
-    assert bool(found.without) == (outcome == "not testable")
-
-
-def test_online_without_drink_and_eat():
-    found = verdict("online", online={"made": online(drink_eat=None)})
-    assert found.text == "not testable without classes drink and eat" and found.evidence == "30 frames/s."
-
-
-def test_online_of_a_stale_run_is_left_out():
-    stale = ("a/res34_se_im_net-split1-seed0",)
-    assert verdict("online", online={"a": online()}, stale=stale).text == "not testable without a fresh run's weights"
-    found = verdict("online", online={"a": online(), "b": online(frames_per_second=40.0)}, stale=stale)
-    assert found.chapter == "online-b" and "40 frames/s" in found.evidence
 
 
 # ---------------------------------------- published accuracies

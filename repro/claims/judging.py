@@ -131,6 +131,7 @@ class Evidence:
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
+    counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # today's, of Table 6's networks compared
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs

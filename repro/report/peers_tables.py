@@ -30,7 +30,7 @@ PAPERS_SPLITS = {
     "ucf101": "test set; which splits is not stated",
     "sthv1": "validation set; the abstract says test set",
 }
-NOT_NAMED = "not named in the text"
+NO_ROW = "no such row in the text"
 
 
 def compact(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[di
     for peer in peers:
         row = printed.get(peer.method)
         lines.append(
-            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NOT_NAMED, peer.value, clips)
+            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NO_ROW, peer.value, clips)
             | _against(peer.value, clips, stated, runs)
             | {
                 "pre-training": peer.pretraining or "not stated",
