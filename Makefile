@@ -11,7 +11,7 @@ V = .venv/bin/python
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
 	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make  the same, and how many lines of each room they ran'
+	@echo 'make test COVERAGE=1  the same, and how many lines of each room they ran'
 	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
