@@ -318,6 +318,11 @@ def test_our_own_records_of_real_clips_are_the_official_lists_clips(shared_data,
 # ---------------------------------------- filing
 
 
+def _noisy(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    noise = np.random.default_rng(seed).normal(scale=0.2, size=(len(table), table.shape[1] - 3))
+    return table.assign(**(table.iloc[:, 3:] + noise))
+
+
 def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here):
     """Our seed 0 and their seeds 1 and 2 are one body of evidence; the report says whose they are."""
     fields = {"wrong_first": range(60), "wrong_second": range(10), "layout": "folder"}
@@ -325,7 +330,7 @@ def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here)
     both_networks(tmp_path / "theirs", **fields, seeds=[1, 2], study="made-elsewhere")
     for k, (path, seed) in enumerate((p, s) for p in [tmp_path / "theirs" / "made-elsewhere"] for s in (1, 2)):
         for folder in path.glob(f"*seed{seed}"):  # no seed is another's copy
-            edit_scores(folder, lambda t, k=k: t.assign(logit_Wave=t["logit_Wave"] * (0.5 - k)))
+            edit_scores(folder, lambda t, k=k: _noisy(t, seed=k))
     filed = add(tmp_path / "theirs", DIGEST, contributor=" A. Stranger ", results=here)
     assert len(filed) == 4 and {r.provenance["contributor"] for r in filed} == {"A. Stranger"}
     evidence = gather(DIGEST, {}, {}, here)
