@@ -1,28 +1,292 @@
-"""How sure one may be of an accuracy, of a gain between two networks, and how small a gain a split can show.
+"""How sure one may be of a share or a gain, since other clips and other training runs would have come out otherwise.
 
-Accuracies, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
+Two chances stand behind every number that runs give. *Runs*: the same network, trained again, ends elsewhere. *Groups*:
+clips cut from one source video fare alike, so other videos, not other clips, are what a new test set would bring. Runs
+score the same clips, so the two are crossed, as readers and patients are where several doctors read the same images;
+the method is that field's (N. A. Obuchowski, H. E. Rockette, Commun. Stat. Simul. 24:285, 1995; S. L. Hillis, Stat.
+Med. 26:596, 2007). The mean over R runs of each run's mean over its clips has
+
+    variance = total / R + common
+
+*total* is the variance of the runs' means: training, and each run's own luck with clips. *common* is the covariance of
+two runs' means, averaged over the pairs of different runs: the luck with clips that both scored. It comes from what
+each group adds to a run's mean, enlarged by 1 / sqrt(1 - the group's share of the clips) (R. M. Bell, D. F. McCaffrey,
+Surv. Methodol. 28:169, 2002). Runs may score different clips (splits): two runs without a common group have none of it.
+The first part is known from few runs, the second from many groups, so each has its own quantile of Student's t (W. G.
+Cochran, Biometrics 20:191, 1964):
+
+    (half width)^2 = t(R - 1)^2 (total / R + min(common, 0)) + t(G - 1)^2 max(common, 0)
+
+and never less than with these very runs, t(G - 1)^2 (own / R + common (R - 1) / R), where *own* is the variance of one
+run's mean over other groups. G counts groups as many as would be worth as much were they of equal size, and as far as
+several of them bear the spread. With one run, the last is all that can be said, and `Estimate.sd_runs` is None.
+
+Shares, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import optimize, stats
 
 from repro.metrics.checks import as_array, check_confidence
+
+COLUMNS = ["run", "group", "clip", "value"]  # of a table of values: one row a run and clip; perhaps "class"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The parts of the variance of a mean over runs and groups; see the module's text. Floats, or arrays of studies.
+
+    runs: R. equal: groups of equal size that would be worth as much. bearing: those that bear the spread, <= equal.
+    """
+
+    total: Any
+    common: Any
+    own: Any
+    runs: int
+    equal: float
+    bearing: Any
+
+    def half_width(self, confidence: float, groups: float | None = None) -> Any:
+        """Half the width of an interval of this confidence; ``groups`` instead of those that bear the spread."""
+        beyond = (1 - confidence) / 2
+        groups = self.bearing if groups is None else groups
+        t_groups = stats.t.isf(beyond, np.maximum(groups - 1, 1))
+        found = t_groups**2 * (self.own / self.runs + self.common * (1 - 1 / self.runs))
+        if self.runs > 1:
+            t_runs = stats.t.isf(beyond, self.runs - 1)
+            both = t_runs**2 * (self.total / self.runs + np.minimum(self.common, 0))
+            found = np.maximum(found, both + t_groups**2 * np.maximum(self.common, 0))
+        return np.sqrt(np.maximum(found, 0))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean or a gain with one interval that carries both chances: other groups of clips and other training runs.
+
+    runs, groups, clips: how many different ones stand behind it. sd_runs: standard deviation of single runs (for a
+    gain: of pairs of runs); None with one run, where the chance of training is not known and not in the interval. p: of
+    a true gain of 0, two-sided, by inversion of the same interval; NaN of a share.
+    """
+
+    point: float
+    low: float
+    high: float
+    confidence: float
+    runs: int
+    groups: int
+    clips: int
+    sd_runs: float | None
+    p: float
+    spread: Spread
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its confidence interval; n independent units (clips, groups, rounds) stand behind it."""
+    """An estimate with its confidence interval; n independent units (clips, rounds) stand behind it."""
 
     point: float
     low: float
     high: float
     n: int
     confidence: float
+
+
+def share(values: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
+    """Mean over the runs of each run's mean value per clip, with an interval that stays within 0..1.
+
+    values: columns ``run, group, clip, value``, one row a run and clip; values are right or wrong, or lie in 0..1, else
+    ValueError. With a column ``class`` it is the mean over classes of each class's mean; every run has clips of every
+    class, else ValueError. The ends are those of Wilson (JASA 22:209, 1927) for as many clips as would, each for
+    itself, give the half width of the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998); see
+    `share_ends`.
+    """
+    check_confidence(confidence)
+    table = _checked(values)
+    sums, clips = cells(table)
+    point, spread = spread_of(sums, clips)
+    low, high = share_ends(point, spread, confidence)
+    return _estimate(table, float(point), float(low), float(high), confidence, math.nan, spread)
+
+
+def gain(first: pd.DataFrame, second: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
+    """Second minus first, paired by run and clip: mean over the runs of each run's mean difference per clip.
+
+    first, second: tables as for `share`, of the same runs and clips, else ValueError.
+    """
+    check_confidence(confidence)
+    a, b = (_checked(table).set_index(["run", "clip"]).sort_index() for table in (first, second))
+    if not a.index.equals(b.index):
+        raise ValueError("a gain needs the same clips in the same runs of both networks")
+    table = a.assign(value=b["value"] - a["value"]).reset_index()
+    point, spread = spread_of(*cells(table))
+    half = float(gain_half_width(spread, confidence))
+    low, high = max(float(point) - half, -1.0), min(float(point) + half, 1.0)
+    return _estimate(table, float(point), low, high, confidence, _p(float(point), spread), spread)
+
+
+def twice(estimate: Estimate) -> Estimate:
+    """The estimate in half its unit: of a sum of two shares, from their mean."""
+    sd = None if estimate.sd_runs is None else 2 * estimate.sd_runs
+    ends = {name: 2 * getattr(estimate, name) for name in ("point", "low", "high")}
+    part = {name: 4 * getattr(estimate.spread, name) for name in ("total", "common", "own")}
+    return replace(estimate, **ends, sd_runs=sd, spread=replace(estimate.spread, **part))
+
+
+def smallest_gain(
+    estimate: Estimate, *, runs: int | None = None, groups: int | None = None, power: float = 0.8
+) -> float:
+    """The smallest true gain that an interval like this estimate's would tell from 0 with the given power.
+
+    runs, groups: of a study with the same spread but so many of them; by default as many as here. Training's part falls
+    with the number of runs alone, the clips' with that of groups. From one run the chance of training is not known and
+    counts as none. Raises ValueError for power outside 0.5..1, runs < 1 or groups < 2.
+    """
+    runs = estimate.runs if runs is None else runs
+    groups = estimate.groups if groups is None else groups
+    if not 0.5 <= power < 1 or runs < 1 or groups < 2:
+        raise ValueError(f"need power in 0.5..1, runs >= 1 and groups >= 2: {power=}, {runs=}, {groups=}")
+    planned = planned_spread(estimate.spread, runs, groups / estimate.groups)
+    half = gain_half_width(planned, estimate.confidence)
+    spread = math.sqrt(max(planned.total, 0) / runs + max(planned.common, 0))
+    return float(half) + float(stats.norm.ppf(power)) * spread
+
+
+def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8) -> float:
+    """Runs (pairs of runs) by which an interval like this estimate's would tell a true gain from 0 with this power.
+
+    At least 2. `inf` where 10,000 would not do: more runs leave the clips' part as it is. NaN for one run, which does
+    not tell how far training spreads. gain > 0, else ValueError.
+    """
+    if not gain > 0:
+        raise ValueError(f"a gain above 0 is needed, not {gain}")
+    if estimate.runs == 1:
+        return math.nan
+    enough, most = 2, 10_000
+    if smallest_gain(estimate, runs=most, power=power) > gain:
+        return math.inf
+    while enough < most:  # halve: more runs never need a larger gain
+        middle = (enough + most) // 2
+        if smallest_gain(estimate, runs=middle, power=power) <= gain:
+            most = middle
+        else:
+            enough = middle + 1
+    return most
+
+
+# ---- the parts of the variance, of one study or of many made ones
+
+
+def cells(table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sum of values and number of clips by class (one, if none are told), run and group, of a table as for `share`."""
+    codes = [pd.factorize(table[name]) if name in table else (0, [0]) for name in ("class", "run", "group")]
+    shape = tuple(len(names) for _, names in codes)
+    sums, clips = np.zeros(shape), np.zeros(shape)
+    place = tuple(code for code, _ in codes)
+    np.add.at(sums, place, table["value"].to_numpy(float))
+    np.add.at(clips, place, 1)
+    return sums, clips
+
+
+def spread_of(sums: NDArray[Any], clips: NDArray[Any]) -> tuple[Any, Spread]:
+    """The mean over runs of each run's mean over classes of the mean per clip, and its `Spread`.
+
+    sums: sum of the values of each class, run and group, ``(..., classes, runs, groups)``, 0 where there is no clip.
+    clips: how many they are, ``(classes, runs, groups)``. Both results have the leading shape of sums.
+    """
+    classes, runs, _ = clips.shape
+    portions = clips / clips.sum(-1, keepdims=True)  # a group's share of a run's clips of a class
+    means = sums.sum(-1) / clips.sum(-1)
+    added = (sums / clips.sum(-1, keepdims=True) - means[..., None] * portions).sum(-3) / classes  # to the run's mean
+    portion = portions.sum(0) / classes
+    added = added / np.sqrt(np.maximum(1 - portion, 1e-9))
+    own = (added**2).sum((-2, -1)) / runs
+    by_group = added.sum(-2)
+    both = (by_group**2).sum(-1)
+    by_run = means.sum(-2) / classes
+    common = (both - runs * own) / (runs * (runs - 1)) if runs > 1 else 0.0 * own
+    total = by_run.var(-1, ddof=1) if runs > 1 else own
+    equal = float(1 / (portion.mean(0) ** 2).sum())
+    fourth = (by_group**4).sum(-1)  # for normal values 3 / groups of the square: the fewer bear the spread, the more
+    bearing = np.divide(3 * both**2, fourth, out=np.full_like(both, equal + 1), where=fourth > 0) - 1
+    return by_run.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal))
+
+
+def gain_half_width(spread: Spread, confidence: float) -> Any:
+    """Half the width of a gain's interval.
+
+    Where no clip differs in any run, or one group is all there is, the values show no spread; then it is the largest
+    share of groups that may differ though none of these does (C. J. Clopper, E. S. Pearson, Biometrika 26:404, 1934).
+    """
+    half = spread.half_width(confidence)
+    return np.where(half > 0, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
+
+
+def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]:
+    """Ends of a share's interval, by Wilson's formula with z^2 / n = (half width)^2 / (share (1 - share)).
+
+    Near 0 and 1 the few clips that differ do not show how alike the clips of a group fare. There z^2 / n goes over into
+    what it is if each group counts as one clip, whatever the number of runs: wholly where all values are 0 or all are
+    1, by half where a third of a group's worth of clips differs.
+    """
+    cautious = stats.t.isf((1 - confidence) / 2, max(spread.equal - 1, 1)) ** 2 / spread.equal
+    bernoulli = point * (1 - point)
+    worth = (bernoulli * spread.equal) ** 2
+    found = bernoulli * (spread.equal * spread.half_width(confidence, spread.equal)) ** 2  # worth x z^2 / n
+    c = (found + 0.1 * cautious) / (worth + 0.1)
+    middle, half = point + c / 2, np.sqrt(c * (bernoulli + c / 4))
+    return np.clip((middle - half) / (1 + c), 0, point), np.clip((middle + half) / (1 + c), point, 1)
+
+
+def planned_spread(spread: Spread, runs: int, more_groups: float) -> Spread:
+    """The spread of a study of so many runs, with ``more_groups`` times as many groups like these.
+
+    A run's own luck with clips and what runs have in common fall with the groups, the rest of ``total`` is training's.
+    """
+    common = max(spread.common, 0.0) if spread.runs > 1 else spread.own
+    own = max(spread.own, common)
+    training = max(spread.total - (own - common), 0.0) if spread.runs > 1 else 0.0
+    total = training + (own - common) / more_groups
+    groups = spread.bearing * more_groups
+    return Spread(total, common / more_groups, own / more_groups, runs, spread.equal * more_groups, groups)
+
+
+def _p(point: float, spread: Spread) -> float:
+    """1 minus the confidence at which the interval of a gain just reaches 0."""
+
+    def beyond(p: float) -> float:
+        return float(gain_half_width(spread, 1 - p)) - abs(point)
+
+    if point == 0 or beyond(1 - 1e-9) >= 0:
+        return 1.0
+    return float(optimize.brentq(beyond, 1e-12, 1 - 1e-9)) if beyond(1e-12) > 0 else 1e-12
+
+
+def _checked(values: pd.DataFrame) -> pd.DataFrame:
+    """The table with its values as floats; ValueError for what `share` refuses."""
+    if missing := set(COLUMNS) - set(values.columns):
+        raise ValueError(f"a table of values needs the columns {COLUMNS}; {sorted(missing)} are missing")
+    if values.empty or values.duplicated(["run", "clip"]).any():
+        raise ValueError("a table of values needs one row a run and clip, and at least one")
+    numbers = values["value"].to_numpy(float)
+    if not ((numbers >= 0) & (numbers <= 1)).all():  # NaN fails the comparison too
+        raise ValueError("values must be right or wrong, or lie in 0..1")
+    if "class" in values and (pd.crosstab(values["run"], values["class"]) == 0).any(axis=None):
+        raise ValueError("every run needs clips of every class")
+    return values.assign(value=numbers)
+
+
+def _estimate(
+    table: pd.DataFrame, point: float, low: float, high: float, confidence: float, p: float, spread: Spread
+) -> Estimate:
+    sd = float(np.sqrt(spread.total)) if spread.runs > 1 else None
+    groups, clips = table["group"].nunique(), table["clip"].nunique()
+    return Estimate(point, low, high, confidence, spread.runs, groups, clips, sd, p, spread)
 
 
 @dataclass(frozen=True)
@@ -76,24 +340,18 @@ def mcnemar_exact(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedTest:
     return PairedTest(only_a, only_b, float(p))
 
 
-def unpaired_difference(
-    first: float, n_first: int, second: float, n_second: int, *, confidence: float = 0.95
-) -> Interval:
-    """Interval of first - second for two accuracies of which only the numbers are known, not which clips were right.
+def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
+    """Interval of first - second, of two accuracies of which it is not known how they are paired.
 
-    first, second: fractions in 0..1, of n_first and n_second clips (>= 1), else ValueError. Newcombe's hybrid score
-    interval (Statist. Med. 17:873, 1998, method 10), for independent samples. Networks tested on the same clips err on
-    many of the same ones, so the interval is wider than one paired by clip would be. n is the smaller number of clips.
+    For an accuracy that others printed, of which not even the clips are known. Distances to the ends add in squares (R.
+    G. Newcombe, Statist. Med. 17:873, 1998, method 10), as for independent samples. Networks tested on the same clips
+    err on many of the same ones, so the interval is wider than one paired by clip would be.
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
-
-    check_confidence(confidence)
-    if not (0 <= first <= 1 and 0 <= second <= 1 and n_first >= 1 and n_second >= 1):
-        raise ValueError(f"need fractions in 0..1 and n >= 1: {first=}, {n_first=}, {second=}, {n_second=}")
-    low, high = confint_proportions_2indep(
-        first * n_first, n_first, second * n_second, n_second, method="newcomb", alpha=1 - confidence
-    )
-    return Interval(first - second, float(low), float(high), min(n_first, n_second), confidence)
+    point = first.point - second.point
+    low = math.hypot(first.point - first.low, second.high - second.point)
+    high = math.hypot(first.high - first.point, second.point - second.low)
+    n = min(each.n if isinstance(each, Interval) else each.clips for each in (first, second))
+    return Interval(point, point - low, point + high, n, first.confidence)
 
 
 def paired_bootstrap(

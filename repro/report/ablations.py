@@ -4,6 +4,7 @@ A variant is a study whose name starts with the ablation's (``ablation-gate-se``
 reference's own study. What was changed is read off the records' fields, not off their names.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,13 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.experiment.protocols import HABITS
 from repro.metrics.confusion import two_way_choice
-from repro.metrics.statistics import Interval, seeds_spread
+from repro.metrics.statistics import Estimate
 from repro.metrics.text import with_interval
 from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.record import Record, read_study
-from repro.records.scores import is_right, mistaken_for_partner, paired_difference
+from repro.records.scores import gain_of, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
 
@@ -44,22 +45,20 @@ class Variant:
     def fields(self) -> set[str]:
         return {field for field, _, _ in self.changed}
 
-    def difference(self, score: Callable[[Record], np.ndarray] = is_right) -> Interval:
-        """Variant minus reference: clips paired, seeds averaged, groups resampled."""
-        return paired_difference(self.pairs, score)
+    def difference(self, score: Callable[[Record], np.ndarray] = is_right) -> Estimate:
+        """Variant minus reference, paired by clip and run."""
+        return gain_of(self.pairs, score)
 
     def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
         return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
 
     def finding(self, score: Callable[[Record], np.ndarray] = is_right) -> str:
-        """``higher`` or ``lower`` if the interval excludes 0 and two seeds or more all agree, else why neither."""
-        interval, single = self.difference(score), self.by_seed(score)
+        """``higher`` or ``lower`` if the interval excludes 0 and holds the chance of training, else why neither."""
+        interval = self.difference(score)
         if interval.low <= 0 <= interval.high:
             return "no difference shown"
-        if len(single) < 2:
+        if interval.runs < 2:
             return "one seed settles nothing"
-        if min(single) < 0 < max(single):
-            return "seeds disagree"
         return "higher" if interval.low > 0 else "lower"
 
 
@@ -140,17 +139,16 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
     """One row a variant: accuracies beside the reference's on the same seeds, difference, spread, look-alikes."""
     rows = []
     for variant in found:
-        spread = seeds_spread(variant.by_seed())
-        pairs = variant.pairs
+        gain, pairs = variant.difference(), variant.pairs
         rows.append(
             {
                 "changed": variant.title,
                 "seeds": len(pairs),
-                "clips (groups)": f"{len(pairs[0][0].labels)} ({variant.difference().n})",
+                "clips (groups)": f"{gain.clips} ({gain.groups})",
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": with_interval(variant.difference(), signed=True),
-                "sd over seeds (points)": 100 * spread.sd,
+                "difference [95 %]": with_interval(gain, signed=True),
+                "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
                 "taken for the look-alike [95 %]": with_interval(variant.difference(mistaken_for_partner), signed=True),
                 "backwards pairs right (%)": both_backwards(variant)[1],
@@ -180,7 +178,7 @@ def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
     axis.axvline(0, color="black", linestyle=":", linewidth=1)
     axis.set_yticks(range(len(found)), [f"{v.title} ({len(v.pairs)} seeds)" for v in found])
     axis.set(ylim=(len(found) - 0.5, -0.5), title="One choice changed in Res34-SE-IM-Net")
-    axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval over clips, a tick a seed")
+    axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval, a tick a seed")
     listed = "; ".join(f"{v.title} {100 * v.difference().point:+.1f} points" for v in found)
     return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}. {listed}."
 

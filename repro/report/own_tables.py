@@ -10,15 +10,13 @@ import pandas as pd
 
 from repro.claims.official import NAMES, OFFICIAL, number, official_runs
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.metrics.confusion import confusion_indicator
 from repro.metrics.text import with_interval
 from repro.paper.cells import NOT_STATED, Paper, Table
 from repro.paper.look_alikes import LOOK_ALIKES, plain_name
 from repro.records.compare import partners
 from repro.records.record import Record
-from repro.records.scores import is_right, paired_difference
-from repro.report.confusion import counts_of
-from repro.report.peers_tables import mean_accuracy
+from repro.records.scores import confusion_of, gain_of, is_right, share_of
+from repro.report.confusion import indicator_text
 
 BOTH = (BASELINE, ATTENTION)
 
@@ -41,9 +39,9 @@ def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
         row["paper: difference"] = _difference(printed, "+.2f", " points")
         for k, network in enumerate(BOTH):
             ours = [pair[k] for pair in pairs]
-            row[f"here: {TITLES[network]} [95 %]"] = with_interval(mean_accuracy(ours)) if ours else "not run"
+            row[f"here: {TITLES[network]} [95 %]"] = with_interval(share_of(ours, is_right)) if ours else "not run"
         row["here: difference [95 %]"] = (
-            f"{with_interval(paired_difference(pairs, is_right), signed=True)}, {len(pairs)} pairs of runs"
+            f"{with_interval(gain_of(pairs, is_right), signed=True)}, {len(pairs)} pairs of runs"
             if pairs
             else f"not run: needs {NAMES[dataset]} and a GPU"
         )
@@ -60,11 +58,10 @@ def _difference(printed: Sequence[float | None], digits: str, unit: str = "") ->
 def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
     """One row a pair of actions: the confusion indicator of both networks, the paper's and from official HMDB51 runs.
 
-    The pairs are the paper's columns and those that its text calls easily confused. Runs of one network are added up.
+    The pairs are the paper's columns and those that its text calls easily confused.
     """
     table, rows = paper.table(8), []
     runs = partners(official_runs(records, "hmdb51"), BASELINE, ATTENTION)
-    counts = [counts_of([pair[k] for pair in runs]) for k in (0, 1)] if runs else []
     classes = {plain_name(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
     for words, column in _pairs(table):
         row: dict = {"pair": " / ".join(words)}
@@ -72,13 +69,11 @@ def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
         for network, value in zip(BOTH, printed):
             row[f"paper: {TITLES[network]}"] = NOT_STATED if value is None else f"{value:g}"
         row["paper: difference"] = _difference(printed, "+.3f")
-        places = sorted(classes[name] for name in map(plain_name, words) if name in classes)
+        places = [classes[name] for name in map(plain_name, words) if name in classes]
         for k, network in enumerate(BOTH):
             text = "not run: needs HMDB51 and a GPU"
             if runs and len(places) == 2:
-                indicators = confusion_indicator(counts[k])
-                found = indicators[(indicators["i"] == places[0]) & (indicators["j"] == places[1])].iloc[0]
-                text = f"{found['c']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+                text = indicator_text(confusion_of([pair[k] for pair in runs], (places[0], places[1])))
             elif runs:
                 text = "no such classes"
             row[f"here: {TITLES[network]} [95 %]"] = text

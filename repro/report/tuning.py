@@ -12,10 +12,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.metrics.statistics import seeds_spread
-from repro.metrics.text import with_interval
+from repro.metrics.text import p_text, with_interval
 from repro.records.record import Record
-from repro.records.scores import gains_by_seed, is_right, paired_difference
+from repro.records.scores import gain_of, gains_by_seed, is_right
 from repro.report.figures import COLOURS
 
 ByRate = dict[float, list[Record]]
@@ -57,7 +56,7 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
             row[f"{name}: test (%)"] = _mean_text([is_right(r).mean() for r in some]) if some else "not run"
         pairs = paired(both[BASELINE].get(rate, []), both[ATTENTION].get(rate, []))
         row["test, SE-IM minus baseline [95 %]"] = (
-            with_interval(paired_difference(pairs, is_right), signed=True) if pairs else "not run"
+            with_interval(gain_of(pairs, is_right), signed=True) if pairs else "not run"
         )
         row["seeds"] = len(pairs)
         rows.append(row)
@@ -90,16 +89,13 @@ def tuning_text(records: Sequence[Record]) -> str:
         return "**Not run:** both networks at several learning rates, with validation clips."
     both = {model: by_rate(records, model) for model in (BASELINE, ATTENTION)}
     rates = {model: chosen(runs) for model, runs in both.items()}
-    gains = gains_by_seed(pairs)
-    spread = seeds_spread(gains)
-    over = f" over seeds [{100 * spread.low:+.1f}, {100 * spread.high:+.1f}]" if spread.n > 1 else ""
-    agree = "all seeds agree in sign" if min(gains) > 0 or max(gains) < 0 else "seeds disagree in sign"
-    gain = with_interval(paired_difference(pairs, is_right), signed=True)
+    gain = gain_of(pairs, is_right)
+    single = ", ".join(f"{100 * each:+.1f}" for each in gains_by_seed(pairs))
     best = ", ".join(f"{TITLES[model]} {rate:g}" for model, rate in rates.items())
     text = (
         f"**Does the gate pay with each network at its own best rate?** ({best}; chosen on validation clips among "
-        f"{len(both[BASELINE])} rates.) SE-IM minus baseline on the test clips: {gain} over clips,{over}; {len(pairs)} "
-        f"seeds, {agree}."
+        f"{len(both[BASELINE])} rates.) SE-IM minus baseline on the test clips: {with_interval(gain, signed=True)}, "
+        f"p {p_text(gain.p)}; each pair of runs: {single}."
     )
     edge = [TITLES[m] for m, runs in both.items() if rates[m] in (min(runs), max(runs))]
     if edge:
