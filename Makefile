@@ -56,7 +56,7 @@ lab: setup
 
 lock: setup
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--extra test --extra decoders --extra export --extra slurm pyproject.toml -o requirements.lock
+		--extra test --extra export --extra slurm pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache .mypy_cache

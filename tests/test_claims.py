@@ -398,7 +398,7 @@ def test_a_run_that_learned_nothing_counts_and_is_named(tmp_path):
 
 def test_an_ablation_is_not_the_papers_network(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW)
-    ablation = [demo_record(tmp_path, seed=s, wrong=range(110), gate="constant", run=f"constant-{s}") for s in (0, 1)]
+    ablation = [demo_record(tmp_path, seed=s, wrong=range(110), gate="times_1.5", run=f"constant-{s}") for s in (0, 1)]
     assert verdict("se-im-beats-baseline", runs + ablation) == verdict("se-im-beats-baseline", runs)
     baselines = [r for r in runs if r.experiment.model == BASELINE]
     assert verdict("se-im-beats-baseline", baselines + ablation).outcome == "not testable"

@@ -118,7 +118,7 @@ def test_a_chain_starts_from_its_own_networks_weights(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [{"seed": 1}, {"split": 2}, {"data_hash": "other"}, {"width": 0.5}, {"reduction": 8}, {"gate": "se"},
-     {"gate": "constant"}, {"model": CONTROL}],
+     {"gate": "times_1.5"}, {"model": CONTROL}],
 )  # fmt: skip
 def test_runs_that_differ_otherwise_are_no_partners(tmp_path, change):
     base = run(tmp_path, model=BASELINE)
