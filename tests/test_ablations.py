@@ -1,6 +1,7 @@
 """The effect of single choices: what was changed is read off the records, and compared with the right runs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made import demo_record
 
@@ -160,3 +161,37 @@ def test_the_figure_has_a_row_a_variant(tmp_path, reference):
         "ResNet34-3DRes18 (3 seeds)",
         "gate: se (3 seeds)",
     ]
+
+
+def norms(*largest):
+    return pd.DataFrame({"train_loss": 1.0, "train_top1": 0.5, "gradient_norm_largest": largest})
+
+
+@pytest.mark.parametrize(
+    "there, here, fields, cannot",
+    [
+        (
+            norms(4, 17),
+            norms(4, 17),
+            {"clipping": "after_step"},
+            "no gradient's norm was above 17, and clipping begins",
+        ),
+        (norms(4, 17), norms(4, 51), {"clipping": "after_step"}, ""),
+        (norms(4, 17), norms(4, 17), {"clip_gradient": 5.0}, ""),
+        (norms(4, 17), norms(4, 17), {"clip_gradient": 20.0}, "clipping begins at 20"),
+        (norms(4, 17).iloc[:, :2], norms(4, 17).iloc[:, :2], {"clipping": "after_step"}, ""),  # an old history
+        (norms(1, 1), norms(1, 1).assign(test_top1=[0.5, 0.6]), {"watch": "test"}, "a cosine schedule is not steered"),
+        (norms(1, 1), norms(1, 1).assign(test_top1=[0.6, 0.5]), {"watch": "test"}, ""),  # an earlier epoch was kept
+        (norms(1, 1), norms(1, 1), {"clipping": "after_step", "momentum": 0.5}, ""),
+    ],
+)
+def test_a_switch_that_could_not_act_is_said_to(tmp_path, there, here, fields, cannot):
+    first = [demo_record(tmp_path, study="ref", seed=s, wrong=range(9), history=there) for s in (0, 1)]
+    second = [demo_record(tmp_path, study="other", seed=s, wrong=range(9), history=here, **fields) for s in (0, 1)]
+    (found,) = ablations.variants(first, second)
+    assert cannot in found.idle and bool(found.idle) == bool(cannot)
+    assert ablations.said(found).startswith("cannot act here: " if cannot else "+0.0 points [")
+    row = ablations.variants_table([found]).iloc[0]
+    if cannot:
+        assert cannot in row["difference [95 %]"] and row["accuracy"] == "cannot act here"
+        assert not ablations.variants_figure([found])[0].axes[0].get_yticklabels()
