@@ -44,7 +44,7 @@ def gain_of_runs(gains, groups=None):
 
 
 def test_one_run_by_hand():
-    """Four groups of two clips with 1, 1/2, 1 and 1/2 right: the variance of group means is 1/12, of their mean 1/48."""
+    """Four groups of two clips, 1, 1/2, 1 and 1/2 right: the variance of group means is 1/12, of their mean 1/48."""
     found = share(table([1, 1, 1, 0, 1, 1, 0, 1], [0, 0, 1, 1, 2, 2, 3, 3]))
     assert (found.point, found.runs, found.groups, found.clips, found.sd_runs) == (0.75, 1, 4, 8, None)
     assert found.spread.own == pytest.approx(1 / 48) and found.spread.equal == pytest.approx(4)
@@ -159,6 +159,11 @@ def test_networks_that_agree_on_every_clip_are_not_known_to_be_equal():
     assert (found.point, found.low, found.high, found.p) == (0, pytest.approx(-most), pytest.approx(most), 1)
 
 
+def test_a_gain_on_every_clip_is_not_certain_either():
+    found = gain_of_runs(np.ones((3, 40)), np.repeat(np.arange(10), 4))
+    assert (found.low, found.high) == (pytest.approx(0.025 ** (1 / 10)), 1.0) and found.p < 0.05
+
+
 def test_one_group_says_nothing():
     assert (share(table([1, 0], [0, 0])).low, share(table([1, 0], [0, 0])).high) == pytest.approx((0, 1), abs=0.1)
     found = gain_of_runs([1, 0], [0, 0])
@@ -190,7 +195,10 @@ def test_bad_pairs_and_confidence():
 # ---- what a study could show
 
 
-def made(runs=5, groups=50, chance=Chance(0.03, 0.10, 0.05), gain=0.0, seed=0):
+BOTH = CHANCES["both count"]
+
+
+def made(runs=5, groups=50, chance=BOTH, gain=0.0, seed=0):
     """One made study's gain."""
     sums, clips, _ = draw(runs, groups, chance, of="gain", unequal=False, splits=1, studies=1, seed=seed, gain=gain)
     size = int(clips[0, 0, 0])
@@ -201,7 +209,7 @@ def made(runs=5, groups=50, chance=Chance(0.03, 0.10, 0.05), gain=0.0, seed=0):
 
 
 def test_the_smallest_gain_is_found_in_four_of_five_studies():
-    for runs, chance in ((10, Chance(0.03, 0.10, 0.05)), (1, Chance(0, 0.10, 0.05))):
+    for runs, chance in ((10, BOTH), (1, Chance(0, 0.10, 0.05))):
         one = np.median([smallest_gain(made(runs, chance=chance, seed=seed)) for seed in range(20)])
         options = {"of": "gain", "unequal": False, "splits": 1, "studies": 1000, "seed": 9}
         sums, clips, _ = draw(runs, 50, chance, gain=one, **options)
@@ -252,12 +260,12 @@ def test_coverage_of_gains_in_films_of_unequal_length_and_over_splits():
     unequal = coverage_table((3, 5, 20), (50,), studies=1200, seed=1, unequal=True)
     splits = coverage_table((3, 6, 9), (60,), studies=1200, seed=1, splits=3)
     for cell in (*unequal.to_numpy().ravel(), *splits.to_numpy().ravel()):
-        assert 93 <= ends(cell)[0] and ends(cell)[1] <= 98.5
+        assert ends(cell)[0] >= 93 and ends(cell)[1] <= 98.5
 
 
 def test_coverage_of_shares():
     found = coverage_table((3, 5, 10), (50,), of="share", studies=1200, seed=1)
-    assert all(93 <= ends(cell)[0] and ends(cell)[1] <= 98.9 for cell in found.to_numpy().ravel())
+    assert all(ends(cell)[0] >= 93 and ends(cell)[1] <= 98.9 for cell in found.to_numpy().ravel())
     many = {"of": "share", "studies": 1200}
     assert coverage(1, 50, Chance(0, 0.1, 0), **many) > 0.93  # one run: the clips' chance alone
     assert coverage(1, 50, CHANCES["training counts most"], **many) < 0.7  # and not training's
@@ -272,7 +280,7 @@ def test_a_rare_mistake_is_covered():
 
     point, spread = spread_of(sums, np.full((1, 5, groups), 5.0))
     low, high = share_ends(point, spread, 0.95)
-    assert ((low <= 0.02) & (0.02 <= high)).mean() > 0.93
+    assert ((low <= 0.02) & (high >= 0.02)).mean() > 0.93
 
 
 def test_more_pairs_of_runs_show_a_gain_more_often():
@@ -298,9 +306,9 @@ def test_wilson_agrees_with_scipy(correct, n, confidence):
     assert interval.low <= interval.point <= interval.high
 
 
-@pytest.mark.parametrize(("correct", "n"), [(-1, 10), (11, 10), (0, 0), (2.5, 10)])
+@pytest.mark.parametrize(("correct", "n"), [(-1, 10), (11, 10), (0, 0)])
 def test_wilson_bad_counts(correct, n):
-    with pytest.raises(ValueError, match="whole numbers"):
+    with pytest.raises(ValueError, match="0 <= correct <= n"):
         wilson_interval(correct, n)
 
 

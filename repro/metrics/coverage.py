@@ -63,7 +63,16 @@ def coverage(
 
 
 def draw(
-    runs: int, groups: int, chance: Chance, *, of: str, unequal: bool, splits: int, studies: int, seed: int, gain=0.0
+    runs: int,
+    groups: int,
+    chance: Chance,
+    *,
+    of: str,
+    unequal: bool,
+    splits: int,
+    studies: int,
+    seed: int,
+    gain: float = 0.0,
 ) -> Drawn:
     """Sums ``(studies, 1, runs, groups)`` and clips ``(1, runs, groups)`` as `spread_of` takes them, and the truth."""
     rng = np.random.default_rng([seed, runs, groups])

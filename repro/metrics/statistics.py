@@ -225,7 +225,7 @@ def gain_half_width(spread: Spread, confidence: float) -> Any:
     share of groups that may differ though none of these does (C. J. Clopper, E. S. Pearson, Biometrika 26:404, 1934).
     """
     half = spread.half_width(confidence)
-    return np.where(half > 0, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
+    return np.where(half > 1e-9, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
 
 
 def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]:
@@ -290,19 +290,19 @@ def _estimate(
     return Estimate(point, low, high, confidence, spread.runs, groups, clips, sd, p, spread)
 
 
-def wilson_interval(correct: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of the proportion correct/n (E. B. Wilson, JASA 22, 1927).
+def wilson_interval(correct: float, n: int, *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of the share correct/n (JASA 22:209, 1927), each clip for itself.
 
-    correct: integer in 0..n, n >= 1. Raises ValueError otherwise. Unlike the normal interval it stays within 0..1 and
-    has a width at 0 and at n correct.
+    For counts that others printed, of which neither groups nor runs are known; 0 <= correct <= n, n >= 1, else
+    ValueError. correct may be broken: n times a printed share.
     """
     check_confidence(confidence)
-    if n < 1 or not 0 <= correct <= n or correct != int(correct) or n != int(n):
-        raise ValueError(f"need whole numbers 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    ends = stats.binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
-    point = correct / n
-    # at 0 and at n correct one end equals the point, but for rounding
-    return Interval(point, min(float(ends.low), point), max(float(ends.high), point), int(n), confidence)
+    if n < 1 or not 0 <= correct <= n:
+        raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
+    point, c = correct / n, float(stats.norm.isf((1 - confidence) / 2)) ** 2 / n
+    half = math.sqrt(c * (point * (1 - point) + c / 4))
+    low, high = ((point + c / 2 + sign * half) / (1 + c) for sign in (-1, 1))
+    return Interval(point, max(0.0, min(low, point)), min(1.0, max(high, point)), n, confidence)
 
 
 def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
