@@ -1,12 +1,11 @@
 """Table 7 by network: means and spread over made seeds, by hand."""
 
 import numpy as np
-import pytest
 from made import demo_record, labels_of, logits, record
 from matplotlib import pyplot as plt
-from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE
+from repro.records.scores import is_right, share_of
 from repro.report.accuracy import accuracy_figure, networks_table
 
 
@@ -19,22 +18,18 @@ def test_networks_table_averages_seeds_of_one_network_and_split(tmp_path):
     first, second, third = networks_table(runs).to_dict("records")
     assert [row["split"] for row in (first, second, third)] == [1, 1, 2]
     assert first["network"] == third["network"] == "ResNet34-3DRes18 (width ×0.25)"
-    right = [60 / 120, 72 / 120]
-    sd = np.std(right, ddof=1)
-    half = stats.t.ppf(0.975, 1) * sd / np.sqrt(2)
-    low, high = stats.binomtest(66, 120).proportion_ci(method="wilson")
-    assert first["top-1 [95 % over clips]"] == f"55.0 % [{100 * low:.1f}, {100 * high:.1f}]"
-    assert first["top-1, 95 % over seeds"] == f"[{100 * (0.55 - half):.1f}, {100 * (0.55 + half):.1f}]"
-    assert first["sd over seeds (points)"] == pytest.approx(100 * sd)
-    assert (first["seeds"], first["clips"], first["mean of classes"]) == (2, 120, "55.0 %")
-    assert second["top-1, 95 % over seeds"] == "one seed: none" and np.isnan(second["sd over seeds (points)"])
+    found = share_of(runs[:2], is_right)
+    assert first["top-1 [95 %]"] == f"55.0 % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    assert first["sd of runs (points)"] == f"{100 * np.std([60 / 120, 72 / 120], ddof=1):.1f}"
+    assert (first["runs"], first["clips / groups"], first["mean of classes"]) == (2, "120 / 120", "55.0 %")
+    assert second["sd of runs (points)"] == "one: not known"
 
 
 def test_networks_table_of_unequal_classes(tmp_path):
     labels, predicted = [0, 0, 0, 1], [0, 0, 0, 0]  # all of one class right, none of the other
     (row,) = networks_table([record(tmp_path, labels=labels, scores=logits(predicted, 3))]).to_dict("records")
-    assert row["top-1 [95 % over clips]"].startswith("75.0 % [") and row["mean of classes"] == "50.0 %"
-    assert row["top-5"] == "5 classes or fewer" and row["clips"] == 4
+    assert row["top-1 [95 %]"].startswith("75.0 % [") and row["mean of classes"] == "50.0 %"
+    assert row["top-5"] == "5 classes or fewer" and row["clips / groups"] == "4 / 4"
 
 
 def test_networks_table_keeps_datasets_and_gates_apart(tmp_path):
@@ -43,7 +38,7 @@ def test_networks_table_keeps_datasets_and_gates_apart(tmp_path):
         record(tmp_path, labels=labels, scores=logits(labels, 3), run=str(k), **fields)
         for k, fields in enumerate([{}, {"dataset": "others"}, {"gate": "times_1.5"}])
     ]
-    assert networks_table(made)["seeds"].tolist() == [1, 1, 1]
+    assert networks_table(made)["runs"].tolist() == [1, 1, 1]
     assert networks_table([]).empty
 
 

@@ -88,7 +88,7 @@ def test_clustering_puts_what_is_confused_side_by_side():
 
 
 def test_all_pairs_by_hand(tmp_path):
-    """Two seeds, added up: 3 and 1 of 20 clips of Wave taken for Clap under the baseline, 1 and 1 under SE-IM."""
+    """Two seeds: 3 and 1 of 20 clips of Wave taken for Clap under the baseline, 1 and 1 under SE-IM."""
     taken = {BASELINE: (range(3), range(1)), ATTENTION: (range(1), range(1))}
     runs = [
         demo_record(tmp_path, model=model, seed=seed, to_partner=which, per_class=20)
@@ -102,10 +102,14 @@ def test_all_pairs_by_hand(tmp_path):
     assert (first["pair"], first["named"]) == ("Wave / Clap", True)
     assert first[f"c_{BASELINE}"] == pytest.approx(4 / 40) and first[f"c_{ATTENTION}"] == pytest.approx(2 / 40)
     assert first["difference"] == pytest.approx(-2 / 40)
-    assert first[f"clips_{BASELINE}"] == "4/40 + 0/40"
+    assert first[f"clips_{BASELINE}"] == "2 of 20 + 0 of 20"
     assert table["named"].sum() == 6 and (table["difference"][1:] == 0).all()
     assert pairs_shown(table, 2)["pair"].iloc[0] == "Wave / Clap" and len(pairs_shown(table, 2)) == 6
-    assert "(4/40 + 0/40)" in pairs_table(table.head(1))["ResNet34-3DRes18"][0]
+    (row,) = pairs_table(table.head(1), pairs_of(runs)).to_dict("records")
+    assert (
+        row["ResNet34-3DRes18 [95 %]"].startswith("0.100 [") and "(2 of 20 + 0 of 20)" in row["ResNet34-3DRes18 [95 %]"]
+    )
+    assert row["difference [95 %]"].startswith("-0.050 [-") and float(row["p, corrected for 1"]) > 0.1
     assert counts_of(runs)[0, 1] == 6 and confusion.choice_text(table) == ""
     every = confusion.every_pair_table(table)
     assert (every["named beforehand"] == "yes").sum() == 6 and list(every["difference in c"]) == list(

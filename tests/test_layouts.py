@@ -8,8 +8,9 @@ import pytest
 import tiny
 
 from repro.data.clips import ClipFields, read_lists, read_split
+from repro.data.demo import PAIRS
 from repro.data.folder import write_splits
-from repro.data.layouts import LAYOUTS
+from repro.data.layouts import LAYOUTS, TWINS
 from repro.experiment.fields import choices
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
@@ -86,6 +87,23 @@ def test_ucf101_by_hand(tmp_path):
     clip = next(c for c in split.test if c.name == "Foo/v_Foo_g02_c01.avi")
     assert (clip.label, clip.group) == (1, "Foo/g02")
     assert clip.path == tmp_path / "set" / "videos" / clip.name
+
+
+def test_the_rendered_sets_twins_are_one_group(tmp_path):
+    """Two classes of a pair share actor and scene, so their clips are no independent ones."""
+    assert list(TWINS.items()) == [(second, first) for first, second in PAIRS]
+    split = read(tiny.write_ucf101(tmp_path / "set", classes=("Clap", "Drink", "Wave"), videos=False))
+    groups = {(split.classes[clip.label], clip.group) for clip in split.test}
+    first = {"Clap": "Wave", "Wave": "Wave", "Drink": "Drink"}
+    assert groups == {(name, f"{first[name]}/g{k:02d}") for name in first for k in (1, 2)}
+
+
+def test_a_film_of_several_classes_is_one_group(tmp_path):
+    film = "Return_of_the_King_{}_f_cm_np1_le_med_{}.avi"
+    names = ("climb", "golf")
+    lists = {name: {film.format(name, 0): 2, film.format(name, 1): 2, f"other_{name}_u.avi": 1} for name in names}
+    split = read(tiny.write_hmdb51(tmp_path, lists))
+    assert {clip.group for clip in split.test} == {"Return_of_the_King"} and len({c.label for c in split.test}) == 2
 
 
 def test_ucf101_class_names_in_another_case(tmp_path):

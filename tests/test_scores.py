@@ -6,18 +6,15 @@ from made import DEMO, backwards_scores, labels_of, logits, record
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
-from repro.records.scores import backwards_table, is_right, mistaken_for_partner, paired_difference, per_clip
-
-
-def test_per_clip_averages_the_seeds(tmp_path):
-    labels = [0, 1, 2]
-    made = [
-        record(tmp_path, labels=labels, scores=logits(predicted, 3), seed=seed, groups=["g1", "g1", "g2"])
-        for seed, predicted in enumerate(([0, 1, 0], [0, 0, 0]))
-    ]
-    table = per_clip(made, is_right)
-    assert table["value"].tolist() == [1.0, 0.5, 0.0]
-    assert table["group"].tolist() == ["g1", "g1", "g2"]
+from repro.records.scores import (
+    backwards_table,
+    confusion_gain,
+    confusion_of,
+    gain_of,
+    is_right,
+    mistaken_for_partner,
+    share_of,
+)
 
 
 def both(folder, first_right, second_right, *, groups=None, **fields):
@@ -31,33 +28,90 @@ def both(folder, first_right, second_right, *, groups=None, **fields):
     )
 
 
-def test_paired_difference_is_second_minus_first(tmp_path):
-    pairs = [both(tmp_path, [1, 1, 0, 0, 0], [1, 0, 1, 1, 0])]
-    gain = paired_difference(pairs, is_right)
-    assert gain.point == pytest.approx(0.2) and gain.n == 5
-    back = paired_difference([pair[::-1] for pair in pairs], is_right)
-    assert back.point == pytest.approx(-0.2)
-
-
-def test_paired_difference_resamples_groups(tmp_path):
-    """Two clips a group that go together: twice the clips say no more, so the interval is that of one a group."""
-    rng = np.random.default_rng(0)
-    first, second = rng.random(40) < 0.4, rng.random(40) < 0.6
-    single = paired_difference([both(tmp_path, first, second, study="one")], is_right)
-    twice = both(tmp_path, np.repeat(first, 2), np.repeat(second, 2), groups=np.repeat(np.arange(40), 2), study="two")
-    doubled = paired_difference([twice], is_right)
-    assert doubled.n == single.n == 40
-    assert doubled.point == pytest.approx(single.point)
-    assert (doubled.low, doubled.high) == pytest.approx((single.low, single.high), abs=0.01)
-
-
-def test_paired_difference_averages_seeds_before_it_resamples(tmp_path):
+def test_a_gain_is_second_minus_first_paired_by_clip_and_run(tmp_path):
     pairs = [
         both(tmp_path, [0, 0, 1, 1], [1, 1, 1, 1], seed=0),  # +0.5
         both(tmp_path, [0, 1, 1, 1], [0, 0, 1, 1], seed=1),  # -0.25
     ]
-    gain = paired_difference(pairs, is_right)
-    assert gain.point == pytest.approx(0.125) and gain.n == 4
+    gain = gain_of(pairs, is_right)
+    assert gain.point == pytest.approx(0.125) and (gain.runs, gain.groups, gain.clips) == (2, 4, 4)
+    assert gain.sd_runs == pytest.approx(0.75 / np.sqrt(2))
+    assert gain_of([pair[::-1] for pair in pairs], is_right).point == pytest.approx(-0.125)
+    assert share_of([second for _, second in pairs], is_right).point == pytest.approx(0.75)
+    other = both(tmp_path, [0, 0, 1], [1, 1, 1], study="other")
+    with pytest.raises(ValueError, match="the same clips"):
+        gain_of([(pairs[0][0], other[1])], is_right)
+
+
+def test_clips_of_one_group_say_no_more_than_one(tmp_path):
+    rng = np.random.default_rng(0)
+    first, second = rng.random(40) < 0.4, rng.random(40) < 0.6
+    single = gain_of([both(tmp_path, first, second, study="one")], is_right)
+    twice = both(tmp_path, np.repeat(first, 2), np.repeat(second, 2), groups=np.repeat(np.arange(40), 2), study="two")
+    doubled = gain_of([twice], is_right)
+    assert (doubled.low, doubled.high, doubled.p) == pytest.approx((single.low, single.high, single.p))
+
+
+def confused(folder, taken, *, seed, model=BASELINE, classes=("A", "B"), groups=7, **fields):
+    """A run on two classes of 39 and 30 clips in as many groups each, of which these clips are taken for the other."""
+    labels = np.repeat([0, 1], [39, 30])
+    predicted = labels.copy()
+    predicted[list(taken)] ^= 1
+    names = [f"{label}-{k % groups}" for label, count in enumerate((39, 30)) for k in range(count)]
+    return record(
+        folder,
+        classes=classes,
+        labels=labels,
+        scores=logits(predicted, 2),
+        groups=names,
+        seed=seed,
+        model=model,
+        **fields,
+    )
+
+
+def test_the_indicator_is_as_sure_as_its_groups_and_runs(tmp_path):
+    """The audit's case: five runs on 39 and 30 clips, c = 0.268; counting 195 and 150 clips gives [0.205, 0.352]."""
+    rng = np.random.default_rng(1)
+    hard = [k for k in range(69) if (k if k < 39 else k - 39) % 7 in (1, 4)]  # of two groups in seven
+    runs = []
+    for seed, (first, second) in enumerate(((3, 4), (2, 7), (2, 8), (3, 5), (2, 7))):  # 12 of 195 and 31 of 150
+        one, other = [k for k in hard if k < 39], [k for k in hard if k >= 39]
+        taken = [*rng.permutation(one)[:first], *rng.permutation(other)[:second]]
+        runs.append(confused(tmp_path, taken, seed=seed))
+    found = confusion_of(runs, (0, 1))
+    assert found.point == pytest.approx(12 / 195 + 31 / 150) and (found.groups, found.clips, found.runs) == (14, 69, 5)
+    assert 0.03 < found.low < 0.12 and 0.45 < found.high < 0.75  # groups resampled, runs averaged: [0.069, 0.523]
+
+
+def test_the_indicator_of_runs_far_apart_is_not_known_well(tmp_path):
+    """The audit's case: five runs give 0.48, 0.38, 0.10, 0.25 and 0.06; counts added up gave [0.204, 0.318]."""
+    runs = [
+        confused(tmp_path, rng.permutation(39)[:count], seed=seed)
+        for seed, count in enumerate((19, 15, 4, 10, 2))
+        for rng in [np.random.default_rng(seed)]
+    ]
+    found, single = confusion_of(runs, (0, 1)), [0.487, 0.385, 0.103, 0.256, 0.051]
+    assert found.point == pytest.approx(np.mean(single), abs=1e-3)
+    half = 2.776 * np.std(single, ddof=1) / np.sqrt(5)  # Student's t over the five alone
+    assert found.high - found.low > 0.95 * 2 * half and 0 <= found.low < 0.12 and found.high > 0.45
+
+
+def test_indicators_are_compared_by_pair_of_runs(tmp_path):
+    pairs = [
+        (confused(tmp_path, range(13), seed=s), confused(tmp_path, range(6), seed=s, model=ATTENTION)) for s in (0, 1)
+    ]
+    found = confusion_gain(pairs, (0, 1))
+    assert found.point == pytest.approx((6 - 13) / 39) and found.low < found.point < found.high
+    back = confusion_gain([pair[::-1] for pair in pairs], (0, 1))
+    assert (back.low, back.p) == pytest.approx((-found.high, found.p))
+
+
+def test_an_indicator_needs_clips_of_both_classes(tmp_path):
+    one = record(tmp_path, labels=[0, 0], scores=logits([0, 1], 3))
+    assert confusion_of([one], (0, 1)) is None and confusion_gain([(one, one)], (0, 1)) is None
+    both = record(tmp_path, labels=[0, 1], scores=logits([1, 1], 3), study="both")
+    assert confusion_of([one, both], (0, 1)).point == 1.0
 
 
 def test_mistaken_for_partner_by_hand(tmp_path):
@@ -67,17 +121,29 @@ def test_mistaken_for_partner_by_hand(tmp_path):
     assert mistaken_for_partner(made).tolist() == [False, True, False, True, False, False, False]
 
 
-def test_backwards_table_counts_with_n_halved(tmp_path):
+def test_backwards_table_takes_a_scene_for_one(tmp_path):
+    """A clip and its reversal come from one scene: ten of a class and their reversals are ten groups."""
     labels = labels_of(12, 10)
     right = np.ones(120, bool)
-    right[80:85] = False  # 5 of Sit's 10 taken for Stand: 15 of 20 right
-    made = record(tmp_path, classes=DEMO, labels=labels, scores=backwards_scores(labels, right), model=CONTROL, seed=4)
-    table = backwards_table([made])
+    right[[80, 81, 82, 90, 91, 92]] = False  # three scenes of ten wrong both ways: 14 of 20 right
+    groups = [f"{label // 2}-{k}" for label in range(12) for k in range(10)]
+    options = {
+        "classes": DEMO,
+        "labels": labels,
+        "scores": backwards_scores(labels, right),
+        "model": CONTROL,
+        "seed": 4,
+    }
+    table = backwards_table([record(tmp_path, groups=groups, **options)])
     assert table["pair"].tolist() == ["Sit / Stand", "Pick / Put"]
-    assert table["right"].tolist() == [15, 20] and table["clips"].tolist() == [20, 20]
-    assert table["point"].tolist() == [0.75, 1.0]
-    low, high = stats.binomtest(7, 10).proportion_ci(method="wilson")  # half of 15, rounded down
-    assert (table["low"][0], table["high"][0]) == pytest.approx((low, high))
+    assert table["right"].tolist() == [14, 20] and table["clips"].tolist() == [20, 20]
+    assert table["point"].tolist() == [0.7, 1.0]
+    half = stats.t.ppf(0.975, 9) * np.sqrt(0.7 * 0.3 / 9)
+    c = half**2 / 0.21  # Wilson's formula, but for the caution near 0 and 1
+    low = (0.7 + c / 2 - np.sqrt(c * (0.21 + c / 4))) / (1 + c)
+    assert table["low"][0] == pytest.approx(low, abs=0.01) and table["high"][1] == 1 and table["low"][1] < 0.7
+    apart = backwards_table([record(tmp_path, study="apart", **options)])
+    assert apart["low"][0] > table["low"][0] + 0.05  # each clip for itself
     assert table["model"].tolist() == [CONTROL] * 2 and table["seed"].tolist() == [4, 4]
 
 

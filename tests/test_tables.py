@@ -9,7 +9,7 @@ from scipy import stats
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import NOT_STATED, load
 from repro.records.compare import partners
-from repro.records.scores import is_right
+from repro.records.scores import gain_of, is_right
 from repro.report import tables
 
 
@@ -17,9 +17,8 @@ def test_accuracy_table_by_hand(tmp_path):
     labels = [0, 0, 0, 1, 1, 2]
     scores = logits([0, 0, 1, 1, 0, 2], 3)  # right: 2 of 3, 1 of 2, 1 of 1
     (row,) = tables.accuracy_table([record(tmp_path, labels=labels, scores=scores, seed=7)]).to_dict("records")
-    low, high = stats.binomtest(4, 6).proportion_ci(method="wilson")
     assert row["right / clips"] == "4 / 6"
-    assert row["top-1 [95 %]"] == f"66.7 % [{100 * low:.1f}, {100 * high:.1f}]"
+    assert row["top-1 [95 % over groups]"].startswith("66.7 % [")
     assert row["mean of classes"] == "72.2 %"  # (2/3 + 1/2 + 1) / 3
     assert row["chance"] == "33.3 %" and row["top-5"] == "5 classes or fewer"
     assert (row["split"], row["seed"]) == (1, 7)
@@ -61,10 +60,12 @@ def both(folder, first_right, second_right, *, groups=None, **fields):
 def test_comparison_table_by_hand(tmp_path):
     made = both(tmp_path, [1, 1, 1, 0, 0, 0, 0, 0], [1, 0, 1, 1, 1, 1, 1, 0], seed=3)
     (row,) = tables.comparison_table(made).to_dict("records")
-    assert row["only first right / only second right"] == "1 / 4"
-    assert row["McNemar p"] == f"{stats.binomtest(1, 5).pvalue:.3f}" == "0.375"
-    assert row["difference [95 %]"].startswith("+37.5 points [")
-    assert (row["ResNet34-3DRes18"], row["Res34-SE-IM-Net"], row["clips"]) == ("37.5 %", "75.0 %", 8)
+    gain = np.array([0, -1, 0, 1, 1, 1, 1, 0])
+    half = stats.t.ppf(0.975, 7) * gain.std(ddof=1) / np.sqrt(8)
+    assert row["difference [95 %]"] == f"+37.5 points [{100 * (0.375 - half):+.1f}, {100 * (0.375 + half):+.1f}]"
+    assert row["p"] == f"{stats.ttest_1samp(gain, 0).pvalue:.3f}"
+    assert (row["ResNet34-3DRes18"], row["Res34-SE-IM-Net"]) == ("37.5 %", "75.0 %")
+    assert (row["clips / groups"], row["sd of pairs (points)"]) == ("8 / 8", "one: not known")
     assert tables.comparison_table([]).empty
 
 
@@ -108,29 +109,25 @@ def paired_runs(tmp_path, wrong, seeds=(0, 1), **fields):
     ]
 
 
-def test_splits_table_puts_three_kinds_of_chance_side_by_side(tmp_path):
-    runs = paired_runs(tmp_path, [(60, 48), (24, 36)], groups=np.arange(120) // 2)
-    (row,) = tables.splits_table(runs).to_dict("records")
-    gains = [36 / 120, 12 / 120]
-    half = stats.t.ppf(0.975, 1) * np.std(gains, ddof=1) / np.sqrt(2)
-    assert row["top-1, over seeds"] == f"+20.0 points [{100 * (0.2 - half):+.1f}, {100 * (0.2 + half):+.1f}]"
-    assert row["clips / groups"] == "120 / 60" and row["seeds"] == 2
-    assert row["sd over seeds (points)"] == pytest.approx(100 * np.std(gains, ddof=1))
-    assert row["mean of classes"] == row["top-5"] == "+20.0 points"  # the made scores tie below the first
-    clips, groups = (row[f"top-1, {kind} resampled"] for kind in ("clips", "groups"))
-    assert clips.startswith("+20.0 points [") and groups.startswith("+20.0 points [") and clips != groups
+def test_a_comparison_by_split_carries_runs_and_groups(tmp_path):
+    """Two pairs of runs of gains 20/120 and 14/120 in 60 groups: the runs widen the interval."""
+    runs = paired_runs(tmp_path, [(60, 48), (40, 34)], groups=np.arange(120) // 2)
+    (row,) = tables.comparison_table(runs).to_dict("records")
+    found = gain_of(partners(runs, BASELINE, ATTENTION), is_right)
+    assert row["difference [95 %]"] == f"+14.2 points [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    of_runs = stats.t.ppf(0.975, 1) * 3 / 120  # half the distance of two, times Student's t
+    assert of_runs < found.high - found.point < 1.1 * of_runs
+    assert row["clips / groups"] == "120 / 60" and row["pairs of runs"] == 2
+    assert row["each pair (points)"] == "+16.7, +11.7" and row["sd of pairs (points)"] == "3.5"
+    assert row["mean of classes"] == row["top-5"] == "+14.2 points"  # the made scores tie below the first
 
 
-def test_p_values_are_corrected_for_the_rows(tmp_path):
-    table = tables.comparison_table(paired_runs(tmp_path, [(6, 4), (0, 0)]))
-    assert table["McNemar p"].tolist() == ["0.031", "0.125"]  # 2 * 0.5 ** 6, 2 * 0.5 ** 4
-    assert table["corrected for 2"].tolist() == ["0.062", "0.125"]
-
-
-def test_power_is_said_beside_the_set(tmp_path):
-    runs = paired_runs(tmp_path, [(60, 48), (24, 36)])
-    text = tables.power_text(partners(runs, BASELINE, ATTENTION))
-    # 15 %: 2.80 * sqrt(0.15 / 120); here 20 %: 2.80 * sqrt(0.2 / 120)
-    assert "about 9.9 points or more. Here 20.0 % are discordant: about 11.4 points or more" in text
-    assert "standard deviation of 14.1 points" in text and "takes 7 pairs of seeds; 2 were run" in text
-    assert "not known from one pair" in tables.power_text(partners(runs[::2], BASELINE, ATTENTION))
+def test_p_values_are_corrected_for_the_splits(tmp_path):
+    runs = [r for split in (1, 2) for r in paired_runs(tmp_path, [(6, 4), (0, 0)], split=split)]
+    table = tables.comparison_table(runs)
+    assert table["split"].tolist() == ["1", "2", "all"] and table["pairs of runs"].tolist() == [2, 2, 4]
+    first, second = (float(p) for p in table["p"][:2])
+    assert first == second and [float(p) for p in table["p, corrected for 2"][:2]] == pytest.approx(
+        [2 * first] * 2, abs=0.002
+    )
+    assert table["p, corrected for 2"][2] == ""

@@ -50,7 +50,7 @@ def test_the_networks_are_compared_at_their_own_rates(runs):
     assert [(a.experiment.seed, b.experiment.seed) for a, b in pairs] == [(0, 0), (1, 1)]
     text = tuning.tuning_text(runs)
     assert "ResNet34-3DRes18 0.04, Res34-SE-IM-Net 0.02; chosen on validation clips among 2 rates" in text
-    assert "+10.8 points [" in text and "2 seeds, all seeds agree in sign" in text  # (20 + 6) / 240
+    assert "+10.8 points [" in text and "each pair of runs: +16.7, +5.0." in text  # (20 + 6) / 240
     assert "The best rate of ResNet34-3DRes18 and Res34-SE-IM-Net is the smallest or largest tried" in text
 
 

@@ -15,11 +15,13 @@ Surv. Methodol. 28:169, 2002). Runs may score different clips (splits): two runs
 The first part is known from few runs, the second from many groups, so each has its own quantile of Student's t (W. G.
 Cochran, Biometrics 20:191, 1964):
 
-    (half width)^2 = t(R - 1)^2 (total / R + min(common, 0)) + t(G - 1)^2 max(common, 0)
+    (half width)^2 = t(R - 1)^2 total / R + t(G - 1)^2 max(common, 0)
 
-and never less than with these very runs, t(G - 1)^2 (own / R + common (R - 1) / R), where *own* is the variance of one
-run's mean over other groups. G counts groups as many as would be worth as much were they of equal size, and as far as
-several of them bear the spread. With one run, the last is all that can be said, and `Estimate.sd_runs` is None.
+G counts groups as many as would be worth as much were they of equal size, and as far as several of them bear the
+spread. With one run all that can be said is (half width)^2 = t(G - 1)^2 own, where *own* is the variance of one run's
+mean over other groups; `Estimate.sd_runs` is then None. Several runs that come out alike by luck do not do away with
+the chance of clips: the square is never less than half of what it is for these very runs, t(G - 1)^2 (own / R + common
+(R - 1) / R).
 
 Shares, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
 """
@@ -57,12 +59,12 @@ class Spread:
         beyond = (1 - confidence) / 2
         groups = self.bearing if groups is None else groups
         t_groups = stats.t.isf(beyond, np.maximum(groups - 1, 1))
-        found = t_groups**2 * (self.own / self.runs + self.common * (1 - 1 / self.runs))
-        if self.runs > 1:
-            t_runs = stats.t.isf(beyond, self.runs - 1)
-            both = t_runs**2 * (self.total / self.runs + np.minimum(self.common, 0))
-            found = np.maximum(found, both + t_groups**2 * np.maximum(self.common, 0))
-        return np.sqrt(np.maximum(found, 0))
+        these_runs = t_groups**2 * (self.own / self.runs + self.common * (1 - 1 / self.runs))
+        if self.runs == 1:
+            return np.sqrt(these_runs)
+        t_runs = stats.t.isf(beyond, self.runs - 1)
+        found = t_runs**2 * self.total / self.runs + t_groups**2 * np.maximum(self.common, 0)
+        return np.sqrt(np.maximum(found, 0.5 * these_runs))
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,8 @@ def smallest_gain(
     if not 0.5 <= power < 1 or runs < 1 or groups < 2:
         raise ValueError(f"need power in 0.5..1, runs >= 1 and groups >= 2: {power=}, {runs=}, {groups=}")
     planned = planned_spread(estimate.spread, runs, groups / estimate.groups)
-    half = gain_half_width(planned, estimate.confidence)
-    spread = math.sqrt(max(planned.total, 0) / runs + max(planned.common, 0))
-    return float(half) + float(stats.norm.ppf(power)) * spread
+    # Student's t of the power beside that of the interval stands in for the noncentral t: a few per cent too small
+    return float(gain_half_width(planned, estimate.confidence) + planned.half_width(2 * power - 1))
 
 
 def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8) -> float:
@@ -224,7 +225,7 @@ def gain_half_width(spread: Spread, confidence: float) -> Any:
     share of groups that may differ though none of these does (C. J. Clopper, E. S. Pearson, Biometrika 26:404, 1934).
     """
     half = spread.half_width(confidence)
-    return np.where(half > 0, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
+    return np.where(half > 1e-9, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
 
 
 def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]:
@@ -289,55 +290,19 @@ def _estimate(
     return Estimate(point, low, high, confidence, spread.runs, groups, clips, sd, p, spread)
 
 
-@dataclass(frozen=True)
-class PairedTest:
-    """b: clips that only A has right, c: clips that only B has right, p: two-sided p-value."""
+def wilson_interval(correct: float, n: int, *, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of the share correct/n (JASA 22:209, 1927), each clip for itself.
 
-    b: int
-    c: int
-    p: float
-
-
-@dataclass(frozen=True)
-class SeedsSpread:
-    """Mean and standard deviation over n seeds, with Student's t interval of the mean (sd, low, high: NaN if n = 1)."""
-
-    mean: float
-    sd: float
-    n: int
-    low: float
-    high: float
-    confidence: float
-
-
-def wilson_interval(correct: int, n: int, *, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval of the proportion correct/n (E. B. Wilson, JASA 22, 1927).
-
-    correct: integer in 0..n, n >= 1. Raises ValueError otherwise. Unlike the normal interval it stays within 0..1 and
-    has a width at 0 and at n correct.
+    For counts that others printed, of which neither groups nor runs are known; 0 <= correct <= n, n >= 1, else
+    ValueError. correct may be broken: n times a printed share.
     """
     check_confidence(confidence)
-    if n < 1 or not 0 <= correct <= n or correct != int(correct) or n != int(n):
-        raise ValueError(f"need whole numbers 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    ends = stats.binomtest(int(correct), int(n)).proportion_ci(confidence, method="wilson")
-    point = correct / n
-    # at 0 and at n correct one end equals the point, but for rounding
-    return Interval(point, min(float(ends.low), point), max(float(ends.high), point), int(n), confidence)
-
-
-def mcnemar_exact(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedTest:
-    """Exact McNemar test that networks A and B have the same accuracy on the same clips.
-
-    correct_a, correct_b: (n,) bool. Only the discordant clips carry information: under the null hypothesis b is
-    binomial (b + c, 1/2). p = 1 without any. Raises ValueError for other types, empty input or different lengths.
-    """
-    a, b = _paired(correct_a, correct_b)
-    if a.dtype != bool or b.dtype != bool:
-        raise ValueError("McNemar's test needs right or wrong (bool) for each clip; for averages use paired_bootstrap")
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    discordant = only_a + only_b
-    p = stats.binomtest(only_a, discordant).pvalue if discordant else 1.0
-    return PairedTest(only_a, only_b, float(p))
+    if n < 1 or not 0 <= correct <= n:
+        raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
+    point, c = correct / n, float(stats.norm.isf((1 - confidence) / 2)) ** 2 / n
+    half = math.sqrt(c * (point * (1 - point) + c / 4))
+    low, high = ((point + c / 2 + sign * half) / (1 + c) for sign in (-1, 1))
+    return Interval(point, max(0.0, min(low, point)), min(1.0, max(high, point)), n, confidence)
 
 
 def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
@@ -404,60 +369,6 @@ def paired_bootstrap(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(float(gain.mean()), float(low), float(high), len(units), confidence)
-
-
-def seeds_spread(values: ArrayLike, *, confidence: float = 0.95) -> SeedsSpread:
-    """Spread of one number over training seeds; values: (n,) finite numbers, n >= 1, else ValueError.
-
-    sd is the sample standard deviation (n - 1). The interval takes the seeds as a normal sample: it is about the mean
-    over all seeds, on these test clips.
-    """
-    check_confidence(confidence)
-    found = as_array(values, "values")
-    if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "fiu" or not np.isfinite(found).all():
-        raise ValueError(f"values must be n >= 1 finite numbers, not {found!r}")
-    n, mean = len(found), float(found.mean())
-    if n == 1:
-        return SeedsSpread(mean, math.nan, 1, math.nan, math.nan, confidence)
-    sd = float(found.std(ddof=1))
-    half = stats.t.ppf((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
-    return SeedsSpread(mean, sd, n, mean - half, mean + half, confidence)
-
-
-def smallest_detectable_gain(n: int, *, discordant: float = 0.15, power: float = 0.8, alpha: float = 0.05) -> float:
-    """The smallest gain in accuracy that a two-sided McNemar test on n clips finds with the given power.
-
-    discordant: fraction of the clips on which exactly one of the two networks is right. gain = (z_(1-alpha/2) +
-    z_power) * sqrt(discordant / n), which is Connor's normal approximation (Biometrics 43:207, 1987) with gain^2
-    neglected beside discordant; the exact test needs slightly more. A gain cannot exceed the discordant fraction:
-    `inf` says that n clips cannot show any. Raises ValueError for n < 1 or fractions outside 0..1.
-    """
-    if n < 1 or not 0 < discordant <= 1 or not 0 < power < 1 or not 0 < alpha < 1:
-        raise ValueError(f"need n >= 1 and fractions in 0..1: {n=}, {discordant=}, {power=}, {alpha=}")
-    gain = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) * math.sqrt(discordant / n)
-    return gain if gain <= discordant else math.inf
-
-
-def seeds_needed(gain: float, sd: float, *, power: float = 0.8, alpha: float = 0.05) -> float:
-    """Pairs of training seeds for a paired t test to find a gain, whose spread over seeds is sd, with the given power.
-
-    gain, sd: in the same unit, both above 0. Two-sided; statsmodels' exact (noncentral t) power, rounded up; at least
-    2. `inf` where more than 10,000 would be needed. Raises ValueError otherwise.
-    """
-    positive = all(math.isfinite(value) and value > 0 for value in (gain, sd))
-    if not positive or not 0 < power < 1 or not 0 < alpha < 1:
-        raise ValueError(f"need gain and sd above 0 and fractions in 0..1: {gain=}, {sd=}, {power=}, {alpha=}")
-    from statsmodels.stats.power import TTestPower
-
-    test, effect = TTestPower(), gain / sd
-    # the normal distribution needs somewhat fewer: count on from there, since the exact power fails far above
-    about = ((stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(power)) / effect) ** 2
-    if about > 10_000:
-        return math.inf
-    seeds = max(2, math.floor(about))
-    while test.power(effect, nobs=seeds, alpha=alpha) < power:
-        seeds += 1
-    return seeds
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

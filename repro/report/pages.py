@@ -76,6 +76,7 @@ KINDS = (
     Kind("reproduce", "book/reproduce.md", "Reproduce it yourself", "Do it yourself"),
 
     Kind("runs", "notebooks/14_runs.ipynb", "Appendix: every run", "Appendix", records="all"),
+    Kind("statistics", "notebooks/15_statistics.ipynb", "Statistics", "Appendix", records="all"),
 )
 # fmt: on
 ROOT_PAGE = KINDS[0].name

@@ -101,8 +101,9 @@ def peers_table(paper: Paper, dataset: str, records: Sequence[Record]) -> pd.Dat
     """Rows of Table 4 or 5 on one dataset, best first: published, stated by the paper, run here, and the differences.
 
     records: any; of them the official runs count. A published number is taken as one of a single split's clips (the
-    catalogue's), also where it is a mean over three: its interval is then somewhat too wide. The same clips stand
-    behind all numbers, but which of them others got right is not known, so differences between numbers are unpaired.
+    catalogue's), each clip for itself: too wide an interval where it is a mean over three splits, too narrow in that
+    its groups of clips and its training runs are not known. The same clips stand behind all numbers, but which of them
+    others got right is not known either, so differences between numbers are unpaired.
     """
     return _sorted([*_peer_rows(paper, dataset, records), *_own_rows(paper, dataset, records)])
 
@@ -169,7 +170,6 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
             mean, experiment = share_of(ours, is_right), ours[0].experiment
             here = {} if value is None else {"here minus paper [95 %]": _points(mean, value / 100, clips)}
             splits = sorted({record.experiment.split for record in ours})
-            seeds = len({record.experiment.seed for record in ours})
             lines.append(
                 line
                 | here
@@ -179,8 +179,8 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                     "run here [95 %]": beside_runs(ours, top1_text),
                     "pre-training": pretraining(ours[0]),
                     "modality": "RGB",
-                    "splits": f"{'split' if len(splits) == 1 else 'mean of splits'} {', '.join(map(str, splits))}; "
-                    f"{seeds} seed{'s' if seeds > 1 else ''}",
+                    "splits": f"split{'s' if len(splits) > 1 else ''} {', '.join(map(str, splits))}; "
+                    f"{'one run' if mean.runs == 1 else f'mean of {mean.runs} runs'}",
                     "frames and crops": f"{experiment.frames} frames of {experiment.size}x{experiment.size}, "
                     "one crop of one clip",
                     "source": f"results/{experiment.study}",
@@ -236,9 +236,8 @@ def _points(mean: Estimate, other: float, clips: int) -> str:
 
 
 def _printed(accuracy: float, clips: int) -> Interval:
-    """A printed accuracy, 0..1, with Wilson's interval over the clips: groups and runs behind it are not known."""
-    interval = wilson_interval(round(accuracy * clips), clips)
-    return replace(interval, point=accuracy)
+    """A printed accuracy, 0..1, each clip for itself: groups and runs behind it are not known."""
+    return replace(wilson_interval(accuracy * clips, clips), point=accuracy)
 
 
 def _sorted(lines: list[dict]) -> pd.DataFrame:

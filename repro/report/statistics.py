@@ -1,0 +1,121 @@
+"""What the intervals are worth, and what gain a study could have shown: the page on statistics."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.metrics.coverage import CHANCES, coverage_table
+from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
+from repro.metrics.text import with_interval
+from repro.records.compare import partners
+from repro.records.record import Record
+from repro.records.scores import gain_of, is_right
+from repro.report.tables import sd_text
+
+MORE = (5, 10, 20)  # pairs of runs asked about
+KINDS: dict[str, dict[str, Any]] = {
+    "gain of one network over another": {"of": "gain"},
+    "gain, films of unequal length": {"of": "gain", "unequal": True},
+    "gain, three splits in turn": {"of": "gain", "splits": 3},
+    "accuracy of one network": {"of": "share"},
+}
+
+
+def coverage_tables(pairs: Sequence[int], groups: Sequence[int], *, studies: int, seed: int) -> pd.DataFrame:
+    """`repro.metrics.coverage.coverage_table` for every kind of number that the book prints, one below the other."""
+    tables = []
+    for words, kind in KINDS.items():
+        found = coverage_table(pairs, groups, studies=studies, seed=seed, **kind).reset_index()
+        tables.append(found.assign(**{"95 % interval of": words}))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"runs": "runs, or pairs of runs"})
+    return table[["95 % interval of", *(name for name in table if name != "95 % interval of")]]
+
+
+def coverage_text(table: pd.DataFrame) -> str:
+    """The range that `coverage_tables` shows, in two sentences."""
+    cells = table[[name for name in table if name.endswith("groups")]].map(lambda cell: cell.split(" to "))
+    few = table["runs, or pairs of runs"] < 5
+
+    def span(rows: pd.DataFrame) -> str:
+        ends = [tuple(map(float, cell)) for cell in rows.to_numpy().ravel()]
+        return f"{min(low for low, _ in ends):.1f} to {max(high for _, high in ends):.1f} %"
+
+    text = f"With 5 runs or more they hold the truth in {span(cells[~few])} of made studies"
+    if few.any():
+        text += f", with fewer in {span(cells[few])}: so few say little of training, and the interval allows for that"
+    return f"{text}. Lowest and highest are over {len(CHANCES)} kinds of chance: {'; '.join(CHANCES)}."
+
+
+def gains_of(studies: Mapping[str, Sequence[Record]]) -> dict[str, Estimate]:
+    """The gain of the attention network over its baseline in each main study that has pairs of like runs."""
+    main = {study: [r for r in records if r.experiment.role == "main"] for study, records in studies.items()}
+    pairs = {study: partners(records, BASELINE, ATTENTION) for study, records in main.items()}
+    return {study: gain_of(some, is_right) for study, some in pairs.items() if some}
+
+
+def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 0.8) -> pd.DataFrame:
+    """One row a study: the gain found, the smallest that it and longer ones could have shown, pairs for a wanted gain.
+
+    wanted: a gain, 0..1. Where there is one pair of runs nothing is known of longer studies.
+    """
+    rows = []
+    for study, gain in gains.items():
+        row = {
+            "study": study,
+            "pairs of runs": gain.runs,
+            "clips / groups": f"{gain.clips} / {gain.groups}",
+            "gain found [95 %]": with_interval(gain, signed=True),
+            "sd of pairs (points)": sd_text(gain),
+            "smallest gain shown": points(smallest_gain(gain, power=power)),
+        }
+        for pairs in MORE:
+            known = gain.sd_runs is not None
+            row[f"with {pairs} pairs"] = points(smallest_gain(gain, runs=pairs, power=power)) if known else "not known"
+        row[f"pairs to show {100 * wanted:g} points"] = _number(runs_needed(gain, wanted, power=power))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def points(gain: float) -> str:
+    """``3.1 points``; a gain cannot exceed 100."""
+    return f"{100 * gain:.1f} points" if gain < 1 else "none"
+
+
+def _number(pairs: float) -> str:
+    if math.isnan(pairs):
+        return "not known"
+    return f"{pairs:.0f}" if math.isfinite(pairs) else "never: more clips are needed"
+
+
+def power_figure(gains: Mapping[str, Estimate], *, power: float = 0.8) -> tuple[Figure, str]:
+    """The smallest gain shown by the number of pairs of runs, a line a study; with its alternative text."""
+    fig, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+    pairs = [2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100]
+    known = {study: gain for study, gain in gains.items() if gain.sd_runs is not None}
+    for study, gain in known.items():
+        curve = [100 * smallest_gain(gain, runs=runs, power=power) for runs in pairs]
+        (line,) = axis.plot(pairs, curve, label=f"{study} ({gain.groups} groups)")
+        axis.plot(gain.runs, 100 * smallest_gain(gain, power=power), "o", color=line.get_color())
+    axis.set(xscale="log", ylim=(0, 50), xlabel="pairs of runs", ylabel="smallest gain shown (points)")
+    axis.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
+    axis.minorticks_off()
+    axis.legend(frameon=False, fontsize=8)
+    shown = "; ".join(f"{study} {points(smallest_gain(gain, power=power))}" for study, gain in known.items())
+    return fig, f"Smallest gain shown by the number of pairs of runs, a line a study; as run: {shown}."
+
+
+def power_text(gain: Estimate, *, power: float = 0.8) -> str:
+    """What gain a study could have shown, and what more runs would add."""
+    found = points(smallest_gain(gain, power=power))
+    text = (
+        f"**What gain could this have shown?** {gain.clips} clips in {gain.groups} groups and {gain.runs} "
+        f"pair{'s' if gain.runs > 1 else ''} of runs show a true gain of {found} with {100 * power:.0f} % power."
+    )
+    if gain.sd_runs is None:
+        return f"{text} That leaves the chance of training out: how far runs spread is not known from one pair."
+    return f"{text} {MORE[-1]} pairs would show {points(smallest_gain(gain, runs=MORE[-1], power=power))}."
