@@ -12,15 +12,14 @@ from repro.claims import (
     rules_networks,
     rules_published,  # the rules register themselves
 )
-from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, scale, where
+from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, is_evidence, scale, where
 from repro.claims.official import OWN
-from repro.experiment.fields import CONTROL
 from repro.models.peers.rows import EXCEPTED, compared
 from repro.paper.cells import Claim, load
 from repro.records import table6
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
-from repro.records.record import RESULTS, Record, read_study, studies
+from repro.records.record import RESULTS, read_study, studies
 
 __all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
 COUNTED = (*OWN, EXCEPTED, *compared())  # the networks that verdicts speak of
@@ -41,7 +40,7 @@ def gather(
             is another one now.
         costs: PFLOP of the runs of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
     """
-    records = [r for study in studies(results) for r in read_study(study, results) if is_evidence(r)]
+    records = [r for study in studies(results) for r in read_study(study, results) if is_evidence(r.experiment)]
     measured = table6.read(results)
     old = [device for device, found in measured.items() if set(found.stale(counts)) & set(COUNTED)]
     return Evidence(
@@ -56,15 +55,6 @@ def gather(
         online=read_measurements("online", results),
         costs=dict(costs),
     )
-
-
-def is_evidence(record: Record) -> bool:
-    """Whether a run speaks for the paper's networks.
-
-    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate. The
-    control without a 3D head is neither.
-    """
-    return record.experiment.role == "main" or record.experiment.model == CONTROL
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:

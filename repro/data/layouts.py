@@ -20,9 +20,12 @@ from typing import NamedTuple
 from repro.data.folder import read_folder
 from repro.data.lists import Listed, Lists, Once, read_lines, read_table
 
+TWINS = {"Clap": "Wave", "Eat": "Drink", "Sword": "Fencing", "FlicFlac": "Cartwheel", "Stand": "Sit", "Put": "Pick"}
+"""Classes of the rendered set (``repro.data.demo.PAIRS``) that share actors, scenes and cameras with another."""
+
 
 def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
-    """UCF101. A group is one of the 25 sources of a class."""
+    """UCF101, and the rendered set; see `ucf101_group`."""
     official = "UCF101's official lists (classInd.txt, trainlist0k.txt, testlist0k.txt)"
     index_file = annotations / "classInd.txt"
     classes: list[str] = []
@@ -62,10 +65,13 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
 
 
 def ucf101_group(clip: str, name: str) -> str | None:
-    """The group of a clip ``Class/v_Class_gNN_cNN.avi`` of class ``name``; None where that is not its name."""
+    """The group of a clip ``Class/v_Class_gNN_cNN.avi`` of class ``name``; None where that is not its name.
+
+    A group is one of a class's sources. In the rendered set two classes share each actor and scene: one group.
+    """
     folder, _, file = clip.partition("/")
     group = re.search(r"_(g\d+)_c\d+\.\w+$", file)
-    return f"{name}/{group[1]}" if group and folder.casefold() == name.casefold() else None
+    return f"{TWINS.get(name, name)}/{group[1]}" if group and folder.casefold() == name.casefold() else None
 
 
 def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:

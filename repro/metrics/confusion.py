@@ -1,7 +1,7 @@
-"""Which classes a network confuses: counts, the paper's pair indicator with its interval, and choices within a pair.
+"""Which classes a network confuses: counts, the paper's pair indicator, and choices within a pair.
 
-A confusion matrix has the true class in its rows, the predicted class in its columns. scikit-learn and statsmodels are
-imported where they are used: they take seconds, and most pages that import this module need neither.
+A confusion matrix has the true class in its rows, the predicted class in its columns. scikit-learn is imported where it
+is used: it takes seconds, and most pages that import this module do not need it.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from repro.metrics.checks import as_array, check_confidence, check_labels, check_scores
+from repro.metrics.checks import as_array, check_labels, check_scores
 
 
 def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -28,22 +28,13 @@ def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     return confusion_matrix(true, predicted, labels=np.arange(classes))
 
 
-def confusion_indicator(counts: ArrayLike, *, confidence: float = 0.95) -> pd.DataFrame:
+def confusion_indicator(counts: ArrayLike) -> pd.DataFrame:
     """The paper's indicator c(i, j) = P[i, j] + P[j, i] for all pairs i < j; P has rows that sum to 1.
 
     counts: (C, C) non-negative integers, C >= 2, else ValueError. Returns a DataFrame, pairs in order, with columns
-    i, j, c (0..2), low, high, k_ij (clips of i taken for j), n_i (clips of i), k_ji, n_j; c, low and high are NaN
-    where one of the classes has no test clip.
-
-    The two fractions come from different clips, so they are independent binomials. The interval of their sum is
-    MOVER's (Zou & Donner, Stat. Med. 27:1693, 2008), the form of Newcombe's method 10 (Stat. Med. 17:873, 1998) for
-    sums, from two Wilson intervals: distances to the lower ends add in squares, so do those to the upper ends. Its
-    exact coverage at 30 clips a class is near the nominal 95 % for common confusions and 90 to 96 % for rare ones. It
-    covers one pair chosen beforehand; for the worst of many pairs see `worst_pairs`.
+    i, j, c (0..2), k_ij (clips of i taken for j), n_i (clips of i), k_ji, n_j; c is NaN where one of the classes has no
+    test clip. Its interval needs runs and groups of clips: `repro.records.scores.confusion_of`.
     """
-    from statsmodels.stats.proportion import proportion_confint
-
-    check_confidence(confidence)
     taken_for = _check_counts(counts)
     i, j = np.triu_indices(len(taken_for), k=1)
     clips = taken_for.sum(axis=1)
@@ -51,17 +42,8 @@ def confusion_indicator(counts: ArrayLike, *, confidence: float = 0.95) -> pd.Da
         {"i": i, "j": j, "k_ij": taken_for[i, j], "n_i": clips[i], "k_ji": taken_for[j, i], "n_j": clips[j]}
     )
     tested = (pairs.n_i > 0) & (pairs.n_j > 0)
-    fractions, below, above = [], [], []  # of i taken for j, then of j taken for i
-    for taken, of in (("k_ij", "n_i"), ("k_ji", "n_j")):
-        k, n = pairs[taken].where(tested).astype(float), pairs[of].where(tested).astype(float)
-        low, high = proportion_confint(k, n, alpha=1 - confidence, method="wilson")
-        fractions.append(k / n)
-        below.append(k / n - low)
-        above.append(high - k / n)
-    c = fractions[0] + fractions[1]
-    pairs.insert(2, "c", c)
-    pairs.insert(3, "low", c - np.hypot(*below))
-    pairs.insert(4, "high", c + np.hypot(*above))
+    k_ij, k_ji = (pairs[name].where(tested).astype(float) for name in ("k_ij", "k_ji"))
+    pairs.insert(2, "c", k_ij / pairs.n_i + k_ji / pairs.n_j)
     return pairs
 
 

@@ -25,7 +25,7 @@ Shares, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from scipy import optimize, stats
 
 from repro.metrics.checks import as_array, check_confidence
 
-COLUMNS = ["run", "group", "clip", "value"]  # of a table of values: one row a run and clip
+COLUMNS = ["run", "group", "clip", "value"]  # of a table of values: one row a run and clip; perhaps "class"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Estimate:
 
     runs, groups, clips: how many different ones stand behind it. sd_runs: standard deviation of single runs (for a
     gain: of pairs of runs); None with one run, where the chance of training is not known and not in the interval. p: of
-    a true value of 0, two-sided, by inversion of the same interval; 1 where nothing speaks against 0.
+    a true gain of 0, two-sided, by inversion of the same interval; NaN of a share.
     """
 
     point: float
@@ -101,15 +101,17 @@ def share(values: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
     """Mean over the runs of each run's mean value per clip, with an interval that stays within 0..1.
 
     values: columns ``run, group, clip, value``, one row a run and clip; values are right or wrong, or lie in 0..1, else
-    ValueError. The ends are those of Wilson (JASA 22:209, 1927) for as many clips as would, each for itself, give the
-    half width of the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998); see `share_ends`.
+    ValueError. With a column ``class`` it is the mean over classes of each class's mean; every run has clips of every
+    class, else ValueError. The ends are those of Wilson (JASA 22:209, 1927) for as many clips as would, each for
+    itself, give the half width of the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998); see
+    `share_ends`.
     """
     check_confidence(confidence)
     table = _checked(values)
     sums, clips = cells(table)
     point, spread = spread_of(sums, clips)
     low, high = share_ends(point, spread, confidence)
-    return _estimate(table, float(point), float(low), float(high), confidence, float(point == 0), spread)
+    return _estimate(table, float(point), float(low), float(high), confidence, math.nan, spread)
 
 
 def gain(first: pd.DataFrame, second: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
@@ -126,6 +128,14 @@ def gain(first: pd.DataFrame, second: pd.DataFrame, *, confidence: float = 0.95)
     half = float(gain_half_width(spread, confidence))
     low, high = max(float(point) - half, -1.0), min(float(point) + half, 1.0)
     return _estimate(table, float(point), low, high, confidence, _p(float(point), spread), spread)
+
+
+def twice(estimate: Estimate) -> Estimate:
+    """The estimate in half its unit: of a sum of two shares, from their mean."""
+    sd = None if estimate.sd_runs is None else 2 * estimate.sd_runs
+    ends = {name: 2 * getattr(estimate, name) for name in ("point", "low", "high")}
+    part = {name: 4 * getattr(estimate.spread, name) for name in ("total", "common", "own")}
+    return replace(estimate, **ends, sd_runs=sd, spread=replace(estimate.spread, **part))
 
 
 def smallest_gain(
@@ -173,35 +183,38 @@ def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8) -> float
 
 
 def cells(table: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of values and number of clips by run and group, each ``(runs, groups)``, of a table as for `share`."""
-    run, runs = pd.factorize(table["run"])
-    group, groups = pd.factorize(table["group"])
-    sums, clips = np.zeros((len(runs), len(groups))), np.zeros((len(runs), len(groups)))
-    np.add.at(sums, (run, group), table["value"].to_numpy(float))
-    np.add.at(clips, (run, group), 1)
+    """Sum of values and number of clips by class (one, if none are told), run and group, of a table as for `share`."""
+    codes = [pd.factorize(table[name]) if name in table else (0, [0]) for name in ("class", "run", "group")]
+    shape = tuple(len(names) for _, names in codes)
+    sums, clips = np.zeros(shape), np.zeros(shape)
+    place = tuple(code for code, _ in codes)
+    np.add.at(sums, place, table["value"].to_numpy(float))
+    np.add.at(clips, place, 1)
     return sums, clips
 
 
 def spread_of(sums: NDArray[Any], clips: NDArray[Any]) -> tuple[Any, Spread]:
-    """The mean over runs of each run's mean per clip, and its `Spread`.
+    """The mean over runs of each run's mean over classes of the mean per clip, and its `Spread`.
 
-    sums: sum of the values of each run and group, ``(..., runs, groups)``, 0 where a run has no clip of the group.
-    clips: how many they are, ``(runs, groups)``. Both results have the leading shape of sums.
+    sums: sum of the values of each class, run and group, ``(..., classes, runs, groups)``, 0 where there is no clip.
+    clips: how many they are, ``(classes, runs, groups)``. Both results have the leading shape of sums.
     """
-    runs = len(clips)
-    portion = clips / clips.sum(-1, keepdims=True)  # a group's share of a run's clips
+    classes, runs, _ = clips.shape
+    portions = clips / clips.sum(-1, keepdims=True)  # a group's share of a run's clips of a class
     means = sums.sum(-1) / clips.sum(-1)
-    added = sums / clips.sum(-1, keepdims=True) - means[..., None] * portion  # by each group to the run's mean
+    added = (sums / clips.sum(-1, keepdims=True) - means[..., None] * portions).sum(-3) / classes  # to the run's mean
+    portion = portions.sum(0) / classes
     added = added / np.sqrt(np.maximum(1 - portion, 1e-9))
     own = (added**2).sum((-2, -1)) / runs
     by_group = added.sum(-2)
     both = (by_group**2).sum(-1)
+    by_run = means.sum(-2) / classes
     common = (both - runs * own) / (runs * (runs - 1)) if runs > 1 else 0.0 * own
-    total = means.var(-1, ddof=1) if runs > 1 else own
+    total = by_run.var(-1, ddof=1) if runs > 1 else own
     equal = float(1 / (portion.mean(0) ** 2).sum())
     fourth = (by_group**4).sum(-1)  # for normal values 3 / groups of the square: the fewer bear the spread, the more
     bearing = np.divide(3 * both**2, fourth, out=np.full_like(both, equal + 1), where=fourth > 0) - 1
-    return means.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal))
+    return by_run.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal))
 
 
 def gain_half_width(spread: Spread, confidence: float) -> Any:
@@ -263,7 +276,9 @@ def _checked(values: pd.DataFrame) -> pd.DataFrame:
     numbers = values["value"].to_numpy(float)
     if not ((numbers >= 0) & (numbers <= 1)).all():  # NaN fails the comparison too
         raise ValueError("values must be right or wrong, or lie in 0..1")
-    return values[COLUMNS].assign(value=numbers)
+    if "class" in values and (pd.crosstab(values["run"], values["class"]) == 0).any(axis=None):
+        raise ValueError("every run needs clips of every class")
+    return values.assign(value=numbers)
 
 
 def _estimate(
@@ -325,24 +340,18 @@ def mcnemar_exact(correct_a: ArrayLike, correct_b: ArrayLike) -> PairedTest:
     return PairedTest(only_a, only_b, float(p))
 
 
-def unpaired_difference(
-    first: float, n_first: int, second: float, n_second: int, *, confidence: float = 0.95
-) -> Interval:
-    """Interval of first - second for two accuracies of which only the numbers are known, not which clips were right.
+def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
+    """Interval of first - second, of two accuracies of which it is not known how they are paired.
 
-    first, second: fractions in 0..1, of n_first and n_second clips (>= 1), else ValueError. Newcombe's hybrid score
-    interval (Statist. Med. 17:873, 1998, method 10), for independent samples. Networks tested on the same clips err on
-    many of the same ones, so the interval is wider than one paired by clip would be. n is the smaller number of clips.
+    For an accuracy that others printed, of which not even the clips are known. Distances to the ends add in squares (R.
+    G. Newcombe, Statist. Med. 17:873, 1998, method 10), as for independent samples. Networks tested on the same clips
+    err on many of the same ones, so the interval is wider than one paired by clip would be.
     """
-    from statsmodels.stats.proportion import confint_proportions_2indep
-
-    check_confidence(confidence)
-    if not (0 <= first <= 1 and 0 <= second <= 1 and n_first >= 1 and n_second >= 1):
-        raise ValueError(f"need fractions in 0..1 and n >= 1: {first=}, {n_first=}, {second=}, {n_second=}")
-    low, high = confint_proportions_2indep(
-        first * n_first, n_first, second * n_second, n_second, method="newcomb", alpha=1 - confidence
-    )
-    return Interval(first - second, float(low), float(high), min(n_first, n_second), confidence)
+    point = first.point - second.point
+    low = math.hypot(first.point - first.low, second.high - second.point)
+    high = math.hypot(first.high - first.point, second.point - second.low)
+    n = min(each.n if isinstance(each, Interval) else each.clips for each in (first, second))
+    return Interval(point, point - low, point + high, n, first.confidence)
 
 
 def paired_bootstrap(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repro.metrics.accuracy import topk_correct
-from repro.metrics.statistics import Estimate, Interval, gain, paired_bootstrap, share, wilson_interval
+from repro.metrics.statistics import Estimate, Interval, gain, paired_bootstrap, share, twice
 from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.record import Record
 
@@ -78,20 +78,54 @@ def gains_by_seed(pairs: Sequence[tuple[Record, Record]]) -> list[float]:
     return [float(is_right(b).mean() - is_right(a).mean()) for a, b in pairs]
 
 
-def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Inside the backwards pairs, the choice between the pair's two logits: one row a run and pair.
+def confusion_of(records: Sequence[Record], pair: tuple[int, int]) -> Estimate | None:
+    """The paper's indicator c(i, j), 0..2, of the runs that have test clips of both classes; None without any.
 
-    The interval is Wilson's with n halved: a clip and its reversal come from one rendering, so they count as one.
+    c is the sum of two shares, of i taken for j and of j for i: twice the mean over the two classes that `share` knows.
     """
+    runs = [record for record in records if _tested(record, pair)]
+    return twice(share(_taken(runs, pair))) if runs else None
+
+
+def confusion_gain(pairs: Sequence[tuple[Record, Record]], pair: tuple[int, int]) -> Estimate | None:
+    """`confusion_of` the second networks minus the first, -2..2, paired by run and clip; below 0 fewer are confused."""
+    runs = [both for both in pairs if all(_tested(record, pair) for record in both)]
+    if not runs:
+        return None
+    first, second = (_taken([both[k] for both in runs], pair) for k in (0, 1))
+    return twice(gain(first, second))
+
+
+def _tested(record: Record, pair: tuple[int, int]) -> bool:
+    return bool(np.isin(pair, record.labels).all())
+
+
+def _taken(records: Sequence[Record], pair: tuple[int, int]) -> pd.DataFrame:
+    """Of each run and clip of two classes: is it taken for the other? Columns as `values_of`, and ``class``."""
+    i, j = pair
+    tables = []
+    for run, record in enumerate(records):
+        inside = np.isin(record.labels, pair)
+        labels = record.labels[inside]
+        taken = record.scores[inside].argmax(1) == np.where(labels == i, j, i)
+        clips = record.predictions.loc[inside, ["group", "clip"]]
+        tables.append(clips.assign(**{"run": run, "class": labels, "value": taken}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Inside the backwards pairs, the choice between the pair's two logits: one row a run and pair."""
     from repro.metrics.confusion import two_way_choice
 
     rows = []
     for record in records:
         for pair in backwards_pairs(record.classes):
-            if np.isin(record.labels, pair).sum() < 2:
+            inside = np.isin(record.labels, pair)
+            if not _tested(record, pair):
                 continue
             right = two_way_choice(record.scores, record.labels, pair)
-            interval = wilson_interval(int(right.sum()) // 2, len(right) // 2)
+            clips = record.predictions.loc[inside, ["group", "clip"]]
+            found = share(clips.assign(run=0, value=right))
             rows.append(
                 {
                     "network": record.experiment.title,
@@ -100,9 +134,9 @@ def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
                     "pair": " / ".join(record.classes[k] for k in pair),
                     "right": int(right.sum()),
                     "clips": len(right),
-                    "low": interval.low,
-                    "high": interval.high,
-                    "point": right.mean(),
+                    "low": found.low,
+                    "high": found.high,
+                    "point": found.point,
                 }
             )
     return pd.DataFrame(rows)

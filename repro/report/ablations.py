@@ -4,6 +4,7 @@ A variant is a study whose name starts with the ablation's (``ablation-gate-se``
 reference's own study. What was changed is read off the records' fields, not off their names.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,14 +17,15 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.experiment.protocols import HABITS
 from repro.metrics.confusion import two_way_choice
-from repro.metrics.statistics import Interval, seeds_spread
+from repro.metrics.statistics import Estimate
 from repro.metrics.text import with_interval
 from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.record import Record, read_study
-from repro.records.scores import is_right, mistaken_for_partner, paired_difference
+from repro.records.scores import gain_of, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
+from repro.report.learned import Pairs, beside, gain_text, stuck_text
 from repro.report.show import formatted
 
 
@@ -44,22 +46,37 @@ class Variant:
     def fields(self) -> set[str]:
         return {field for field, _, _ in self.changed}
 
-    def difference(self, score: Callable[[Record], np.ndarray] = is_right) -> Interval:
-        """Variant minus reference: clips paired, seeds averaged, groups resampled."""
-        return paired_difference(self.pairs, score)
+    def difference(self, score: Callable[[Record], np.ndarray] = is_right) -> Estimate:
+        """Variant minus reference, paired by clip and run."""
+        return gain_of(self.pairs, score)
 
     def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
         return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
 
+    @property
+    def idle(self) -> str:
+        """Why what was changed could not act in these runs; empty where it could."""
+        runs = [record for pair in self.pairs for record in pair]
+        if self.fields <= {"clipping", "clip_gradient"}:
+            largest = max(r.history.get("gradient_norm_largest", pd.Series([math.inf])).max() for r in runs)
+            limit = min(record.experiment.clip_gradient for record in runs)
+            if largest <= limit:
+                return f"no gradient's norm was above {largest:.0f}, and clipping begins at {limit:g}"
+        if self.fields == {"watch"} and all(record.experiment.schedule == "cosine" for record in runs):
+            watched = [record.history["test_top1"] for record in runs if "test_top1" in record.history]
+            if watched and all(top1.idxmax() == top1.index[-1] for top1 in watched):
+                return "a cosine schedule is not steered, and the last weights were the best on the test clips, too"
+        return ""
+
     def finding(self, score: Callable[[Record], np.ndarray] = is_right) -> str:
-        """``higher`` or ``lower`` if the interval excludes 0 and two seeds or more all agree, else why neither."""
-        interval, single = self.difference(score), self.by_seed(score)
+        """``higher`` or ``lower`` if the interval excludes 0 and holds the chance of training, else why neither."""
+        if self.idle:
+            return "cannot act here"
+        interval = self.difference(score)
         if interval.low <= 0 <= interval.high:
             return "no difference shown"
-        if len(single) < 2:
+        if interval.runs < 2:
             return "one seed settles nothing"
-        if min(single) < 0 < max(single):
-            return "seeds disagree"
         return "higher" if interval.low > 0 else "lower"
 
 
@@ -72,8 +89,9 @@ def reference_text(study: str, runs: Sequence[Record]) -> str:
     """What the variants are compared with; nothing where it was not run."""
     if not runs:
         return ""
-    experiment = runs[0].experiment
-    return f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    experiment, stuck = runs[0].experiment, stuck_text(runs)
+    text = f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    return text + (f"\n\n{stuck}" if stuck else "")
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -140,19 +158,20 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
     """One row a variant: accuracies beside the reference's on the same seeds, difference, spread, look-alikes."""
     rows = []
     for variant in found:
-        spread = seeds_spread(variant.by_seed())
-        pairs = variant.pairs
+        gain, pairs = variant.difference(), variant.pairs
         rows.append(
             {
                 "changed": variant.title,
                 "seeds": len(pairs),
-                "clips (groups)": f"{len(pairs[0][0].labels)} ({variant.difference().n})",
+                "clips (groups)": f"{gain.clips} ({gain.groups})",
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": with_interval(variant.difference(), signed=True),
-                "sd over seeds (points)": 100 * spread.sd,
+                "difference [95 %]": variant.idle or beside(pairs, gain_text),
+                "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
-                "taken for the look-alike [95 %]": with_interval(variant.difference(mistaken_for_partner), signed=True),
+                "taken for the look-alike [95 %]": ""
+                if variant.idle
+                else with_interval(variant.difference(mistaken_for_partner), signed=True),
                 "backwards pairs right (%)": both_backwards(variant)[1],
             }
         )
@@ -169,7 +188,11 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text."""
+    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text.
+
+    Variants that cannot act here are left out.
+    """
+    found = [variant for variant in found if not variant.idle]
     fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
     for row, variant in enumerate(found):
         interval = variant.difference()
@@ -180,17 +203,22 @@ def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
     axis.axvline(0, color="black", linestyle=":", linewidth=1)
     axis.set_yticks(range(len(found)), [f"{v.title} ({len(v.pairs)} seeds)" for v in found])
     axis.set(ylim=(len(found) - 0.5, -0.5), title="One choice changed in Res34-SE-IM-Net")
-    axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval over clips, a tick a seed")
+    axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval, a tick a seed")
     listed = "; ".join(f"{v.title} {100 * v.difference().point:+.1f} points" for v in found)
     return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}. {listed}."
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
-    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None."""
+    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None; or why it cannot act."""
     if variant is None:
         return "not run"
-    interval = with_interval(variant.difference(score), signed=True)
-    return f"{interval}, {len(variant.pairs)} seeds: {variant.finding(score)}"
+    if variant.idle:
+        return f"cannot act here: {variant.idle}"
+
+    def text(pairs: Pairs) -> str:
+        return with_interval(gain_of(pairs, score), signed=True)
+
+    return f"{beside(variant.pairs, text)}, {len(variant.pairs)} seeds: {variant.finding(score)}"
 
 
 def answers(found: Sequence[Variant]) -> list[str]:

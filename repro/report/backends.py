@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.metrics.statistics import wilson_interval
-from repro.metrics.text import with_interval
+from repro.metrics.text import percent
 from repro.records.measure import read_measurements
 from repro.report.show import formatted, say, show_table
 
@@ -38,19 +37,18 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """A row a backend: largest difference from eager, clips with the same label with interval."""
+    """A row a backend: largest difference from eager, clips with the same label."""
     rows = []
     for backend, row in content["logits"].items():
         if "reason" in row:
             rows.append({"backend": backend, "largest difference / largest |logit|": f"not run: {row['reason']}"})
             continue
-        same = wilson_interval(row["same"], row["clips"])
         rows.append(
             {
                 "backend": backend,
                 "largest difference / largest |logit|": f"{row['difference']:.1e}",
                 "same label": f"{row['same']} / {row['clips']}",
-                "share [95 %]": with_interval(same),
+                "share": percent(row["same"] / row["clips"]),
                 "other label though the margin exceeds 0.001 of the largest |logit|": row["contradicted"],
             }
         )

@@ -8,15 +8,16 @@ from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
-from repro.metrics.text import percent, with_interval
+from repro.metrics.statistics import Estimate, holm
+from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
-from repro.records.scores import backwards_table, mistaken_for_partner, paired_difference
+from repro.records.scores import backwards_table, confusion_gain, confusion_of, gain_of, mistaken_for_partner
 from repro.report import figures
+from repro.report.learned import Pairs, beside, both_learned
 from repro.report.show import formatted
 
 BOTH = (BASELINE, ATTENTION)
-Pairs = Sequence[tuple[Record, Record]]
 
 
 def counted(pairs: Pairs) -> str:
@@ -77,26 +78,32 @@ def matrices(records: Sequence[Record]) -> list[tuple[Figure, str]]:
 def all_pairs(runs: Pairs) -> pd.DataFrame:
     """The paper's indicator of every pair of classes for both networks, the most confused first.
 
-    runs: of the baseline and of SE-IM; those of each are added up. One row a pair that has test clips: ``i, j, pair,
-    named`` (a look-alike named beforehand), and for each network ``c_<network>``, its 95 % interval (``low_``,
-    ``high_``), the clips behind it as text (``clips_``), and ``difference``, SE-IM minus baseline. Empty without runs.
+    runs: of the baseline and of SE-IM. One row a pair that has test clips: ``i, j, pair, named`` (a look-alike named
+    beforehand), and for each network ``c_<network>``, the mean of its runs, the clips behind it as text (``clips_``),
+    and ``difference``, SE-IM minus baseline. Empty without runs.
     """
     if not runs:
         return pd.DataFrame()
     classes = runs[0][0].classes
-    first, second = (confusion_indicator(counts_of([pair[k] for pair in runs])) for k in (0, 1))
+    first, second = (_mean_indicator([pair[k] for pair in runs]) for k in (0, 1))
     table = first[["i", "j"]].copy()
     table["pair"] = [f"{classes[i]} / {classes[j]}" for i, j in zip(table.i, table.j)]
     named = {tuple(sorted(pair)) for pair in named_pairs(classes)}
     table["named"] = [pair in named for pair in zip(table.i, table.j)]
     for network, found in zip(BOTH, (first, second)):
-        for column in ("c", "low", "high"):
-            table[f"{column}_{network}"] = found[column]
-        table[f"clips_{network}"] = [f"{r.k_ij:.0f}/{r.n_i:.0f} + {r.k_ji:.0f}/{r.n_j:.0f}" for r in found.itertuples()]
+        table[f"c_{network}"] = found["c"]
+        table[f"clips_{network}"] = [f"{r.k_ij:g} of {r.n_i:g} + {r.k_ji:g} of {r.n_j:g}" for r in found.itertuples()]
     table["difference"] = table[f"c_{ATTENTION}"] - table[f"c_{BASELINE}"]
     both = table[f"c_{BASELINE}"] + table[f"c_{ATTENTION}"]  # by both together, so that neither gains from the order
     table = table.assign(both=both).dropna(subset="both").sort_values("both", ascending=False, kind="stable")
     return table.drop(columns="both").reset_index(drop=True)
+
+
+def _mean_indicator(records: Sequence[Record]) -> pd.DataFrame:
+    """`confusion_indicator` of each run, its columns averaged over the runs that have clips of both classes."""
+    found = pd.concat([confusion_indicator(counts_of([record])) for record in records])
+    tested = found.where(found["c"].notna()).assign(i=found["i"], j=found["j"])
+    return tested.groupby(["i", "j"], as_index=False).mean().round({"k_ij": 1, "n_i": 1, "k_ji": 1, "n_j": 1})
 
 
 def confused_pairs(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -134,16 +141,35 @@ def pairs_figure(shown: pd.DataFrame) -> tuple[Figure, str]:
     return figures.pair_plot(drawn), alt
 
 
-def pairs_table(shown: pd.DataFrame) -> pd.DataFrame:
-    """Some of `all_pairs` for a reader: indicator with interval and clips for each network."""
-    table = shown[["pair"]].copy()
-    for network in BOTH:
-        table[TITLES[network]] = [
-            f"{row[f'c_{network}']:.3f} [{row[f'low_{network}']:.3f}, {row[f'high_{network}']:.3f}] "
-            f"({row[f'clips_{network}']})"
-            for _, row in shown.iterrows()
+def pairs_table(shown: pd.DataFrame, runs: Pairs) -> pd.DataFrame:
+    """Some of `all_pairs` for a reader: indicator with interval and clips of each network, and the difference.
+
+    runs: those of `all_pairs`. The p-values of the differences are corrected for the number of rows (Holm).
+    """
+    table, places = shown[["pair"]].copy(), list(zip(shown["i"], shown["j"]))
+    for k, network in enumerate(BOTH):
+        found = [confusion_of([pair[k] for pair in runs], place) for place in places]
+        table[f"{TITLES[network]} [95 %]"] = [
+            f"{indicator_text(c)} ({clips})" for c, clips in zip(found, shown[f"clips_{network}"])
         ]
+    differences = [confusion_gain(runs, place) for place in places]
+    table["difference [95 %]"] = [indicator_text(found, signed=True) for found in differences]
+    rest = both_learned(runs)
+    if len(rest) < len(runs):
+        without = [indicator_text(confusion_gain(rest, place), signed=True) for place in places]
+        table["difference where both learned"] = without if rest else "no pair is left"
+    known = [found.p for found in differences if found]
+    if len(known) == len(differences) > 0:
+        table[f"p, corrected for {len(known)}"] = [p_text(p) for p in holm(known)]
     return table
+
+
+def indicator_text(c: Estimate | None, *, signed: bool = False) -> str:
+    """``0.268 [0.097, 0.638]``."""
+    if c is None:
+        return "no test clips"
+    sign = "+" if signed else ""
+    return f"{c.point:{sign}.3f} [{c.low:{sign}.3f}, {c.high:{sign}.3f}]"
 
 
 def every_pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
@@ -160,11 +186,15 @@ def look_alikes_text(runs: Pairs) -> str:
     """How many more clips SE-IM takes for their class's look-alike; nothing where the classes have none named."""
     if not runs or not named_pairs(runs[0][0].classes):
         return ""
-    difference = paired_difference(runs, mistaken_for_partner)
+
+    def text(pairs: Pairs) -> str:
+        return f"**{with_interval(gain_of(pairs, mistaken_for_partner), signed=True)}**"
+
+    difference = gain_of(runs, mistaken_for_partner)
     return (
         "Share of test clips taken for their class's look-alike, Res34-SE-IM-Net minus baseline, paired by clip: "
-        f"**{with_interval(difference, signed=True)}** (negative is better; {counted(runs)}, "
-        f"{len(runs[0][0].labels)} clips in {difference.n} groups)."
+        f"{beside(runs, text)} (negative is better; {counted(runs)}, {difference.clips} clips in {difference.groups} "
+        "groups)."
     )
 
 

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
-from repro.metrics.statistics import wilson_interval
 from repro.records.record import Record
-from repro.records.scores import is_right
+from repro.records.scores import is_right, share_of
+from repro.report.learned import mark
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
@@ -153,20 +153,20 @@ def pace_plot(record: Record) -> Figure:
 
 
 def accuracy_plot(records: Sequence[Record]) -> Figure:
-    """Test top-1 of every run with its Wilson 95 % interval, and the line of chance."""
+    """Test top-1 of every run with its 95 % interval over groups of clips, and the line of chance."""
     fig, axis = plt.subplots(figsize=(9, 0.8 + 0.42 * len(records)))
     for row, record in enumerate(records):
-        right = is_right(record)
-        interval = wilson_interval(int(right.sum()), len(right))
+        interval = share_of([record], is_right)
         axis.plot(
             [100 * interval.low, 100 * interval.high], [row, row], color=COLOURS[record.experiment.model], linewidth=2
         )
         axis.plot(100 * interval.point, row, "o", color=COLOURS[record.experiment.model])
     axis.axvline(100 / len(records[0].classes), color="black", linestyle=":", linewidth=1)
     axis.text(100 / len(records[0].classes) + 0.5, -0.55, "chance", fontsize=8)
-    names = [f"{TITLES[r.experiment.model]}, split {r.experiment.split}, seed {r.experiment.seed}" for r in records]
+    runs = [(r, r.experiment) for r in records]
+    names = [f"{TITLES[e.model]}, split {e.split}, seed {e.seed}{mark(r)}" for r, e in runs]
     axis.set_yticks(range(len(records)), names)
-    axis.set(title="Test top-1", xlabel="test top-1 (%), 95 % interval over clips")
+    axis.set(title="Test top-1", xlabel="test top-1 (%), 95 % interval over groups of clips")
     axis.set(xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))
     fig.tight_layout()
     return fig

@@ -5,21 +5,22 @@ Each row names its protocol and what in it differs from the paper's: few of thes
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from repro.claims.official import FULL, NAMES, OFFICIAL, OWN, official_runs
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import ATTENTION, TITLES
-from repro.metrics.statistics import Interval, unpaired_difference, wilson_interval
+from repro.metrics.statistics import Estimate, Interval, unpaired_difference, wilson_interval
 from repro.metrics.text import with_interval
 from repro.paper.cells import NOT_STATED, Paper, Peer, Row, Table
 from repro.records.compare import alike
 from repro.records.record import Record
-from repro.records.scores import is_right
+from repro.records.scores import is_right, share_of
+from repro.report.learned import beside_runs, top1_text
 from repro.report.show import Html
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
@@ -50,20 +51,6 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
     shown = shown.drop(columns=[*parts, *({"source", "clips"} & set(shown))])
     last = ["protocol", "not the paper's protocol in"]
     return shown[[name for name in shown if name not in last] + [name for name in last if name in shown]]
-
-
-# ---- runs
-
-
-def mean_accuracy(records: Sequence[Record]) -> Interval:
-    """Mean over splits of the mean over seeds, with Wilson's interval over the different clips that were scored."""
-    by_split: dict[int, list[float]] = {}
-    for record in records:
-        by_split.setdefault(record.experiment.split, []).append(float(is_right(record).mean()))
-    mean = float(np.mean([np.mean(values) for values in by_split.values()]))
-    clips = len(set().union(*(record.predictions["clip"] for record in records)))
-    interval = wilson_interval(round(mean * clips), clips)
-    return Interval(mean, interval.low, interval.high, clips, interval.confidence)
 
 
 # ---- protocols
@@ -124,7 +111,7 @@ def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[di
     table, column = _table(paper, dataset)
     printed = {row.name: row for row in table.rows if row.name not in (TITLES[name] for name in OWN)}
     clips, stated = _clips(dataset), _stated(paper, dataset)
-    runs = {ours[0].experiment.study: mean_accuracy(ours) for ours in alike(_of(records, dataset, ATTENTION))}
+    runs = {ours[0].experiment.study: share_of(ours, is_right) for ours in alike(_of(records, dataset, ATTENTION))}
     peers = paper.peers(dataset=dataset, metric="top1")
     lines = []
     for peer in peers:
@@ -179,7 +166,7 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                 }
             )
         for ours in runs:
-            mean, experiment = mean_accuracy(ours), ours[0].experiment
+            mean, experiment = share_of(ours, is_right), ours[0].experiment
             here = {} if value is None else {"here minus paper [95 %]": _points(mean, value / 100, clips)}
             splits = sorted({record.experiment.split for record in ours})
             seeds = len({record.experiment.seed for record in ours})
@@ -188,8 +175,8 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                 | here
                 | {
                     "_order": 100 * mean.point if value is None else value,
-                    "clips": str(mean.n),
-                    "run here [95 %]": with_interval(mean),
+                    "clips": str(mean.clips),
+                    "run here [95 %]": beside_runs(ours, top1_text),
                     "pre-training": pretraining(ours[0]),
                     "modality": "RGB",
                     "splits": f"{'split' if len(splits) == 1 else 'mean of splits'} {', '.join(map(str, splits))}; "
@@ -230,12 +217,12 @@ def _line(network: str, published: str, stated: str, value: float | None, clips:
     }
 
 
-def _against(value: float, clips: int, stated: float | None, runs: dict[str, Interval]) -> dict:
+def _against(value: float, clips: int, stated: float | None, runs: dict[str, Estimate]) -> dict:
     """Differences of Res34-SE-IM-Net, as the paper states it and as run here, from one published number (%)."""
     found = {}
     if stated is not None:
         found["paper minus published [95 %]"] = with_interval(
-            unpaired_difference(stated / 100, clips, value / 100, clips), signed=True
+            unpaired_difference(_printed(stated / 100, clips), _printed(value / 100, clips)), signed=True
         )
     if runs:
         found["here minus published [95 %]"] = "; ".join(
@@ -244,8 +231,14 @@ def _against(value: float, clips: int, stated: float | None, runs: dict[str, Int
     return found
 
 
-def _points(mean: Interval, other: float, clips: int) -> str:
-    return with_interval(unpaired_difference(mean.point, mean.n, other, clips), signed=True)
+def _points(mean: Estimate, other: float, clips: int) -> str:
+    return with_interval(unpaired_difference(mean, _printed(other, clips)), signed=True)
+
+
+def _printed(accuracy: float, clips: int) -> Interval:
+    """A printed accuracy, 0..1, with Wilson's interval over the clips: groups and runs behind it are not known."""
+    interval = wilson_interval(round(accuracy * clips), clips)
+    return replace(interval, point=accuracy)
 
 
 def _sorted(lines: list[dict]) -> pd.DataFrame:
