@@ -1,6 +1,7 @@
 """The rules on costs and on online recognition: every outcome, from made counts, timings and streams."""
 
 import dataclasses
+from pathlib import Path
 
 import made
 import pandas as pd
@@ -8,10 +9,12 @@ import pytest
 from made import FULL, PROVENANCE, counted, demo_record, online, table6
 
 from repro.claims.official import OWN
-from repro.claims.verdicts import Evidence, Verdict, judge
+from repro.claims.verdicts import Evidence, Verdict, gather, judge, judge_all
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import compared, rows
 from repro.paper.cells import load
+from repro.records.measure import write_measurement
+from repro.report import answer
 from repro.report import table6 as table6_report
 
 PAPER = load()
@@ -104,6 +107,10 @@ def test_every_page_and_verdict_compares_the_same_networks():
     assert sum(line.count(" of 14") for line in lines) == 7 and not any(" of 15" in line for line in lines)
     table = table6_report.compared_table(evidence["counts"], evidence["table6"]["cpu"])
     assert len(table) == 2 + 1 + 14
+    verdicts = judge_all(Evidence(paper=PAPER, records=(), **evidence))
+    place = answer.COMPARED.partition("#")[2].replace("-", " ")
+    assert f"[The networks compared]({answer.COMPARED})" in answer.answer_text(verdicts, Evidence(PAPER, ()))
+    assert f"## {place.capitalize()}" in Path("notebooks/09_complexity.ipynb").read_text(encoding="utf-8")
 
 
 def test_a_second_group_of_timings_leaves_no_network_out():
@@ -129,6 +136,19 @@ def test_a_gpu_s_float32_that_was_tf32_does_not_count():
         "float32": "products ieee, convolutions ieee"}), "G")):  # fmt: skip
         found = verdict("fast", counts=evidence["counts"], table6=evidence["table6"] | {"cuda": float32})
         assert f"clips/s on {device}" in found.evidence
+
+
+@pytest.mark.parametrize(
+    "name, key", [("i3d", "parameters"), ("c3d", "multiply_adds"), ("p3d_199", "depth"), (BASELINE, "parameters")]
+)
+def test_a_change_of_any_network_compared_makes_the_speeds_stale(tmp_path, name, key):
+    measured = table6()
+    content, kept = dict(measured.content), {"table": measured.timings, "results": tmp_path}
+    write_measurement("table6", "cpu", content, provenance=PROVENANCE, **kept)
+    assert gather({}, measured.networks, {}, tmp_path).stale == ()
+    today = measured.networks | {name: measured.networks[name] | {key: 6 * measured.networks[name][key]}}
+    evidence = gather({}, today, {}, tmp_path)
+    assert evidence.stale == ("table6/cpu",) and judge(PAPER.claim("fast"), evidence).outcome == "not testable"
 
 
 def test_a_family_counts_once_at_the_frames_nearest_to_16():

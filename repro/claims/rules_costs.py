@@ -31,7 +31,7 @@ NO_TABLE6 = "the Table 6 measurement"
 NO_COUNTS = "the counts of the networks"
 
 RUN_TABLE6 = f"`{COMMAND}`."
-BESIDE = f"{len(compared())} networks, I3D apart, each at its own published input"
+BESIDE = f"{len(compared())} networks, I3D apart, each at its own published input, to which its accuracy belongs"
 
 
 def _measured(evidence: Evidence, *devices: str) -> Measured | None:
