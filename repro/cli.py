@@ -176,6 +176,7 @@ def main() -> int:
     demo.add_argument("--root", type=Path, default=Path("data/demo"), help="folder to fill (%(default)s)")
     demo.add_argument("--clips-per-class", type=int, default=48, help="(%(default)s)")
     demo.add_argument("--clips-per-group", type=int, default=4, help="clips of one actor and scene (%(default)s)")
+    demo.add_argument("--training-groups", type=int, default=None, help="of a class, on the training lists (all)")
     demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     demo.add_argument("--size", type=int, default=80, help="pixels a side (%(default)s)")
     demo.add_argument("--frames", type=int, default=40, help="frames a clip (%(default)s)")

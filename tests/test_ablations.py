@@ -30,7 +30,7 @@ def test_what_was_changed_is_read_off_the_records(tmp_path, reference):
         *variant(tmp_path, "b", head_stride=[2, 1, 1], threads=2),
         *variant(tmp_path, "c", model="resnet34_frame_average", seeds=(0,)),
         *variant(tmp_path, "d", gate="se", data_hash="other clips"),
-        *variant(tmp_path, "e", seeds=(7,), gate="constant"),
+        *variant(tmp_path, "e", seeds=(7,), gate="times_1.5"),
     ]
     found = ablations.variants(reference, others)
     assert [v.title for v in found] == [
@@ -81,8 +81,8 @@ def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_a
 
 def test_one_seed_or_seeds_that_disagree_settle_nothing(tmp_path, reference):
     one = variant(tmp_path, "a", seeds=(0,), gate="se")
-    mixed = variant(tmp_path, "b", seeds=(0, 1), gate="constant")
-    mixed += variant(tmp_path, "b", seeds=(2,), gate="constant", wrong=range(6))
+    mixed = variant(tmp_path, "b", seeds=(0, 1), gate="times_1.5")
+    mixed += variant(tmp_path, "b", seeds=(2,), gate="times_1.5", wrong=range(6))
     _, one, mixed = ablations.variants(reference, [*one, *mixed])
     assert one.difference().high < 0 and one.finding() == "one seed settles nothing"
     assert mixed.difference().high < 0 and mixed.finding() == "seeds disagree"

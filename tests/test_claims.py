@@ -112,7 +112,7 @@ def test_a_rule_has_a_date_with_its_time_zone():
     for v in judge_all(Evidence(paper=PAPER, records=())):
         assert v.since.tzinfo is not None
     with pytest.raises(ValueError, match=r"x: since: 2026-01-31 has no time zone"):
-        judging.rule("x", since="2026-01-31")
+        judging.rule("x", runs="none", since="2026-01-31")
 
 
 # ---------------------------------------- what would settle it
@@ -191,7 +191,8 @@ def test_gather_reads_records_and_measurements(tmp_path):
     )
     write_measurement("b", "online", online(), provenance=PROVENANCE, results=tmp_path)
     evidence = claims.gather(DIGEST, measured.networks, {}, tmp_path)
-    assert list(evidence.by_study()) == ["a", "b"] and evidence.stale == ()
+    assert {record.experiment.study for record in evidence.records} == {"a", "b"} and evidence.stale == ()
+    assert list(evidence.by_study()) == ["a"]  # which holds the same runs
     assert list(evidence.table6) == ["cpu"] and list(evidence.online) == ["b"]
     assert evidence.table6["cpu"].ratio(ATTENTION, "i3d").point == 2
     found = {v.claim.id: v.outcome for v in judge_all(evidence)}

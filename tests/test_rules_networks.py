@@ -141,7 +141,7 @@ def test_ablations_and_tunings_are_no_evidence_whatever_their_study_is_called(tm
     for k, fields in enumerate(({"role": "tuning"}, {"role": "ablation"}, {"gate_bias": -4.0}, {"reduction": 4})):
         others = gain(tmp_path, FEW, MANY, study=f"main-{k}", data_hash=f"{k}", **fields)
         assert verdict("se-im-beats-baseline", runs + others) == before, fields
-    others = [demo_record(tmp_path, seed=s, wrong=range(110), gate="constant", run=f"constant-{s}") for s in SEEDS]
+    others = [demo_record(tmp_path, seed=s, wrong=range(110), gate="times_1.5", run=f"constant-{s}") for s in SEEDS]
     assert verdict("se-im-beats-baseline", runs + others) == before
 
 

@@ -95,6 +95,8 @@ class Verdict:
     sources: tuple[Source, ...] = ()  # what it rests on
     findings: tuple[Finding, ...] = ()  # of a gain: set of like runs by set
     since: datetime | None = None  # when its rule last came to decide otherwise
+    runs: str = ""  # which kind of runs its rule judges
+    clips: str = ""  # and on which clips
 
     @property
     def how(self) -> str:
@@ -170,9 +172,10 @@ Rule = Callable[[Claim, Evidence], Verdict]
 RULES: dict[str, Rule] = {}
 
 
-def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
+def rule(*ids: str, runs: str, clips: str = "none", since: str) -> Callable[[Rule], Rule]:
     """The rule of these claims.
 
+    runs, clips: which kind of runs it judges and on which clips, in words for the page of the verdicts.
     since: the time, with its zone, at which it last came to decide otherwise. Whoever changes what a rule decides
     renews it, so that a reader sees which records are older than the rule that judges them.
     """
@@ -181,7 +184,10 @@ def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
         raise ValueError(f"{ids[0]}: since: {since} has no time zone")
 
     def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(ids, lambda claim, evidence: replace(function(claim, evidence), since=at)))
+        def judge(claim: Claim, evidence: Evidence) -> Verdict:
+            return replace(function(claim, evidence), since=at, runs=runs, clips=clips)
+
+        RULES.update(dict.fromkeys(ids, judge))
         return function
 
     return register

@@ -66,7 +66,7 @@ def _of(found: Comparison) -> str | None:
     return None if holds == [False, True] else least if holds[0] else most
 
 
-@rule("se-im-costs-little", since="2026-11-25T11:14:19Z")
+@rule("se-im-costs-little", runs="no run: the networks as built, counted", since="2026-11-25T11:14:19Z")
 def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
     """Less than one per cent more parameters and multiply-adds."""
     test = f"Parameters and multiply-adds of both networks, counted; little means less than {percent(LITTLE, 0)} more."
@@ -89,7 +89,7 @@ def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
 THREE_D = ("r2plus1d_34", "p3d_199", "resnext3d_101")  # 3D throughout; two of them are narrow, so fewer channels count
 
 
-@rule("fused-reduces-complexity", since="2026-11-28T22:00:00Z")
+@rule("fused-reduces-complexity", runs="no run: the networks as built, counted", since="2026-11-28T22:00:00Z")
 def fused(claim: Claim, evidence: Evidence) -> Verdict:
     """Beside 3D networks as deep or deeper: fewer parameters, and fewer operations on the same clip."""
     test = (
@@ -133,7 +133,7 @@ LIGHT = {
 """The first of these claims is about the baseline, the others about both networks: the heavier decides."""
 
 
-@rule(*LIGHT, since="2026-11-28T22:00:00Z")
+@rule(*LIGHT, runs="no run: the networks as built, counted", since="2026-11-28T22:00:00Z")
 def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
     """Fewer parameters, multiply-adds or layers than the networks compared with: than all, some or none of them."""
     own, keys, words, by = LIGHT[claim.id]
@@ -170,7 +170,7 @@ def _video_words() -> str:
     )
 
 
-@rule("fast", since="2026-11-28T22:00:00Z")
+@rule("fast", runs="no run: the networks as built, timed in turn on one machine", since="2026-11-28T22:00:00Z")
 def fast(claim: Claim, evidence: Evidence) -> Verdict:
     """Both networks take less time a video than all, some or none, the whole 95 % interval on their side."""
     test = f"Videos a second beside those of {BESIDE}; one machine, float32, network only. {_video_words()}"
@@ -202,7 +202,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("i3d-costlier", since="2026-11-28T22:00:00Z")
+@rule("i3d-costlier", runs="no run: the networks as built, counted and timed", since="2026-11-28T22:00:00Z")
 def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     """Three statements: I3D has fewer parameters, more multiply-adds a clip, and is slower than both networks."""
     test = "I3D's parameters, multiply-adds and clips/s beside both networks', each at its own input, float32."
@@ -235,7 +235,11 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("easy-to-deploy", since="2026-11-28T22:00:00Z")
+@rule(
+    "easy-to-deploy",
+    runs="no run: the networks as built, timed in turn on one machine",
+    since="2026-11-28T22:00:00Z",
+)
 def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
     """A decision of either network within the time in which a camera delivers its frames, by the best float32 runtime.
 
@@ -306,7 +310,12 @@ def _above_guessing(told: Estimate) -> str:
     return "reproduced" if told.point > GUESSING else "contradicted"
 
 
-@rule("online", since="2026-11-28T22:00:00Z")
+@rule(
+    "online",
+    runs="one trained Res34-SE-IM-Net, streamed",
+    clips="its test clips from files; of drink and eat whether they are told apart",
+    since="2026-11-28T22:00:00Z",
+)
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half."""
     test = (

@@ -37,7 +37,7 @@ def is_as_read(experiment: Experiment) -> bool:
 def settings(record: Record) -> dict[str, Any]:
     """What the runs of one set have in common: everything that decides the result but network, split and seed.
 
-    A run that starts from the weights of another starts from its own network's; from which seed's does not matter.
+    A run that starts from the weights of another starts from its own network's; from which seed's, `partners` asks.
     """
     experiment = record.experiment
     fields = {name: value for name, value in deciding_fields(experiment).items() if name not in OF_A_RUN}
@@ -68,7 +68,7 @@ def alike(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
-    """Runs of two networks that differ in nothing but the network: same clips, split, seed and settings.
+    """Runs of two networks that differ in nothing but the network: same clips, split, seed, settings and start.
 
     Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
     runs that several studies hold, the first counts.
@@ -77,7 +77,8 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
     for record in records:
         model, gate, split, seed = _run(record)
         if model in found and gate is None:
-            found[model].setdefault((str(settings(record)), record.data["hash"], split, seed), record)
+            started = re.findall(r"seed\d+", record.experiment.start_from or "")
+            found[model].setdefault((str(settings(record)), *started, record.data["hash"], split, seed), record)
     return [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
 
 

@@ -65,7 +65,7 @@ class Record:
     def stale(self, today: Digest) -> list[str]:
         """The behaviours in which today's code differs from the code that made this record, or of which the record says
         nothing; empty when fresh."""
-        return differences(self.digest, used_by(self.experiment, today))
+        return differences(*(used_by(self.experiment, sections) for sections in (self.digest, today)))
 
 
 def write_record(

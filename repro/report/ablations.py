@@ -232,7 +232,7 @@ def answers(found: Sequence[Variant]) -> list[str]:
         "**Does the identity path in the gate matter?** Plain SE in place of Equation 4: top-1 "
         f"{said(one(gate='se'))}.",
         "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
-        f"{said(one(gate='constant'))}. No gate at all: {said(baseline)}.",
+        f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
         f"without a gate, minus the share with it: {said(baseline, mistaken_for_partner)}.",
         _time_answer(one(model=CONTROL)),

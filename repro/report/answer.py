@@ -158,7 +158,8 @@ def evidence_text(evidence: Evidence) -> str:
 
 
 def full_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
-    """Every claim in full: its words, verdict, evidence with its records and rule, and what would settle it."""
+    """Every claim in full: the sentence that is tested, its verdict, evidence with its test, the runs and clips that
+    count, records and rule, and what would settle it."""
     recorded = {record.name for record in evidence.records}
     return pd.DataFrame(
         {
@@ -184,7 +185,9 @@ def _verdict_cell(verdict: Verdict) -> Html:
 
 
 def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
-    html = Markup("{}<br><small>Test: {}</small>").format(verdict.evidence, verdict.test)
+    html = Markup("{}<br><small>Test: {}<br>By: {}. On: {}.</small>").format(
+        verdict.evidence, verdict.test, verdict.runs, verdict.clips
+    )
     if verdict.chapter:
         html += Markup("<br>{}").format(link("chapter", f"{verdict.chapter}.html"))
     if verdict.sources:
