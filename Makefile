@@ -11,7 +11,7 @@ V = .venv/bin/python
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
 	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make  the same, and how many lines of each room they ran'
+	@echo 'make test COVERAGE=1  the same, and how many lines of each room they ran'
 	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
@@ -56,7 +56,7 @@ lab: setup
 
 lock: setup
 	.venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-		--extra test --extra decoders --extra export --extra slurm pyproject.toml -o requirements.lock
+		--extra test --extra export --extra slurm pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf build/pages build/book book/_build .pytest_cache .ruff_cache .import_linter_cache .mypy_cache

@@ -127,12 +127,11 @@ def _records_add(arguments: Namespace) -> int:
 
 def _claims(_arguments: Namespace) -> int:
     from repro.bench.counts import counts_of
-    from repro.claims.official import OWN
-    from repro.claims.verdicts import gather, judge_all
+    from repro.claims.verdicts import COUNTED, gather, judge_all
     from repro.training.behaviour import todays_digest
     from repro.training.costs import group_costs
 
-    for verdict in judge_all(gather(todays_digest(), counts_of(OWN), group_costs())):
+    for verdict in judge_all(gather(todays_digest(), counts_of(COUNTED), group_costs())):
         print(f"{verdict.claim.id}: {verdict.outcome}. {verdict.evidence}")
     return 0
 
@@ -177,6 +176,7 @@ def main() -> int:
     demo.add_argument("--root", type=Path, default=Path("data/demo"), help="folder to fill (%(default)s)")
     demo.add_argument("--clips-per-class", type=int, default=48, help="(%(default)s)")
     demo.add_argument("--clips-per-group", type=int, default=4, help="clips of one actor and scene (%(default)s)")
+    demo.add_argument("--training-groups", type=int, default=None, help="of a class, on the training lists (all)")
     demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     demo.add_argument("--size", type=int, default=80, help="pixels a side (%(default)s)")
     demo.add_argument("--frames", type=int, default=40, help="frames a clip (%(default)s)")

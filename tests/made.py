@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from repro.experiment.fields import Experiment
-from repro.models.peers.rows import rows
+from repro.models.peers.rows import compared, rows
 from repro.records.record import Record, write_record
 from repro.records.table6 import Measured
 
@@ -97,27 +97,40 @@ def backwards_scores(labels, right) -> np.ndarray:
     return logits(np.where(right, labels, labels ^ 1), len(DEMO))
 
 
-TABLE6 = {  # parameters in M, GMACs, depth, seconds a clip; the input is the row's own
+# Parameters in M, GMACs, depth, seconds a clip; the input is the row's own. Every network compared with is heavier and
+# slower than the study's.
+TABLE6 = {
     "resnet34_3dres18": (55.6, 62.3, 46, 0.50),
     "res34_se_im_net": (55.761196, 62.31, 46, 0.50),
-    "c3d": (78.4, 99.0, 50, 0.90),
+    **{name: (78.4, 99.0, 50, 0.90) for name in compared()},
     "i3d": (12.7, 111.2, 22, 1.00),
 }
+
+
+def counts(networks=None, *, common=None) -> dict[str, dict[str, Any]]:
+    """What ``repro.bench.counts.counts_in_full`` finds, with round numbers; networks as for `table6`.
+
+    common: {row: GMACs at the common input}, those at its own where it is not given.
+    """
+    networks, found = TABLE6 if networks is None else networks, {}
+    for name, (parameters, gmacs, depth, _) in networks.items():
+        row, operations = rows()[name], round(gmacs * 1e9)
+        there = {"parameters": round(parameters * 1e6), "multiply_adds": round((common or {}).get(name, gmacs) * 1e9)}
+        found[name] = {
+            "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
+            "parameters": round(parameters * 1e6), "multiply_adds": operations, "multiply_adds_by_hooks": operations,
+            "depth": depth, "activations": 10_000_000, "memory": {"fp32": 300_000_000, "bf16": 150_000_000},
+            "common": None if row.fixed else there,
+        }  # fmt: skip
+    return found
 
 
 def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: Any) -> Measured:
     """What `repro table6` files, with round numbers: every network takes its seconds in each round, twice as fast in
     bf16. networks: {row: (M, GMACs, depth, seconds or one number a round, None: does not fit)}."""
     networks = TABLE6 if networks is None else networks
-    counted, timings, left_out = {}, [], {}
-    for name, (parameters, gmacs, depth, seconds) in networks.items():
-        row = rows()[name]
-        counted[name] = {
-            "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
-            "parameters": round(parameters * 1e6), "multiply_adds": round(gmacs * 1e9),
-            "multiply_adds_by_hooks": round(gmacs * 1e9), "depth": depth, "activations": 10_000_000,
-            "memory": {"fp32": 300_000_000, "bf16": 150_000_000},
-        }  # fmt: skip
+    timings, left_out = [], {}
+    for name, (_, _, _, seconds) in networks.items():
         for precision, scale in (("fp32", 1.0), ("bf16", 0.5)):
             case = f"{name}, {precision}, batch 1"
             if seconds is None:
@@ -127,7 +140,8 @@ def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: An
             timings += [("network", 0, 0, k, 0, case, scale * s, 1) for k, s in enumerate(taken)]
     made = {
         "device": device, "full": False, "threads": 1, "rounds": {"network": rounds}, "clip": None,
-        "reference": "resnet34_3dres18", "runs": [PROVENANCE], "networks": counted, "left_out": left_out,
+        "float32": "products ieee, convolutions ieee", "reference": "resnet34_3dres18", "runs": [PROVENANCE],
+        "networks": counts(networks), "left_out": left_out,
         "peak fp32": {"flops": 2e11, "case": "made"}, "peak bf16": {"flops": 4e11, "case": "made"}, "bandwidth": 2e10,
         "provenance": PROVENANCE,
     }  # fmt: skip
@@ -135,8 +149,31 @@ def table6(networks=None, *, rounds: int = 3, device: str = "cpu", **content: An
     return Measured(device, made | content, pd.DataFrame(timings, columns=columns))
 
 
-def online(**changes: Any) -> dict[str, Any]:
-    """What the page on online recognition files."""
+def counted(networks=None, *, common=None, **options: Any) -> dict[str, Any]:
+    """Evidence of counts and of a Table 6 measurement with these networks (M, GMACs, depth, seconds) instead of
+    TABLE6's."""
+    networks = TABLE6 | (networks or {})
+    return {"counts": counts(networks, common=common), "table6": {"cpu": table6(networks, **options)}}
+
+
+def variants(**seconds: float | tuple[float, float, float]) -> dict[str, Any]:
+    """What ``repro.bench.backends.compare_backends`` finds of both networks: seconds a clip by runtime ("OpenVINO,
+    fp32"), or seconds at the quartiles and the median, the fast one first."""
+    found = {}
+    for name, given in seconds.items():
+        fast, middle, slow = given if isinstance(given, tuple) else (given,) * 3
+        rates = {"clips_per_second": {"q75": 1 / fast, "median": 1 / middle, "q25": 1 / slow}}
+        found[name] = {"resnet34_3dres18": rates, "res34_se_im_net": rates}
+    return {"variants": found | {"missing, fp32": {"reason": "not here"}}}
+
+
+def online(*, told=(45, 50), **changes: Any) -> dict[str, Any]:
+    """What the page on online recognition files. told: of so many clips of drink and eat so many are told apart, each
+    clip a group of its own; None where the run knows no such classes."""
+    pair = None
+    if told is not None:
+        names = [f"clip{k}" for k in range(told[1])]
+        pair = {"clip": names, "group": names, "value": [float(k < told[0]) for k in range(told[1])]}
     content = {
         "run": "res34_se_im_net-split1-seed0",
         "dataset": "made clips",
@@ -146,8 +183,9 @@ def online(**changes: Any) -> dict[str, Any]:
         "clips": 100,
         "top1": 0.5,
         "top1_whole_clip": 0.6,
+        "decisions": 300,
         "frames_per_second": 30.0,
-        "drink_eat": {"right": 45, "clips": 50},
+        "drink_eat": pair,
         "provenance": PROVENANCE,
     }
     return content | changes

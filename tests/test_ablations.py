@@ -1,6 +1,7 @@
 """The effect of single choices: what was changed is read off the records, and compared with the right runs."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made import demo_record
 
@@ -30,7 +31,7 @@ def test_what_was_changed_is_read_off_the_records(tmp_path, reference):
         *variant(tmp_path, "b", head_stride=[2, 1, 1], threads=2),
         *variant(tmp_path, "c", model="resnet34_frame_average", seeds=(0,)),
         *variant(tmp_path, "d", gate="se", data_hash="other clips"),
-        *variant(tmp_path, "e", seeds=(7,), gate="constant"),
+        *variant(tmp_path, "e", seeds=(7,), gate="times_1.5"),
     ]
     found = ablations.variants(reference, others)
     assert [v.title for v in found] == [
@@ -83,8 +84,8 @@ def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_a
 
 def test_one_seed_settles_nothing_and_seeds_that_disagree_widen_the_interval(tmp_path, reference):
     one = variant(tmp_path, "a", seeds=(0,), gate="se")
-    mixed = variant(tmp_path, "b", seeds=(0, 1), gate="constant")
-    mixed += variant(tmp_path, "b", seeds=(2,), gate="constant", wrong=range(6))
+    mixed = variant(tmp_path, "b", seeds=(0, 1), gate="times_1.5")
+    mixed += variant(tmp_path, "b", seeds=(2,), gate="times_1.5", wrong=range(6))
     _, one, mixed = ablations.variants(reference, [*one, *mixed])
     assert one.difference().high < 0 and one.finding() == "one seed settles nothing"
     assert mixed.difference().high > 0 and mixed.finding() == "no difference shown"
@@ -162,3 +163,37 @@ def test_the_figure_has_a_row_a_variant(tmp_path, reference):
         "ResNet34-3DRes18 (3 seeds)",
         "gate: se (3 seeds)",
     ]
+
+
+def norms(*largest):
+    return pd.DataFrame({"train_loss": 1.0, "train_top1": 0.5, "gradient_norm_largest": largest})
+
+
+@pytest.mark.parametrize(
+    "there, here, fields, cannot",
+    [
+        (
+            norms(4, 17),
+            norms(4, 17),
+            {"clipping": "after_step"},
+            "no gradient's norm was above 17, and clipping begins",
+        ),
+        (norms(4, 17), norms(4, 51), {"clipping": "after_step"}, ""),
+        (norms(4, 17), norms(4, 17), {"clip_gradient": 5.0}, ""),
+        (norms(4, 17), norms(4, 17), {"clip_gradient": 20.0}, "clipping begins at 20"),
+        (norms(4, 17).iloc[:, :2], norms(4, 17).iloc[:, :2], {"clipping": "after_step"}, ""),  # an old history
+        (norms(1, 1), norms(1, 1).assign(test_top1=[0.5, 0.6]), {"watch": "test"}, "a cosine schedule is not steered"),
+        (norms(1, 1), norms(1, 1).assign(test_top1=[0.6, 0.5]), {"watch": "test"}, ""),  # an earlier epoch was kept
+        (norms(1, 1), norms(1, 1), {"clipping": "after_step", "momentum": 0.5}, ""),
+    ],
+)
+def test_a_switch_that_could_not_act_is_said_to(tmp_path, there, here, fields, cannot):
+    first = [demo_record(tmp_path, study="ref", seed=s, wrong=range(9), history=there) for s in (0, 1)]
+    second = [demo_record(tmp_path, study="other", seed=s, wrong=range(9), history=here, **fields) for s in (0, 1)]
+    (found,) = ablations.variants(first, second)
+    assert cannot in found.idle and bool(found.idle) == bool(cannot)
+    assert ablations.said(found).startswith("cannot act here: " if cannot else "+0.0 points [")
+    row = ablations.variants_table([found]).iloc[0]
+    if cannot:
+        assert cannot in row["difference [95 %]"] and row["accuracy"] == "cannot act here"
+        assert not ablations.variants_figure([found])[0].axes[0].get_yticklabels()

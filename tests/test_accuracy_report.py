@@ -36,7 +36,7 @@ def test_networks_table_keeps_datasets_and_gates_apart(tmp_path):
     labels = labels_of(3, 2)
     made = [
         record(tmp_path, labels=labels, scores=logits(labels, 3), run=str(k), **fields)
-        for k, fields in enumerate([{}, {"dataset": "others"}, {"gate": "constant"}])
+        for k, fields in enumerate([{}, {"dataset": "others"}, {"gate": "times_1.5"}])
     ]
     assert networks_table(made)["runs"].tolist() == [1, 1, 1]
     assert networks_table([]).empty

@@ -41,7 +41,10 @@ def test_a_clear_gain(tmp_path):
     assert text.startswith("**Only in part.** Accuracies are those of 4 runs, 4 on made clips, with networks of 0.25")
     assert "they test the ideas, not the paper's numbers" in text and "main point: **reproduced" in text
     (row,) = answer.gains_table(verdicts, evidence).to_dict("records")
-    assert "+41.7 points" in row["accuracy, with the gate minus without"] and row["test clips"] == 120
+    assert row["accuracy, with the gate minus without"].startswith("+41.7 points [")
+    assert row["accuracy, with the gate minus without"].endswith("]: reproduced")
+    assert row["look-alikes"].startswith("confusion lower for 0 of 6 pairs of look-alikes: undecided")
+    assert "120 test clips in 120 groups, 2 pairs of runs" in row["behind it"]
     html = row["trained and tested on"].__html__()
     assert html.startswith("made clips, learning rate ") and 'href="accuracy-made.html">made</a>' in html
     assert answer.evidence_text(evidence) == "- `made`, 4 runs: Made."
@@ -82,3 +85,11 @@ def test_a_measurement_has_its_file_for_a_link():
     some = verdict("not testable", without="a GPU", sources=(Source("demo/online", datetime(2026, 5, 1, tzinfo=UTC)),))
     html = table_html(answer.full_table([some], Evidence(paper=PAPER, records=())), "c")
     assert "results/demo/online.json" in html and "without a GPU" in html
+
+
+def test_each_claim_says_which_sentence_is_tested_by_which_runs_on_which_clips(tmp_path):
+    verdicts, evidence = page(both_networks(tmp_path))
+    assert all(verdict.runs and verdict.clips and verdict.test and verdict.claim.quote for verdict in verdicts)
+    html = table_html(answer.full_table(verdicts, evidence), "c")
+    assert "“acieved lower confusion for most of the confusing actions than did the ResNet34-3DRes18 model”" in html
+    assert "By: pairs of both networks, trained alike from one seed, two or more of a kind. On: test clips of" in html

@@ -13,10 +13,12 @@ from torch import nn
 from repro.bench import backends
 from repro.bench.backends import BACKENDS, agreement, eager, fast, folded
 from repro.data.clips import Clip
+from repro.data.transforms import normalise
 from repro.experiment.fields import Experiment
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import backends as report
+from repro.training.network_and_clips import make_dataset
 
 
 def trained(name="res34_se_im_net", **options):
@@ -142,16 +144,27 @@ def test_backends_are_compared_in_turn(monkeypatch):
 
 
 def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch, tmp_path):
+    """The network sees what its run fed it: BGR values of 0 to 255 here."""
     clip = Clip("a", tiny.write_video(tmp_path / "a.avi", frames=6), 0, "g")
-    experiment = Experiment(study="made", model="res34_se_im_net", width=0.125, frames=4, size=64)
+    experiment = Experiment(
+        study="made", model="res34_se_im_net", width=0.125, frames=4, size=64, values="eco_pytorch_resnet"
+    )
+    fed = []
+
+    def seeing(network, clip):
+        fed.append(clip)
+        return eager(network)
+
     made = {
         "read_record": lambda folder: SimpleNamespace(experiment=experiment, classes=("a", "b", "c", "d")),
         "trained": lambda *_: trained(),
         "select_clips": lambda _: SimpleNamespace(split=SimpleNamespace(test=(clip,)), lengths=pd.Series({"a": 6})),
-        "BACKENDS": {"eager, fp32": lambda network, clip: eager(network)},
+        "BACKENDS": {"eager, fp32": seeing},
     }
     for name, value in made.items():
         monkeypatch.setattr(backends, name, value)
     filed = json.loads(backends.measure_logits("made/run", results=tmp_path).read_text())
     assert filed["logits"] == {"eager, fp32": {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}}
     assert (filed["run"], filed["width"], filed["size"]) == ("made/run", 0.125, 64)
+    dataset = make_dataset(experiment, (clip,), pd.Series({"a": 6}), ("a", "b", "c", "d"))
+    torch.testing.assert_close(fed[0][0], normalise(dataset[0][0], "eco_pytorch_resnet"))

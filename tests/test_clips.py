@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from repro.data.clips import ClipFields, carve_validation, read_split, unlisted
+from repro.data.clips import Clip, ClipFields, carve_validation, read_split, unlisted
 
 UCF101_3 = {1: (290, 104), 2: (283, 111), 3: (282, 112)}
 
@@ -275,5 +275,37 @@ def test_validation_takes_whole_groups_of_every_class(tmp_path):
 
 def test_one_group_cannot_be_carved(tmp_path):
     clips = read(tiny.write_ucf101(tmp_path / "set", train_groups=(8,), videos=False)).train
-    with pytest.raises(ValueError, match="validation_fraction: class 0 has one group only"):
+    with pytest.raises(ValueError, match=r"validation_fraction: none of the groups of class 0 .*\(it has 1\)"):
         carve_validation(clips, 0.2, seed=0)
+
+
+def test_a_film_that_spans_classes_is_on_one_side():
+    """Ten films of two classes each, as HMDB51 has them: film k has clips of classes k % 5 and (k + 1) % 5."""
+    clips = tuple(
+        Clip(f"film{k}-{label}-{j}", Path(), label, f"film{k}")
+        for k in range(10)
+        for label in (k % 5, (k + 1) % 5)
+        for j in range(2)
+    )
+    for seed in range(20):
+        train, validation = carve_validation(clips, 0.25, seed=seed)
+        assert not {clip.group for clip in train} & {clip.group for clip in validation}
+        assert {clip.label for clip in train} == {clip.label for clip in validation} == set(range(5))
+        assert sorted((*train, *validation), key=clips.index) == list(clips)
+
+
+def test_no_class_is_left_without_clips_to_train_on():
+    shared = (Clip("a", Path(), 0, "film"), Clip("b", Path(), 1, "film"), Clip("c", Path(), 1, "other"))
+    with pytest.raises(ValueError, match="class 0"):
+        carve_validation(shared, 0.5, seed=0)
+    train, validation = carve_validation((*shared, Clip("d", Path(), 0, "third")), 0.5, seed=0)
+    assert {clip.label for clip in train} == {0, 1} == {clip.label for clip in validation}
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_no_film_of_hmdb51_is_on_both_sides(split, shared_data):
+    lists = shared_data / "annotations" / "hmdb51"
+    clips = read_split(ClipFields("hmdb51", lists, lists, split), check=False).train
+    train, validation = carve_validation(clips, 0.1, seed=0)
+    assert not {clip.group for clip in train} & {clip.group for clip in validation}
+    assert {clip.label for clip in validation} == set(range(51)) and 357 <= len(validation) <= 450

@@ -53,7 +53,8 @@ STEPS = {
         (
             "repro/claims/rules_published.py",
             "",
-            '\n\n@rule("mine", since="2026-01-31T12:00:00Z")\ndef mine(claim: Claim, evidence: Evidence) -> Verdict:\n'
+            '\n\n@rule("mine", runs="none", since="2026-01-31T12:00:00Z")\n'
+            "def mine(claim: Claim, evidence: Evidence) -> Verdict:\n"
             '    return Verdict(claim, "reproduced", "test", "evidence", "settle")\n',
         ),
     ],

@@ -54,7 +54,6 @@ def test_a_frame_like_another_is_not_called_wrong(tmp_path):
 
 def test_the_readers_are_exact_on_a_real_clip(shared_data, tmp_path):
     path = shared_data / "ucf101-3" / "videos" / "BabyCrawling" / "v_BabyCrawling_g09_c02.avi"  # its file lacks a frame
-    pytest.importorskip("av")
     content = measure_source({"a/b.avi": path}, tmp_path, frames=(2,), repeats=1, size=32)
     assert {facts["exact"]["wrong"] for facts in content["ways"].values()} == {0}
 

@@ -3,13 +3,14 @@
 import itertools
 from decimal import ROUND_HALF_UP, Decimal
 
+import numpy as np
 import pytest
 
 from repro.metrics.forensics import (
     DROP_LAST,
     LAST_BATCH,
     Reported,
-    chance_of_common_batch,
+    chance_of_search,
     common_batches,
     mean_of_splits,
     right_counts,
@@ -53,17 +54,30 @@ def test_every_count_is_found_again(n):
         ]
 
 
-@pytest.mark.parametrize("mechanism", [DROP_LAST, LAST_BATCH])
-def test_chance_is_what_counting_all_pairs_gives(mechanism):
+def test_chance_is_what_counting_all_pairs_gives():
+    """Of the whole search: some batch size under one habit or the other."""
     batches, sizes = (2, 3, 7), (20, 31)
+    tried = list(itertools.product(batches, (DROP_LAST, LAST_BATCH)))
     values = [str(Decimal(unit)) for unit in range(101)]
     explained = [
-        {v: {b for b in batches if right_counts(Reported(v, n), scored_clips(n, b, mechanism))} for v in values}
+        {v: {(b, m) for b, m in tried if right_counts(Reported(v, n), scored_clips(n, b, m))} for v in values}
         for n in sizes
     ]
     hits = sum(bool(explained[0][a] & explained[1][b]) for a, b in itertools.product(values, values))
     reports = [Reported("50", n) for n in sizes]
-    assert chance_of_common_batch(reports, batches, mechanism=mechanism) == pytest.approx(hits / 101**2)
+    assert chance_of_search(reports, batches) == pytest.approx(hits / 101**2)
+
+
+def test_the_chance_of_the_search_that_is_made():
+    """Batches 1 to 256 under both habits, which the page tries: it explains most random pairs. By simulation."""
+    draw = np.random.default_rng(0)
+    pairs = [
+        (Reported(f"{draw.integers(100_001) / 1000:.3f}", 3783), Reported(f"{draw.integers(10_001) / 100:.2f}", 1530))
+        for _ in range(60)
+    ]
+    hits = np.mean([any(common_batches(pair, habit) for habit in (DROP_LAST, LAST_BATCH)) for pair in pairs])
+    chance = chance_of_search([UCF101, HMDB51], range(1, 257))
+    assert chance == pytest.approx(0.6114, abs=1e-4) and hits == pytest.approx(chance, abs=0.2)
 
 
 def test_a_mean_over_splits_by_brute_force():

@@ -129,7 +129,17 @@ def test_tf32_settings_are_recorded_as_found(monkeypatch):
 
     for found, words in (("none", "ieee"), ("tf32", "tf32")):
         monkeypatch.setattr(torch.backends.cuda, "matmul", Setting(found))
-        assert module._float32(torch.device("cuda")) == f"products {words}, convolutions tf32"  # cuDNN's default
+        assert module.float32_of(torch.device("cuda")) == f"products {words}, convolutions tf32"  # cuDNN's default
+
+
+def test_float32_is_no_tf32_within_the_block():
+    """CuDNN's convolutions take TF32 for it by default; the settings are found again, also after an error."""
+    gpu, default = torch.device("cuda"), module.float32_of(torch.device("cuda"))
+    assert default == "products ieee, convolutions tf32"
+    with pytest.raises(KeyError), module.exact_float32():
+        assert module.float32_of(gpu) == "products ieee, convolutions ieee"
+        raise KeyError
+    assert module.float32_of(gpu) == default
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])

@@ -9,7 +9,8 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from repro.data.clips import Clip, first_of_each_class, read_split
-from repro.data.transforms import normalise
+from repro.data.transforms import VALUES, normalise
+from repro.online import streaming
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.streaming import Streamed, content, stream, whole_clips_top1
 from repro.report.online import frames_seen_figure, online_table
@@ -30,6 +31,12 @@ class Seeing(nn.Module):
         red = clips[0, :, 0].mean((1, 2))
         self.seen.append([int((self.levels - value).abs().argmin()) for value in red])
         return torch.tensor([self.answers[len(self.seen) - 1] if self.answers else [0.0, 0.0]])
+
+
+class Keeping(Seeing):
+    def forward(self, clips):
+        self.last = clips
+        return super().forward(clips)
 
 
 def push(online, frames):
@@ -57,14 +64,19 @@ def test_working_sets_of_an_odd_number():
     assert network.seen == [[0, 1, 2, 3, 4], [1, 3, 5, 7, 9], [3, 7, 10, 12, 14]]
 
 
+@pytest.mark.parametrize("values", VALUES)
+def test_the_network_is_fed_the_values_of_its_training(values):
+    network = Keeping()
+    online = OnlineRecogniser(network, frames=2, size=8, values=values)
+    frame = np.tile(np.array([200, 100, 50], np.uint8), (12, 16, 1))
+    online.push(frame)
+    online.push(frame)
+    expected = normalise(torch.tensor([200, 100, 50], dtype=torch.uint8).view(3, 1, 1), values)
+    torch.testing.assert_close(network.last[0, 0, :, 0, 0], expected.flatten())
+
+
 def test_the_frames_are_normalised_rgb():
     """Colour order and scale: a pure red frame is 1 in the first channel before normalisation."""
-
-    class Keeping(Seeing):
-        def forward(self, clips):
-            self.last = clips
-            return super().forward(clips)
-
     network = Keeping()
     online = OnlineRecogniser(network, frames=2, size=8)
     for _ in range(2):
@@ -121,7 +133,7 @@ def test_clips_are_streamed_frame_by_frame_each_from_a_new_start(tmp_path):
     """N = 5; clips of 7 and 8 frames are decided once each, and their last frames are forgotten."""
     data = tiny.write_ucf101(tmp_path, classes=("Drink", "Eat"))
     clips = read_split(tiny.experiment(data)).test
-    network = Seeing([[1.0, 0.0]] * 4)
+    network = Seeing([[1.0, 0.0]] * 5)  # one more: the first decision is made once untimed
     found = stream(OnlineRecogniser(network, frames=5, size=8), clips)
     assert found.clips == tuple(clip.name for clip in clips) and found.labels.tolist() == [0, 0, 1, 1]
     assert [len(guesses) for guesses in found.decisions] == [1] * 4 and found.seen == [5]
@@ -131,6 +143,24 @@ def test_clips_are_streamed_frame_by_frame_each_from_a_new_start(tmp_path):
         stream(short, clips)
 
 
+@pytest.mark.parametrize("length", [16, 31, 47])
+def test_the_rate_is_the_camera_s_whatever_the_clips_length(tmp_path, monkeypatch, length):
+    """A network that takes 0.4 s for 16 frames follows 40 frames a second; frames that cost no decision do not count,
+    nor does the first decision, in which libraries are loaded."""
+    now = [0.0]
+
+    class Slow(Seeing):
+        def forward(self, clips):
+            now[0] += 0.4 if self.seen else 60.0
+            return super().forward(clips)
+
+    clips = [Clip(str(k), tmp_path, 0, "g") for k in range(3)]
+    monkeypatch.setattr(streaming, "count_frames", lambda path: length)
+    monkeypatch.setattr(streaming, "read_frames", lambda path, indices: np.zeros((length, 12, 16, 3), np.uint8))
+    found = stream(OnlineRecogniser(Slow(), frames=16, size=8), clips, clock=lambda: now[0])
+    assert found.frames_per_second == pytest.approx(40) and len(found.seconds) == 3 * (length // 16)
+
+
 def test_the_first_clips_of_each_class():
     clips = [Clip(str(k), None, label, "g") for k, label in enumerate((1, 0, 1, 1, 0))]
     assert [clip.name for clip in first_of_each_class(clips, 2)] == ["1", "4", "0", "2"]
@@ -138,12 +168,13 @@ def test_the_first_clips_of_each_class():
 
 @pytest.fixture
 def streamed():
-    """Four clips of two classes, two decisions on the shortest: 1 of 4 right after 8 frames, then 3."""
+    """Four clips of two classes and sources, two decisions on the shortest: 1 of 4 right after 8 frames, then 3."""
     first, second = np.array([0.9, 0.1]), np.array([0.2, 0.8])
     decisions = tuple(
         np.stack(each) for each in ((first, first), (second, first), (first, second, second), (first,) * 2)
     )
-    return Streamed(tuple("abcd"), np.array([0, 0, 1, 1]), decisions, 8, 123.4)
+    seconds = np.array([0.1, 0.3, 0.2, 0.2])  # 8 frames each: 40 frames/s
+    return Streamed(tuple("abcd"), np.array([0, 0, 1, 1]), ("g", "h", "g", "h"), decisions, 8, seconds)
 
 
 def recorded(folder, classes):
@@ -156,8 +187,9 @@ def recorded(folder, classes):
 def test_what_is_filed_is_what_the_verdict_reads(tmp_path, streamed):
     found = content(recorded(tmp_path, ("drink", "Eat", "x")), streamed)
     assert found.keys() == made.online().keys() - {"provenance"}
-    assert found["drink_eat"] == {"right": 3, "clips": 4} and found["top1"] == 0.75
-    assert (found["clips"], found["frames_per_second"], found["run"]) == (4, 123.4, "r")
+    told = {"clip": list("abcd"), "group": ["g", "h", "g", "h"], "value": [1.0, 1.0, 1.0, 0.0]}
+    assert found["drink_eat"] == told and found["top1"] == 0.75
+    assert (found["clips"], found["frames_per_second"], found["run"]) == (4, pytest.approx(40), "r")
     assert content(recorded(tmp_path, ("sit", "eat", "x")), streamed)["drink_eat"] is None
 
 
@@ -172,4 +204,4 @@ def test_the_page(tmp_path, streamed):
     assert list(fig.axes[0].lines[0].get_ydata()) == [25, 75]
     plt.close(fig)
     (row,) = online_table(found).to_dict("records")
-    assert row["top-1 online"] == "75.0 %" and row["frames/s"] == 123.4
+    assert row["top-1 online"] == "75.0 %" and row["frames/s"] == pytest.approx(40)

@@ -75,3 +75,28 @@ def test_other_runs_do_not(tmp_path, change):
     runs = [hmdb51(tmp_path, model, 3, **change) for model in (BASELINE, ATTENTION)]
     assert (table7(PAPER, runs)["here: Res34-SE-IM-Net [95 %]"] == "not run").all()
     assert np.all(table8(PAPER, runs)["here: Res34-SE-IM-Net [95 %]"] == "not run: needs HMDB51 and a GPU")
+
+
+def test_protocols_stand_apart(tmp_path):
+    """From scratch, from torchvision's weights, and after Kinetics: three rows, no mean of them."""
+    starts = {
+        "scratch": {},
+        "torchvision": {"trunk_weights": "ResNet34_Weights.IMAGENET1K_V1"},
+        "chain": {"start_from": "paper-kinetics/{model}-split1-seed0"},
+    }
+    runs = []
+    for wrong, (study, start) in enumerate(starts.items()):
+        for model, taken in ((BASELINE, 10 * wrong + 9), (ATTENTION, 10 * wrong)):
+            fields = {name: value.format(model=model) for name, value in start.items()}
+            runs.append(hmdb51(tmp_path, model, taken, study=study, **fields))
+    rows = table7(PAPER, runs)
+    rows = rows[rows["dataset"] == "HMDB51"].set_index("run here")["here: difference [95 %]"]
+    assert set(rows.index) == {"from scratch", "trunk: ResNet34_Weights.IMAGENET1K_V1", "Kinetics"}
+    assert rows.str.startswith("+0.6 points [").all() and rows.str.endswith("1 pairs of runs").all()  # 9 of 1530
+    pairs = table8(PAPER, runs)
+    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("run here")["here: Res34-SE-IM-Net [95 %]"]
+    assert {protocol: text[:5] for protocol, text in named.items()} == {
+        "from scratch": "0.000",
+        "trunk: ResNet34_Weights.IMAGENET1K_V1": "0.333",
+        "Kinetics": "0.667",
+    }

@@ -54,8 +54,38 @@ def test_what_is_written_is_read(folder, tmp_path):
 
 def test_a_record_is_stale_where_behaviour_differs(folder):
     record = read_record(folder)
-    assert record.stale({"sampling": [1.0, 2.0], "other": [1.0]}) == []
+    assert record.stale({"sampling": [1.0, 2.0], "network another": [1.0]}) == []
     assert record.stale({"sampling": [1.0, 2.1]}) == ["sampling"]
+
+
+def test_a_record_that_says_nothing_of_a_behaviour_is_stale(folder):
+    assert read_record(folder).stale({"sampling": [1.0, 2.0], "other": [1.0]}) == ["other"]
+    edit(folder, lambda known: known.update(digest={}))
+    assert read_record(folder).stale({"sampling": [1.0, 2.0]}) == ["sampling"]
+
+
+def test_what_was_altered_is_kept_to_16_bits(tmp_path):
+    shuffled = np.float32([[0.1, 1], [-2, 2.001], [3, 1000.3]])
+    record = write_record(**content(altered={"shuffled": shuffled, "reversed": -shuffled}), results=tmp_path)
+    assert list(record.altered) == ["shuffled", "reversed"]
+    np.testing.assert_allclose(record.altered["shuffled"], shuffled, rtol=1e-3)
+    np.testing.assert_array_equal(record.altered["reversed"], -record.altered["shuffled"])
+    assert not (write_record(**content(), results=tmp_path).folder / "altered.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda t: t.iloc[1:], "shuffled: its clips are not those of"),
+        (lambda t: t.drop(columns="logit_Foo"), "columns are not altered, clip"),
+        (lambda t: t.assign(logit_Foo=np.float16(np.inf)), "shuffled: a logit is not finite"),
+    ],
+)
+def test_altered_scores_that_do_not_fit_are_refused(tmp_path, change, words):
+    folder = write_record(**content(altered={"shuffled": np.ones((3, 2))}), results=tmp_path).folder
+    change(pd.read_parquet(folder / "altered.parquet")).to_parquet(folder / "altered.parquet", index=False)
+    with pytest.raises(ValueError, match=rf"altered.parquet: {words}"):
+        read_record(folder)
 
 
 def test_a_half_written_draft_is_not_a_record(folder, tmp_path):

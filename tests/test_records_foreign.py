@@ -158,6 +158,19 @@ def test_a_copy_under_another_seed_is_found(sent, here):
     assert not faults(sent, here)
 
 
+@pytest.mark.parametrize("disguise", [lambda s: 2 * s, lambda s: s + 7, np.exp, lambda s: s.round(1), lambda s: s**3])
+def test_a_copy_whose_scores_were_changed_is_found(disguise, tmp_path, here):
+    """One network's scores under another's seed, changed so that no number is the same; two networks' own are none."""
+    rng = np.random.default_rng(0)
+    labels = labels_of(len(DEMO), 10)
+    own, other = (rng.normal(size=(len(labels), len(DEMO))) + logits(labels, len(DEMO)) for _ in range(2))
+    record(here, classes=DEMO, labels=labels, scores=own, seed=0, layout="folder")
+    sent = record(tmp_path / "theirs", classes=DEMO, labels=labels, scores=disguise(own), seed=1, layout="folder")
+    assert "one of them is a copy" in faults(sent.folder, here)[0]
+    honest = record(tmp_path / "honest", classes=DEMO, labels=labels, scores=other, seed=1, layout="folder")
+    assert not faults(honest.folder, here)
+
+
 def test_copies_within_what_is_sent_are_found(sent, here):
     demo_record(sent.parents[1], seed=6, wrong=range(7), layout="folder")
     found = check_all(record_folders(sent.parents[1]), DIGEST, results=here)
@@ -305,6 +318,11 @@ def test_our_own_records_of_real_clips_are_the_official_lists_clips(shared_data,
 # ---------------------------------------- filing
 
 
+def _noisy(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    noise = np.random.default_rng(seed).normal(scale=0.2, size=(len(table), table.shape[1] - 3))
+    return table.assign(**(table.iloc[:, 3:] + noise))
+
+
 def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here):
     """Our seed 0 and their seeds 1 and 2 are one body of evidence; the report says whose they are."""
     fields = {"wrong_first": range(60), "wrong_second": range(10), "layout": "folder"}
@@ -312,7 +330,7 @@ def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here)
     both_networks(tmp_path / "theirs", **fields, seeds=[1, 2], study="made-elsewhere")
     for k, (path, seed) in enumerate((p, s) for p in [tmp_path / "theirs" / "made-elsewhere"] for s in (1, 2)):
         for folder in path.glob(f"*seed{seed}"):  # no seed is another's copy
-            edit_scores(folder, lambda t, k=k: t.assign(logit_Wave=t["logit_Wave"] + 0.01 * (k + 1)))
+            edit_scores(folder, lambda t, k=k: _noisy(t, seed=k))
     filed = add(tmp_path / "theirs", DIGEST, contributor=" A. Stranger ", results=here)
     assert len(filed) == 4 and {r.provenance["contributor"] for r in filed} == {"A. Stranger"}
     evidence = gather(DIGEST, {}, {}, here)

@@ -11,7 +11,7 @@ import torch
 from repro.bench import cases, counts, pipeline, table6
 from repro.bench.log import Log
 from repro.models.peers.rows import Row, rows
-from repro.records.table6 import read
+from repro.records.table6 import AT_COMMON, read
 from repro.report.table6 import runs_note
 
 OURS = {"title": "t", "group": "ours", "classes": 3, "frames": 2, "size": 64, "clips": 1, "crops": 1}
@@ -59,6 +59,21 @@ def test_every_row_is_timed_in_both_precisions_in_every_round(small):
     assert entry["multiply_adds"] == entry["multiply_adds_by_hooks"] > 0
     assert entry["memory"]["fp32"] == pytest.approx(2 * entry["memory"]["bf16"], rel=0.01)
     assert any("will take about" in line for line in small.said)
+
+
+def test_what_is_called_fp32_is_no_tf32(small, monkeypatch):
+    """While networks run, CUDA's convolutions may not take TF32; the record says so."""
+    found, build = [], Row.build
+
+    def seen(row, **options):
+        network = build(row, **options)
+        network.register_forward_hook(lambda *_: found.append(torch.backends.cudnn.conv.fp32_precision))
+        return network
+
+    monkeypatch.setattr(Row, "build", seen)
+    small(names=["x3d_m"], precisions=["fp32"])
+    assert found[-4:] == ["ieee"] * 4  # two networks, two rounds; counting before is no matter
+    assert read(small.results)["cpu"].content["float32"] == "products ieee, convolutions ieee"
 
 
 def test_one_network_alone_is_timed_beside_the_reference(small):
@@ -124,7 +139,7 @@ def test_networks_that_do_not_fit_together_are_timed_in_groups_with_the_referenc
     by_group = measured.timings.groupby("group")["case"].agg(lambda names: sorted({n.split(",")[0] for n in names}))
     assert by_group.tolist() == [["res34_se_im_net", "resnet34_3dres18"], ["resnet34_3dres18", "x3d_m"]]
     assert measured.ratio("x3d_m", "resnet34_3dres18").n == 2
-    assert measured.ratio("x3d_m", "res34_se_im_net") is None  # they never took turns
+    assert measured.ratio("x3d_m", "res34_se_im_net").n == 2  # they never took turns: through the reference
 
 
 def test_a_network_that_fails_says_why_and_the_rest_go_on(small, monkeypatch):
@@ -137,8 +152,8 @@ def test_a_network_that_fails_says_why_and_the_rest_go_on(small, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory: made\nmore lines")
 
     monkeypatch.setattr(Row, "build", lambda row, **k: Faulty() if row.name == "x3d_m" else build(row, **k))
-    monkeypatch.setattr(counts, "complexity", lambda *_: type("C", (), dict.fromkeys(
-        ("parameters", "multiply_adds", "multiply_adds_by_hooks", "depth", "activations"), 1)))  # fmt: skip
+    for count in ("parameters", "multiply_adds", "multiply_adds_by_hooks", "depth", "activations"):
+        monkeypatch.setattr(counts, count, lambda *_: 1)
     small(precisions=["fp32"])
     measured = read(small.results)["cpu"]
     assert measured.reason("x3d_m", "fp32") == "CUDA out of memory: made"
@@ -152,6 +167,8 @@ def test_full_adds_the_other_sections(small, monkeypatch, tmp_path):
     measured = read(small.results)["cpu"]
     timed = measured.timings.groupby("section")["case"].agg(lambda names: sorted(set(names))).to_dict()
     assert timed["batch"] == sorted(f"{n}, fp32, batch {b}" for n in TINY for b in (2, 4))
+    assert timed["common"] == sorted(f"{n}, fp32, {AT_COMMON}" for n in TINY)
+    assert measured.rate("x3d_m", section="common", more=AT_COMMON) is not None
     assert timed["frames"] == ["x3d_m, fp32, batch 1, 2 frames", "x3d_m, fp32, batch 1, 4 frames"]
     assert timed["views"] == ["x3d_m, fp32, batch 1", "x3d_m, fp32, batch 1, 2 views"]
     assert timed["pipeline"] == sorted(f"{n}, fp32, batch 1" for n in TINY)

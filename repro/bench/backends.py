@@ -23,13 +23,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from repro.data.loaders import ClipDataset
 from repro.data.selection import select_clips
 from repro.data.transforms import normalise
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
 from repro.records.measure import device_name, measured
 from repro.records.record import RESULTS, read_record
+from repro.training.network_and_clips import make_dataset
 from repro.training.run_folder import trained
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -236,9 +236,9 @@ def measure_logits(run: str, *, results: Path = RESULTS) -> Path:
     experiment = record.experiment
     with measured(experiment.study, "inference", device=device_name(), results=results) as found:
         network, chosen = trained(experiment, len(record.classes)), select_clips(experiment)
-        lengths = chosen.lengths.loc[[clip.name for clip in chosen.split.test]].tolist()
-        clips = ClipDataset(chosen.split.test, lengths, frames=experiment.frames, size=experiment.size)
-        logits = compare_logits(network, [normalise(clips[k][0][None]) for k in range(len(clips))])
+        clips = make_dataset(experiment, chosen.split.test, chosen.lengths, record.classes)
+        fed = [normalise(clips[k][0][None], experiment.values) for k in range(len(clips))]
+        logits = compare_logits(network, fed)
         found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "logits": logits}
     assert found.path is not None  # the content is not empty
     return found.path

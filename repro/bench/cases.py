@@ -9,7 +9,7 @@ import torch
 from repro.bench.pipeline import label_of
 from repro.data.decode import count_frames
 from repro.metrics.memory import inference_memory
-from repro.models.peers.rows import rows
+from repro.models.peers.rows import COMMON, rows
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 BATCHES = {"cpu": (2, 4), "cuda": (4, 16, 64)}
@@ -28,6 +28,7 @@ class Case:
     precision: str
     batch: int = 1
     frames: int | None = None  # other than the row's
+    size: int | None = None
     views: int = 1
 
     @property
@@ -35,6 +36,7 @@ class Case:
         """As in the table of timings."""
         parts = [self.row, self.precision, f"batch {self.batch}"]
         parts += [f"{self.frames} frames"] if self.frames else []
+        parts += [f"{self.size} px"] if self.size else []
         parts += [f"{self.views} views"] if self.views > 1 else []
         return ", ".join(parts)
 
@@ -52,6 +54,9 @@ def cases_of(section: str, device: str, names: Sequence[str], precisions: Sequen
     if section == "batch":
         sizes = BATCHES[device]
         return [replace(single, row=n, precision=p, batch=b) for n in names for p in precisions for b in sizes]
+    if section == "common":
+        chosen = [name for name in names if not known[name].fixed]
+        return [replace(single, row=name, frames=COMMON["frames"], size=COMMON["size"]) for name in chosen]
     if section == "frames":
         return [replace(single, row=name, frames=n) for name in BY_FRAMES if name in names for n in FRAMES]
     chosen = [name for name in BY_VIEWS if name in names and (known[name].views or 1) > 1]
@@ -78,12 +83,12 @@ class Running:
     def _make(self) -> Callable[[], object]:
         case, row, dtype = self.case, rows()[self.case.row], DTYPES[self.case.precision]
         torch.manual_seed(0)
-        network = row.build().to(self.device, dtype)
+        network = row.build(frames=case.frames).to(self.device, dtype)
         if case.section == "pipeline":
             assert self.clip is not None  # the section is left out without one
             clip, length = self.clip, count_frames(self.clip)  # known beforehand, as the loader knows it
             return lambda: label_of(network, row, clip, length, self.device, dtype)
-        inputs = row.inputs(case.batch, frames=case.frames, device=self.device, dtype=dtype)
+        inputs = row.inputs(case.batch, frames=case.frames, size=case.size, device=self.device, dtype=dtype)
         if case.views > 1:
             return lambda: sum(network(*inputs) for _ in range(case.views))
         return lambda: network(*inputs)
@@ -92,7 +97,7 @@ class Running:
         """Bytes, estimated: what the case keeps while others are called, and what its call needs besides."""
         row, dtype = rows()[self.case.row], DTYPES[self.case.precision]
         with torch.device("meta"):
-            network = row.build().to(dtype)
-            inputs = row.inputs(self.case.batch, frames=self.case.frames, dtype=dtype)
+            network = row.build(frames=self.case.frames).to(dtype)
+            inputs = row.inputs(self.case.batch, frames=self.case.frames, size=self.case.size, dtype=dtype)
         kept = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers(), *inputs))
         return kept, round(WORKSPACE * (inference_memory(network, inputs) - kept))

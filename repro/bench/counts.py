@@ -6,31 +6,55 @@ from typing import Any
 import torch
 
 from repro.bench.cases import DTYPES
-from repro.metrics.complexity import complexity, multiply_adds, parameters
+from repro.metrics.complexity import activations, depth, multiply_adds, multiply_adds_by_hooks, parameters
 from repro.metrics.memory import inference_memory
-from repro.models.peers.rows import rows
+from repro.models.peers.rows import COMMON, rows
 
 
 def counts_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Counts of every row at its own input on the meta device; memory in bytes by precision."""
+    """What the verdicts compare, of every row at its own input: parameters, multiply-adds of a clip, depth.
+
+    ``common``: parameters and multiply-adds at the common input, None where the network cannot take it.
+    """
     found = {}
     for name in names:
         row = rows()[name]
         with torch.device("meta"):
             network, inputs = row.build(), row.inputs()
-        counted = complexity(network, inputs)
-        memory = {}
-        for precision, dtype in DTYPES.items():
-            memory[precision] = inference_memory(network.to(dtype), tuple(value.to(dtype) for value in inputs))
-        found[name] = {
+        counts: dict[str, Any] = {
             "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
-            "parameters": counted.parameters,
-            "multiply_adds": counted.multiply_adds,
-            "multiply_adds_by_hooks": counted.multiply_adds_by_hooks,
-            "depth": counted.depth,
-            "activations": counted.activations,
-            "memory": memory,
+            "parameters": parameters(network),
+            "multiply_adds": multiply_adds(network, inputs),
+            "depth": depth(network, inputs),
         }  # fmt: skip
+        found[name] = counts | {"common": None if row.fixed else _at(name, **COMMON)}
+    return found
+
+
+def _at(name: str, frames: int, size: int, classes: int | None = None) -> dict[str, int]:
+    """Parameters and multiply-adds of a row at another input."""
+    row = rows()[name]
+    with torch.device("meta"):
+        network, inputs = row.build(classes=classes, frames=frames), row.inputs(frames=frames, size=size)
+    return {"parameters": parameters(network), "multiply_adds": multiply_adds(network, inputs)}
+
+
+def counts_in_full(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`counts_of`, and what is shown or estimated besides: the second counter, activations, memory in bytes by
+    precision."""
+    found = counts_of(names)
+    for name in names:
+        row = rows()[name]
+        with torch.device("meta"):
+            network, inputs = row.build(), row.inputs()
+        found[name] |= {
+            "multiply_adds_by_hooks": multiply_adds_by_hooks(network, inputs),
+            "activations": activations(network, inputs),
+            "memory": {
+                precision: inference_memory(network.to(dtype), tuple(value.to(dtype) for value in inputs))
+                for precision, dtype in DTYPES.items()
+            },
+        }
     return found
 
 
@@ -41,8 +65,6 @@ def counts_at_published() -> dict[str, tuple[float, float]]:
     for name, row in rows().items():
         source = row.published
         if source.frames or source.size or source.classes:
-            with torch.device("meta"):
-                network = row.build(classes=source.classes)
-                inputs = row.inputs(frames=source.frames, size=source.size)
-            found[name] = (parameters(network) / 1e6, multiply_adds(network, inputs) / 1e9)
+            counts = _at(name, source.frames or row.frames, source.size or row.size, source.classes)
+            found[name] = (counts["parameters"] / 1e6, counts["multiply_adds"] / 1e9)
     return found

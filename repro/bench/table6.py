@@ -5,12 +5,14 @@ every single timing. ``repro table6`` calls it. A measurement is a list of secti
 every round:
 
 - ``network``: every row of :mod:`repro.models.peers.rows`, one clip, float32 and bfloat16, plain eager PyTorch;
-- with ``full``: ``batch`` (more clips a call), ``frames`` (4 to 64 frames), ``pipeline`` (a video file to a label),
-  ``views`` (whole test protocols of two networks, to check the derived rates), ``layers`` (where the time goes within
-  the study's networks) and ``variants`` (:mod:`repro.bench.backends`).
+- with ``full``: ``common`` (every row that can take it at 16 frames of 224 pixels), ``batch`` (more clips a call),
+  ``frames`` (4 to 64 frames), ``pipeline`` (a video file to a label), ``views`` (whole test protocols of two networks,
+  to check the derived rates), ``layers`` (where the time goes within the study's networks) and ``variants``
+  (:mod:`repro.bench.backends`).
 
-Each timing is written as soon as it is taken. A killed measurement goes on with what is missing; timings of two runs
-are told apart by their run. A case that does not fit into memory, or does not run, says so and the rest go on.
+Float32 is no TF32 here. Each timing is written as soon as it is taken. A killed measurement goes on with what is
+missing; timings of two runs are told apart by their run. A case that does not fit into memory, or does not run, says so
+and the rest go on.
 """
 
 import gc
@@ -27,12 +29,12 @@ from torch import nn
 
 from repro.bench.backends import compare_backends
 from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
-from repro.bench.counts import counts_of
+from repro.bench.counts import counts_in_full
 from repro.bench.log import Log
 from repro.files import only_one, progress
 from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.memory import available_memory
-from repro.metrics.peak import measure_bandwidth, measure_peak
+from repro.metrics.peak import exact_float32, float32_of, measure_bandwidth, measure_peak
 from repro.metrics.speed import layer_seconds, measure_speed
 from repro.models.peers.rows import Row, rows
 from repro.records.measure import device_name, write_measurement
@@ -42,7 +44,7 @@ from repro.records.table6 import STUDY
 
 WORK = Path("build/table6")
 REFERENCE = "resnet34_3dres18"  # in every group of cases that take turns, so that groups and runs can be compared
-ROUNDS = {"network": 5, "batch": 3, "frames": 3, "pipeline": 3, "views": 2}
+ROUNDS = {"network": 5, "common": 5, "batch": 3, "frames": 3, "pipeline": 3, "views": 2}
 OURS = ("resnet34_3dres18", "res34_se_im_net")
 BACKEND_ROUNDS = 20
 FITS = 0.8  # of the memory that is free, for the networks of one group
@@ -78,13 +80,13 @@ def measure(
     chosen = [name for name in known if not names or name in names or name == REFERENCE]
     sections = ["network"]
     if full:
-        sections += ["batch", "frames", *(["pipeline"] if clip else []), "views"]
+        sections += ["common", "batch", "frames", *(["pipeline"] if clip else []), "views"]
     repeats, clock, work = ROUNDS | dict(rounds or {}), time.monotonic(), Path(work)
     say("Counting every network")
-    counts = counts_of(chosen)
+    counts = counts_in_full(chosen)
     provenance = make_provenance() | {"device": device_name(device)}
     work.mkdir(parents=True, exist_ok=True)
-    with only_one(work / f"{device}.lock"):
+    with only_one(work / f"{device}.lock"), exact_float32():
         log = Log(work / device, _identity(provenance, counts, clip, repeats))
         run = log.start_run(provenance)
         if run:
@@ -248,7 +250,8 @@ def _minutes(todo: dict, rounds: dict[str, int], counts: dict, peaks: dict[str, 
     for section, cases in todo.items():
         for case in cases:
             entry = counts[case.row]
-            macs = entry["multiply_adds"] * case.batch * case.views * (case.frames or entry["frames"]) / entry["frames"]
+            pixels = (case.frames or entry["frames"]) * (case.size or entry["size"]) ** 2
+            macs = entry["multiply_adds"] * case.batch * case.views * pixels / (entry["frames"] * entry["size"] ** 2)
             seconds += (1 + rounds[section]) * 2 * macs / (EFFICIENCY * peaks[case.precision])
     if full:
         seconds += 120 + 16 * (BACKEND_ROUNDS + 2) * 2 * counts[REFERENCE]["multiply_adds"] / peaks["fp32"]
@@ -264,6 +267,7 @@ def _file(
         "device": device,
         "full": full,
         "threads": torch.get_num_threads(),
+        "float32": float32_of(torch.device(device)),
         "rounds": rounds,
         "clip": clip.name if clip else None,
         "reference": REFERENCE,

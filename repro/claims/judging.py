@@ -1,11 +1,17 @@
 """What a verdict is, what it may rest on, and how intervals and several outcomes become one: shared by all rules.
 
-An outcome is one of ``OUTCOMES``. A rule sees fresh records only. The rules for a measured gain are all alike
-(:func:`judge_gain`): *reproduced* when its whole 95 % interval is on the claimed side, *partly* when only the estimate
-is, *contradicted* when the whole interval is on the other side, and *not testable* without more clips in between. That
-interval is over clips: a gain of networks is *undecided*, whatever it says, where pairs of runs differ in sign, and so
-is a claim on which studies do. What is claimed of many (:func:`of_all`) is *mostly not* so when it holds for less than
-half of them.
+An outcome is one of ``OUTCOMES``. A rule sees fresh records of the paper's networks only, each run once.
+
+*One set of like runs* (same clips and settings, :func:`repro.records.compare.alike`). An effect is one estimate over
+runs and groups of clips. The set speaks for or against the claim where the estimate's p is below ``LEVEL``, and it
+cannot speak where its chance is not known: from one run (what another training would give) or fewer than
+``FEWEST_GROUPS`` groups of clips. ``LEVEL`` is 1 %, for several sets are asked: of ten without any effect fewer than
+one in twenty then seems to confirm it.
+
+*Several sets of one claim* (:func:`combined`). Sets that cannot tell do not vote; the others give their common outcome,
+or *partly* where they differ. *Several parts of one claim* (:func:`parts`): *reproduced* needs all of them, one is
+*partly*. So runs added to a set that say the same move it from *undecided* to an outcome and never back, a set added
+never takes a verdict away from what it says itself, one that cannot tell changes nothing, and order does not matter.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,21 +19,23 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from repro.metrics.statistics import Interval
+from repro.experiment.fields import CONTROL, Experiment
+from repro.metrics.statistics import Estimate
 from repro.paper.cells import Claim, Paper
 from repro.records import compare
 from repro.records.record import Record
 from repro.records.table6 import Measured
 
 MEANING = {
-    "reproduced": "the evidence is on the paper's side",
-    "partly": "it leans to the paper's side, or at least half of what is claimed holds",
-    "undecided": "seeds or studies say the opposite of one another",
-    "mostly not": "less than half of what is claimed holds",
-    "contradicted": "the evidence is on the other side",
+    "reproduced": "found here as the paper says it",
+    "partly": "a part of it holds here, or it holds in some studies and the opposite in others",
+    "undecided": "tested, and what was found could be chance",
+    "contradicted": "the opposite was found here",
     "not testable": "not here: what it takes is named with the claim",
 }
 OUTCOMES = tuple(MEANING)
+LEVEL = 0.01  # p below which a set of runs speaks
+FEWEST_GROUPS = 20  # intervals over fewer are not known to hold (repro.metrics.statistics)
 SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
 RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
 
@@ -46,22 +54,29 @@ class Source:
 
 
 def sources(records: Iterable[Record]) -> tuple[Source, ...]:
-    return tuple(Source.of(record.name, record.provenance) for record in records)
+    """Each record once."""
+    return tuple(dict.fromkeys(Source.of(record.name, record.provenance) for record in records))
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one set of like runs says of a gain."""
+    """What one set of like runs says of a claim."""
 
     study: str
-    place: str  # on which clips, its study not named
-    difference: Interval  # Res34-SE-IM-Net minus baseline, over groups of clips
-    clips: int  # tested
-    groups: int  # that they come from
-    pairs: int  # of runs
-    better: int  # of the pairs: on the side that the paper claims
-    stuck: tuple[str, ...] = ()  # networks of the runs that did no better than guessing, one for each run
-    rest: Interval | None = None  # the difference without the pairs that have such a run
+    place: str  # on which clips
+    outcome: str  # one of OUTCOMES
+    short: str  # the figures, with their interval
+    details: str  # what stands behind them
+    rest: str = ""  # the figures without the runs that learned nothing, where there are such
+    stuck: tuple[str, ...] = ()  # the names of those runs
+
+    @property
+    def text(self) -> str:
+        return f"{self.place}: {self.short} ({self.details}){self.without}: {self.outcome}"
+
+    @property
+    def without(self) -> str:
+        return f"; without the runs that learned nothing ({', '.join(self.stuck)}): {self.rest}" if self.stuck else ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,8 @@ class Verdict:
     sources: tuple[Source, ...] = ()  # what it rests on
     findings: tuple[Finding, ...] = ()  # of a gain: set of like runs by set
     since: datetime | None = None  # when its rule last came to decide otherwise
+    runs: str = ""  # which kind of runs its rule judges
+    clips: str = ""  # and on which clips
 
     @property
     def how(self) -> str:
@@ -98,25 +115,42 @@ class Verdict:
         return tuple(source for source in self.sources if self.since is not None and source.started < self.since)
 
 
+def is_evidence(experiment: Experiment) -> bool:
+    """Whether a run speaks for the paper's networks: by its role and its network, never by its study's name.
+
+    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate. The
+    control without a 3D head is neither, whichever study it is part of.
+    """
+    if experiment.model == CONTROL:
+        return experiment.role != "tuning"
+    return experiment.role == "main" and compare.is_as_read(experiment)
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the rules may look at."""
+    """Everything that the rules may look at. Of the records given, those that are no evidence are left out."""
 
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
+    counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # today's, of Table 6's networks compared
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
+    def __post_init__(self) -> None:
+        found = tuple(record for record in self.records if is_evidence(record.experiment))
+        object.__setattr__(self, "records", found)
+
     def by_study(self) -> dict[str, list[Record]]:
+        """The records by study; a run that several studies hold is counted in one of them alone."""
         found: dict[str, list[Record]] = {}
-        for record in self.records:
+        for record in (record for some in self.alike() for record in some):
             found.setdefault(record.experiment.study, []).append(record)
         return found
 
     def alike(self) -> list[list[Record]]:
-        """The records apart by classes, settings and clips (:func:`repro.records.compare.alike`)."""
+        """The records apart by classes, settings and clips, each run once (:func:`repro.records.compare.alike`)."""
         return compare.alike(self.records)
 
     def hours(self, *groups: str) -> str:
@@ -138,9 +172,10 @@ Rule = Callable[[Claim, Evidence], Verdict]
 RULES: dict[str, Rule] = {}
 
 
-def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
+def rule(*ids: str, runs: str, clips: str = "none", since: str) -> Callable[[Rule], Rule]:
     """The rule of these claims.
 
+    runs, clips: which kind of runs it judges and on which clips, in words for the page of the verdicts.
     since: the time, with its zone, at which it last came to decide otherwise. Whoever changes what a rule decides
     renews it, so that a reader sees which records are older than the rule that judges them.
     """
@@ -149,59 +184,66 @@ def rule(*ids: str, since: str) -> Callable[[Rule], Rule]:
         raise ValueError(f"{ids[0]}: since: {since} has no time zone")
 
     def register(function: Rule) -> Rule:
-        RULES.update(dict.fromkeys(ids, lambda claim, evidence: replace(function(claim, evidence), since=at)))
+        def judge(claim: Claim, evidence: Evidence) -> Verdict:
+            return replace(function(claim, evidence), since=at, runs=runs, clips=clips)
+
+        RULES.update(dict.fromkeys(ids, judge))
         return function
 
     return register
 
 
-def judge_gain(gain: Interval) -> str:
+def judge_gain(gain: Estimate) -> str:
     """One of OUTCOMES for an effect that the paper says is above zero; see the module's text."""
-    if gain.low > 0:
-        return "reproduced"
-    if gain.high < 0:
-        return "contradicted"
-    return "partly" if gain.point > 0 else "not testable"
+    if silent(gain) or gain.p >= LEVEL:
+        return "undecided"
+    return "reproduced" if gain.point > 0 else "contradicted"
 
 
-def combined(outcomes: Iterable[str], mixed: str = "undecided") -> str:
-    """Several outcomes as one: their common one, ``mixed`` when some speak for the claim and others against it.
+def silent(gain: Estimate) -> str:
+    """Why an estimate cannot speak, however large it is; nothing where it can."""
+    if gain.sd_runs is None:
+        return "one training alone cannot tell"
+    return f"fewer than {FEWEST_GROUPS} groups of clips cannot tell" if gain.groups < FEWEST_GROUPS else ""
 
-    One that needs more clips does not count beside others, but leaves a claim that they confirm at *partly*.
-    """
+
+def combined(outcomes: Iterable[str]) -> str:
+    """What several sets of runs say of one claim; see the module's text."""
+    found = set(outcomes)
+    votes = found - {"undecided", "not testable"}
+    if votes:
+        return votes.pop() if len(votes) == 1 else "partly"
+    return "undecided" if "undecided" in found else "not testable"
+
+
+def parts(outcomes: Iterable[str]) -> str:
+    """What the parts of one claim say together: all of them hold, some, none; else it is not known yet."""
     found = set(outcomes)
     if len(found) == 1:
         return found.pop()
-    speaks_for, against = found & {"reproduced", "partly"}, found & {"mostly not", "contradicted"}
-    if "undecided" in found or (speaks_for and against):
-        return mixed
-    if speaks_for:
-        return "partly"
-    return "mostly not" if "mostly not" in against else "contradicted"
+    return "partly" if found & {"reproduced", "partly"} else "undecided"
+
+
+def of_most(gains: Sequence[Estimate]) -> str:
+    """The outcome of what is claimed of most of several effects: that more than half of them are above zero.
+
+    That u of n effects are there has p = (n - u + 1) times the u-th smallest p of one side, whatever ties the effects
+    together (Y. Benjamini, R. Heller, Biometrics 64:1215, 2008, in Bonferroni's form). Contradicted: so many are below
+    zero that no more than half can be above.
+    """
+    n, most = len(gains), len(gains) // 2 + 1
+    for outcome, sign, u in (("reproduced", 1, most), ("contradicted", -1, n - most + 1)):
+        sided = sorted(1.0 if silent(g) or sign * g.point <= 0 else g.p / 2 for g in gains)
+        if (n - u + 1) * sided[u - 1] < LEVEL / 2:
+            return outcome
+    return "undecided"
 
 
 def of_all(held: int, number: int) -> str:
-    """The outcome of what is claimed of all, from how many of them it holds for."""
-    if held in (0, number):
-        return "reproduced" if held else "contradicted"
-    return "partly" if 2 * held >= number else "mostly not"
-
-
-LESS_CERTAIN = {"reproduced": "partly", "partly": "not testable"}
-
-
-def over_runs(outcome: str, gains: Sequence[float]) -> str:
-    """The outcome that an interval gives, in the light of each pair of runs.
-
-    *Undecided* where pairs differ in sign; one step nearer to doubt unless two pairs or more have the claim's sign.
-    """
-    if min(gains) < 0 < max(gains):
-        return "undecided"
-    if outcome == "reproduced" and not (len(gains) > 1 and min(gains) > 0):
-        return "partly"
-    if outcome == "contradicted" and not (len(gains) > 1 and max(gains) < 0):
-        return "not testable"
-    return outcome
+    """The outcome of what is claimed of all, from how many of them it holds for: all, at least half, or fewer."""
+    if held == number:
+        return "reproduced"
+    return "partly" if 2 * held >= number else "contradicted"
 
 
 def where(records: Sequence[Record], among: Sequence[Sequence[Record]] = ()) -> str:

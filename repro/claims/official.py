@@ -1,4 +1,7 @@
-"""The paper's own numbers, and runs that can stand beside them: full size, its dataset, a whole official test split."""
+"""The paper's own numbers, and runs that can stand beside them: full size, its dataset, a whole official test split.
+
+Runs of different protocols are different experiments: they stand apart (:func:`sets`) in every table and verdict.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +9,9 @@ from typing import Any
 
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
+from repro.experiment.protocols import protocol_of
 from repro.paper.cells import Table
+from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.record import RESULTS, Record, read_study, studies
 
@@ -16,19 +21,52 @@ NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 OWN = (BASELINE, ATTENTION)
 
 
+KINETICS = "Kinetics"  # the paper's own chain: pre-trained on Kinetics, then fine-tuned
+
+
 def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
     """Runs of the paper's two networks at full size on the whole official test split of "hmdb51", "ucf101", "sthv1"."""
     official = CATALOGUE[OFFICIAL[dataset]]
     return [
         record
         for record in records
-        if record.experiment.model in OWN
-        and record.experiment.gate in (None, "se_im")
+        if record.experiment.role == "main"
+        and record.experiment.model in OWN
+        and compare.is_as_read(record.experiment)
         and record.experiment.layout == official.layout
         and len(record.classes) == official.counts["classes"]
         and len(record.labels) == official.counts.get(f"split {record.experiment.split}: test")
         and all(getattr(record.experiment, name) == value for name, value in FULL.items())
     ]
+
+
+def sets(records: Sequence[Record], dataset: str) -> list[tuple[str, list[Record]]]:
+    """The official runs on a dataset by protocol, each set with its name; all of ``records`` say what weights are.
+
+    The name says what the weights come from, and which habits of published code the runs have, if any.
+    """
+    found = compare.alike(official_runs(records, dataset))
+    return [(protocol(some[0], records), some) for some in found]
+
+
+def protocol(record: Record, records: Sequence[Record]) -> str:
+    """What decides whether a run's accuracy may stand beside another's: ``Kinetics``, ``from scratch, test_steers``."""
+    habits = protocol_of(record.experiment)
+    return pretraining(record, records) + ("" if habits == "sound" else f", {habits}")
+
+
+def pretraining(record: Record, records: Sequence[Record]) -> str:
+    """What a run's weights come from, in words; ``Kinetics`` where it is the paper's own chain.
+
+    records: any; the run that it started from may be among them. Where that is not recorded, its study's name must do.
+    """
+    experiment = record.experiment
+    if experiment.start_from:
+        source = next((each.experiment for each in records if each.name == experiment.start_from), None)
+        known = source.layout == "kinetics400" if source else "kinetics" in experiment.start_from.lower()
+        return KINETICS if known else f"own weights, {experiment.start_from.rpartition('/')[0] or 'a file'}"
+    weights = {"trunk": experiment.trunk_weights, "head": experiment.head_weights}
+    return ", ".join(f"{part}: {name}" for part, name in weights.items() if name) or "from scratch"
 
 
 def read_official(today: Digest, results: Path = RESULTS) -> list[Record]:

@@ -12,7 +12,12 @@ from repro.models.blocks import Gate
 from repro.paper.cells import Claim, Paper, Table
 
 
-@rule("temporal-limit", since="2026-11-23T05:25:11Z")
+@rule(
+    "temporal-limit",
+    runs="full-size Res34-SE-IM-Net after Kinetics",
+    clips="classes of Something-Something v1 that differ in order alone",
+    since="2026-11-23T05:25:11Z",
+)
 def temporal_limit(claim: Claim, evidence: Evidence) -> Verdict:
     return missing(
         claim,
@@ -57,7 +62,12 @@ def table_of(paper: Paper, dataset: str) -> Table:
     return paper.table(5 if dataset == "sthv1" else 4)
 
 
-@rule("better-than-state-of-the-art", "better-than-state-of-the-art-sthv1", since="2026-11-25T23:31:00Z")
+@rule(
+    "better-than-state-of-the-art",
+    "better-than-state-of-the-art-sthv1",
+    runs="no run: numbers that the paper and others published",
+    since="2026-11-25T23:31:00Z",
+)
 def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
     """The accuracies that the paper states beside those of its tables' methods, or else beside published ones.
 
@@ -89,7 +99,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("baseline-comparable", since="2026-11-25T23:31:00Z")
+@rule("baseline-comparable", runs="no run: numbers that the paper and others published", since="2026-11-25T23:31:00Z")
 def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
     """The baseline's stated accuracy at the median of the others or above, on every dataset where it is known.
 
@@ -114,7 +124,7 @@ def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
     return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, "paper")
 
 
-@rule("feature-map-shape", "se-im-block-count", since="2026-11-23T05:25:11Z")
+@rule("feature-map-shape", "se-im-block-count", runs="no run: the network as built", since="2026-11-23T05:25:11Z")
 def structure(claim: Claim, evidence: Evidence) -> Verdict:
     """Shapes and counts of the network built from the text, on the meta device; no record is needed."""
     with torch.device("meta"):

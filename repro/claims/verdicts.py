@@ -12,16 +12,17 @@ from repro.claims import (
     rules_networks,
     rules_published,  # the rules register themselves
 )
-from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, scale, where
+from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, is_evidence, scale, where
 from repro.claims.official import OWN
-from repro.experiment.fields import CONTROL
+from repro.models.peers.rows import EXCEPTED, compared
 from repro.paper.cells import Claim, load
 from repro.records import table6
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
-from repro.records.record import RESULTS, Record, read_study, studies
+from repro.records.record import RESULTS, read_study, studies
 
 __all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
+COUNTED = (*OWN, EXCEPTED, *compared())  # the networks that verdicts speak of
 MODULES = (rules_networks, rules_costs, rules_published)
 
 
@@ -35,13 +36,13 @@ def gather(
 
     Args:
         today: the behaviours of today's code (``repro.training.behaviour``).
-        counts: of the paper's two networks (``repro.bench.counts.counts_of``). A measurement of Table 6 is stale when
-            either of them is another one now.
+        counts: ``repro.bench.counts.counts_of(COUNTED)``. A measurement of Table 6 is stale when one of these networks
+            is another one now.
         costs: PFLOP of the runs of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
     """
-    records = [r for study in studies(results) for r in read_study(study, results) if is_evidence(r)]
+    records = [r for study in studies(results) for r in read_study(study, results) if is_evidence(r.experiment)]
     measured = table6.read(results)
-    old = [device for device, found in measured.items() if set(found.stale(counts)) & set(OWN)]
+    old = [device for device, found in measured.items() if set(found.stale(counts)) & set(COUNTED)]
     return Evidence(
         paper=load(),
         records=tuple(record for record in records if not record.stale(today)),
@@ -49,19 +50,11 @@ def gather(
             *(record.name for record in records if record.stale(today)),
             *(f"{table6.STUDY}/{device}" for device in old),
         ),
+        counts=counts,
         table6={device: found for device, found in measured.items() if device not in old},
         online=read_measurements("online", results),
         costs=dict(costs),
     )
-
-
-def is_evidence(record: Record) -> bool:
-    """Whether a run speaks for the paper's networks.
-
-    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate. The
-    control without a 3D head is neither.
-    """
-    return record.experiment.role == "main" or record.experiment.model == CONTROL
 
 
 def judge(claim: Claim, evidence: Evidence) -> Verdict:

@@ -260,23 +260,37 @@ def _line(clip: Listed, list_of: ListOf) -> str:
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-    """Split training clips into (train, validation) by whole groups, class by class, seeded.
+    """Split training clips into (train, validation) by whole groups, seeded: of each class about ``fraction`` of its
+    groups, one at least, and never all.
 
+    A group that has clips of several classes (HMDB51's films) is set aside with all of them: no film is on both sides.
     The test split is never used to steer training: the schedule needs validation clips of its own.
-    Raises ValueError where a class has fewer than two groups, since none could then be set aside.
+    Raises ValueError where of some class no group can be set aside without leaving a class none to train on.
     """
     if fraction == 0:
         return tuple(clips), ()
-    members: dict[int, set[str]] = {}
+    classes: dict[str, set[int]] = {}  # by group
+    left: dict[int, int] = {}  # groups to train on, by class
     for clip in clips:
-        members.setdefault(clip.label, set()).add(clip.group)
-    held_out = set()
-    for label in sorted(members):
-        groups = sorted(members[label])
-        if len(groups) < 2:
-            raise ValueError(f"validation_fraction: class {label} has one group only, none can be set aside")
-        count = min(len(groups) - 1, max(1, round(fraction * len(groups))))
-        chosen = np.random.default_rng([seed, label]).permutation(len(groups))[:count]
-        held_out |= {(label, groups[k]) for k in chosen}
-    train = tuple(clip for clip in clips if (clip.label, clip.group) not in held_out)
-    return train, tuple(clip for clip in clips if (clip.label, clip.group) in held_out)
+        classes.setdefault(clip.group, set()).add(clip.label)
+    for labels in classes.values():
+        for label in labels:
+            left[label] = left.get(label, 0) + 1
+    held_out: set[str] = set()
+    for label, number in sorted(left.items()):  # the numbers before any is set aside
+        groups = sorted(group for group, labels in classes.items() if label in labels)
+        wanted = max(1, round(fraction * number))
+        for k in np.random.default_rng([seed, label]).permutation(len(groups)):
+            if sum(group in held_out for group in groups) >= wanted:
+                break
+            if groups[k] not in held_out and all(left[other] > 1 for other in classes[groups[k]]):
+                held_out.add(groups[k])
+                for other in classes[groups[k]]:
+                    left[other] -= 1
+        if not any(group in held_out for group in groups):
+            raise ValueError(
+                f"validation_fraction: none of the groups of class {label} can be set aside (it has {number}) without "
+                "leaving a class no group to train on"
+            )
+    train = tuple(clip for clip in clips if clip.group not in held_out)
+    return train, tuple(clip for clip in clips if clip.group in held_out)

@@ -1,7 +1,7 @@
 """Frames of a clip by index, wherever they are: a video file, a folder of frames, or a frame cache (.zip).
 
 Indices count the frames that a sequential decode gives, from 0, whatever the container announces. Video files are read
-by OpenCV, as in the paper, or by PyAV (an optional package), which also reads AV1. Both decode every frame, one after
+by OpenCV, as in the paper, or by PyAV, which also reads AV1. Both decode every frame, one after
 the other, and convert only the wanted ones: seeking gives other frames on some ordinary files. Each decoder has one
 thread, because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts wrong frames.
 """
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import av
 import cv2
 import numpy as np
 
@@ -43,7 +44,7 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     Whoever crops and resizes each frame as it comes finds it in the processor's cache: 1 to 10 % less time an item of
     16 frames than for all frames first. ``decoder`` is one of :data:`DECODERS` and concerns video files alone. Raises
     DecodeError where a frame is not there, does not decode, or differs in size from the first; ValueError for other
-    indices and for a decoder that is unknown or not installed.
+    indices and for an unknown decoder.
     """
     check_names([decoder], list(DECODERS), "decoder")
     wanted = [int(i) for i in indices]
@@ -102,10 +103,6 @@ def _read_opencv(path: Path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
 def _read_pyav(path: Path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
     """A packet that does not decode is passed over, as OpenCV does."""
     _check_file(path)
-    try:
-        import av
-    except ImportError:
-        raise ValueError("decoder: av is not installed; pip install av, or use opencv") from None
     reformatter = av.video.reformatter.VideoReformatter()  # one for all frames: each new one is set up again
 
     def frames(container: Any, stream: Any) -> Iterator[Any]:

@@ -16,7 +16,6 @@ import numpy as np
 DROP_LAST = "drop_last"
 LAST_BATCH = "last batch"
 MECHANISMS = (DROP_LAST, LAST_BATCH)
-USUAL_BATCHES = (1, 2, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 128, 256)
 
 
 @dataclass(frozen=True)
@@ -76,28 +75,32 @@ def common_batches(reports: Sequence[Reported], mechanism: str, batches: Iterabl
     return [batch for batch in batches if explains(batch)]
 
 
-def chance_of_common_batch(reports: Sequence[Reported], batches: Sequence[int], *, mechanism: str) -> float:
-    """How often two *random* percentages with the same digits would be explained by some common batch size.
+def chance_of_search(reports: Sequence[Reported], batches: Sequence[int]) -> float:
+    """How often the search over these batch sizes under every mechanism would explain two *random* percentages.
 
-    Counted, not simulated: over all pairs of printable percentages from 0 to 100, each taken as likely as any other.
-    Two reports and 1 to 64 batch sizes; ValueError otherwise.
+    Counted, not simulated: over all pairs of printable percentages from 0 to 100 with the same digits, each taken as
+    likely as any other. ValueError unless there are two reports and a batch size.
     """
-    if len(reports) != 2 or not 1 <= len(batches) <= 64:
-        raise ValueError(f"two reports and 1 to 64 batch sizes are needed, not {len(reports)} and {len(batches)}")
-    masks = []
+    if len(reports) != 2 or not batches:
+        raise ValueError(f"two reports and a batch size are needed, not {len(reports)} and {len(batches)}")
+    tried = [(mechanism, batch) for mechanism in MECHANISMS for batch in batches]
+    patterns = []
     for report in reports:
         places = round(100 / float(report.step)) + 1
-        mask = np.zeros(places, dtype=np.uint64)  # bit b: some k / n under batch b prints as this percentage
-        for bit, batch in enumerate(batches):
+        explains = np.zeros((places, len(tried)), dtype=bool)  # some k / n of this trial prints as this percentage
+        for column, (mechanism, batch) in enumerate(tried):
             scored = scored_clips(report.listed, batch, mechanism)
             if scored > 0:
                 # half up in whole numbers: no rounding error
-                units = (2 * (places - 1) * np.arange(scored + 1) + scored) // (2 * scored)
-                mask[units] |= np.uint64(1 << bit)
-        masks.append(np.unique(mask, return_counts=True))
-    (first, times), (second, others) = masks
-    joint = (first[:, None] & second[None, :]) != 0
-    return float(times @ joint.astype(float) @ others / (times.sum() * others.sum()))
+                explains[(2 * (places - 1) * np.arange(scored + 1) + scored) // (2 * scored), column] = True
+        packed, times = np.unique(np.packbits(explains, axis=1), axis=0, return_counts=True)
+        patterns.append((np.unpackbits(packed, axis=1).astype(np.float32), times))
+    (first, often), (second, others) = patterns
+    explained = sum(
+        int(times @ ((part @ second.T) > 0) @ others)
+        for part, times in zip(np.array_split(first, 100), np.array_split(often, 100))
+    )
+    return explained / (int(often.sum()) * int(others.sum()))
 
 
 def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -> int:

@@ -9,7 +9,8 @@ may leave them out, and a rate that includes them can be above what the device d
 import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ DTYPES = {
 SHORTEST = 0.005  # seconds of calls in one timing: long for the clock, short for other work to come between
 MAPS = ((64, 28), (128, 14), (256, 7), (512, 4))  # channels and side of the trunk's four stages at 112 pixels
 STACKS = ((128, 8, 4), (256, 4, 2), (512, 8, 4))  # channels, frames and side in the 3D head, and of its input
+EXACT = "ieee"  # torch's name of float32 as it is written down
 FRAMES = {"cpu": 32, "cuda": 1024}  # in a batch of a 2D convolution; 8 a clip in a 3D one
 SIDES = {"cpu": (512, 1024, 2048), "cuda": (2048, 4096)}  # of square matrices
 
@@ -88,7 +90,7 @@ def measure_peak(
         raise ValueError(f"cannot time device {device}: cpu or cuda is needed")
     if not seconds > 0:
         raise ValueError(f"seconds: {seconds} must be more than 0")
-    threads, float32 = torch.get_num_threads(), _float32(device) if dtype == torch.float32 else ""
+    threads, float32 = torch.get_num_threads(), float32_of(device) if dtype == torch.float32 else ""
     best: dict[str, float] = {}
     left_out: dict[str, str] = {}
     kept: dict[str, tuple[int, Call, int]] = {}
@@ -205,14 +207,32 @@ def _load_libraries(device: torch.device) -> None:
     _seconds(lambda: (values @ values, F.conv2d(values, values)), device, time.perf_counter)
 
 
-def _float32(device: torch.device) -> str:
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """Products and convolutions on a GPU in float32 itself, of 24 significant bits, inside the block.
+
+    PyTorch lets cuDNN's convolutions take TF32, of 11 bits, for float32: faster, another function, under the same name.
+    """
+    backends: Any = torch.backends  # torch's stubs lack these names
+    settings = backends.cuda.matmul, backends.cudnn.conv
+    before = [each.fp32_precision for each in settings]
+    for each in settings:
+        each.fp32_precision = EXACT
+    try:
+        yield
+    finally:
+        for each, setting in zip(settings, before):
+            each.fp32_precision = setting
+
+
+def float32_of(device: torch.device) -> str:
     """What the settings make of float32. The older allow_tf32 cannot be read where the run uses the newer names."""
     backends: Any = torch.backends  # torch's stubs lack these names
     if device.type == "cuda":
         found = backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
     else:
         found = backends.mkldnn.matmul.fp32_precision, backends.mkldnn.conv.fp32_precision
-    products, convolutions = ("ieee" if setting == "none" else setting for setting in found)
+    products, convolutions = (EXACT if setting == "none" else setting for setting in found)
     return f"products {products}, convolutions {convolutions}"
 
 

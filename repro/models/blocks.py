@@ -9,14 +9,14 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional
 
-GATES = ("none", "se_im", "se", "constant", "se_im_vector")
+GATES = ("none", "se_im", "se", "se_im_vector", "times_0.5", "times_1", "times_1.25", "times_1.5", "times_2")
 """What is done to the residual branch f before it is added to the shortcut x.
 
 - ``none``          x + f            the plain BasicBlock (ResNet34-3DRes18)
 - ``se_im``         x + (f + s * f)  Equation 4 with f_SE(f) = s * f (Res34-SE-IM-Net); the branch is scaled by 1 + s
 - ``se``            x + s * f        plain squeeze and excitation
-- ``constant``      x + 1.5 * f      the control: 1 + s at an untrained gate (s = 0.5), without a gate
 - ``se_im_vector``  x + (f + s)      Equation 4's other reading: f_SE(f) is the gate vector itself
+- ``times_c``       x + c * f        the controls without a gate; c = 1.5 is 1 + s at an untrained gate (s = 0.5)
 """
 SMALLEST_HIDDEN = 4  # narrow networks keep at least this many hidden units in the gate
 
@@ -40,6 +40,7 @@ class Gate(nn.Module):
             raise ValueError(f"reduction: {reduction} must be 1 or more (the paper's source, ref. 16, uses 16)")
         hidden = max(SMALLEST_HIDDEN, channels // reduction)
         self.mode = mode
+        self.fixed: Tensor | None = None  # s for every input, (1, channels, 1, 1): see repro.metrics.gates.gates_fixed
         self.fc1 = nn.Linear(channels, hidden)
         self.relu = nn.ReLU(inplace=True)
         self.fc2 = nn.Linear(hidden, channels)
@@ -51,7 +52,7 @@ class Gate(nn.Module):
         return self.fc2(self.relu(self.fc1(squeezed))).sigmoid()[:, :, None, None]
 
     def forward(self, branch: Tensor) -> Tensor:
-        s = self.weights(branch)
+        s = self.weights(branch) if self.fixed is None else self.fixed.to(branch)
         if self.mode == "se_im":
             return branch * (1 + s)  # f + s * f with one pass over the large tensor
         if self.mode == "se":
@@ -92,10 +93,14 @@ class TemporalGate(nn.Module):
 
 
 class Constant(nn.Module):
-    """The branch times 1.5: what Equation 4 does with an untrained gate. The control that has no gate."""
+    """The branch times a constant: the control that has no gate. 1.5 is what Equation 4 does with an untrained one."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
 
     def forward(self, branch: Tensor) -> Tensor:
-        return branch * 1.5
+        return branch * self.factor
 
 
 def make_gate(mode: str, channels: int, *, reduction: int = 16, bias: float = 0.0) -> nn.Module | None:
@@ -104,8 +109,8 @@ def make_gate(mode: str, channels: int, *, reduction: int = 16, bias: float = 0.
         raise ValueError(f"gate: {mode!r} is not one of {', '.join(GATES)}")
     if mode == "none":
         return None
-    if mode == "constant":
-        return Constant()
+    if mode.startswith("times_"):
+        return Constant(float(mode.removeprefix("times_")))
     return Gate(channels, mode=mode, reduction=reduction, bias=bias)
 
 

@@ -20,14 +20,17 @@ class OnlineRecogniser:
         network: takes ``(1, N, 3, size, size)``; switched to evaluation.
         frames: N, 2 or more.
         size: pixels a side.
+        values: what the network is fed (:data:`repro.data.transforms.VALUES`), as in its training.
         device: where the network runs.
     """
 
-    def __init__(self, network: nn.Module, *, frames: int, size: int, device: str = "cpu") -> None:
+    def __init__(
+        self, network: nn.Module, *, frames: int, size: int, values: str = "imagenet", device: str = "cpu"
+    ) -> None:
         if frames < 2:
             raise ValueError(f"frames: {frames}; the working set is half old, half new, so N must be 2 or more")
         self.network = network.eval().to(device)
-        self.frames, self.size, self.device = frames, size, device
+        self.frames, self.size, self.values, self.device = frames, size, values, device
         self.reset()
 
     def reset(self) -> None:
@@ -51,6 +54,6 @@ class OnlineRecogniser:
             self.working = np.concatenate([old, fresh[test_frames(self.frames, self.frames - kept)]])
         clip = torch.from_numpy(self.working).permute(0, 3, 1, 2)[None].to(self.device)
         with torch.inference_mode():
-            now = self.network(normalise(clip)).softmax(1)[0].cpu().numpy()
+            now = self.network(normalise(clip, self.values)).softmax(1)[0].cpu().numpy()
         self.probabilities = now if self.probabilities is None else (self.probabilities + now) / 2
         return self.probabilities

@@ -1,7 +1,7 @@
 """Test clips streamed from files, frame by frame, through a trained network: what is right after how many frames."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from repro.data.clips import Clip
 from repro.data.decode import count_frames, read_frames
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
+from repro.metrics.peak import exact_float32
 from repro.online.recogniser import OnlineRecogniser
 from repro.records.record import Record
 
@@ -21,9 +22,15 @@ class Streamed:
 
     clips: tuple[str, ...]  # names
     labels: np.ndarray  # int (clips,)
+    groups: tuple[str, ...]  # sources that the clips were cut from
     decisions: tuple[np.ndarray, ...]  # of each clip: class probabilities (decisions, classes), one each N frames
     frames: int  # N
-    frames_per_second: float  # of cropping and network, without decoding
+    seconds: np.ndarray  # float (all decisions,): cropping N frames and the network, without decoding
+
+    @property
+    def frames_per_second(self) -> float:
+        """Of a camera with which the decisions keep up: N frames for each, none that cost no decision."""
+        return self.frames * len(self.seconds) / float(self.seconds.sum())
 
     @property
     def final(self) -> np.ndarray:
@@ -42,24 +49,43 @@ class Streamed:
         return [float(topk_correct(scores, self.labels, 1).mean()) for scores in steps]
 
 
-def stream(online: OnlineRecogniser, clips: Sequence[Clip]) -> Streamed:
-    """Push every frame of every clip, each clip from a new start.
+def stream(
+    online: OnlineRecogniser, clips: Sequence[Clip], *, clock: Callable[[], float] = time.perf_counter
+) -> Streamed:
+    """Push every frame of every clip, each clip from a new start; float32 is no TF32.
 
-    Raises ValueError for a clip with fewer frames than one decision takes.
+    clock: seconds, monotonic. Raises ValueError for a clip with fewer frames than one decision takes.
     """
-    decisions, busy, pushed = [], 0.0, 0
+    decisions: list[np.ndarray] = []
+    seconds: list[float] = []
     for clip in clips:
         frames = read_frames(clip.path, range(count_frames(clip.path)))
         if len(frames) < online.frames:
             raise ValueError(f"{clip.name}: {len(frames)} frames are fewer than the network's {online.frames}")
+        if not seconds:  # libraries are loaded and kernels picked at the first decision, which is not timed
+            online.reset()
+            _decide(online, frames[: online.frames], clock)
         online.reset()
-        begin = time.perf_counter()
-        guesses = [found for frame in frames if (found := online.push(frame)) is not None]
-        busy += time.perf_counter() - begin
-        pushed += len(frames)
-        decisions.append(np.stack(guesses))
+        guesses, took = _decide(online, frames, clock)
+        decisions.append(guesses)
+        seconds += took
     labels = np.array([clip.label for clip in clips])
-    return Streamed(tuple(c.name for c in clips), labels, tuple(decisions), online.frames, pushed / busy)
+    names, groups = (tuple(getattr(clip, field) for clip in clips) for field in ("name", "group"))
+    return Streamed(names, labels, groups, tuple(decisions), online.frames, np.array(seconds))
+
+
+def _decide(online: OnlineRecogniser, frames: np.ndarray, clock: Callable[[], float]) -> tuple[np.ndarray, list[float]]:
+    """Class probabilities ``(decisions, classes)`` and seconds of each decision, from the first of its N frames on."""
+    guesses, seconds = [], []
+    with exact_float32():
+        begin = clock()
+        for frame in frames:
+            found = online.push(frame)
+            if found is not None:
+                guesses.append(found)
+                seconds.append(clock() - begin)
+                begin = clock()
+    return np.stack(guesses), seconds
 
 
 def whole_clips_top1(record: Record, streamed: Streamed) -> float:
@@ -72,10 +98,13 @@ def content(record: Record, streamed: Streamed) -> dict[str, Any]:
     """What is filed of it, as ``online.json`` beside the run: the verdict on online recognition reads these fields."""
     experiment = record.experiment
     names = {name.lower(): label for label, name in enumerate(record.classes)}
-    drink_eat = None  # of the clips of both: how many are told from the other, where the classes have them
+    drink_eat = None  # of the clips of both, where the classes have them: whether each is told from the other
     if {"drink", "eat"} <= set(names):
-        told = two_way_choice(streamed.final, streamed.labels, (names["drink"], names["eat"]))
-        drink_eat = {"right": int(told.sum()), "clips": len(told)}
+        pair = (names["drink"], names["eat"])
+        told = two_way_choice(streamed.final, streamed.labels, pair)
+        of_both = [k for k, label in enumerate(streamed.labels) if label in pair]
+        clips, groups = ([each[k] for k in of_both] for each in (streamed.clips, streamed.groups))
+        drink_eat = {"clip": clips, "group": groups, "value": told.astype(float).tolist()}
     return {
         "run": experiment.run,
         "dataset": experiment.dataset,
@@ -85,6 +114,7 @@ def content(record: Record, streamed: Streamed) -> dict[str, Any]:
         "clips": len(streamed.clips),
         "top1": float(topk_correct(streamed.final, streamed.labels, 1).mean()),
         "top1_whole_clip": whole_clips_top1(record, streamed),
+        "decisions": len(streamed.seconds),
         "frames_per_second": streamed.frames_per_second,
         "drink_eat": drink_eat,
     }

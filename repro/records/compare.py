@@ -9,13 +9,15 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from repro.experiment.fields import ATTENTION, CONTROL, ROLES, TEMPORAL, Experiment
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, ROLES, TEMPORAL, Experiment
 from repro.records.record import Record
 
 OF_A_RUN = ("model", "gate", "split", "seed")  # in which the runs of one set differ
 OF_GATES = ("gate", "reduction", "gate_bias")  # that only networks with gates read
 WITH_GATES = (ATTENTION, TEMPORAL)
 OF_HEADS = ("head_stride",)  # that only networks with a 3D head read
+READ_BY = {BASELINE: OF_HEADS, ATTENTION: (*OF_HEADS, *OF_GATES)}
+USUAL = Experiment()  # the paper's networks as the ledger of assumptions reads its text
 
 
 def deciding_fields(experiment: Experiment) -> dict[str, Any]:
@@ -26,16 +28,21 @@ def deciding_fields(experiment: Experiment) -> dict[str, Any]:
     return fields
 
 
+def is_as_read(experiment: Experiment) -> bool:
+    """Whether the network is one of the paper's two as its text is read here, with no choice in it changed."""
+    fields, usual = deciding_fields(experiment), deciding_fields(USUAL)
+    return experiment.model in READ_BY and all(fields[name] == usual[name] for name in READ_BY[experiment.model])
+
+
 def settings(record: Record) -> dict[str, Any]:
     """What the runs of one set have in common: everything that decides the result but network, split and seed.
 
-    A run that starts from the weights of another starts from its own network's and seed's.
+    A run that starts from the weights of another starts from its own network's; from which seed's, `partners` asks.
     """
     experiment = record.experiment
     fields = {name: value for name, value in deciding_fields(experiment).items() if name not in OF_A_RUN}
     if experiment.start_from:
-        own = "|".join(map(re.escape, (experiment.model, f"seed{experiment.seed}")))
-        fields["start_from"] = re.sub(own, "", experiment.start_from)
+        fields["start_from"] = re.sub(rf"{re.escape(experiment.model)}|seed\d+", "", experiment.start_from)
     return fields | {"classes": list(record.classes)}  # a subset by name and all of a smaller set are the same clips
 
 
@@ -61,7 +68,7 @@ def alike(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
-    """Runs of two networks that differ in nothing but the network: same clips, split, seed and settings.
+    """Runs of two networks that differ in nothing but the network: same clips, split, seed, settings and start.
 
     Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
     runs that several studies hold, the first counts.
@@ -70,7 +77,8 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
     for record in records:
         model, gate, split, seed = _run(record)
         if model in found and gate is None:
-            found[model].setdefault((str(settings(record)), record.data["hash"], split, seed), record)
+            started = re.findall(r"seed\d+", record.experiment.start_from or "")
+            found[model].setdefault((str(settings(record)), *started, record.data["hash"], split, seed), record)
     return [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
 
 
@@ -101,9 +109,9 @@ def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
 
 
 def _studies(records: Iterable[Record]) -> list[list[Record]]:
-    """The records by study, the largest first, then by name."""
+    """The records by study, the largest first, then by name; those of one study by name."""
     found: dict[str, list[Record]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: record.name):
         found.setdefault(record.experiment.study, []).append(record)
     return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
 

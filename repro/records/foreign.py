@@ -24,7 +24,7 @@ from repro.data.layouts import LAYOUTS
 from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.compare import deciding_fields, settings
-from repro.records.freshness import Digest, used_by
+from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
 from repro.records.record import RESULTS, Record, read_record, read_study, studies, write_record
@@ -170,10 +170,11 @@ def _provenance(record: Record) -> Iterator[Finding]:
 def _digest(record: Record, today: Digest) -> Iterator[Finding]:
     """The behaviour of the code that made it against today's."""
     where = f"{record.folder / 'record.json'}: digest"
-    if stale := record.stale(today):
-        yield fault(f"{where}: today's code behaves differently in {', '.join(stale)}; {RERUN}")
-    elif absent := sorted(set(used_by(record.experiment, today)) - set(record.digest)):
+    stale = record.stale(today)
+    if absent := [name for name in stale if name not in record.digest]:
         yield fault(f"{where}: says nothing of {', '.join(absent)}; {RERUN}")
+    elif stale:
+        yield fault(f"{where}: today's code behaves differently in {', '.join(stale)}; {RERUN}")
     else:
         yield ok("digest: today's code behaves as the code that made it")
 
@@ -300,11 +301,30 @@ def _collision(record: Record, others: Sequence[Record]) -> str | None:
     return None
 
 
+COPY = 0.995
+"""Correlation of scores above which two runs of different seeds are one. Among 111 runs recorded for this study no two
+that were trained apart came above 0.962; scores multiplied, shifted, rounded or slightly noisy stay above 0.999."""
+
+
 def _same_scores(one: Record, other: Record) -> bool:
+    """Whether one record's scores are the other's as they are, or moved without changing ranks."""
     if one.classes != other.classes or len(one.labels) != len(other.labels):
         return False
     first, second = (r.predictions.sort_values("clip") for r in (one, other))
-    return list(first["clip"]) == list(second["clip"]) and np.array_equal(first.iloc[:, 3:], second.iloc[:, 3:])
+    if list(first["clip"]) != list(second["clip"]):
+        return False
+    a, b = (table.iloc[:, 3:].to_numpy(float) for table in (first, second))
+    if np.array_equal(a, b):
+        return True
+    # of few classes two good networks may well rank all clips alike
+    return _correlation(a, b) > COPY or (a.shape[1] > 5 and np.array_equal(a.argsort(1), b.argsort(1)))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two tables of scores ``(clips, classes)``, each clip's mean taken out; 0 where one of them does not vary."""
+    a, b = (table - table.mean(1, keepdims=True) for table in (a, b))
+    norms = np.linalg.norm(a), np.linalg.norm(b)
+    return float((a * b).sum() / (norms[0] * norms[1])) if all(norms) else 0.0
 
 
 # ---- file

@@ -10,39 +10,54 @@ import math
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from repro.experiment.fields import Experiment
+from repro.experiment.fields import ATTENTION, TEMPORAL, Experiment
 
-TOLERANCE = 1e-6  # relative; digests are computed in double precision, machines agree to many more digits
+TOLERANCE = 1e-6  # relative; most sections are computed in double precision, machines agree to many more digits
+COARSE = {"frames": 0.02, "items": 0.02, "labels": 0.02, "steps": 0.02, "start": 1e-4}
+"""The tolerance by a section's first word: decoders and resizing differ by a unit of 255 between builds, and what is
+trained on pixels with them; random numbers, in their last digits, between processors."""
 
 Digest = dict[str, list[float]]
-"""Section name to numbers. A section of two words concerns the runs that made that choice: ``network <model>``,
-``sampling <policy>``, ``values <name>``, ``groups <name>``, ``labels swapped``; so does ``batches`` (accumulation, a
-last batch that is dropped). Plain ``sampling`` is the policy paper_text."""
+"""Section name to numbers. A section ``<kind> <choice>`` concerns the runs of that choice, any other all runs."""
 
 
 def used_by(experiment: Experiment, sections: Digest) -> Digest:
     """The sections that a run of this experiment depends on."""
-    unused = {"labels swapped"} if not experiment.swap_labels else set()
-    if experiment.accumulate == 1 and experiment.last_batch == "keep":
-        unused.add("batches")
-    if experiment.sampling != "paper_text":
-        unused.add("sampling")
-    chosen = {"network": experiment.model, "sampling": experiment.sampling, "values": experiment.values}
-    chosen["groups"] = experiment.parameter_groups
-    for name in sections:
-        kind, space, choice = name.partition(" ")
-        if space and kind in chosen and chosen[kind] != choice:
-            unused.add(name)
-    return {name: values for name, values in sections.items() if name not in unused}
+    gated = experiment.model in (ATTENTION, TEMPORAL)
+    chosen = {
+        "network": experiment.model,
+        "start": experiment.model,
+        "gate": (experiment.gate or "se_im") if gated else None,
+        "sampling": experiment.sampling,
+        "values": experiment.values,
+        "groups": experiment.parameter_groups,
+        "schedule": experiment.schedule,
+        "frames": experiment.decoder,
+        "labels": "swapped" if experiment.swap_labels else None,
+    }
+    used = {}
+    for name, values in sections.items():
+        kind, _, choice = name.partition(" ")
+        if not choice or chosen.get(kind) == choice:
+            used[name] = values
+    return used
 
 
 def differences(recorded: Digest, today: Digest) -> list[str]:
-    """The recorded sections whose numbers are not today's."""
+    """The sections whose numbers are not the same, or that only one of the two has."""
 
-    def same(a: list[float], b: list[float]) -> bool:
-        return len(a) == len(b) and all(math.isclose(x, y, rel_tol=TOLERANCE, abs_tol=1e-9) for x, y in zip(a, b))
+    def same(name: str) -> bool:
+        a, b = recorded.get(name), today.get(name)
+        near = COARSE.get(name.partition(" ")[0], TOLERANCE)
+        room = near if near > TOLERANCE else 1e-9
+        return (
+            a is not None
+            and b is not None
+            and len(a) == len(b)
+            and all(math.isclose(x, y, rel_tol=near, abs_tol=room) for x, y in zip(a, b))
+        )
 
-    return [name for name, values in recorded.items() if not same(values, today.get(name, []))]
+    return [name for name in dict.fromkeys((*recorded, *today)) if not same(name)]
 
 
 def as_text(sections: Digest) -> str:
@@ -59,6 +74,6 @@ def sources_state() -> str:
         except PackageNotFoundError:
             continue
     folder = Path(__file__).parents[1]
-    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+    for path in sorted(path for kind in ("py", "toml", "avi") for path in folder.rglob(f"*.{kind}")):
         state.update(path.read_bytes())
     return state.hexdigest()[:16]

@@ -1,16 +1,20 @@
 """What a run leaves behind, so that every table, interval and test can be made again without the data or a GPU.
 
-A record is a folder ``results/<study>/<run>/`` with two files:
+A record is a folder ``results/<study>/<run>/`` with these files:
 
-- ``record.json``: the experiment's fields, provenance, data manifest hash, behaviour digest, history by epoch;
-- ``predictions.parquet``: one row a test clip: ``clip, label, group`` and a ``logit_<class>`` column for each class.
+- ``record.json``: the experiment's fields, provenance, data manifest hash, behaviour digest, history by epoch, what the
+  gates did before and after training;
+- ``predictions.parquet``: one row a test clip: ``clip, label, group`` and a ``logit_<class>`` column for each class;
+- ``altered.parquet``: the network's logits of the same clips with something altered (``repro.training.evaluation``):
+  ``altered, clip`` and the logits, in 16 bits. Not there where nothing was altered.
 
 Nothing derived is kept: accuracies are computed from the predictions whenever they are shown.
 """
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,10 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from repro.experiment.fields import Experiment
 from repro.files import Written, checked
-from repro.records.freshness import Digest, differences
+from repro.records.freshness import Digest, differences, used_by
 
 SCHEMA = 1
 RESULTS = Path("results")
+ALTERED = "altered.parquet"
 GONE = ("test_clips", "test_crops", "crop_on")  # fields of an experiment that earlier versions wrote
 RERUN = "take it from its source again, or delete the folder and run the experiment again"
 
@@ -40,6 +45,8 @@ class Record:
     digest: Digest
     history: pd.DataFrame  # one row an epoch
     predictions: pd.DataFrame
+    altered: dict[str, np.ndarray] = field(default_factory=dict)  # logits (clips, classes) by what was altered
+    gates: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # rows a unit, at "start" and "end"
 
     @property
     def name(self) -> str:
@@ -56,8 +63,9 @@ class Record:
         return self.predictions[[f"logit_{name}" for name in self.classes]].to_numpy()
 
     def stale(self, today: Digest) -> list[str]:
-        """The behaviours in which today's code differs from the code that made this record; empty when fresh."""
-        return differences(self.digest, today)
+        """The behaviours in which today's code differs from the code that made this record, or of which the record says
+        nothing; empty when fresh."""
+        return differences(*(used_by(self.experiment, sections) for sections in (self.digest, today)))
 
 
 def write_record(
@@ -69,6 +77,8 @@ def write_record(
     digest: Digest,
     history: pd.DataFrame,
     predictions: pd.DataFrame,
+    altered: Mapping[str, np.ndarray] | None = None,
+    gates: Mapping[str, Any] | None = None,
     results: Path = RESULTS,
 ) -> Record:
     """Write a record whole or not at all, replacing one of the same study and run."""
@@ -77,6 +87,8 @@ def write_record(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     predictions.to_parquet(draft / "predictions.parquet", index=False)
+    if altered:
+        _altered_table(altered, predictions).to_parquet(draft / ALTERED, index=False)
     content = {
         "schema": SCHEMA,
         "experiment": experiment.to_dict(),
@@ -85,6 +97,7 @@ def write_record(
         "provenance": provenance,
         "digest": digest,
         "history": json.loads(history.to_json(orient="records", double_precision=6)),
+        "gates": dict(gates or {}),
     }
     (draft / "record.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     read_record(draft)  # what cannot be read again is not filed
@@ -129,6 +142,7 @@ class _Content(Written):
     provenance: dict[str, Any]
     digest: dict[str, list[float]]
     history: list[dict[str, Any]]
+    gates: dict[Literal["start", "end"], list[dict[str, Any]]] = Field(default_factory=dict)
 
     @field_validator("classes")
     @classmethod
@@ -177,7 +191,38 @@ def read_record(folder: Path) -> Record:
         digest=content["digest"],
         history=pd.DataFrame(content["history"]),
         predictions=predictions,
+        altered=_read_altered(folder / ALTERED, predictions),
+        gates=content.get("gates", {}),
     )
+
+
+def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame) -> pd.DataFrame:
+    """The rows of altered.parquet: one an alteration and clip."""
+    parts = []
+    for name, logits in altered.items():
+        table = predictions[["clip"]].assign(altered=name)[["altered", "clip"]]
+        parts.append(table.join(pd.DataFrame(logits.astype(np.float16), columns=predictions.columns[3:])))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The logits by what was altered, clips in the order of ``predictions``. Raises ValueError."""
+    if not path.is_file():
+        return {}
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error}); {RERUN}") from None
+    if list(table.columns) != ["altered", "clip", *predictions.columns[3:]]:
+        raise ValueError(f"{path}: columns are not altered, clip and the logits of predictions.parquet; {RERUN}")
+    found = {}
+    for name, rows in table.groupby("altered", sort=False):
+        if list(rows["clip"]) != list(predictions["clip"]):
+            raise ValueError(f"{path}: {name}: its clips are not those of predictions.parquet; {RERUN}")
+        found[str(name)] = rows.iloc[:, 2:].to_numpy(np.float32)
+        if not np.isfinite(found[str(name)]).all():
+            raise ValueError(f"{path}: {name}: a logit is not finite; {RERUN}")
+    return found
 
 
 def _experiment(content: Any) -> Experiment:

@@ -14,13 +14,28 @@ import pandas as pd
 
 from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.statistics import Interval
-from repro.metrics.timings import paired_ratio, summary
+from repro.metrics.timings import paired_ratio, ratio_through, summary
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
 COMMAND = "repro table6"  # measures it
 NOT_MEASURED = "not measured"
-CLOSEST_TO = 16  # frames: of a family measured at several, the one nearest to the paper's
+FILE_TO_LABEL = "from a video file to a label, eager, fp32"
+AT_COMMON = "batch 1, 16 frames, 224 px"  # how a case at the common input ends
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A decision's time: its median and quartiles."""
+
+    fast: float
+    middle: float
+    slow: float
+
+
+def _slowest(rates: Sequence[Mapping[str, float]]) -> Seconds:
+    """Of rates in clips/s: median, q25 and q75."""
+    return Seconds(*(max(1 / rate[key] for rate in rates) for key in ("q75", "median", "q25")))
 
 
 @dataclass(frozen=True)
@@ -61,14 +76,40 @@ class Measured:
         found = self.of(section, case)
         return None if found.empty else pd.Series(summary(found).loc[case])
 
-    def ratio(self, first: str, second: str, precision: str = "fp32", *, section: str = "network") -> Interval | None:
-        """Rate of the first row over the second's, paired by round; None where they never took turns twice."""
-        a, b = (f"{row}, {precision}, batch 1" for row in (first, second))
-        found = self.of(section, a, b)
+    def ratio(
+        self, first: str, second: str, precision: str = "fp32", *, section: str = "network", more: str = "batch 1"
+    ) -> Interval | None:
+        """Rate of the first row over the second's, paired by round; None where one of them has fewer than two timings.
+
+        Where they never took turns, because memory or a kill parted them, each is paired with the reference network,
+        which is timed in every group.
+        """
+        a, b, shared = (f"{row}, {precision}, {more}" for row in (first, second, self.content.get("reference")))
         try:
-            return paired_ratio(found, a, b)
-        except (ValueError, KeyError):
+            return paired_ratio(self.of(section, a, b), a, b)
+        except ValueError:
+            pass
+        try:
+            return ratio_through(self.of(section, a, b, shared), a, b, shared)
+        except ValueError:
             return None
+
+    def runtimes(self, names: Sequence[str]) -> dict[str, Seconds]:
+        """What a decision takes by runtime, of the slowest of these networks.
+
+        Of the runtimes' own rounds where they were timed, else plain eager float32 from the section ``network``.
+        """
+        variants = (self.content.get("variants") or {}).get("variants", {})
+        found = {runtime: [row.get(name) for name in names] for runtime, row in variants.items()}
+        rates = {runtime: [row["clips_per_second"] for row in ran if row] for runtime, ran in found.items()}
+        if not variants:
+            rates = {"eager, fp32": [rate for name in names if (rate := self.rate(name)) is not None]}
+        return {runtime: _slowest(some) for runtime, some in rates.items() if len(some) == len(names)}
+
+    def pipeline_seconds(self, names: Sequence[str]) -> Seconds | None:
+        """What it takes from a video file to a label, plain eager float32, of the slowest; None where not measured."""
+        rates = [rate for name in names if (rate := self.rate(name, section="pipeline")) is not None]
+        return _slowest(rates) if len(rates) == len(names) else None
 
     def reason(self, row: str, precision: str, *, section: str = "network", more: str = "batch 1") -> str:
         """Why a case has no timing."""
@@ -76,7 +117,7 @@ class Measured:
 
     def stale(self, counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Rows whose network is no longer the one that was timed: today's counts differ."""
-        kept = ("frames", "size", "parameters", "multiply_adds")
+        kept = ("frames", "size", "parameters", "multiply_adds", "depth")
         return [n for n, c in self.networks.items() if n not in counts or any(counts[n][k] != c[k] for k in kept)]
 
 
@@ -98,62 +139,3 @@ def first(records: Mapping[str, Measured]) -> Measured:
     columns = ["section", "run", "group", *TIMING_COLUMNS]
     nothing = Measured("none", content, pd.DataFrame(columns=columns).astype({"seconds": float, "clips": int}))
     return records.get("cpu") or next(iter(records.values()), nothing)
-
-
-# ---- one network beside the others
-
-
-def families(measured: Measured, *, leave_out: Sequence[str] = ()) -> list[str]:
-    """The networks compared with, one row a family: of several frame counts the one nearest to 16 frames."""
-    from repro.models.peers.rows import rows
-
-    chosen: dict[str, str] = {}
-    for name, row in rows().items():
-        if row.group != "peer" or name not in measured.networks or name in leave_out:
-            continue
-        best = chosen.get(row.factory)
-        if best is None or abs(row.frames - CLOSEST_TO) < abs(rows()[best].frames - CLOSEST_TO):
-            chosen[row.factory] = name
-    return list(chosen.values())
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One of the study's networks beside the families compared with: which it undercuts, which not."""
-
-    better: tuple[str, ...]
-    not_better: tuple[str, ...]
-
-    @property
-    def count(self) -> str:
-        return f"{len(self.better)} of {len(self.better) + len(self.not_better)}"
-
-
-def fewer(measured: Measured, own: str, keys: Sequence[str], *, leave_out: Sequence[str] = ()) -> Comparison:
-    """Families than which the network has less of every key ("parameters", "multiply_adds", "depth")."""
-    mine = measured.networks[own]
-    better: list[str] = []
-    other: list[str] = []
-    for name in families(measured, leave_out=leave_out):
-        theirs = measured.networks[name]
-        (better if all(mine[key] < theirs[key] for key in keys) else other).append(name)
-    return Comparison(tuple(better), tuple(other))
-
-
-def faster(measured: Measured, own: str, *, precision: str = "fp32", leave_out: Sequence[str] = ()) -> Comparison:
-    """Families than which the network runs more clips/s, the whole 95 % interval of the paired ratio above 1."""
-    better: list[str] = []
-    other: list[str] = []
-    for name in families(measured, leave_out=leave_out):
-        ratio = measured.ratio(own, name, precision)
-        if ratio is not None:
-            (better if ratio.low > 1 else other).append(name)
-    return Comparison(tuple(better), tuple(other))
-
-
-def titles(names: Sequence[str], *, most: int = 6) -> str:
-    """The networks' names for readers, the first few of them."""
-    from repro.models.peers.rows import rows
-
-    shown = ", ".join(rows()[name].title for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")

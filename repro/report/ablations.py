@@ -25,6 +25,7 @@ from repro.records.freshness import Digest
 from repro.records.record import Record, read_study
 from repro.records.scores import gain_of, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
+from repro.report.learned import Pairs, beside, gain_text, stuck_text
 from repro.report.show import formatted
 
 
@@ -52,8 +53,25 @@ class Variant:
     def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
         return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
 
+    @property
+    def idle(self) -> str:
+        """Why what was changed could not act in these runs; empty where it could."""
+        runs = [record for pair in self.pairs for record in pair]
+        if self.fields <= {"clipping", "clip_gradient"}:
+            largest = max(r.history.get("gradient_norm_largest", pd.Series([math.inf])).max() for r in runs)
+            limit = min(record.experiment.clip_gradient for record in runs)
+            if largest <= limit:
+                return f"no gradient's norm was above {largest:.0f}, and clipping begins at {limit:g}"
+        if self.fields == {"watch"} and all(record.experiment.schedule == "cosine" for record in runs):
+            watched = [record.history["test_top1"] for record in runs if "test_top1" in record.history]
+            if watched and all(top1.idxmax() == top1.index[-1] for top1 in watched):
+                return "a cosine schedule is not steered, and the last weights were the best on the test clips, too"
+        return ""
+
     def finding(self, score: Callable[[Record], np.ndarray] = is_right) -> str:
         """``higher`` or ``lower`` if the interval excludes 0 and holds the chance of training, else why neither."""
+        if self.idle:
+            return "cannot act here"
         interval = self.difference(score)
         if interval.low <= 0 <= interval.high:
             return "no difference shown"
@@ -71,8 +89,9 @@ def reference_text(study: str, runs: Sequence[Record]) -> str:
     """What the variants are compared with; nothing where it was not run."""
     if not runs:
         return ""
-    experiment = runs[0].experiment
-    return f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    experiment, stuck = runs[0].experiment, stuck_text(runs)
+    text = f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    return text + (f"\n\n{stuck}" if stuck else "")
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -147,10 +166,12 @@ def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
                 "clips (groups)": f"{gain.clips} ({gain.groups})",
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": with_interval(gain, signed=True),
+                "difference [95 %]": variant.idle or beside(pairs, gain_text),
                 "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
-                "taken for the look-alike [95 %]": with_interval(variant.difference(mistaken_for_partner), signed=True),
+                "taken for the look-alike [95 %]": ""
+                if variant.idle
+                else with_interval(variant.difference(mistaken_for_partner), signed=True),
                 "backwards pairs right (%)": both_backwards(variant)[1],
             }
         )
@@ -167,7 +188,11 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text."""
+    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text.
+
+    Variants that cannot act here are left out.
+    """
+    found = [variant for variant in found if not variant.idle]
     fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
     for row, variant in enumerate(found):
         interval = variant.difference()
@@ -184,11 +209,16 @@ def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
-    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None."""
+    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None; or why it cannot act."""
     if variant is None:
         return "not run"
-    interval = with_interval(variant.difference(score), signed=True)
-    return f"{interval}, {len(variant.pairs)} seeds: {variant.finding(score)}"
+    if variant.idle:
+        return f"cannot act here: {variant.idle}"
+
+    def text(pairs: Pairs) -> str:
+        return with_interval(gain_of(pairs, score), signed=True)
+
+    return f"{beside(variant.pairs, text)}, {len(variant.pairs)} seeds: {variant.finding(score)}"
 
 
 def answers(found: Sequence[Variant]) -> list[str]:
@@ -202,7 +232,7 @@ def answers(found: Sequence[Variant]) -> list[str]:
         "**Does the identity path in the gate matter?** Plain SE in place of Equation 4: top-1 "
         f"{said(one(gate='se'))}.",
         "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
-        f"{said(one(gate='constant'))}. No gate at all: {said(baseline)}.",
+        f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
         f"without a gate, minus the share with it: {said(baseline, mistaken_for_partner)}.",
         _time_answer(one(model=CONTROL)),

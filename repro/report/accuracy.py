@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 
 from repro.experiment.fields import TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
-from repro.metrics.text import percent, with_interval
+from repro.metrics.text import percent
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
 from repro.report import figures
+from repro.report.learned import beside_runs, mark, top1_text
 from repro.report.tables import sd_text
 
 
@@ -34,7 +35,7 @@ def networks_table(records: Sequence[Record]) -> pd.DataFrame:
                 "network": network,
                 "runs": found.runs,
                 "clips / groups": f"{found.clips} / {found.groups}",
-                "top-1 [95 %]": with_interval(found),
+                "top-1 [95 %]": beside_runs(runs, top1_text),
                 "sd of runs (points)": sd_text(found),
                 "top-5": percent(float(np.mean(top5))) if many else "5 classes or fewer",
                 "mean of classes": percent(float(np.mean([mean_class_accuracy(r.scores, r.labels) for r in runs]))),
@@ -45,8 +46,10 @@ def networks_table(records: Sequence[Record]) -> pd.DataFrame:
 
 def accuracy_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     """Top-1 of every run, with its alternative text."""
+    runs = {model: [r for r in records if r.experiment.model == model] for model in TITLES}
     shown = "; ".join(
-        f"{TITLES[model]}: " + ", ".join(percent(is_right(r).mean()) for r in records if r.experiment.model == model)
-        for model in sorted({r.experiment.model for r in records})
+        f"{TITLES[model]}: " + ", ".join(percent(is_right(run).mean()) + mark(run) for run in some)
+        for model, some in runs.items()
+        if some
     )
     return figures.accuracy_plot(records), f"Test top-1 of every run with its 95 % interval. {shown}."

@@ -7,7 +7,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from repro.claims.judging import MEANING, OUTCOMES, Evidence, Finding, Source, Verdict, scale, where
-from repro.metrics.text import with_interval
 from repro.report.show import Html, anchor, badge, link, plain, with_code
 
 GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
@@ -59,7 +58,7 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     limit = "" if full else ": they test the ideas, not the paper's numbers"
     drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
     return (
-        f" Accuracies are those of {len(evidence.records)} runs, {counted}, with networks of "
+        f" Accuracies are those of {places.total()} runs, {counted}, with networks of "
         f"{scale(evidence.records)}{limit}.{drawn} Sizes and speeds, online recognition apart, are those of the "
         "networks at full size."
     )
@@ -109,41 +108,30 @@ def meanings_text(verdicts: Verdicts) -> str:
 
 
 def gains_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
-    """What the gate changed, one row a study with pairs of runs: accuracy and look-alikes; empty without any."""
+    """What the gate changed, one row a set of like runs: accuracy and look-alikes; empty without any."""
     gain, look_alikes = (verdict_on(verdicts, claim) for claim in (GAIN, LOOK_ALIKES))
     return pd.DataFrame(
         {
             "trained and tested on": _study_cell(found, evidence),
-            "test clips": found.clips,
-            "accuracy, with the gate minus without": _gain_cell(gain.findings, found.study),
-            "clips taken for their look-alike, with minus without (less is better)": _gain_cell(
-                look_alikes.findings, found.study
-            ),
+            "behind it": found.details,
+            "accuracy, with the gate minus without": _finding_cell([found]),
+            "look-alikes": _finding_cell([each for each in look_alikes.findings if each.study == found.study]),
         }
         for found in gain.findings
     )
 
 
-def _gain_cell(findings: Sequence[Finding], study: str) -> str:
-    found = next((finding for finding in findings if finding.study == study), None)
-    if found is None:
-        return "not compared: no look-alikes, or too few clips"
-    text = f"{with_interval(found.difference, signed=True)}; better in {found.better} of {found.pairs} pairs"
-    if found.rest:
-        text += f"; where both networks learned {with_interval(found.rest, signed=True)}"
-    return text
+def _finding_cell(findings: Sequence[Finding]) -> str:
+    """What one set of runs says; the same without the runs that learned nothing."""
+    return "; ".join(f"{found.short}: {found.outcome}{found.without}" for found in findings) or "none named"
 
 
 def _study_cell(finding: Finding, evidence: Evidence) -> Html:
     experiment = evidence.by_study()[finding.study][0].experiment
     place = finding.place.removeprefix("on ") + f", learning rate {experiment.learning_rate:g}"
     place += ", pre-trained" if experiment.start_from else ""
-    stuck = "".join(
-        f"; {count} of {finding.pairs} runs of {name} did no better than guessing"
-        for name, count in Counter(finding.stuck).items()
-    )
-    html = Markup("{}: {}{}").format(place, link(finding.study, f"accuracy-{finding.study}.html"), stuck)
-    return Html(f"{place}: {finding.study}{stuck}", html)
+    html = Markup("{}: {}").format(place, link(finding.study, f"accuracy-{finding.study}.html"))
+    return Html(f"{place}: {finding.study}", html)
 
 
 # ---- every claim
@@ -167,7 +155,8 @@ def evidence_text(evidence: Evidence) -> str:
 
 
 def full_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
-    """Every claim in full: its words, verdict, evidence with its records and rule, and what would settle it."""
+    """Every claim in full: the sentence that is tested, its verdict, evidence with its test, the runs and clips that
+    count, records and rule, and what would settle it."""
     recorded = {record.name for record in evidence.records}
     return pd.DataFrame(
         {
@@ -193,7 +182,9 @@ def _verdict_cell(verdict: Verdict) -> Html:
 
 
 def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
-    html = Markup("{}<br><small>Test: {}</small>").format(verdict.evidence, verdict.test)
+    html = Markup("{}<br><small>Test: {}<br>By: {}. On: {}.</small>").format(
+        verdict.evidence, verdict.test, verdict.runs, verdict.clips
+    )
     if verdict.chapter:
         html += Markup("<br>{}").format(link("chapter", f"{verdict.chapter}.html"))
     if verdict.sources:

@@ -14,10 +14,10 @@ from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
 from repro.records.scores import backwards_table, confusion_gain, confusion_of, gain_of, mistaken_for_partner
 from repro.report import figures
+from repro.report.learned import Pairs, beside, both_learned
 from repro.report.show import formatted
 
 BOTH = (BASELINE, ATTENTION)
-Pairs = Sequence[tuple[Record, Record]]
 
 
 def counted(pairs: Pairs) -> str:
@@ -154,6 +154,10 @@ def pairs_table(shown: pd.DataFrame, runs: Pairs) -> pd.DataFrame:
         ]
     differences = [confusion_gain(runs, place) for place in places]
     table["difference [95 %]"] = [indicator_text(found, signed=True) for found in differences]
+    rest = both_learned(runs)
+    if len(rest) < len(runs):
+        without = [indicator_text(confusion_gain(rest, place), signed=True) for place in places]
+        table["difference where both learned"] = without if rest else "no pair is left"
     known = [found.p for found in differences if found]
     if len(known) == len(differences) > 0:
         table[f"p, corrected for {len(known)}"] = [p_text(p) for p in holm(known)]
@@ -182,11 +186,15 @@ def look_alikes_text(runs: Pairs) -> str:
     """How many more clips SE-IM takes for their class's look-alike; nothing where the classes have none named."""
     if not runs or not named_pairs(runs[0][0].classes):
         return ""
+
+    def text(pairs: Pairs) -> str:
+        return f"**{with_interval(gain_of(pairs, mistaken_for_partner), signed=True)}**"
+
     difference = gain_of(runs, mistaken_for_partner)
     return (
         "Share of test clips taken for their class's look-alike, Res34-SE-IM-Net minus baseline, paired by clip: "
-        f"**{with_interval(difference, signed=True)}** (negative is better; {counted(runs)}, "
-        f"{difference.clips} clips in {difference.groups} groups)."
+        f"{beside(runs, text)} (negative is better; {counted(runs)}, {difference.clips} clips in {difference.groups} "
+        "groups)."
     )
 
 

@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
+from repro.report.learned import mark
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
@@ -162,7 +163,8 @@ def accuracy_plot(records: Sequence[Record]) -> Figure:
         axis.plot(100 * interval.point, row, "o", color=COLOURS[record.experiment.model])
     axis.axvline(100 / len(records[0].classes), color="black", linestyle=":", linewidth=1)
     axis.text(100 / len(records[0].classes) + 0.5, -0.55, "chance", fontsize=8)
-    names = [f"{TITLES[r.experiment.model]}, split {r.experiment.split}, seed {r.experiment.seed}" for r in records]
+    runs = [(r, r.experiment) for r in records]
+    names = [f"{TITLES[e.model]}, split {e.split}, seed {e.seed}{mark(r)}" for r, e in runs]
     axis.set_yticks(range(len(records)), names)
     axis.set(title="Test top-1", xlabel="test top-1 (%), 95 % interval over groups of clips")
     axis.set(xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))

@@ -7,15 +7,13 @@ import pandas as pd
 from repro.metrics.forensics import (
     DROP_LAST,
     LAST_BATCH,
-    USUAL_BATCHES,
     Reported,
-    chance_of_common_batch,
     common_batches,
     mean_of_splits,
     right_counts,
     scored_clips,
 )
-from repro.report.show import formatted
+from repro.metrics.text import percent
 
 HABITS = {DROP_LAST: "a partial last batch is dropped", LAST_BATCH: "the last batch is always left out"}
 Reports = Mapping[str, Reported]  # by dataset
@@ -58,28 +56,17 @@ def batches_table(reports: Reports, largest: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def chances_table(reports: Reports) -> pd.DataFrame:
-    """How often two random percentages would be explained as well; empty unless two are reported."""
-    if len(reports) != 2:
-        return pd.DataFrame()
-    tried = {f"one of {len(USUAL_BATCHES)} usual batch sizes": USUAL_BATCHES, "any from 1 to 64": range(1, 65)}
-    table = pd.DataFrame(
-        {
-            "habit": words,
-            "batch sizes": name,
-            "random pairs explained (%)": 100
-            * chance_of_common_batch(list(reports.values()), batches, mechanism=mechanism),
-        }
-        for mechanism, words in HABITS.items()
-        for name, batches in tried.items()
+def chance_text(chance: float, largest: int) -> str:
+    """What it says that the search found something.
+
+    chance: of finding as much for two random percentages (:func:`repro.metrics.forensics.chance_of_search`).
+    """
+    return (
+        f"The search tried every batch size from 1 to {largest} under either habit. It would explain "
+        f"{percent(chance, 0)} of all pairs of percentages that could have been printed with as many digits. So that "
+        f"it explains these two is at most {1 / chance:.1f} times as likely where clips were lost so as where the "
+        "numbers are random."
     )
-    return formatted(table, {"random pairs explained (%)": ".1f"})
-
-
-def chances_caption() -> str:
-    """The caption of `chances_table`."""
-    usual = ", ".join(map(str, USUAL_BATCHES))
-    return f"Chance of such an explanation (usual: {usual}), counted over all pairs"
 
 
 def means_text(reports: Reports, listed: Mapping[str, Sequence[int]]) -> str:
@@ -92,20 +79,16 @@ def means_text(reports: Reports, listed: Mapping[str, Sequence[int]]) -> str:
     )
 
 
-def conclusion_text(reports: Reports, explained: pd.DataFrame) -> str:
+def conclusion_text(explained: pd.DataFrame, chance: float) -> str:
     """What follows where no whole split gives the numbers and a habit explains them, and what does not.
 
-    explained: `batches_table`, not empty.
+    explained: `batches_table`, not empty. chance: as for `chance_text`.
     """
-    lost = []
-    for name, report in reports.items():
-        most = max(report.listed - scored_clips(report.listed, batch, LAST_BATCH) for batch in explained["batch size"])
-        lost.append(f"{most} of {report.listed} ({name})")
+    batches = ", ".join(map(str, sorted(set(explained["batch size"]))))
     return (
-        "**What follows.** If the numbers are of one split and rounded as usual, not all of its clips were scored; "
-        "losing the last batch explains all numbers with one batch size. **What does not follow.** That it happened: "
-        "random numbers are explained as often as the table above says, and a mean over three splits explains them "
-        "without any lost clip. The text does not say which it is. The clips lost would be at most "
-        f"{', '.join(lost)}, which bounds what they can do to the accuracy. Here every listed clip is scored; a record "
+        "**What follows.** If the numbers are of one split and rounded as usual, not all of its clips were scored. "
+        f"**What does not follow.** That a last batch was lost, or that it had {batches} clips: a search that explains "
+        f"{percent(chance, 0)} of random pairs proves hardly anything, and a mean over three splits explains the "
+        "numbers without any lost clip. The text does not say which it is. Here every listed clip is scored; a record "
         "that lacks one is refused."
     )

@@ -20,6 +20,7 @@ from repro.paper.cells import NOT_STATED, Paper, Peer, Row, Table
 from repro.records.compare import alike
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
+from repro.report.learned import beside_runs, top1_text
 from repro.report.show import Html
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
@@ -29,7 +30,7 @@ PAPERS_SPLITS = {
     "ucf101": "test set; which splits is not stated",
     "sthv1": "validation set; the abstract says test set",
 }
-NOT_NAMED = "not named in the text"
+NO_ROW = "no such row in the text"
 
 
 def compact(table: pd.DataFrame) -> pd.DataFrame:
@@ -117,7 +118,7 @@ def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[di
     for peer in peers:
         row = printed.get(peer.method)
         lines.append(
-            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NOT_NAMED, peer.value, clips)
+            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NO_ROW, peer.value, clips)
             | _against(peer.value, clips, stated, runs)
             | {
                 "pre-training": peer.pretraining or "not stated",
@@ -175,7 +176,7 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
                 | {
                     "_order": 100 * mean.point if value is None else value,
                     "clips": str(mean.clips),
-                    "run here [95 %]": with_interval(mean),
+                    "run here [95 %]": beside_runs(ours, top1_text),
                     "pre-training": pretraining(ours[0]),
                     "modality": "RGB",
                     "splits": f"split{'s' if len(splits) > 1 else ''} {', '.join(map(str, splits))}; "

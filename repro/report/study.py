@@ -8,14 +8,16 @@ from matplotlib.figure import Figure
 from repro.metrics.text import percent
 from repro.records.record import Record
 from repro.report import figures
+from repro.report.learned import stuck_text
 
 
 def study_text(study: str, records: Sequence[Record]) -> str:
-    """The study's clips and remark, or that it was not run: how a page on one study begins."""
+    """The study's clips, remark and runs that learned nothing, or that it was not run: how a page on it begins."""
     if not records:
         return f"**Not run:** `results/{study}` holds no record. See *Reproduce it yourself*."
     experiment = records[0].experiment
-    return f"Study `{study}`: **{experiment.dataset}**. {experiment.remark}"
+    stuck = stuck_text(records)
+    return f"Study `{study}`: **{experiment.dataset}**. {experiment.remark}" + (f"\n\n{stuck}" if stuck else "")
 
 
 def curves_figure(records: Sequence[Record]) -> tuple[Figure, str]:

@@ -5,11 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from repro.claims.comparison import CLIP, COMMON_CLIP, VIDEO, Counts, cost, faster, fewer
+from repro.claims.official import OWN
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.statistics import Interval
-from repro.models.peers.rows import Row, not_rebuilt, rows
+from repro.models.peers.rows import EXCEPTED, Row, compared, not_rebuilt, rows, titles
 from repro.paper.cells import Paper
-from repro.records.table6 import COMMAND, NOT_MEASURED, Measured, families, faster, fewer, titles
+from repro.records.table6 import AT_COMMON, COMMAND, FILE_TO_LABEL, NOT_MEASURED, Measured
 from repro.report.show import formatted, say, show_table
 
 FULL = f"{COMMAND} --full"
@@ -28,9 +30,7 @@ def show_measured(table: pd.DataFrame, caption: str, *, command: str = FULL) -> 
 # ---- tables
 
 
-def published_table(
-    counts: Mapping[str, Mapping[str, Any]], at_published: Mapping[str, tuple[float, float]]
-) -> pd.DataFrame:
+def published_table(counts: Counts, at_published: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
     """Built beside published counts, a row a network. ``at_published``: (M, GMACs) counted at the published input of
     networks whose published counts are at another input than the row's."""
     lines = []
@@ -57,7 +57,7 @@ def published_table(
     return formatted(pd.DataFrame(lines), {"built: M": ".2f", "built: GMACs": ".2f"})
 
 
-def counters_table(counts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def counters_table(counts: Counts) -> pd.DataFrame:
     """The networks on which the two counters differ: by how much."""
     lines = [
         {
@@ -73,21 +73,22 @@ def counters_table(counts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     return formatted(pd.DataFrame(lines), dict.fromkeys(names, ".2f"))
 
 
-def complexity_table(counts: Mapping[str, Mapping[str, Any]], paper: Paper) -> pd.DataFrame:
+def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:
     """Table 6's rows: the paper's cells, published accuracies, and what is counted here."""
     printed = {row.name: row for row in paper.table(6).rows}
     lines = []
     for name, row in rows().items():
         if name not in counts:
             continue
-        cells = printed.get(row.title)
+        cells = printed.get(row.named or row.title)
         columns = paper.table(6).columns
         said = [f"{c}: {v.text}" for c, v in zip(columns, cells.cells) if v.value is not None] if cells else []
+        named = f"named as {row.named}, no number" if row.named else "not stated in the text" if cells else "not named"
         count = counts[name]
         lines.append(
             {
                 "network": row.title,
-                "paper's text": "; ".join(said) or ("not stated in the text" if cells else "not named in the text"),
+                "paper's text": "; ".join(said) or named,
                 **{f"published: {title}": _peer_text(row.accuracy_of, paper, key) for key, title in DATASETS.items()},
                 "counted: input": _input(row),
                 "counted: M": count["parameters"] / 1e6,
@@ -121,7 +122,7 @@ def _peer_text(methods: Sequence[str], paper: Paper, dataset: str) -> str:
     return f"{peer.text} ({protocol}{'' if peer.verified else '; not verified'})"
 
 
-def speed_table(measured: Measured, *, counts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def speed_table(measured: Measured, *, counts: Counts) -> pd.DataFrame:
     """Videos a second of every row, one clip a call: both precisions, beside the baseline, at its test protocol."""
     stale = set(measured.stale(counts))
     lines = []
@@ -290,38 +291,73 @@ def layers_table(measured: Measured) -> pd.DataFrame:
 # ---- what the numbers say
 
 
-def findings(measured: Measured) -> list[str]:
-    """A plain verdict on "light" and "fast", a sentence each."""
-    found = []
-    if ATTENTION in measured.networks and families(measured):
-        mine = measured.networks[ATTENTION]
-        parameters, operations = (fewer(measured, ATTENTION, [key]) for key in ("parameters", "multiply_adds"))
-        both = fewer(measured, ATTENTION, ["parameters", "multiply_adds"])
-        found.append(
-            f"**Light?** Res34-SE-IM-Net has {mine['parameters'] / 1e6:.1f} M parameters and "
-            f"{mine['multiply_adds'] / 1e9:.1f} GMACs a clip: fewer parameters than {parameters.count} networks "
-            f"compared with, fewer multiply-adds than {operations.count}, fewer of both than {both.count}"
-            + (f" ({titles(both.better)})." if both.better else ".")
+def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
+    """The networks that the claims compare, I3D and the paper's two: what a clip, a video and the common clip cost.
+
+    counts: today's (``repro.bench.counts.counts_of``) of these networks at least.
+    """
+    lines = []
+    for name in (*OWN, EXCEPTED, *compared()):
+        row, rate = rows()[name], measured.rate(name, section="common", more=AT_COMMON)
+        gmacs = {by: cost(counts, name, "multiply_adds", by) / 1e9 for by in (CLIP, VIDEO, COMMON_CLIP)}
+        known = row.views is not None
+        lines.append(
+            {
+                "network": row.title,
+                "own input": _input(row),
+                "M": counts[name]["parameters"] / 1e6,
+                "depth": counts[name]["depth"],
+                "GMACs a clip": gmacs[CLIP],
+                "clips of a video": str(row.views) if known else f"not known: {row.protocol}",
+                "GMACs a video": gmacs[VIDEO] if known else None,
+                "GMACs at 16 × 224²": f"not at it: {row.fixed}" if row.fixed else f"{gmacs[COMMON_CLIP]:.1f}",
+                "clips/s at 16 × 224²": "–" if row.fixed else "not run" if rate is None else _rate_text(rate),
+            }
         )
-        if (lite := measured.networks.get("eco_lite-16")) is not None:
-            lighter = all(mine[key] < lite[key] for key in ("parameters", "multiply_adds"))
-            found.append(
-                f"Beside ECO-Lite with as many frames ({lite['parameters'] / 1e6:.1f} M, "
-                f"{lite['multiply_adds'] / 1e9:.1f} GMACs) the fused network is {'' if lighter else 'not '}the lighter."
-            )
-        for precision in PRECISIONS:
-            rate, speed = measured.rate(ATTENTION, precision), faster(measured, ATTENTION, precision=precision)
-            if rate is None or not (speed.better or speed.not_better):
-                continue
-            found.append(
-                f"**Fast?** In {precision} it runs {rate['median']:.2f} clips/s here, each network at its own "
-                f"published input: faster than {speed.count} networks compared with"
-                + (f" ({titles(speed.better)})." if speed.better else ".")
-            )
-        ratio = measured.ratio(ATTENTION, BASELINE)
-        if ratio is not None:
-            found.append(
-                f"**With the gates** the network runs at {_ratio_text(ratio)} times the baseline's rate (float32, "
-                "median of paired rounds)."
-            )
+    return formatted(pd.DataFrame(lines), {"M": ".1f", "depth": ".0f", "GMACs a clip": ".1f", "GMACs a video": ".0f"})
+
+
+def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFrame:
+    """Seconds of a decision by runtime, the slower of the two networks, beside the time in which its frames come."""
+    found = dict(measured.runtimes(OWN))
+    if (whole := measured.pipeline_seconds(OWN)) is not None:
+        found[FILE_TO_LABEL] = whole
+    budget = rows()[ATTENTION].frames / frames_per_second
+    return pd.DataFrame(
+        {
+            "runtime": name,
+            "seconds a decision [quartiles]": f"{took.middle:.2f} [{took.fast:.2f}, {took.slow:.2f}]",
+            f"within {budget:.2f} s": "yes" if took.slow <= budget else "no" if took.fast > budget else "mostly",
+        }
+        for name, took in found.items()
+    )
+
+
+def findings(measured: Measured, counts: Counts) -> list[str]:
+    """A plain verdict on "light" and "fast", a sentence each; counts as for `compared_table`."""
+    mine = counts[ATTENTION]
+    keys = (["parameters"], ["multiply_adds"], ["parameters", "multiply_adds"])
+    parameters, operations, both = (fewer(counts, ATTENTION, some) for some in keys)
+    found = [
+        f"**Light?** Res34-SE-IM-Net has {mine['parameters'] / 1e6:.1f} M parameters and "
+        f"{mine['multiply_adds'] / 1e9:.1f} GMACs a clip: fewer parameters than {parameters.count} networks compared "
+        f"with, fewer multiply-adds than {operations.count}, fewer of both than {both.count}"
+        + (f" ({titles(both.better)})." if both.better else ".")
+    ]
+    for precision in PRECISIONS:
+        rate = measured.rate(ATTENTION, precision)
+        if rate is None:
+            continue
+        clip, video = (faster(measured, OWN, precision=precision, by=by) for by in (CLIP, VIDEO))
+        found.append(
+            f"**Fast?** In {precision} it runs {rate['median']:.2f} clips/s here. Both networks are faster than "
+            f"{clip.count} networks compared with by {CLIP}, than {video.count} by {VIDEO}"
+            + (f"; {titles(video.unknown)} not timed." if video.unknown else ".")
+        )
+    ratio = measured.ratio(ATTENTION, BASELINE)
+    if ratio is not None:
+        found.append(
+            f"**With the gates** the network runs at {_ratio_text(ratio)} times the baseline's rate (float32, median "
+            "of paired rounds)."
+        )
     return found

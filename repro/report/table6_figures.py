@@ -194,4 +194,5 @@ def _label_points(axis: Axes, x: pd.Series, y: pd.Series, names: pd.Series, *, s
     axis.figure.canvas.draw()  # the layout must stand before the names are moved
     texts = [axis.text(*at, fontsize=size) for at in zip(x, y, names, strict=True)]
     line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6}
-    adjust_text(texts, x=list(x), y=list(y), ax=axis, arrowprops=line, expand=(1.1, 1.4))
+    # by steps, not by time, so that the same points give the same picture
+    adjust_text(texts, x=list(x), y=list(y), ax=axis, arrowprops=line, expand=(1.1, 1.4), iter_lim=500)

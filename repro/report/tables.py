@@ -17,6 +17,7 @@ from repro.records.compare import partners
 from repro.records.freshness import Digest
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
+from repro.report.learned import beside, gain_text, mark
 
 
 def clips_of(record: Record, part: str) -> str:
@@ -32,7 +33,7 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
         scores, labels = record.scores, record.labels
         rows.append(
             {
-                "network": record.experiment.title,
+                "network": record.experiment.title + mark(record),
                 "split": record.experiment.split,
                 "seed": record.experiment.seed,
                 "right / clips": f"{is_right(record).sum()} / {clips_of(record, 'test')}",
@@ -67,7 +68,7 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
             "clips / groups": f"{gain.clips} / {gain.groups}",
             TITLES[first]: percent(share_of([pair[0] for pair in some], is_right).point),
             TITLES[second]: percent(share_of([pair[1] for pair in some], is_right).point),
-            "difference [95 %]": with_interval(gain, signed=True),
+            "difference [95 %]": beside(some, gain_text),
             "p": p_text(gain.p),
         }
         if corrected:

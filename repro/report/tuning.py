@@ -12,10 +12,11 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.metrics.text import p_text, with_interval
+from repro.metrics.text import p_text
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right
 from repro.report.figures import COLOURS
+from repro.report.learned import beside, gain_text
 
 ByRate = dict[float, list[Record]]
 
@@ -55,9 +56,7 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
             row[f"{name}: validation (%)"] = _mean_text([validated(r) for r in some]) + mark if some else "not run"
             row[f"{name}: test (%)"] = _mean_text([is_right(r).mean() for r in some]) if some else "not run"
         pairs = paired(both[BASELINE].get(rate, []), both[ATTENTION].get(rate, []))
-        row["test, SE-IM minus baseline [95 %]"] = (
-            with_interval(gain_of(pairs, is_right), signed=True) if pairs else "not run"
-        )
+        row["test, SE-IM minus baseline [95 %]"] = beside(pairs, gain_text) if pairs else "not run"
         row["seeds"] = len(pairs)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -94,13 +93,35 @@ def tuning_text(records: Sequence[Record]) -> str:
     best = ", ".join(f"{TITLES[model]} {rate:g}" for model, rate in rates.items())
     text = (
         f"**Does the gate pay with each network at its own best rate?** ({best}; chosen on validation clips among "
-        f"{len(both[BASELINE])} rates.) SE-IM minus baseline on the test clips: {with_interval(gain, signed=True)}, "
+        f"{len(both[BASELINE])} rates.) SE-IM minus baseline on the test clips: {beside(pairs, gain_text)}, "
         f"p {p_text(gain.p)}; each pair of runs: {single}."
     )
     edge = [TITLES[m] for m, runs in both.items() if rates[m] in (min(runs), max(runs))]
     if edge:
         text += f" The best rate of {' and '.join(edge)} is the smallest or largest tried: a better one may lie beyond."
     return text
+
+
+def elsewhere_text(records: Sequence[Record], others: Sequence[Record]) -> str:
+    """What studies beside the tuning found on the same clips at the rates that it chose; nothing where there is none.
+
+    others: any records. Those of the tuning train on fewer clips, since some are set aside to choose by.
+    """
+    if not (pairs := tuned_pairs(records)):
+        return ""
+    rates = {record.experiment.model: record.experiment.learning_rate for record in pairs[0]}
+    found: dict[str, dict[str, list[Record]]] = {}
+    for record in others:
+        experiment = record.experiment
+        if experiment.role == "main" and rates.get(experiment.model) == experiment.learning_rate:
+            found.setdefault(experiment.study, {}).setdefault(experiment.model, []).append(record)
+    clips = {first.data["hash"] for first, _ in pairs}
+    shown = []
+    for study, runs in found.items():
+        like = paired(runs.get(BASELINE, []), runs.get(ATTENTION, []))
+        if same := [pair for pair in like if pair[0].data["hash"] in clips]:
+            shown.append(f"`{study}` {beside(same, gain_text)} ({len(same)} pairs of runs)")
+    return f"At the same rates, with no clips set aside: {'; '.join(shown)}." if shown else ""
 
 
 def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:

@@ -63,7 +63,11 @@ def _parts(experiment: Experiment, train: int, test: int, classes: int, source: 
 
 
 def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clips:
-    options = {name: value for name, value in demo_set.items() if name in ("clips_per_class", "clips_per_group")}
+    options = {
+        name: value
+        for name, value in demo_set.items()
+        if name in ("clips_per_class", "clips_per_group", "training_groups")
+    }
     train, test, classes = demo_counts(**options, split=experiment.split)
     if experiment.classes:
         train, test = (count * len(experiment.classes) // classes for count in (train, test))

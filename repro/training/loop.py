@@ -8,7 +8,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,19 +24,20 @@ from repro.data.batches import Batches, window_clips
 from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.selection import select_clips
 from repro.experiment.fields import Experiment
-from repro.files import only_one, progress
+from repro.files import only_one
 from repro.metrics.peak import measure_peak
 from repro.records.freshness import used_by
 from repro.records.provenance import make_provenance
-from repro.records.record import RESULTS, Record, check_whole_split, read_record, write_record
+from repro.records.record import RESULTS, Record, read_record, write_record
 from repro.training.behaviour import todays_digest
 from repro.training.checkpoint import read_checkpoint, save_whole
+from repro.training.evaluation import evaluate, gates_at_start, loading, on_device
 from repro.training.faults import clear_messages, stopped_by_sigterm
 from repro.training.history import Log, Pace, Tally, check_finite, gradient_columns
 from repro.training.network_and_clips import check_shapes, make_dataset, make_network, parts_of
 from repro.training.optimiser import clip_gradient, freeze_statistics, make_optimiser, make_schedule, parameter_groups
 from repro.training.plan import Plan, make_plan
-from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
+from repro.training.processes import Place, first_alone, join, leave, run_by_torchrun, wait_for_all
 from repro.training.recogniser import Recogniser
 from repro.training.run_folder import (
     BEST,
@@ -119,9 +120,11 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
 
     with clear_messages(experiment, advice=plan.advice()):
         recogniser = Recogniser(network, experiment).to(place.device)
-        history = fit(recogniser, datasets, experiment, folder, place, pace)
-        predictions = predict(recogniser, datasets["test"], experiment, place)
-        predictions.columns = ["clip", "label", "group", *(f"logit_{name}" for name in split.classes)]
+        tested = datasets["test"], split.classes, experiment, place
+        start = gates_at_start(recogniser, *tested)
+        with contextlib.closing(Log(experiment, folder, place)) as log:
+            history = fit(recogniser, datasets, experiment, folder, place, pace, log)
+        scored = evaluate(recogniser, *tested)
         if place.first:
             save_whole(network.state_dict(), folder / WEIGHTS)
             write_record(
@@ -131,7 +134,9 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
                 provenance=provenance | _how_it_went(clock, plan, pace, place),
                 digest=sections,
                 history=pd.DataFrame(history),
-                predictions=predictions,
+                predictions=scored.predictions,
+                altered=scored.altered,
+                gates={"start": start, "end": scored.gates} if start else {},
                 results=results,
             )
         wait_for_all()
@@ -148,6 +153,7 @@ def fit(
     folder: Path,
     place: Place,
     pace: Pace,
+    log: Log,
 ) -> list[dict[str, float]]:
     """Train for the experiment's epochs, on from the checkpoint in ``folder`` where there is one.
 
@@ -174,20 +180,19 @@ def fit(
         for name, part in kept.items():
             part.load_state_dict(checkpoint[name])
 
-    with contextlib.closing(Log(experiment, folder, place)) as log:
-        for epoch in range(len(history), experiment.epochs):
-            row = train_epoch(model, loader, optimiser, scaler, experiment, place, pace, log, epoch=epoch)
-            if steered:
-                row |= validate(recogniser, watch, experiment, place)
-            steering = f"{experiment.watch}_top1"
-            schedule.step(*([row[steering]] if experiment.schedule == "plateau" else []))
-            improved = steered and row[steering] > max((earlier[steering] for earlier in history), default=-1.0)
-            history.append(row)
-            if place.first:
-                state = {name: part.state_dict() for name, part in kept.items()} | {"history": history}
-                for name in (BEST, LAST) if improved else (LAST,):
-                    save_whole(state, folder / name)
-            log.epoch(row)
+    for epoch in range(len(history), experiment.epochs):
+        row = train_epoch(model, loader, optimiser, scaler, experiment, place, pace, log, epoch=epoch)
+        if steered:
+            row |= validate(recogniser, watch, experiment, place)
+        steering = f"{experiment.watch}_top1"
+        schedule.step(*([row[steering]] if experiment.schedule == "plateau" else []))
+        improved = steered and row[steering] > max((earlier[steering] for earlier in history), default=-1.0)
+        history.append(row)
+        if place.first:
+            state = {name: part.state_dict() for name, part in kept.items()} | {"history": history}
+            for name in (BEST, LAST) if improved else (LAST,):
+                save_whole(state, folder / name)
+        log.epoch(row)
     wait_for_all()
     if steered:
         recogniser.load_state_dict(read_checkpoint(folder / BEST, recogniser)["state_dict"])
@@ -277,32 +282,6 @@ def validate(recogniser: Recogniser, loader: DataLoader, experiment: Experiment,
     return tally.means(experiment.watch, place)
 
 
-@torch.inference_mode()
-def predict(recogniser: Recogniser, dataset: ClipDataset, experiment: Experiment, place: Place) -> pd.DataFrame:
-    """Score every clip once in the test view (a centre crop of the segments' middle frames), each process its share.
-
-    Returns, on every process, one row a clip in the dataset's order: ``clip, label, group, logit_0 ...`` (float32).
-    Raises ValueError when clips scored are not clips listed, or a score is not finite.
-    """
-    recogniser.eval()
-    loader = test_loader(dataset, **loading(experiment, place))
-    batches = on_device(loader, f"{experiment.run}: test", place)
-    own = [(indices, recogniser(clips).cpu()) for clips, _, indices in batches]
-    scored = [pair for part in gathered(own) for pair in part]
-    indices = torch.cat([index for index, _ in scored])
-    logits = torch.cat([scores for _, scores in scored])
-    if not logits.isfinite().all():
-        first = dataset.clips[int(indices[~logits.isfinite().all(1)][0])].name
-        raise ValueError(f"{first}: a score is not finite; the network has diverged: lower the learning rate")
-    order = indices.argsort()
-    clips = [dataset.clips[int(index)] for index in indices[order]]
-    table = pd.DataFrame(
-        {"clip": [c.name for c in clips], "label": [c.label for c in clips], "group": [c.group for c in clips]}
-    )
-    check_whole_split(table["clip"], len(dataset), where="evaluation")
-    return table.join(pd.DataFrame(logits[order].numpy()).add_prefix("logit_"))
-
-
 # ---- the machine
 
 
@@ -324,20 +303,6 @@ def in_parallel(recogniser: Recogniser, experiment: Experiment, place: Place) ->
         return recogniser
     warnings.filterwarnings("ignore", ".*Grad strides do not match bucket view strides.*")  # of channels-last weights
     return DistributedDataParallel(recogniser, gradient_as_bucket_view=True)
-
-
-def loading(experiment: Experiment, place: Place) -> dict[str, Any]:
-    """How loaders deal out clips."""
-    options = {"batch_size": experiment.batch_size, "workers": experiment.workers, "prefetch": experiment.prefetch}
-    return options | {"rank": place.rank, "processes": place.processes}
-
-
-def on_device(loader: DataLoader, title: str, place: Place) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """A loader's batches: clips and labels on the device, indices on the CPU; progress is said."""
-    with progress(cast(Batches, loader.batch_sampler).clips, title) as advance:
-        for clips, labels, indices in loader:
-            yield clips.to(place.device, non_blocking=True), labels.to(place.device, non_blocking=True), indices
-            advance(len(labels) * place.processes)
 
 
 def _how_it_went(clock: float, plan: Plan, pace: Pace, place: Place) -> dict[str, Any]:

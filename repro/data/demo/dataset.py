@@ -35,6 +35,7 @@ class Spec:
     frames: int
     clips_per_class: int
     clips_per_group: int
+    training_groups: int | None = None
     fps: int = FPS
     version: int = VERSION
     pairs: tuple[tuple[str, str], ...] = PAIRS
@@ -53,6 +54,14 @@ class Spec:
             for index in range(self.clips_per_class)
         ]
 
+    def parts(self, split: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """The training and the test clips of a class in one split, as `clips`: every third group is tested, and of the
+        others the first `training_groups` (None: all) are trained on."""
+        test = [clip for clip in self.clips() if is_test_group(clip[0], split)]
+        others = [clip for clip in self.clips() if not is_test_group(clip[0], split)]
+        groups = sorted({group for group, _ in others})[: self.training_groups]
+        return [clip for clip in others if clip[0] in groups], test
+
     def name(self, class_name: str, group: int, clip: int) -> str:
         """`Class/v_Class_gNN_cNN.avi`; two digits, more for all when the largest number needs them."""
         group_digits, clip_digits = max(2, len(str(self.groups))), max(2, len(str(self.clips_per_group)))
@@ -64,11 +73,13 @@ def is_test_group(group: int, split: int) -> bool:
     return (group - 1) % len(SPLITS) == split - 1
 
 
-def demo_counts(*, clips_per_class: int = 48, clips_per_group: int = 4, split: int = 1) -> tuple[int, int, int]:
+def demo_counts(
+    *, clips_per_class: int = 48, clips_per_group: int = 4, training_groups: int | None = None, split: int = 1
+) -> tuple[int, int, int]:
     """Training clips, test clips and classes of one split of a demo set that may not be rendered yet."""
-    groups = [index // clips_per_group + 1 for index in range(clips_per_class)]
-    tested = sum(is_test_group(group, split) for group in groups)
-    return len(CLASSES) * (clips_per_class - tested), len(CLASSES) * tested, len(CLASSES)
+    spec = Spec(0, 0, 0, clips_per_class, clips_per_group, training_groups)
+    train, test = spec.parts(split)
+    return len(CLASSES) * len(train), len(CLASSES) * len(test), len(CLASSES)
 
 
 def render_demo_set(
@@ -76,12 +87,15 @@ def render_demo_set(
     *,
     clips_per_class: int = 48,
     clips_per_group: int = 4,
+    training_groups: int | None = None,
     seed: int = 0,
     size: int = 80,
     frames: int = FRAMES,
     workers: int | None = None,
 ) -> Path:
     """Render the demo set into the folder `root` and return it as a Path.
+
+    `training_groups`: of each class, on the training lists (None: all); fewer make the set harder to learn.
 
     Clips that are already there are kept, so an interrupted rendering goes on; a complete set is left alone. One
     rendering a folder at a time. The bytes do not depend on `workers` (None: one a core this process may use).
@@ -98,7 +112,10 @@ def render_demo_set(
         frames=(frames, 2, None),
     )
     root = Path(root)
-    spec = Spec(int(seed), int(size), int(frames), int(clips_per_class), int(clips_per_group))
+    if training_groups is not None:
+        check_numbers(training_groups=(training_groups, 1, None))
+        training_groups = int(training_groups)
+    spec = Spec(int(seed), int(size), int(frames), int(clips_per_class), int(clips_per_group), training_groups)
     workers = cores() if workers is None else workers
     check_numbers(workers=(workers, 1, None))
     if _is_complete(root, spec):
@@ -219,11 +236,8 @@ def _write_annotations(folder: Path, spec: Spec) -> None:
     for split in SPLITS:
         train, test = [], []
         for label, class_name in enumerate(CLASSES, 1):
-            for group, clip in spec.clips():
-                name = spec.name(class_name, group, clip)
-                if is_test_group(group, split):
-                    test.append(f"{name}\n")
-                else:
-                    train.append(f"{name} {label}\n")
+            trained, tested = ([spec.name(class_name, *clip) for clip in part] for part in spec.parts(split))
+            train += [f"{name} {label}\n" for name in trained]
+            test += [f"{name}\n" for name in tested]
         write_whole(folder / f"trainlist{split:02d}.txt", "".join(train))
         write_whole(folder / f"testlist{split:02d}.txt", "".join(test))

@@ -4,6 +4,8 @@
 """
 
 import importlib
+import inspect
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -16,6 +18,8 @@ from repro.files import Many, Written, checked, read_toml
 from repro.models import MODELS, build
 
 LISTED = Path(__file__).with_name("networks.toml")
+COMMON = {"frames": 16, "size": 224}  # the one input at which networks stand side by side: the paper's
+EXCEPTED = "i3d"  # by the paper's own sentences; a claim of its own compares it
 
 
 class Published(Written):
@@ -51,6 +55,7 @@ class Row(Written):
     frames: int  # of the published input, with size and classes
     size: int
     classes: int
+    fixed: str = ""  # why it cannot take the common input, "" where it can
     flow: int = 0  # optical-flow fields that it takes beside one frame (two-stream)
     clips: int | None = None  # clips and crops: views of a video in its published test, None where it is not stated;
     crops: int | None = None  # then ``protocol`` says what is
@@ -60,6 +65,7 @@ class Row(Written):
     protocol_source: str = ""
     accuracy_of: Many[str] = ()  # names of its published accuracies in repro/paper/paper.toml
     key: str = ""  # its work in book/references.bib, "" for none
+    named: str = ""  # by which name the paper's text speaks of it, "" where it does not
     published: Published = Published()
 
     @property
@@ -67,13 +73,15 @@ class Row(Written):
         """Clips times crops of a video in the published test; None where they are not stated."""
         return None if self.clips is None or self.crops is None else self.clips * self.crops
 
-    def build(self, *, classes: int | None = None) -> nn.Module:
-        """The network, untrained, in evaluation mode."""
+    def build(self, *, classes: int | None = None, frames: int | None = None) -> nn.Module:
+        """The network, untrained, in evaluation mode; for this number of frames where that is part of it."""
         classes = self.classes if classes is None else classes
         if self.factory in MODELS:
             return build(self.factory, classes=classes).eval()
         family, _, name = self.factory.partition(".")
-        return getattr(importlib.import_module(f"repro.models.peers.{family}"), name)(classes=classes).eval()
+        make = getattr(importlib.import_module(f"repro.models.peers.{family}"), name)
+        options = {"frames": frames} if frames and "frames" in inspect.signature(make).parameters else {}
+        return make(classes=classes, **options).eval()
 
     def shapes(self, batch: int = 1, *, frames: int | None = None, size: int | None = None) -> tuple[tuple, ...]:
         """Shapes of the inputs: clips ``(batch, frames, 3, size, size)``, and flow beside one frame."""
@@ -115,6 +123,27 @@ def rows(path: Path = LISTED) -> dict[str, Row]:
             raise ValueError(f"{path}: network {row.name!r} stands twice; give one of them another name")
         found[row.name] = row
     return found
+
+
+def compared() -> list[str]:
+    """The networks that the paper's two are compared with, everywhere: a row a family, I3D apart (`EXCEPTED`).
+
+    Of a family listed at several numbers of frames, the one nearest to the common input's.
+    """
+    chosen: dict[str, Row] = {}
+    for name, row in rows().items():
+        if row.group != "peer" or name == EXCEPTED:
+            continue
+        best = chosen.get(row.factory)
+        if best is None or abs(row.frames - COMMON["frames"]) < abs(best.frames - COMMON["frames"]):
+            chosen[row.factory] = row
+    return [row.name for row in chosen.values()]
+
+
+def titles(names: Sequence[str], *, most: int = 6) -> str:
+    """The networks' names for readers, the first few of them."""
+    shown = ", ".join(rows()[name].title for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def not_rebuilt(path: Path = LISTED) -> tuple[NotRebuilt, ...]:

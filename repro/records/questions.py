@@ -1,0 +1,34 @@
+"""What is asked of runs beyond a mean over all clips: of some clips, of frames in another order, above a threshold."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from repro.metrics.statistics import Estimate, gain
+from repro.records.record import Record
+from repro.records.scores import Score, is_right, share_of, values_of
+
+
+def only(record: Record, keep: np.ndarray) -> Record:
+    """The record with the test clips for which ``keep``, bool ``(clips,)``, is true."""
+    altered = {name: scores[keep] for name, scores in record.altered.items()}
+    return replace(record, predictions=record.predictions[keep].reset_index(drop=True), altered=altered)
+
+
+def seen(record: Record, order: str) -> Record:
+    """The record as if it had been scored with the frames in this order: ``shuffled`` or ``reversed``."""
+    logits = [f"logit_{name}" for name in record.classes]
+    return replace(record, predictions=record.predictions.assign(**dict(zip(logits, record.altered[order].T))))
+
+
+def above(records: Sequence[Record], score: Score, threshold: float) -> Estimate:
+    """How far the mean of ``score`` over clips and runs is above a threshold, 0..1; p is of a mean that equals it."""
+    values = values_of(records, score)
+    return gain(values.assign(value=threshold), values)
+
+
+def learned_nothing(record: Record) -> bool:
+    """Whether a run is right no more often than one answer to every clip would be, by its 95 % interval."""
+    constant = np.bincount(record.labels).max() / len(record.labels)
+    return share_of([record], is_right).low <= max(constant, 1 / len(record.classes))
