@@ -28,7 +28,7 @@ def test_the_smallest_gain_stands_with_that_of_more_pairs(gains):
     four = table.loc["four"]
     assert four["smallest gain shown"] == f"{100 * smallest_gain(gains['four']):.1f} points"
     assert four["with 20 pairs"] == f"{100 * smallest_gain(gains['four'], runs=20):.1f} points"
-    assert four["pairs to show 15 points"] == f"{runs_needed(gains["four"], 0.15):.0f}"
+    assert four["pairs to show 15 points"] == f"{runs_needed(gains['four'], 0.15):.0f}"
     assert table.loc["one", "with 20 pairs"] == "not known" == table.loc["one", "pairs to show 15 points"]
     never = statistics.power_table(gains, wanted=0.0001).set_index("study")
     assert never.loc["four", "pairs to show 0.01 points"] == "never: more clips are needed"
