@@ -204,8 +204,6 @@ def test_gather_reads_records_and_measurements(tmp_path):
         assert judge(PAPER.claim("fast"), evidence).outcome == "not testable"
 
 
-
-
 # ---------------------------------------- published accuracies
 
 
