@@ -122,6 +122,17 @@ def test_the_p_value_is_where_the_interval_reaches_zero():
     assert gain(second, first).p == pytest.approx(found.p) and gain(second, first).point == -found.point
 
 
+def test_the_p_value_of_a_small_gain_is_no_certainty_of_none():
+    """One pair of runs, 3 of 600 clips gained and 1 lost: as exact as the sign test of so few can be."""
+    gains = np.zeros(600)
+    gains[[0, 10, 20]], gains[30] = 1, -1
+    assert 0.3 < gain_of_runs(gains).p < 0.7  # 0.62 by the sign test
+    found = gain_of_runs(
+        np.tile([1, -1, 1, -1, 0, 1, -1, 0, 0, 0], (3, 30))[:, :297]
+    )  # as many gained as lost, and one
+    assert 0 < abs(found.point) < 0.004 and 0.5 < found.p < 1
+
+
 def test_the_p_value_of_one_run_is_near_that_of_flipped_signs():
     """Groups' gains of whole groups flipped at random, the exact test where only clips are by chance."""
     rng = np.random.default_rng(4)

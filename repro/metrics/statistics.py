@@ -221,11 +221,14 @@ def spread_of(sums: NDArray[Any], clips: NDArray[Any]) -> tuple[Any, Spread]:
 def gain_half_width(spread: Spread, confidence: float) -> Any:
     """Half the width of a gain's interval.
 
-    Where no clip differs in any run, or one group is all there is, the values show no spread; then it is the largest
-    share of groups that may differ though none of these does (C. J. Clopper, E. S. Pearson, Biometrika 26:404, 1934).
+    Where the values are the same in every group and run they show no spread; then it is the largest share of groups
+    that may differ though none of these does (C. J. Clopper, E. S. Pearson, Biometrika 26:404, 1934). One group says
+    nothing: 1.
     """
-    half = spread.half_width(confidence)
-    return np.where(half > 1e-9, half, 1 - ((1 - confidence) / 2) ** (1 / spread.equal) if spread.equal > 1 else 1.0)
+    if spread.equal < 1 + 1e-9:
+        return 0.0 * spread.own + 1.0
+    unseen = 1 - ((1 - confidence) / 2) ** (1 / spread.equal)
+    return np.where(spread.own + spread.total > 1e-18, spread.half_width(confidence), unseen)
 
 
 def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]:
@@ -319,58 +322,6 @@ def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate)
     return Interval(point, point - low, point + high, n, first.confidence)
 
 
-def paired_bootstrap(
-    correct_a: ArrayLike,
-    correct_b: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    resamples: int = 10_000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> Interval:
-    """Percentile bootstrap interval of the gain, mean(correct_b) - mean(correct_a), over the same clips.
-
-    correct_a, correct_b: (n,) bool, or floats in 0..1 (a clip's correctness averaged over seeds). groups: (n,) group
-    of each clip, named uniquely over the classes (UCF101's g01 of one class is not g01 of another); then whole groups
-    are resampled, since clips cut from one video are not independent, and the gain is still per clip. The result's n
-    counts what was resampled: clips, or groups. Raises ValueError for values out of range, different lengths, or
-    fewer than two clips or groups.
-
-    Percentile rather than BCa (Efron & Tibshirani 1993), which is undefined where the networks agree on every clip.
-    With few groups (under about 20) percentile intervals are somewhat too narrow. Two networks that agree on every clip
-    give a width of 0, which says that these clips cannot tell them apart, not that no clip could.
-    """
-    check_confidence(confidence)
-    a, b = _paired(correct_a, correct_b)
-    gain = b.astype(float) - a.astype(float)
-    if groups is None:
-        units, clips = gain, np.ones_like(gain)
-    else:
-        names = as_array(groups, "groups")
-        if names.shape != gain.shape:
-            raise ValueError(f"groups must have shape {gain.shape}, one for each clip, not {names.shape}")
-        _, group_of_clip = np.unique(names, return_inverse=True)
-        units, clips = np.bincount(group_of_clip, weights=gain), np.bincount(group_of_clip)
-    if len(units) < 2:
-        raise ValueError(f"cannot resample {len(units)} {'clip' if groups is None else 'group'}; at least 2 are needed")
-
-    def gain_per_clip(units: NDArray[Any], clips: NDArray[Any], axis: int) -> NDArray[Any]:
-        return units.sum(axis=axis) / clips.sum(axis=axis)
-
-    low, high = stats.bootstrap(
-        (units, clips),
-        gain_per_clip,
-        paired=True,
-        vectorized=True,
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // len(units)),  # about 50 MB at a time
-        method="percentile",
-        confidence_level=confidence,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(gain.mean()), float(low), float(high), len(units), confidence)
-
-
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """p-values corrected for that many tests (S. Holm, Scand. J. Stat. 6:65, 1979): (n,) floats, none below its own."""
     from statsmodels.stats.multitest import multipletests
@@ -379,13 +330,3 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"p_values must be n >= 1 numbers in 0..1, not {values!r}")
     return multipletests(values, method="holm")[1]
-
-
-def _paired(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
-    a, b = as_array(correct_a, "correct_a"), as_array(correct_b, "correct_b")
-    if a.ndim != 1 or a.shape != b.shape or a.size == 0:
-        raise ValueError(f"two arrays of the same n >= 1 clips are needed, not of shapes {a.shape} and {b.shape}")
-    for name, values in (("correct_a", a), ("correct_b", b)):
-        if values.dtype.kind not in "bfiu" or not ((values >= 0) & (values <= 1)).all():  # NaN fails the comparison too
-            raise ValueError(f"{name} must be bool or lie in 0..1")
-    return a, b

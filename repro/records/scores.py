@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repro.metrics.accuracy import topk_correct
-from repro.metrics.statistics import Estimate, Interval, gain, paired_bootstrap, share, twice
+from repro.metrics.statistics import Estimate, gain, share, twice
 from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.record import Record
 
@@ -54,23 +54,6 @@ def gain_of(pairs: Sequence[tuple[Record, Record]], score: Score) -> Estimate:
     """
     first, second = (values_of([pair[k] for pair in pairs], score) for k in (0, 1))
     return gain(first, second)
-
-
-def per_clip(records: Sequence[Record], score: Score) -> pd.DataFrame:
-    """``score(record)`` of each test clip averaged over the records (seeds): columns ``group, value``, by clip."""
-    tables = [
-        record.predictions[["clip", "group"]].assign(value=np.asarray(score(record), dtype=float)) for record in records
-    ]
-    return pd.concat(tables).groupby("clip", sort=True).agg(group=("group", "first"), value=("value", "mean"))
-
-
-def paired_difference(pairs: Sequence[tuple[Record, Record]], score: Score) -> Interval:
-    """Mean of ``score`` under the second network minus the first, paired by clip, seeds averaged, groups resampled.
-
-    Clips of one group come from one source video, so groups, not clips, are what a new sample would bring.
-    """
-    first, second = (per_clip([pair[k] for pair in pairs], score) for k in (0, 1))
-    return paired_bootstrap(first["value"], second["value"], groups=first["group"].to_numpy())
 
 
 def gains_by_seed(pairs: Sequence[tuple[Record, Record]]) -> list[float]:
