@@ -8,7 +8,6 @@ but no data, so that a count at full size takes no memory and no time.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
@@ -27,32 +26,6 @@ LAYER_FUNCTIONS = {F.conv1d, F.conv2d, F.conv3d, F.linear}
 GATES = (Gate, TemporalGate, SqueezeExcite)
 
 Input = Tensor | tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Complexity:
-    """Counts of one module on one input; see the functions of the same names."""
-
-    parameters: int
-    multiply_adds: int
-    multiply_adds_by_hooks: int
-    depth: int
-    activations: int
-
-    @property
-    def gmacs(self) -> float:
-        return self.multiply_adds / 1e9
-
-
-def complexity(module: nn.Module, input: Input) -> Complexity:
-    """All counts at once; arguments and errors as in `multiply_adds` and `depth`."""
-    return Complexity(
-        parameters=parameters(module),
-        multiply_adds=multiply_adds(module, input),
-        multiply_adds_by_hooks=multiply_adds_by_hooks(module, input),
-        depth=depth(module, input),
-        activations=activations(module, input),
-    )
 
 
 def parameters(module: nn.Module) -> int:
