@@ -3,17 +3,22 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from repro.data.clips import Clip
+from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, read_frames
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.peak import exact_float32
 from repro.online.recogniser import OnlineRecogniser
-from repro.records.record import Record
+from repro.records.freshness import sources_state
+from repro.records.measure import Measurement, device_name, measured, measured_before
+from repro.records.record import RESULTS, Record
+from repro.training.run_folder import WORK, trained
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,30 @@ def content(record: Record, streamed: Streamed) -> dict[str, Any]:
         "clips": len(streamed.clips),
         "top1": float(topk_correct(streamed.final, streamed.labels, 1).mean()),
         "top1_whole_clip": whole_clips_top1(record, streamed),
+        "seen": streamed.seen,
+        "top1_seen": streamed.top1,
         "decisions": len(streamed.seconds),
         "frames_per_second": streamed.frames_per_second,
         "drink_eat": drink_eat,
     }
+
+
+def measure(record: Record, clips_per_class: int, *, results: Path = RESULTS, work: Path = WORK) -> Measurement:
+    """Stream the first test clips of each class through the run's network and file :func:`content`.
+
+    What is filed already of this very run, by this code, is returned instead. Raises as
+    :func:`repro.training.run_folder.trained`.
+    """
+    experiment = record.experiment
+    of: dict[str, Any] = {"run": record.name, "started": record.provenance["started"]}
+    of |= {"clips_per_class": clips_per_class, "code": sources_state()}
+    if found := measured_before(experiment.study, "online", of, results):
+        return found
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = trained(experiment, len(record.classes), work=work)
+    frames, size, values = experiment.frames, experiment.size, experiment.values
+    online = OnlineRecogniser(network, frames=frames, size=size, values=values, device=device)
+    clips = first_of_each_class(read_split(experiment).test, clips_per_class)
+    with measured(experiment.study, "online", device=device_name(device), results=results) as found:
+        found.content |= content(record, stream(online, clips)) | {"of": of}
+    return found

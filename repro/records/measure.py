@@ -48,6 +48,15 @@ def measured(study: str, name: str, *, device: str = "CPU", results: Path = RESU
     )
 
 
+def measured_before(study: str, name: str, of: dict[str, Any], results: Path = RESULTS) -> Measurement | None:
+    """What is filed already, if its content says that it is ``of`` the same: a page made anew does not measure anew."""
+    content = read_measurements(name, results).get(study, {})
+    if content.get("of") != json.loads(json.dumps(of)):
+        return None
+    provenance = content.pop("provenance")
+    return Measurement(provenance["device"], provenance, content, path=Path(results) / study / f"{name}.json")
+
+
 def device_name(device: str = "cpu") -> str:
     """A device as records name it: the GPU's own name, or the CPU with torch's number of threads."""
     import torch  # here, because pages of records start without it

@@ -1,6 +1,6 @@
 """Online recognition on its page: right after how many frames, beside whole clips, and how fast."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,12 +13,12 @@ from repro.report.figures import COLOURS
 from repro.report.show import formatted
 
 
-def frames_seen_figure(seen: Sequence[int], top1: Sequence[float], content: Mapping[str, Any]) -> tuple[Figure, str]:
-    """Top-1 (0 to 1) by the number of frames seen, with its alternative text.
+def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
+    """Top-1 by the number of frames seen, with its alternative text.
 
     content: as filed (``repro.online.streaming.content``).
     """
-    whole = content["top1_whole_clip"]
+    seen, top1, whole = (content[name] for name in ("seen", "top1_seen", "top1_whole_clip"))
     fig, axis = plt.subplots(figsize=(8, 3))
     axis.plot(seen, [100 * share for share in top1], "o-", color=COLOURS[ATTENTION], label="online")
     axis.axhline(100 * whole, color="black", linestyle=":", label="whole clip at once")
