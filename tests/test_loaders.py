@@ -53,6 +53,33 @@ def test_an_item_s_shape_and_label(clips):
     torch.testing.assert_close(one[5][0], view, rtol=0, atol=0)
 
 
+def test_clips_kept_in_memory_give_the_same_items(clips):
+    """With room for all, for three of them and for none."""
+    read = epochs(train_loader(dataset(clips), batch_size=2))
+    size = max(clips[1]) * 72 * 96 * 3  # of the longest clip
+    for room, kept in ((100 * size, range(8, 9)), (3 * size, range(1, 8)), (size // 9, range(1))):
+        one = dataset(clips)
+        one.keep_decoded(room)
+        for batches, known in zip(epochs(train_loader(one, batch_size=2)), read, strict=True):
+            for batch, other in zip(batches, known, strict=True):
+                assert all(torch.equal(a, b) for a, b in zip(batch, other, strict=True))
+        assert sum(frames is not None for frames in one.kept.values()) in kept
+
+
+def test_a_clip_that_cannot_be_kept_is_read_as_before(clips, monkeypatch):
+    """A frame that is not sampled does not decode: training does not need it."""
+    one, read = dataset(clips), loaders.iter_frames
+    one.keep_decoded(10**9)
+
+    def broken(path, indices, **options):
+        if len(indices) > 2:
+            raise loaders.DecodeError(f"{path}: frame 5 is broken")
+        return read(path, indices, **options)
+
+    monkeypatch.setattr(loaders, "iter_frames", broken)
+    torch.testing.assert_close(one[(0, 3)][0], dataset(clips)[(0, 3)][0], rtol=0, atol=0)
+
+
 def asked(monkeypatch, **options) -> ClipDataset:
     """A dataset of one clip of 40 frames whose frames are not read; what is asked for stands in ``calls``."""
     one = ClipDataset([loaders.Clip("Foo/v_Foo_g08_c01.avi", "a path", 0, "g")], [40], size=32, seed=4, **options)

@@ -10,6 +10,7 @@ from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 from pydantic import ValidationError
 
+from repro.models.peers.rows import rows
 from repro.paper import cells as room
 from repro.paper.cells import NOT_STATED, Cell, load
 from repro.paper.fields import Printed
@@ -84,6 +85,14 @@ def test_tables_one_to_eight_claims_and_references_are_there(paper):
 def test_quotes_stand_in_the_paper(paper, text):
     missing = [claim.id for claim in paper.claims if _plain(claim.quote) not in text]
     assert not missing
+
+
+def test_networks_that_table_6_says_are_named_are_named_in_the_text(text):
+    named = {row.name: row.named for row in rows().values() if row.named}
+    assert named == {"c3d": "C3D", "i3d": "I3D", "two_stream": "two-stream network"}
+    assert all(name in text for name in named.values())
+    others = ("R(2+1)D", "P3D", "ResNeXt", "TSN", "TRN", "TSM", "ECO-Lite", "Res3D")
+    assert not [name for name in others if name in text.partition("Kuehne H")[0]]
 
 
 def test_captions_and_sections_stand_in_the_paper(paper, text):

@@ -95,7 +95,7 @@ def test_runs_fill_value_difference_and_interval(tmp_path, filled):
     eco = found["ECO 4F"]
     assert eco["here minus published [95 %]"] == points(1100 / 1530, 1530, 0.617, 1530)
     assert eco["paper minus published [95 %]"] == points(71.85 / 100, 1530, 61.7 / 100, 1530)
-    assert found["I3D"]["the paper's table"] == "74.80 %" and eco["the paper's table"] == "not named in the text"
+    assert found["I3D"]["the paper's table"] == "74.80 %" and eco["the paper's table"] == "no such row in the text"
     assert found["Made"]["published"] == "none read"
     assert found["Made"]["here minus published [95 %]"] == points(1100 / 1530, 1530, 0.60, 1530)
 

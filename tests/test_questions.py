@@ -23,19 +23,20 @@ def test_some_clips_only_and_another_order(tmp_path):
     assert not is_right(seen(made, "reversed")).any() and is_right(made).all()
     few = only(made, made.labels == 1)
     assert len(few.labels) == 20 and few.altered["reversed"].shape == (20, 3)
-    assert list(few.predictions["clip"])[0] == "clip00020.avi"
+    assert next(iter(few.predictions["clip"])) == "clip00020.avi"
 
 
 def test_how_far_a_share_is_above_a_threshold(tmp_path):
     runs = [run(tmp_path, right, seed=seed) for seed, right in enumerate((45, 48, 51))]
     found = above(runs, is_right, 0.5)
-    assert found.point == pytest.approx(0.3) and found.runs == 3 and found.p < 0.01
+    assert found.point == pytest.approx(0.3) and found.runs == 3 and found.p < 0.05
     assert above(runs, is_right, 0.8).point == pytest.approx(0) and above(runs, is_right, 0.8).p == 1
 
 
 def test_a_run_learned_nothing_that_is_no_better_than_one_answer(tmp_path):
     assert learned_nothing(run(tmp_path, 20)) and learned_nothing(run(tmp_path, 24))
     assert not learned_nothing(run(tmp_path, 40))
+    assert not learned_nothing(run(tmp_path, 3, per_class=2))  # 3 of 6 clips: who knows
     labels = np.repeat([0, 1, 2], [180, 10, 10])  # one answer is right for nine clips of ten
     constant = record(tmp_path, labels=labels, scores=logits(np.zeros(200, int), 3))
     assert learned_nothing(constant)

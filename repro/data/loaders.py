@@ -4,7 +4,7 @@ Randomness depends on (seed, epoch, clip) alone, so the number of loader workers
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cv2
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from repro.data.batches import Batches, Order
 from repro.data.clips import Clip
-from repro.data.decode import iter_frames, quick_opening
+from repro.data.decode import DecodeError, iter_frames, quick_opening
 from repro.data.sampling import POLICIES
 from repro.data.transforms import SCALES, augment, planes, test_view
 
@@ -62,6 +62,34 @@ class ClipDataset(Dataset):
         self.frames, self.size, self.seed, self.flip, self.scales = frames, size, seed, flip, tuple(scales)
         self.sampling, self.policy, self.decoder = sampling, POLICIES[sampling], decoder
         self.mirror_labels = None if mirror_labels is None else list(mirror_labels)
+        self.kept: dict[int, np.ndarray | None] = {}  # whole clips by index; None where one cannot be kept
+        self.room = 0  # bytes that more of them may take
+
+    def keep_decoded(self, room: int) -> None:
+        """Keep clips decoded for training in memory, up to ``room`` bytes in this process: the same frames, sooner."""
+        self.room = room
+
+    def _frames(self, index: int, indices: list[int]) -> Iterable[np.ndarray]:
+        """The clip's frames at these indices: of the copy in memory, which is made now where there is room."""
+        if index not in self.kept and self.room:
+            self.kept[index] = self._whole(index)
+        kept = self.kept.get(index)
+        return iter_frames(self.clips[index].path, indices, decoder=self.decoder) if kept is None else kept[indices]
+
+    def _whole(self, index: int) -> np.ndarray | None:
+        """All frames of a clip; None where they do not fit any more, or where one that is not needed cannot be read."""
+        length = self.lengths[index]
+        try:
+            frames = iter_frames(self.clips[index].path, range(length), decoder=self.decoder)
+            first = next(iter(frames))
+            if first.nbytes * length > self.room:
+                self.room = 0
+                return None
+            whole = np.stack([first, *frames])
+        except DecodeError:
+            return None
+        self.room -= whole.nbytes
+        return whole
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -79,7 +107,7 @@ class ClipDataset(Dataset):
         rng = np.random.default_rng([self.seed, epoch, zlib.crc32(clip.name.encode())])
         indices = self.policy.train(self.lengths[index], self.frames, rng).tolist()
         other_side = clip.label if self.mirror_labels is None else self.mirror_labels[clip.label]
-        frames = iter_frames(clip.path, indices, decoder=self.decoder)
+        frames = self._frames(index, indices)
         flip = self.flip and other_side is not None
         pixels, mirrored = augment(frames, self.size, rng, count=self.frames, flip=flip, scales=self.scales)
         label = other_side if mirrored and other_side is not None else clip.label

@@ -113,7 +113,7 @@ def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(other.stem for other in PROFILES.glob("*.yaml")))
         raise ValueError(f"like: {values['like']!r} is no profile; known: {known}")
-    base = yaml.safe_load(path.read_text(encoding="utf-8"))
+    base = _inherited(yaml.safe_load(path.read_text(encoding="utf-8")))
     base = {key: base[key] for key in ("demo_set", "protocol", "habits", "fields") if key in base}
     fields = values.get("fields") or {}
     if isinstance(fields, Mapping):

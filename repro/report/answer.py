@@ -24,6 +24,8 @@ MAIN = {
 }
 """The main claims in a reader's words, with the claims of the paper that each puts together."""
 SERVER = " and a GPU server"
+BESIDE_OTHERS = {"lightweight", "fewer-parameters", "shallower-fewer-operations", "fast"}
+COMPARED = "complexity.html#the-networks-compared"  # where they are listed
 Verdicts = Sequence[Verdict]
 
 
@@ -76,7 +78,8 @@ def _main_line(words: str, verdicts: Verdicts) -> str:
         if all(each.endswith(SERVER) for each in needed):
             needed = [", ".join(each.removesuffix(SERVER) for each in needed) + SERVER]
         reasons.append(f"that takes {'; '.join(needed)}")
-    return f"{text}: {'; '.join(reasons)}."
+    compared = any(v.claim.id in BESIDE_OTHERS for v in verdicts)
+    return f"{text}: {'; '.join(reasons)}." + (f" [The networks compared]({COMPARED})." if compared else "")
 
 
 def outcomes_table(verdicts: Verdicts) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.selection import select_clips
 from repro.experiment.fields import Experiment
 from repro.files import only_one
+from repro.metrics.memory import available_memory
 from repro.metrics.peak import measure_peak
 from repro.records.freshness import used_by
 from repro.records.provenance import make_provenance
@@ -49,6 +50,7 @@ from repro.training.run_folder import (
 )
 
 SECONDS_FOR_PEAK = 2.0
+MOST_FOR_CLIPS = 4 * 10**9  # bytes: a set that is larger by far gains nothing from the part that is kept
 
 
 def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK) -> Record:
@@ -111,6 +113,7 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
             prepare_folder(folder, experiment, sections, data, started)
 
     datasets = {part: make_dataset(experiment, clips, lengths, split.classes) for part, clips in parts.items()}
+    datasets["train"].keep_decoded(room_for_clips(experiment))
     counts = {part: len(clips) for part, clips in parts.items()}
     probe = datasets["train"] if place.first else None
     plan = make_plan(experiment, network, clips=counts, device=place.device, dataset=probe)
@@ -289,6 +292,12 @@ def use_deterministic_algorithms(device: torch.device) -> None:
     """The same numbers each time; where a GPU has no such algorithm (3D pooling's backward) torch warns."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+
+
+def room_for_clips(experiment: Experiment) -> int:
+    """Bytes of decoded clips that each process that reads them may keep: an eighth of the free memory between them."""
+    readers = experiment.devices * max(1, experiment.workers)
+    return min(MOST_FOR_CLIPS, available_memory("cpu") // 8) // readers
 
 
 def in_parallel(recogniser: Recogniser, experiment: Experiment, place: Place) -> Recogniser | DistributedDataParallel:
