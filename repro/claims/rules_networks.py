@@ -332,6 +332,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         gains = {name: gain_of(pairs, is_right) for name, pairs in _in_order_against_not(some).items()}
         said = [judge_gain(gain) for gain in gains.values()]
         short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {PARTS} comparisons"
+        short += f" ({PARTS - len(said)} not run)" if len(said) < PARTS else ""
         shown = "; ".join(
             f"{name} {with_interval(gain, signed=True)} (p {p_text(gain.p)}; {_counted(gain, 'pair')})"
             for name, gain in gains.items()
