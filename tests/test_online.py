@@ -1,5 +1,7 @@
 """Online recognition: the frames that the network sees, how its guesses are averaged, what is filed of clips."""
 
+import json
+
 import made
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from repro.online import streaming
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.streaming import Streamed, content, stream, whole_clips_top1
 from repro.report.online import frames_seen_figure, online_table
+from repro.training.loop import train
 
 
 class Seeing(nn.Module):
@@ -186,7 +189,7 @@ def recorded(folder, classes):
 
 def test_what_is_filed_is_what_the_verdict_reads(tmp_path, streamed):
     found = content(recorded(tmp_path, ("drink", "Eat", "x")), streamed)
-    assert found.keys() == made.online().keys() - {"provenance"}
+    assert found.keys() - {"seen", "top1_seen"} == made.online().keys() - {"provenance"}
     told = {"clip": list("abcd"), "group": ["g", "h", "g", "h"], "value": [1.0, 1.0, 1.0, 0.0]}
     assert found["drink_eat"] == told and found["top1"] == 0.75
     assert (found["clips"], found["frames_per_second"], found["run"]) == (4, pytest.approx(40), "r")
@@ -199,9 +202,23 @@ def test_whole_clips_are_found_by_name(tmp_path, streamed):
 
 def test_the_page(tmp_path, streamed):
     found = content(recorded(tmp_path, ("drink", "eat", "x")), streamed)
-    fig, alt = frames_seen_figure(streamed.seen, streamed.top1, found)
+    fig, alt = frames_seen_figure(found)
     assert alt == "Top-1 by frames seen over 4 test clips: 25.0 % after 8, 75.0 % after 16; whole clip at once 0.0 %."
     assert list(fig.axes[0].lines[0].get_ydata()) == [25, 75]
     plt.close(fig)
     (row,) = online_table(found).to_dict("records")
     assert row["top-1 online"] == "75.0 %" and row["frames/s"] == pytest.approx(40)
+
+
+def test_what_is_measured_already_is_not_measured_again(tmp_path, monkeypatch):
+    """Of the same run by the same code; another run or other code is measured."""
+    experiment = tiny.experiment(tiny.write_ucf101(tmp_path / "set", frames=8), epochs=1, frames=4, study="s")
+    places = {"results": tmp_path / "results", "work": tmp_path / "runs"}
+    record = train(experiment, **places)
+    first = streaming.measure(record, 1, **places)
+    again = streaming.measure(record, 1, **places)
+    assert again.content == json.loads(json.dumps(first.content)) and again.path == first.path
+    assert again.provenance == first.provenance
+    monkeypatch.setattr(streaming, "sources_state", lambda: "edited")
+    other = streaming.measure(record, 1, **places)
+    assert other.content["of"]["code"] == "edited" and other.content["top1"] == first.content["top1"]

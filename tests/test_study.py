@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -104,15 +103,11 @@ def test_a_second_make_book_is_told_to_wait(study):
 
 
 def html_of(study: Path) -> dict[str, str]:
-    """The book's pages by name, without the rates that were measured in this build."""
-    pages = {}
-    for path in (study / "book" / "_build" / "html").glob("*.html"):
-        text = path.read_text(encoding="utf-8")
-        pages[path.name] = re.sub(r"[\d,.]+(?= frames (a second|/s))", "N", text)
-    return pages
+    """The book's pages by name."""
+    html = study / "book" / "_build" / "html"
+    return {path.name: path.read_text(encoding="utf-8") for path in html.glob("*.html")}
 
 
-@pytest.mark.xfail(reason="differed in the one run seen, not traced yet: issue 15, done-when 4")
 def test_a_second_build_gives_the_same_pages(study):
     first = html_of(study)
     assert make(study, "clean").returncode == 0

@@ -77,6 +77,7 @@ KINDS = (
 
     Kind("runs", "notebooks/14_runs.ipynb", "Appendix: every run", "Appendix", records="all"),
     Kind("statistics", "notebooks/15_statistics.ipynb", "Statistics", "Appendix", records="all"),
+    Kind("plan", "book/plan.md", "The plan of the runs", "Appendix"),
 )
 # fmt: on
 ROOT_PAGE = KINDS[0].name
