@@ -26,7 +26,7 @@ from repro.experiment.protocols import protocol_of
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.cells import Claim
-from repro.paper.look_alikes import backwards_pairs, named_pairs
+from repro.paper.look_alikes import backwards_pairs, look_alikes_of, named_pairs
 from repro.records.compare import partners
 from repro.records.questions import above, learned_nothing, only, seen
 from repro.records.record import Record
@@ -281,7 +281,9 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         if not inside:
             continue
         classes = runs[0].classes
-        chance, built = 1 / (len(classes) - 1), bool(backwards_pairs(classes))
+        built, partners_of = bool(backwards_pairs(classes)), look_alikes_of(classes)
+        labels = np.concatenate([record.labels for record in inside])
+        chance = float(np.mean([len(partners_of[label]) for label in labels])) / (len(classes) - 1)
         more_than_half, more_than_chance = (above(inside, mistaken_for_partner, share) for share in (0.5, chance))
         outcome = judge_gain(more_than_chance)
         if outcome == "reproduced" and (built or judge_gain(more_than_half) != "reproduced"):

@@ -1,4 +1,4 @@
-"""Pairs of actions that are easily confused, named before any run: the paper's own, and the demo set's.
+"""Pairs of actions that are easily confused, named before any run: the paper's, the demo set's, UT-Interaction's.
 
 Pairs are never picked by how often they were confused.
 """
@@ -13,6 +13,10 @@ BACKWARDS = (("Sit", "Stand"), ("Pick", "Put"))
 By their exact names: HMDB51's own ``sit`` and ``stand`` are different videos, no reversals, and not named by the paper.
 """
 
+HANDS = (("Punch", "Push"), ("Handshake", "Point"), ("Handshake", "Punch"), ("Hug", "Push"))
+"""Pairs of UT-Interaction in which the same two people move a hand alike, by their exact names: HMDB51 has a ``punch``
+and a ``push``, which the paper does not name."""
+
 
 def plain_name(name: str) -> str:
     """A class's name without what datasets and papers write differently: case, hyphens, underscores."""
@@ -20,12 +24,26 @@ def plain_name(name: str) -> str:
 
 
 def named_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
-    """Indices of the look-alikes named beforehand of which both classes are there: the paper's, the demo set's."""
+    """Indices of the look-alikes named beforehand of which both classes are there; a class may be in several pairs."""
     index = {plain_name(name): k for k, name in enumerate(classes)}
-    return [(index[a], index[b]) for a, b in LOOK_ALIKES if a in index and b in index] + backwards_pairs(classes)
+    found = [(index[a], index[b]) for a, b in LOOK_ALIKES if a in index and b in index]
+    return found + backwards_pairs(classes) + _exact(HANDS, classes)
 
 
 def backwards_pairs(classes: Sequence[str]) -> list[tuple[int, int]]:
     """Indices of the pairs of which one class is the other played backwards."""
+    return _exact(BACKWARDS, classes)
+
+
+def _exact(pairs: Sequence[tuple[str, str]], classes: Sequence[str]) -> list[tuple[int, int]]:
     index = {name: k for k, name in enumerate(classes)}
-    return [(index[a], index[b]) for a, b in BACKWARDS if a in index and b in index]
+    return [(index[a], index[b]) for a, b in pairs if a in index and b in index]
+
+
+def look_alikes_of(classes: Sequence[str]) -> dict[int, set[int]]:
+    """The named look-alikes of each class that has one, all by index."""
+    found: dict[int, set[int]] = {}
+    for i, j in named_pairs(classes):
+        found.setdefault(i, set()).add(j)
+        found.setdefault(j, set()).add(i)
+    return found

@@ -7,7 +7,7 @@ import pandas as pd
 
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.statistics import Estimate, gain, share, twice
-from repro.paper.look_alikes import backwards_pairs, named_pairs
+from repro.paper.look_alikes import backwards_pairs, look_alikes_of, named_pairs
 from repro.records.record import Record
 
 Score = Callable[[Record], np.ndarray]
@@ -20,12 +20,10 @@ def is_right(record: Record) -> np.ndarray:
 
 
 def mistaken_for_partner(record: Record) -> np.ndarray:
-    """For each test clip: was it taken for the look-alike of its own class? bool ``(clips,)``."""
-    partner: dict[int, int] = {}
-    for i, j in named_pairs(record.classes):
-        partner |= {i: j, j: i}
+    """For each test clip: was it taken for a look-alike of its own class? bool ``(clips,)``."""
+    partners = look_alikes_of(record.classes)
     predicted = record.scores.argmax(1)
-    return np.array([partner.get(label, -1) == guess for label, guess in zip(record.labels, predicted)])
+    return np.array([guess in partners.get(label, ()) for label, guess in zip(record.labels, predicted)])
 
 
 def right_of_look_alikes(record: Record) -> np.ndarray:
