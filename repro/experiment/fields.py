@@ -111,7 +111,7 @@ class Experiment:
     clipping: Result[Clipping] = "before_step"  # before_step; after_step as ref. 12's code does, which clips nothing
     parameter_groups: Result[Groups] = "one"  # eco_pytorch: biases faster, they and norms without decay
     batch_norm: Result[BatchNorm] = "all"  # layers whose statistics are trained: all; first (partial BN, ref. 7); none
-    precision: Result[Precision] = "32-true"  # of matrix products, in training and in evaluation
+    precision: Result[Precision] = "32-true"  # of matrix products; a GPU's convolutions are then TF32, torch's default
     validation_fraction: Result[float] = 0.1  # share of training groups set aside for the schedule; 0 with cosine
     watch: Result[Steers] = "validation"  # steers schedule and checkpoint; test: unsound, as ref. 12's code
 
