@@ -1,7 +1,7 @@
 """The behaviour digest of edited copies of the package: `python tests/mutants.py FOLDER ...` prints a list of them.
 
-Each folder holds a `repro`. Torch and what else takes seconds to import is imported once; each copy has a process
-forked from there, two at a time.
+Each folder holds a `repro`. What it imports from elsewhere takes seconds and is imported once, with the package as it
+is; each copy has a process forked from there, two at a time.
 """
 
 import json
@@ -10,13 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import cv2  # noqa: F401
-import pandas  # noqa: F401
-import pydantic.dataclasses  # noqa: F401
 import torch
-import torch.utils.data
-from torch.optim import SGD  # noqa: F401
 
+import repro.training.digest  # noqa: F401
+
+torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1)  # imports torch._dynamo, which takes longest
 torch.set_num_threads(1)  # threads that had run would not be there in a forked process
 AT_ONCE = 2
 
@@ -27,6 +25,8 @@ def start(folder: str, answer: Path) -> int:
     if child:
         return child
     try:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "repro"]:
+            del sys.modules[name]
         sys.path.insert(0, folder)
         from repro.training import digest
 

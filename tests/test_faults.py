@@ -132,7 +132,7 @@ def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, function, fail, st
 def test_stopped_while_the_test_clips_are_scored(runs, begun, monkeypatch):
     place, go_on = begun
     with monkeypatch.context() as patch:
-        tiny.fails_in(patch, "predict", 2, sender(signal.SIGTERM))
+        tiny.fails_in(patch, "evaluate", 2, sender(signal.SIGTERM))
         status, err = go_on()
     assert status == 1 and "stopped by SIGTERM" in err and epochs_done(place) == 3
     monkeypatch.setattr(training, "train_epoch", tiny.raiser(AssertionError("trained again")))

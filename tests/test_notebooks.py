@@ -261,12 +261,9 @@ def test_runs_without_a_record(shown, tmp_path):
     assert "**Not run:**" in shown(OF["runs"], {"results": str(tmp_path / "results")})
 
 
-def test_one_choice_at_a_time_with_and_without_runs(shown):
+def test_one_choice_at_a_time_without_runs(shown):
     text = shown(OF["ablations"], {"study": "no-such"})
-    assert "identity path in the gate matter?** Plain SE in place of Equation 4: top-1 not run" in text
-    assert "`bgr_slip`: not run." in text
-    text = shown(OF["ablations"], {})
-    assert "top-1 not run" not in text and "`bgr_slip`: not run." not in text and "by learning rate" in text
+    assert "**Not run:** no run of `results/no-such-...` has a partner" in text and "`bgr_slip`: not run." in text
 
 
 def test_forensics_of_the_paper_and_of_another(shown):

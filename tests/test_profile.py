@@ -145,7 +145,7 @@ def test_only_runs_of_the_papers_networks_as_they_are_count_as_evidence():
     for path in PROFILES:
         for e in read_profile(path).experiments:
             tried = e.study.split("-", 1)[1] if "-" in e.study else ""
-            wanted = "tuning" if tried.startswith("rate-") else "main"
+            wanted = "tuning" if tried.startswith("rate-") or path.stem == "rendered-rates" else "main"
             if wanted == "main" and (path.stem == "ablation" or e.gate or e.gate_bias or tried == "frame-average"):
                 wanted = "ablation"
             if e.model == TEMPORAL:

@@ -103,6 +103,8 @@ def prepare_folder(
         found = _read_identity(path)
         differing = _differing(found, json.loads(json.dumps(identity)))
         if not differing:
+            for draft in folder.glob(".*.draft"):  # of a process that was killed while it wrote
+                draft.unlink()
             if last.is_file():
                 print(f"{folder}: going on from the last finished epoch", flush=True)
             return
