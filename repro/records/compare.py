@@ -21,9 +21,9 @@ USUAL = Experiment()  # the paper's networks as the ledger of assumptions reads 
 
 
 def deciding_fields(experiment: Experiment) -> dict[str, Any]:
-    """The fields that decide a result. The gate of Equation 4, named, is the default."""
+    """The fields that decide a result. The gate of Equation 4, named, is the default; other networks have none."""
     fields = {name: value for name, value in experiment.to_dict().items() if ROLES[name] == "result"}
-    if experiment.model in WITH_GATES and experiment.gate == "se_im":
+    if experiment.model not in WITH_GATES or experiment.gate == "se_im":
         fields["gate"] = None
     return fields
 
@@ -70,6 +70,8 @@ def alike(records: Iterable[Record]) -> list[list[Record]]:
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
     """Runs of two networks that differ in nothing but the network: same clips, split, seed, settings and start.
 
+    The clips are those of the predictions, whatever the hash says.
+
     Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
     runs that several studies hold, the first counts.
     """
@@ -79,7 +81,8 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
         if model in found and gate is None:
             started = re.findall(r"seed\d+", record.experiment.start_from or "")
             found[model].setdefault((str(settings(record)), *started, record.data["hash"], split, seed), record)
-    return [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
+    pairs = [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
+    return [(a, b) for a, b in pairs if scored_clips(a) == scored_clips(b)]
 
 
 def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
@@ -97,6 +100,12 @@ def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ..
 
 
 # ---- which clips
+
+
+def scored_clips(record: Record) -> dict[str, tuple[str, str]]:
+    """The class and group of each test clip."""
+    clips, labels, groups = (record.predictions[name] for name in ("clip", "label", "group"))
+    return {clip: (record.classes[label], group) for clip, label, group in zip(clips, labels, groups)}
 
 
 def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
