@@ -95,7 +95,7 @@ def test_few_films_that_hold_most_clips_settle_nothing(tmp_path):
     films = np.where(np.arange(1200) < 18, np.arange(1200) + 2, np.arange(1200) % 2)
     found = verdict("se-im-beats-baseline", gain(tmp_path, range(18, 1200), (), per_class=100, groups=films))
     assert found.outcome == "undecided" and "worth 2.1 of equal size, which cannot tell" in found.evidence
-    unequal = np.repeat(np.arange(20), 2 + np.arange(20))[:240]  # 2 to 21 clips a film are worth 15
+    unequal = np.repeat(np.arange(20), [*range(2, 21), 31])  # 2 to 31 clips a film are worth 15
     found = verdict("se-im-beats-baseline", gain(tmp_path, range(0, 240, 2), FEW, per_class=20, groups=unequal))
     assert found.outcome == "reproduced" and "in 20 groups" in found.evidence
 
@@ -243,6 +243,19 @@ def test_fewer_confusions_at_the_price_of_other_errors_are_a_part_of_the_claim(t
     found = verdict("se-im-reduces-confusion", runs)
     assert found.outcome == "partly" and "lower for 6 of 6" in found.evidence
     assert "but fewer of their clips are right (-10.0 points [" in found.evidence
+
+
+@pytest.mark.parametrize("first, second", [(25, 3), (3, 25)])
+def test_one_pair_of_look_alikes_is_not_most_of_several(tmp_path, first, second):
+    labels, runs = labels_of(3, 30), []
+    for seed in SEEDS:
+        for model, taken in ((BASELINE, first), (ATTENTION, second)):
+            scores = logits(np.where(np.arange(90) < taken, 1, labels), 3)
+            runs.append(
+                record(tmp_path, classes=("drink", "eat", "run"), labels=labels, scores=scores, model=model, seed=seed)
+            )
+    found = verdict("se-im-reduces-confusion", runs)
+    assert found.outcome == "undecided" and "of 1 pairs of look-alikes, and one alone cannot tell" in found.evidence
 
 
 def test_errors_elsewhere_are_no_confusion(tmp_path):
@@ -507,7 +520,7 @@ def test_accuracy(tmp_path, outcome):
     assert found.outcome == outcome
     if outcome == "reproduced":
         assert "on HMDB51: top-1 77.4 % [" in found.evidence and found.chapter == "accuracy-paper"
-        assert "1530 test clips in 1530 groups, 3 runs; Kinetics): reproduced." in found.evidence
+        assert "1530 test clips in 1530 groups, 3 runs; Kinetics; all started from one pre-training" in found.evidence
     if outcome == "not testable":
         assert found.text == "not testable without sound runs after pre-training on Kinetics"
     assert verdict("accuracy-ucf101", REACHES[outcome](tmp_path)).text == "not testable without UCF101 and a GPU server"

@@ -89,7 +89,7 @@ def _counted(estimate: Estimate, runs: str) -> str:
 
 
 def _one_start(records: Iterable[Record]) -> str:
-    """Whether a network's runs all start from one run's weights: how another would have come out, none of them tells."""
+    """In words, if a network's runs all start from one run's weights: none tells how another would have come out."""
     starts: dict[str, set[str | None]] = {}
     for record in records:
         starts.setdefault(record.experiment.model, set()).add(record.experiment.start_from)
@@ -212,7 +212,7 @@ def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
         evidence,
         _top1,
         test="Both networks trained alike on the same clips; difference in top-1 (Res34-SE-IM-Net minus baseline). The "
-        "paper says it of its three datasets; asked are all clips with such runs, and those that cannot tell have no say.",
+        "paper says it of its three datasets; asked are all clips with such runs; those that cannot tell have no say.",
         settle="full-size runs on HMDB51, UCF101 and Something-Something v1 after Kinetics, 3 or more seeds"
         f"{evidence.hours(*OFFICIAL.values())}.",
         needs="runs of both networks",
@@ -231,10 +231,12 @@ def _confusion(pairs: Pairs) -> Result:
     """For how many pairs of look-alikes the indicator fell, and whether as many of their clips are right."""
     classes, falls = pairs[0][0].classes, _falls(pairs)
     outcome, but = of_most(list(falls.values())), ""
+    if len(falls) == 1:  # one pair is not most of several, however it fares
+        outcome, but = "undecided", ", and one alone cannot tell of most"
 
     right = gain_of(pairs, right_of_look_alikes)
     if right.point < 0:
-        but = f", but fewer of their clips are right ({with_interval(right, signed=True)} of all clips)"
+        but += f", but fewer of their clips are right ({with_interval(right, signed=True)} of all clips)"
         outcome = "partly" if outcome == "reproduced" else outcome
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(

@@ -125,6 +125,11 @@ def _studies(records: Iterable[Record]) -> list[list[Record]]:
     return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
 
 
+def _by_dataset(records: Sequence[Record]) -> list[list[Record]]:
+    names = dict.fromkeys(record.experiment.dataset for record in records)
+    return [[record for record in records if record.experiment.dataset == name] for name in names]
+
+
 def _clips(record: Record) -> tuple[tuple[str, ...], int, str]:
     """The clips of one split: classes, split, hash."""
     return record.classes, record.experiment.split, record.data["hash"]
@@ -134,12 +139,12 @@ def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str],
     """Which copy of a dataset the clips of each split are of, by number.
 
     A hash is of one split's clips, so it tells a re-encoded copy from the originals within a split, but not which clips
-    of another split are of the same copy. A study tells that: it is of one copy. So clips join the copy that the rest
-    of their study is of, unless that copy is known to have other clips for their split; where several copies could be
-    meant, or none is known, they stand apart.
+    of another split are of the same copy. A study tells that: what it calls one dataset is of one copy. So clips join
+    the copy that the rest of their study is of, unless that copy is known to have other clips for their split; where
+    several copies could be meant, or none is known, they stand apart.
     """
     found: dict[tuple[tuple[str, ...], int, str], int] = {}
-    for study in _studies(records):
+    for study in (named for whole in _studies(records) for named in _by_dataset(whole)):
         places = sorted({_clips(record) for record in study})
         for place in places:
             if place in found:
