@@ -90,6 +90,13 @@ def test_clips_whose_copy_is_not_known_stand_apart(tmp_path):
     assert any({b[0].name, mixed[2].name} <= set(some) for some in found)
 
 
+def test_two_datasets_in_one_study_are_not_pooled(tmp_path):
+    """Their classes have the same names, and one is filed as another split."""
+    a = copy_of(tmp_path, "a", {1: "a1"}, dataset="HMDB51") + copy_of(tmp_path, "a", {2: "b2"}, dataset="other")
+    assert len(alike(a)) == 2
+    assert len(alike(copy_of(tmp_path, "b", {1: "a1", 2: "b2"}, dataset="HMDB51"))) == 1
+
+
 def test_copies_are_the_same_whatever_the_settings(tmp_path):
     """Runs at other settings tell, too, which clips are of one copy."""
     copy_a = copy_of(tmp_path, "a", {1: "a1", 2: "a2"})

@@ -171,6 +171,110 @@ def test_a_copy_whose_scores_were_changed_is_found(disguise, tmp_path, here):
     assert not faults(honest.folder, here)
 
 
+def trained(path, seed, *, by=None, **fields):
+    """A record whose scores are one training's, or what ``by`` makes of those of seeds 0 and 1."""
+    labels = labels_of(len(DEMO), 10)
+
+    def scores(seed):
+        shared, own = (np.random.default_rng(s).normal(size=(len(labels), len(DEMO))) for s in (99, seed))
+        return shared + own + logits(labels, len(DEMO))  # networks err alike
+
+    made = scores(seed) if by is None else by(scores(0), scores(1))
+    return record(path, classes=DEMO, labels=labels, scores=made, seed=seed, **{"layout": "folder"} | fields)
+
+
+def _within_classes(first, _):
+    order = np.concatenate([10 * k + np.random.default_rng(k).permutation(10) for k in range(12)])
+    return 3 * first[order]
+
+
+@pytest.mark.parametrize(
+    "by, words",
+    [
+        (lambda a, b: (a + b) / 2, "seed0 and "),
+        (lambda a, b: a + 0.3 * b + 1, " put together"),
+        (lambda a, b: 2 * a + 0.5 * b + np.random.default_rng(5).normal(scale=0.05, size=a.shape), " put together"),
+        (_within_classes, "which has another seed: one of them is a copy"),
+    ],
+)
+def test_scores_made_of_those_of_other_runs_are_found(tmp_path, here, by, words):
+    """The mean of two seeds' scores, or one's given to other clips of their class, are no third training."""
+    for seed in (0, 1, 2):
+        trained(here, seed)
+    assert not faults(trained(tmp_path / "honest", 3).folder, here)
+    (text,) = faults(trained(tmp_path / "theirs", 4, by=by).folder, here)
+    assert words in text
+
+
+def test_scores_that_are_like_others_beyond_chance_are_noted(tmp_path, here):
+    trained(here, 0)
+    noisy = trained(tmp_path / "t", 4, by=lambda a, b: a + np.random.default_rng(5).normal(scale=0.3, size=a.shape))
+    text = "\n".join(map(str, check(noisy.folder, DIGEST, results=here)))
+    assert "FAULT" not in text and "note   its scores are more like those of" in text
+
+
+@pytest.mark.parametrize("fields", [{"seed": 0, "split": 2}, {"seed": 0, "model": "resnet34_3dres18"}])
+def test_a_copy_under_another_split_or_network_is_found(tmp_path, here, fields):
+    own = trained(here, 0)
+    sent = trained(tmp_path / "t", **fields, by=lambda a, b: a + 1)
+    changed = "split" if "split" in fields else "model"
+    assert f"those of {own.folder}, which has another {changed}" in faults(sent.folder, here)[0]
+
+
+def test_a_copy_whose_classes_stand_in_another_order_is_found(tmp_path, here):
+    own = trained(here, 0)
+    order = np.random.default_rng(0).permutation(12)
+    moved = np.argsort(order)[own.labels]
+    sent = record(
+        tmp_path, classes=np.array(DEMO)[order], labels=moved, scores=own.scores[:, order], seed=1, layout="folder"
+    )
+    assert "one of them is a copy" in faults(sent.folder, here)[0]
+
+
+def test_a_part_of_a_copy_is_found(tmp_path, here):
+    own = trained(here, 0)
+    part = trained(tmp_path, 1, by=lambda a, b: a, data_hash="part")
+    edit_scores(part.folder, lambda t: t.iloc[:80])
+    edit(part.folder, lambda c: c["data"]["clips"].update(test=80))
+    assert f"its scores are those of {own.folder}" in faults(part.folder, here)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.assign(group=[f"{g}-{k % 2}" for k, g in enumerate(t["group"])]),
+        lambda t: t.assign(label=np.roll(t["label"], 1)),
+        lambda t: t.assign(clip=t["clip"].str.replace("clip", "video")),
+    ],
+)
+def test_one_hash_stands_for_the_same_clips_labels_and_groups(tmp_path, here, change):
+    """Groups split up make more of them, of a folder's clips no name tells."""
+    trained(here, 0)
+    sent = trained(tmp_path / "t", 1).folder
+    assert not faults(sent, here)
+    edit_scores(sent, change)
+    (text,) = faults(sent, here)
+    assert "data.hash: its hash of the clips is that of" in text and "labels or groups are others" in text
+
+
+def test_a_run_that_is_here_is_not_replaced_by_a_larger_study(tmp_path, here):
+    """Of a run that two studies hold the larger one's counts: our seeds and one more would replace ours."""
+    own = trained(here, 0)
+    sent = trained(tmp_path / "t", 0, study="larger", by=lambda a, b: b)
+    (text,) = faults(sent.folder, here)
+    assert f"{own.folder} is this very run with other scores; run seeds that nobody has" in text
+    again = trained(tmp_path / "t", 0, study="again")
+    assert not faults(again.folder, here)
+
+
+def test_history_and_time_must_be_possible(tmp_path, here):
+    sent = trained(tmp_path / "t", 0).folder
+    edit(sent, lambda c: c["history"].pop())
+    assert "history: 39 epochs, but the experiment has 40" in faults(sent, here)[0]
+    sent = trained(tmp_path / "u", 0, provenance=PROVENANCE | {"started": "2999-01-01T00:00:00+00:00"}).folder
+    assert "is no time with its zone, or one to come" in faults(sent, here)[0]
+
+
 def test_copies_within_what_is_sent_are_found(sent, here):
     demo_record(sent.parents[1], seed=6, wrong=range(7), layout="folder")
     found = check_all(record_folders(sent.parents[1]), DIGEST, results=here)
@@ -182,7 +286,7 @@ def test_copies_within_what_is_sent_are_found(sent, here):
 def test_scores_that_are_not_those_of_the_history_are_found(tmp_path, here):
     """Where the test clips steered a run, its history holds the accuracy of the weights that were evaluated."""
     history = pd.DataFrame({"epoch": [0, 1], "train_top1": [0.2, 0.3], "test_top1": [113 / 120, 0.5]})
-    fields = {"layout": "folder", "watch": "test", "history": history}
+    fields = {"layout": "folder", "watch": "test", "history": history, "epochs": 2}
     made = demo_record(tmp_path / "theirs", wrong=range(7), **fields)
     assert not faults(made.folder, here)
     edit_scores(made.folder, lambda t: t.assign(logit_Wave=np.where(t["label"] == 0, 3.0, t["logit_Wave"])))
@@ -328,9 +432,8 @@ def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here)
     fields = {"wrong_first": range(60), "wrong_second": range(10), "layout": "folder"}
     both_networks(here, **fields, seeds=[0])
     both_networks(tmp_path / "theirs", **fields, seeds=[1, 2], study="made-elsewhere")
-    for k, (path, seed) in enumerate((p, s) for p in [tmp_path / "theirs" / "made-elsewhere"] for s in (1, 2)):
-        for folder in path.glob(f"*seed{seed}"):  # no seed is another's copy
-            edit_scores(folder, lambda t, k=k: _noisy(t, seed=k))
+    for k, folder in enumerate(sorted((tmp_path / "theirs" / "made-elsewhere").iterdir())):  # none is another's copy
+        edit_scores(folder, lambda t, k=k: _noisy(t, seed=k))
     filed = add(tmp_path / "theirs", DIGEST, contributor=" A. Stranger ", results=here)
     assert len(filed) == 4 and {r.provenance["contributor"] for r in filed} == {"A. Stranger"}
     evidence = gather(DIGEST, {}, {}, here)

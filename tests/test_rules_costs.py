@@ -253,6 +253,16 @@ def test_clips_of_one_source_are_no_independent_ones(tmp_path):
     assert verdict("online", [streamed(tmp_path)], online={"made": content}).outcome == "partly"
 
 
+def test_online_the_answer_drink_to_all_is_no_telling(tmp_path):
+    """80 clips of drink and 20 of eat: 80 % right, half in the mean of the two; nor where one of them is not there."""
+    content = online(told=(80, 100))
+    content["drink_eat"]["class"] = ["drink"] * 80 + ["eat"] * 20
+    found = verdict("online", [streamed(tmp_path)], online={"made": content})
+    assert found.outcome == "partly" and "drink / eat 50.0 % [" in found.evidence
+    content["drink_eat"]["class"] = ["drink"] * 100
+    assert verdict("online", [streamed(tmp_path)], online={"made": content}).outcome == "not testable"
+
+
 def test_online_without_drink_and_eat(tmp_path):
     found = verdict("online", [streamed(tmp_path)], online={"made": online(told=None)})
     assert found.text == "not testable without classes drink and eat" and found.evidence == "30 frames/s."

@@ -5,13 +5,14 @@ An outcome is one of ``OUTCOMES``. A rule sees fresh records of the paper's netw
 *One set of like runs* (same clips and settings, :func:`repro.records.compare.alike`). An effect is one estimate over
 runs and groups of clips. The set speaks for or against the claim where the estimate's p is below ``LEVEL``, and it
 cannot speak where its chance is not known: from one run (what another training would give) or fewer than
-``FEWEST_GROUPS`` groups of clips. ``LEVEL`` is 1 %, for several sets are asked: of ten without any effect fewer than
-one in twenty then seems to confirm it.
+``FEWEST_GROUPS`` groups of clips, or where a few of them hold most clips. ``LEVEL`` is 1 %, for several sets are asked:
+of ten without any effect fewer than one in twenty then seems to confirm it.
 
 *Several sets of one claim* (:func:`combined`). Sets that cannot tell do not vote; the others give their common outcome,
 or *partly* where they differ. *Several parts of one claim* (:func:`parts`): *reproduced* needs all of them, one is
-*partly*. So runs added to a set that say the same move it from *undecided* to an outcome and never back, a set added
-never takes a verdict away from what it says itself, one that cannot tell changes nothing, and order does not matter.
+*partly*. So runs added to a set that say the same, no further apart than those before, move it from *undecided* to an
+outcome and never back, a set added never takes a verdict away from what it says itself, one that cannot tell changes
+nothing, and order does not matter.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ MEANING = {
 OUTCOMES = tuple(MEANING)
 LEVEL = 0.01  # p below which a set of runs speaks
 FEWEST_GROUPS = 20  # intervals over fewer are not known to hold (repro.metrics.statistics)
+FEWEST_EQUAL = FEWEST_GROUPS / 2  # groups of unequal size are worth fewer equal ones; nor over fewer of these
 SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
 RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
 
@@ -204,7 +206,10 @@ def silent(gain: Estimate) -> str:
     """Why an estimate cannot speak, however large it is; nothing where it can."""
     if gain.sd_runs is None:
         return "one training alone cannot tell"
-    return f"fewer than {FEWEST_GROUPS} groups of clips cannot tell" if gain.groups < FEWEST_GROUPS else ""
+    if gain.groups < FEWEST_GROUPS:
+        return f"fewer than {FEWEST_GROUPS} groups of clips cannot tell"
+    few = f"most clips are of few groups, worth {gain.spread.equal:.1f} of equal size, which cannot tell"
+    return few if gain.spread.equal < FEWEST_EQUAL else ""
 
 
 def combined(outcomes: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from repro.data.catalogue import CATALOGUE
-from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.experiment.protocols import protocol_of
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
+from repro.experiment.protocols import PAPER_TEXT, protocol_of
 from repro.paper.cells import Table
 from repro.records import compare
 from repro.records.freshness import Digest
@@ -62,11 +62,26 @@ def pretraining(record: Record, records: Sequence[Record]) -> str:
     """
     experiment = record.experiment
     if experiment.start_from:
-        source = next((each.experiment for each in records if each.name == experiment.start_from), None)
-        known = source.layout == "kinetics400" if source else "kinetics" in experiment.start_from.lower()
+        source = next((each for each in records if each.name == experiment.start_from), None)
+        known = _of_kinetics(source) if source else "kinetics" in experiment.start_from.lower()
         return KINETICS if known else f"own weights, {experiment.start_from.rpartition('/')[0] or 'a file'}"
     weights = {"trunk": experiment.trunk_weights, "head": experiment.head_weights}
     return ", ".join(f"{part}: {name}" for part, name in weights.items() if name) or "from scratch"
+
+
+def _of_kinetics(record: Record) -> bool:
+    """Trained on Kinetics as a whole."""
+    official = CATALOGUE["kinetics400"]
+    return record.experiment.layout == official.layout and len(record.classes) == official.counts["classes"]
+
+
+STATED = ("dropout", "learning_rate", "schedule", "saturate", "clip_gradient")  # in section 4.1; with FULL's frames
+
+
+def trained_otherwise(experiment: Experiment) -> list[str]:
+    """In what a run's training is not the paper's: stated values, or fewer epochs than are taken where it is silent."""
+    found = [name for name in STATED if getattr(experiment, name) != PAPER_TEXT[name]]
+    return found + (["epochs"] if experiment.epochs < PAPER_TEXT["epochs"] else [])
 
 
 def read_official(today: Digest, results: Path = RESULTS) -> list[Record]:

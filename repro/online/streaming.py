@@ -109,7 +109,8 @@ def content(record: Record, streamed: Streamed) -> dict[str, Any]:
         told = two_way_choice(streamed.final, streamed.labels, pair)
         of_both = [k for k, label in enumerate(streamed.labels) if label in pair]
         clips, groups = ([each[k] for k in of_both] for each in (streamed.clips, streamed.groups))
-        drink_eat = {"clip": clips, "group": groups, "value": told.astype(float).tolist()}
+        of_class = [record.classes[streamed.labels[k]] for k in of_both]
+        drink_eat = {"clip": clips, "group": groups, "class": of_class, "value": told.astype(float).tolist()}
     return {
         "run": experiment.run,
         "dataset": experiment.dataset,

@@ -21,9 +21,9 @@ USUAL = Experiment()  # the paper's networks as the ledger of assumptions reads 
 
 
 def deciding_fields(experiment: Experiment) -> dict[str, Any]:
-    """The fields that decide a result. The gate of Equation 4, named, is the default."""
+    """The fields that decide a result. The gate of Equation 4, named, is the default; other networks have none."""
     fields = {name: value for name, value in experiment.to_dict().items() if ROLES[name] == "result"}
-    if experiment.model in WITH_GATES and experiment.gate == "se_im":
+    if experiment.model not in WITH_GATES or experiment.gate == "se_im":
         fields["gate"] = None
     return fields
 
@@ -70,6 +70,8 @@ def alike(records: Iterable[Record]) -> list[list[Record]]:
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
     """Runs of two networks that differ in nothing but the network: same clips, split, seed, settings and start.
 
+    The clips are those of the predictions, whatever the hash says.
+
     Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
     runs that several studies hold, the first counts.
     """
@@ -79,7 +81,8 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
         if model in found and gate is None:
             started = re.findall(r"seed\d+", record.experiment.start_from or "")
             found[model].setdefault((str(settings(record)), *started, record.data["hash"], split, seed), record)
-    return [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
+    pairs = [(record, found[second][key]) for key, record in found[first].items() if key in found[second]]
+    return [(a, b) for a, b in pairs if scored_clips(a) == scored_clips(b)]
 
 
 def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
@@ -99,6 +102,12 @@ def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ..
 # ---- which clips
 
 
+def scored_clips(record: Record) -> dict[str, tuple[str, str]]:
+    """The class and group of each test clip."""
+    clips, labels, groups = (record.predictions[name] for name in ("clip", "label", "group"))
+    return {clip: (record.classes[label], group) for clip, label, group in zip(clips, labels, groups)}
+
+
 def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
     """What tells a run's clips: where they lie, and their hash once it is recorded. Who shares either has the same.
 
@@ -116,6 +125,11 @@ def _studies(records: Iterable[Record]) -> list[list[Record]]:
     return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
 
 
+def _by_dataset(records: Sequence[Record]) -> list[list[Record]]:
+    names = dict.fromkeys(record.experiment.dataset for record in records)
+    return [[record for record in records if record.experiment.dataset == name] for name in names]
+
+
 def _clips(record: Record) -> tuple[tuple[str, ...], int, str]:
     """The clips of one split: classes, split, hash."""
     return record.classes, record.experiment.split, record.data["hash"]
@@ -125,12 +139,12 @@ def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str],
     """Which copy of a dataset the clips of each split are of, by number.
 
     A hash is of one split's clips, so it tells a re-encoded copy from the originals within a split, but not which clips
-    of another split are of the same copy. A study tells that: it is of one copy. So clips join the copy that the rest
-    of their study is of, unless that copy is known to have other clips for their split; where several copies could be
-    meant, or none is known, they stand apart.
+    of another split are of the same copy. A study tells that: what it calls one dataset is of one copy. So clips join
+    the copy that the rest of their study is of, unless that copy is known to have other clips for their split; where
+    several copies could be meant, or none is known, they stand apart.
     """
     found: dict[tuple[tuple[str, ...], int, str], int] = {}
-    for study in _studies(records):
+    for study in (named for whole in _studies(records) for named in _by_dataset(whole)):
         places = sorted({_clips(record) for record in study})
         for place in places:
             if place in found:

@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from repro.data.counts import clips_digest
 from repro.data.layouts import LAYOUTS
 from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
-from repro.records.compare import deciding_fields, settings
+from repro.records.compare import deciding_fields, scored_clips, settings
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
@@ -143,9 +143,10 @@ class _Provenance(BaseModel):
     @classmethod
     def _a_time(cls, started: str) -> str:
         with suppress(ValueError):
-            if datetime.fromisoformat(started).tzinfo:
+            at = datetime.fromisoformat(started)
+            if at.tzinfo and at < datetime.now(UTC) + timedelta(days=1):  # clocks go wrong
                 return started
-        raise ValueError(f"{started!r} is no time with its zone")
+        raise ValueError(f"{started!r} is no time with its zone, or one to come")
 
 
 def _provenance(record: Record) -> Iterator[Finding]:
@@ -188,6 +189,9 @@ def _accuracy(record: Record) -> Iterator[Finding]:
         f"accuracy from the scores: top-1 {top1:.2%}{top5}, mean of classes {mean_class_accuracy(scores, labels):.2%}; "
         f"n = {len(labels)} clips, {len(record.classes)} classes"
     )
+    if len(record.history) != record.experiment.epochs:
+        text = f"history: {len(record.history)} epochs, but the experiment has {record.experiment.epochs}"
+        yield fault(f"{record.folder / 'record.json'}: {text}; {SEND}")
     # the weights that are evaluated are those of the best epoch
     if record.experiment.last_batch == "keep" and "test_top1" in record.history:
         noted = float(pd.to_numeric(record.history["test_top1"], errors="coerce").max())
@@ -270,21 +274,47 @@ def _names(record: Record, results: Path) -> Iterator[Finding]:
 
 
 def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
-    """Other records that have the same place or the same scores, and a study of that name with other settings."""
+    """Other records that have the same place, run, clips or scores, and a study of that name with other settings."""
+    apart = []  # of another training: their scores are others
     for other in others:
         if other.folder.resolve() == record.folder.resolve():
             continue
         same = _same_scores(record, other)
         if other.name == record.name:
             yield note(f"{other.folder} is the same run, with {'the same' if same else 'other'} scores")
-        elif same and record.experiment.seed != other.experiment.seed:
-            text = f"its scores are those of {other.folder}, which has another seed: one of them is a copy"
-            yield fault(f"{record.folder}: {text}; send each seed's own run")
+        elif same and (differs := _another_training(record, other)):
+            text = f"its scores are those of {other.folder}, which has another {differs}: one of them is a copy"
+            yield fault(f"{record.folder}: {text}; send each {differs}'s own run")
         elif same:
             # a choice may change nothing (clipping of gradients that are never large); a copy looks the same
             yield note(f"its scores are those of {other.folder}, another run of the same seed")
+        elif _is_run(record, other):
+            text = f"{other.folder} is this very run with other scores"
+            yield fault(f"{record.folder}: {text}; run seeds that nobody has, each counts once")
+        if _same_clips(record, other) and scored_clips(record) != scored_clips(other):
+            text = f"its hash of the clips is that of {other.folder}, but its test clips, labels or groups are others"
+            yield fault(f"{record.folder / 'record.json'}: data.hash: {text}; {SEND}")
+        if not same and _another_training(record, other):
+            apart.append(other)
+    yield from _disguised(record, apart)
     if collision := _collision(record, others):
         yield note(collision)
+
+
+def _another_training(one: Record, other: Record) -> str | None:
+    """In which of seed, split and network two runs differ, so that they cannot have one's scores; the first of them."""
+    names = ("seed", "split", "model")
+    return next((n for n in names if getattr(one.experiment, n) != getattr(other.experiment, n)), None)
+
+
+def _same_clips(one: Record, other: Record) -> bool:
+    """Whether they say that they are of the same clips: the hash is of one split's."""
+    split = one.experiment.split == other.experiment.split
+    return split and one.data["hash"] == other.data["hash"] and set(one.classes) == set(other.classes)
+
+
+def _is_run(one: Record, other: Record) -> bool:
+    return _same_clips(one, other) and deciding_fields(one.experiment) == deciding_fields(other.experiment)
 
 
 def _collision(record: Record, others: Sequence[Record]) -> str | None:
@@ -306,18 +336,96 @@ COPY = 0.995
 that were trained apart came above 0.962; scores multiplied, shifted, rounded or slightly noisy stay above 0.999."""
 
 
+MIXED = 0.99
+"""Correlation above which a run's scores are those of two others put together, each class's mean taken out. Among the
+recorded runs none came above 0.944 (3 classes) or 0.712 (12)."""
+LIKE = 0.95
+"""Correlation above which two runs of different seeds are said to be very alike, each class's mean taken out. Among the
+recorded runs none came above 0.916 (3 classes) or 0.645 (12)."""
+
+
 def _same_scores(one: Record, other: Record) -> bool:
-    """Whether one record's scores are the other's as they are, or moved without changing ranks."""
-    if one.classes != other.classes or len(one.labels) != len(other.labels):
+    """Whether one record's scores are the other's as they are, moved without changing ranks, or given to other clips.
+
+    Of the clips that both have: at least half of those of one of them.
+    """
+    both = _both(one, other)
+    if both is None:
         return False
-    first, second = (r.predictions.sort_values("clip") for r in (one, other))
-    if list(first["clip"]) != list(second["clip"]):
-        return False
-    a, b = (table.iloc[:, 3:].to_numpy(float) for table in (first, second))
+    a, b = both
     if np.array_equal(a, b):
         return True
     # of few classes two good networks may well rank all clips alike
-    return _correlation(a, b) > COPY or (a.shape[1] > 5 and np.array_equal(a.argsort(1), b.argsort(1)))
+    many = a.shape[1] > 5
+    return _correlation(a, b) > COPY or (many and (np.array_equal(a.argsort(1), b.argsort(1)) or _same_rows(a, b)))
+
+
+def _both(one: Record, other: Record) -> tuple[np.ndarray, np.ndarray] | None:
+    """Their scores ``(clips, classes)`` of the clips that both have, classes in one order; None if these are few."""
+    if set(one.classes) != set(other.classes):
+        return None
+    logits = [f"logit_{name}" for name in one.classes]
+    first, second = (record.predictions.set_index("clip")[logits] for record in (one, other))
+    common = first.index.intersection(second.index).sort_values()
+    if 2 * len(common) < min(len(first), len(second)):
+        return None
+    return first.loc[common].to_numpy(float), second.loc[common].to_numpy(float)
+
+
+def _same_rows(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether most clips' scores are those of some clip of the other, up to scale, if no two of a table are alike."""
+    first, second = (_rows(table) for table in (a, b))
+    distinct = min(len(set(rows)) for rows in (first, second)) > 0.9 * len(a)
+    return distinct and len(set(first) & set(second)) > 0.5 * len(a)
+
+
+def _rows(table: np.ndarray) -> list[bytes]:
+    centred = table - table.mean(1, keepdims=True)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    return [row.tobytes() for row in (unit.round(3) + 0.0)]
+
+
+def _disguised(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
+    """Scores that are those of one or two runs trained apart, with something added."""
+    near, tables = [], {}
+    for other in others:
+        both = _both(record, other)
+        if both is None or len(both[0]) < len(record.labels):  # of all clips, so that all have one shape
+            continue
+        order = record.predictions.sort_values("clip")["label"].to_numpy()
+        own, theirs = (_without_class_means(table, order) for table in both)
+        if _correlation(own, theirs) > LIKE:
+            near.append(other)
+        tables[str(other.folder)] = theirs.ravel()
+    if near:
+        yield note(f"its scores are more like those of {near[0].folder} than any two trained runs' here: look at both")
+    if len(tables) > 1 and np.linalg.norm(own) > 0 and (found := _mixture(own.ravel(), list(tables.values()))):
+        two = " and ".join(list(tables)[k] for k in found)
+        yield fault(f"{record.folder}: its scores are those of {two} put together; send each seed's own run")
+
+
+def _without_class_means(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The scores without each clip's mean and each true class's: what is this run's own."""
+    table = table - table.mean(1, keepdims=True)
+    return (
+        table
+        - np.stack([table[labels == k].mean(0) for k in range(labels.max() + 1) if k in labels])[
+            np.unique(labels, return_inverse=True)[1]
+        ]
+    )
+
+
+def _mixture(own: np.ndarray, others: Sequence[np.ndarray]) -> tuple[int, int] | None:
+    """Which two of the others' scores, each times a number, make this run's; by their places."""
+    table = np.stack([own, *others])
+    norms = np.linalg.norm(table, axis=1)
+    alike = table @ table.T / np.maximum(np.outer(norms, norms), 1e-12)
+    first, second = np.triu_indices(len(others), k=1)
+    x, y, between = alike[0, 1 + first], alike[0, 1 + second], alike[1 + first, 1 + second]
+    fit = (x**2 + y**2 - 2 * x * y * between) / np.maximum(1 - between**2, 1e-6)  # squared multiple correlation
+    fit = np.where(1 - between**2 > 1e-3, fit, 0)  # two copies of one run make no mixture
+    best = int(fit.argmax())
+    return (int(first[best]), int(second[best])) if fit[best] > MIXED**2 else None
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

@@ -22,6 +22,15 @@ def seen(record: Record, order: str) -> Record:
     return replace(record, predictions=record.predictions.assign(**dict(zip(logits, record.altered[order].T))))
 
 
+def in_16_bits(record: Record) -> Record:
+    """The record with its scores rounded as those of altered clips are kept: else rounding alone would tell the two
+    apart, for a tie counts as wrong."""
+    logits = [f"logit_{name}" for name in record.classes]
+    largest = np.finfo(np.float16).max
+    rounded = record.scores.clip(-largest, largest).astype(np.float16).astype(np.float32)
+    return replace(record, predictions=record.predictions.assign(**dict(zip(logits, rounded.T))))
+
+
 def above(records: Sequence[Record], score: Score, threshold: float) -> Estimate:
     """How far the mean of ``score`` over clips and runs is above a threshold, 0..1; p is of a mean that equals it."""
     values = values_of(records, score)

@@ -19,11 +19,22 @@ def is_right(record: Record) -> np.ndarray:
     return topk_correct(record.scores, record.labels, 1)
 
 
+def taken_for(record: Record) -> np.ndarray:
+    """What each test clip that is not right was taken for: the other class with the largest score.
+
+    Where several have it, each by an equal part, so that the order of classes never matters. Array
+    ``(clips, classes)``; all 0 for right clips.
+    """
+    others = record.scores.astype(float)
+    others[np.arange(len(others)), record.labels] = -np.inf
+    largest = others == others.max(1, keepdims=True)
+    return largest / largest.sum(1, keepdims=True) * ~is_right(record)[:, None]
+
+
 def mistaken_for_partner(record: Record) -> np.ndarray:
-    """For each test clip: was it taken for a look-alike of its own class? bool ``(clips,)``."""
-    partners = look_alikes_of(record.classes)
-    predicted = record.scores.argmax(1)
-    return np.array([guess in partners.get(label, ()) for label, guess in zip(record.labels, predicted)])
+    """For each test clip: was it taken for a look-alike of its own class? 0 or 1, a part for ties, ``(clips,)``."""
+    partners, taken = look_alikes_of(record.classes), taken_for(record)
+    return np.array([row[[*partners.get(label, ())]].sum() for label, row in zip(record.labels, taken)])
 
 
 def right_of_look_alikes(record: Record) -> np.ndarray:
@@ -88,7 +99,7 @@ def _taken(records: Sequence[Record], pair: tuple[int, int]) -> pd.DataFrame:
     for run, record in enumerate(records):
         inside = np.isin(record.labels, pair)
         labels = record.labels[inside]
-        taken = record.scores[inside].argmax(1) == np.where(labels == i, j, i)
+        taken = taken_for(record)[inside, np.where(labels == i, j, i)]
         clips = record.predictions.loc[inside, ["group", "clip"]]
         tables.append(clips.assign(**{"run": run, "class": labels, "value": taken}))
     return pd.concat(tables, ignore_index=True)
