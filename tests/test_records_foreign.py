@@ -270,7 +270,7 @@ def test_a_run_that_is_here_is_not_replaced_by_a_larger_study(tmp_path, here):
 def test_history_and_time_must_be_possible(tmp_path, here):
     sent = trained(tmp_path / "t", 0).folder
     edit(sent, lambda c: c["history"].pop())
-    assert "history: 39 epochs, but the experiment has 40" in faults(sent, here)[0]
+    assert "history: 1 epochs, but the experiment has 2" in faults(sent, here)[0]
     sent = trained(tmp_path / "u", 0, provenance=PROVENANCE | {"started": "2999-01-01T00:00:00+00:00"}).folder
     assert "is no time with its zone, or one to come" in faults(sent, here)[0]
 
@@ -286,7 +286,7 @@ def test_copies_within_what_is_sent_are_found(sent, here):
 def test_scores_that_are_not_those_of_the_history_are_found(tmp_path, here):
     """Where the test clips steered a run, its history holds the accuracy of the weights that were evaluated."""
     history = pd.DataFrame({"epoch": [0, 1], "train_top1": [0.2, 0.3], "test_top1": [113 / 120, 0.5]})
-    fields = {"layout": "folder", "watch": "test", "history": history, "epochs": 2}
+    fields = {"layout": "folder", "watch": "test", "history": history}
     made = demo_record(tmp_path / "theirs", wrong=range(7), **fields)
     assert not faults(made.folder, here)
     edit_scores(made.folder, lambda t: t.assign(logit_Wave=np.where(t["label"] == 0, 3.0, t["logit_Wave"])))
