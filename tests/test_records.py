@@ -71,6 +71,8 @@ def test_what_was_altered_is_kept_to_16_bits(tmp_path):
     np.testing.assert_allclose(record.altered["shuffled"], shuffled, rtol=1e-3)
     np.testing.assert_array_equal(record.altered["reversed"], -record.altered["shuffled"])
     assert not (write_record(**content(), results=tmp_path).folder / "altered.parquet").exists()
+    huge = write_record(**content(altered={"shuffled": np.full((3, 2), -1e6)}), results=tmp_path)
+    assert (huge.altered["shuffled"] == -65504).all()
 
 
 @pytest.mark.parametrize(
