@@ -58,7 +58,7 @@ def record(
     table = table.join(pd.DataFrame(scores, columns=[f"logit_{name}" for name in classes]))
     if history is None:
         epochs = fields.get("epochs", SMALL["epochs"])
-        loss, top1 = np.linspace(1.5, 0.5, epochs), np.linspace(0.25, 0.75, epochs)
+        loss, top1 = np.linspace(1.5, 0.5, epochs), np.linspace(0.25, 1.0, epochs)
         history = pd.DataFrame({"epoch": range(epochs), "train_loss": loss, "train_top1": top1})
     return write_record(
         experiment=Experiment(**{"study": "made", "dataset": "made clips", **SMALL, **fields}),

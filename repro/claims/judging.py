@@ -24,6 +24,7 @@ from repro.experiment.fields import CONTROL, Experiment
 from repro.metrics.statistics import Estimate
 from repro.paper.cells import Claim, Paper
 from repro.records import compare
+from repro.records.questions import have_converged
 from repro.records.record import Record
 from repro.records.table6 import Measured
 
@@ -105,7 +106,7 @@ class Verdict:
         """In a few words what the verdict rests on."""
         if self.outcome == "not testable":
             return self.text
-        return self.short or self.scope or ("by construction" if self.chapter == "architecture" else self.evidence)
+        return self.short or self.scope or ("by construction" if self.chapter == "networks" else self.evidence)
 
     @property
     def text(self) -> str:
@@ -130,19 +131,26 @@ def is_evidence(experiment: Experiment) -> bool:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the rules may look at. Of the records given, those that are no evidence are left out."""
+    """Everything that the rules may look at.
+
+    Of the records given, those that are no evidence are left out, and so are sets of like runs that stopped before they
+    had learned their training clips: they compare how fast networks learn.
+    """
 
     paper: Paper
     records: tuple[Record, ...]  # fresh ones
     stale: tuple[str, ...] = ()  # names of those left out
+    stopped: tuple[str, ...] = field(default=(), init=False)  # of those left out because they had not converged
     counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # today's, of Table 6's networks compared
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 
     def __post_init__(self) -> None:
-        found = tuple(record for record in self.records if is_evidence(record.experiment))
-        object.__setattr__(self, "records", found)
+        found = [record for record in self.records if is_evidence(record.experiment)]
+        stopped = {record.name for some in compare.alike(found) if not have_converged(some) for record in some}
+        object.__setattr__(self, "records", tuple(record for record in found if record.name not in stopped))
+        object.__setattr__(self, "stopped", tuple(record.name for record in found if record.name in stopped))
 
     def by_study(self) -> dict[str, list[Record]]:
         """The records by study; a run that several studies hold is counted in one of them alone."""

@@ -332,10 +332,10 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     if chosen is None:
         return missing(claim, "Its run is stale or no evidence.", "a fresh run's weights", test=test, settle=settle)
     study, made, run = chosen
-    rate, chapter = made["frames_per_second"], f"online-{study}"
+    rate = made["frames_per_second"]
     if made["drink_eat"] is None or len(set(made["drink_eat"]["class"])) < 2:
         without = "classes drink and eat"
-        return missing(claim, f"{rate:.0f} frames/s.", without, test=test, settle=settle, chapter=chapter)
+        return missing(claim, f"{rate:.0f} frames/s.", without, test=test, settle=settle, chapter="online")
     told = share(pd.DataFrame(made["drink_eat"]).assign(run=made["run"]))
     # a smaller network that keeps up says nothing about the paper's
     keeps_up = "contradicted" if rate < CAMERA_RATE else "reproduced" if _is_full(run) else "not testable"
@@ -350,7 +350,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         f"{run.experiment.size} px on {made['provenance']['device']}; drink / eat {with_interval(told)} right, "
         f"n = {told.clips} clips of {told.groups} sources, on {made['dataset']}; of one network.",
         settle,
-        chapter,
+        "online",
         short=f"{rate:.0f} frames/s from files, {size}; drink or eat {with_interval(told)} right, guessing gives "
         f"{percent(GUESSING)}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),

@@ -83,7 +83,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         known += len(methods)
         above += [f"{name} {value} % on {NAMES[dataset]}" for name, value in methods if value > own]
     if not known:
-        return missing(claim, "No verified peer.", "published peers", test=test, settle=settle, chapter="paper")
+        return missing(claim, "No verified peer.", "published peers", test=test, settle=settle, chapter="others")
     outcome = of_all(known - len(above), known)
     return Verdict(
         claim,
@@ -93,7 +93,7 @@ def state_of_the_art(claim: Claim, evidence: Evidence) -> Verdict:
         + (f": {', '.join(above[:5])}{', ...' if len(above) > 5 else ''}" if above else "")
         + f". These are results {' and '.join(sorted(fields))}; protocols differ (pre-training, splits, crops).",
         settle,
-        "paper",
+        "others",
         short=f"of {known} published results of others {len(above)} are higher than the paper's own numbers, which "
         "nobody has checked",
     )
@@ -119,9 +119,9 @@ def baseline_comparable(claim: Claim, evidence: Evidence) -> Verdict:
     if not held:
         text = "The text states no accuracy of the baseline; its cells of the tables are not available here."
         without = "the paper's Table 7 or full-size runs"
-        return missing(claim, text, without, test=test, settle=settle, chapter="paper")
+        return missing(claim, text, without, test=test, settle=settle, chapter="others")
     outcome = of_all(sum(held), len(held))
-    return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, "paper")
+    return Verdict(claim, outcome, test, "; ".join(shown) + ".", settle, "others")
 
 
 @rule("feature-map-shape", "se-im-block-count", runs="no run: the network as built", since="2026-11-23T05:25:11Z")
@@ -138,5 +138,5 @@ def structure(claim: Claim, evidence: Evidence) -> Verdict:
         "The network built from the text: stacked map's shape, number of gated units.",
         f"Stacked map {'×'.join(str(v) for v in shape)}, {gates} units with a gate.",
         "Settled by construction.",
-        "architecture",
+        "networks",
     )

@@ -199,7 +199,7 @@ class Assumption(Written):
     expected: Words  # the effect expected of the others, or "not measured" where nothing here could
     status: Literal["open", "settled"]
     chapters: Names  # the kinds of the report's pages that rest on it
-    ablations: Names = ()  # the groups of profiles/ablation.yaml that run another reading
+    ablations: Names = ()  # the groups of profiles/rendered-choices.yaml that run another reading
 
     @model_validator(mode="after")
     def _takes_one_of_its_readings(self) -> Self:

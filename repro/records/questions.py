@@ -45,3 +45,27 @@ def learned_nothing(record: Record) -> bool:
     constant = max(np.bincount(record.labels).max() / len(record.labels), 1 / len(record.classes))
     found = share_of([record], is_right)
     return found.low <= constant and found.high < (1 + constant) / 2
+
+
+CONVERGED = 0.98  # training top-1 at the end, with dropout and augmentation
+
+
+def training_top1(record: Record) -> float:
+    """Training top-1 in the last epoch, 0..1."""
+    return float(record.history["train_top1"].iloc[-1])
+
+
+def has_converged(record: Record) -> bool:
+    """Whether a run had learned its training clips when it ended.
+
+    Under the paper's schedule always: it lowers the rate when nothing gets better any more.
+    """
+    return record.experiment.schedule == "plateau" or training_top1(record) >= CONVERGED
+
+
+def have_converged(records: Sequence[Record]) -> bool:
+    """Whether at least half of the runs of each network had learned their training clips."""
+    by_network: dict[str, list[bool]] = {}
+    for record in records:
+        by_network.setdefault(record.experiment.model, []).append(has_converged(record))
+    return all(2 * sum(found) >= len(found) for found in by_network.values())

@@ -1,7 +1,7 @@
 """The effect of single choices: runs that differ from a reference run in one thing, compared with it clip by clip.
 
-A variant is a study whose name starts with the ablation's (``ablation-gate-se``), and the other networks of the
-reference's own study. What was changed is read off the records' fields, not off their names.
+Variants are runs whose role is ablation, and the other networks of the reference's own study. What was changed is read
+off the records' fields, not off their names.
 """
 
 import math
@@ -22,10 +22,10 @@ from repro.metrics.text import with_interval
 from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
 from repro.records.freshness import Digest
-from repro.records.record import Record, read_study
+from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
-from repro.report.learned import Pairs, beside, gain_text, stuck_text
+from repro.report.learned import Pairs, beside, gain_text
 from repro.report.show import formatted
 
 
@@ -80,18 +80,9 @@ class Variant:
         return "higher" if interval.low > 0 else "lower"
 
 
-def fresh_runs(today: Digest, *studies: str) -> list[Record]:
-    """The runs of these studies that today's code would give again."""
-    return [record for study in studies for record in read_study(study) if not record.stale(today)]
-
-
-def reference_text(study: str, runs: Sequence[Record]) -> str:
-    """What the variants are compared with; nothing where it was not run."""
-    if not runs:
-        return ""
-    experiment, stuck = runs[0].experiment, stuck_text(runs)
-    text = f"Compared with study `{study}`: **{experiment.dataset}**. {experiment.remark}"
-    return text + (f"\n\n{stuck}" if stuck else "")
+def choices(records: Sequence[Record], today: Digest) -> list[Record]:
+    """The fresh runs that were made to change one choice."""
+    return [record for record in records if record.experiment.role == "ablation" and not record.stale(today)]
 
 
 def reference_runs(records: Sequence[Record]) -> list[Record]:
@@ -155,36 +146,30 @@ def both_backwards(variant: Variant) -> tuple[float, float]:
 
 
 def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
-    """One row a variant: accuracies beside the reference's on the same seeds, difference, spread, look-alikes."""
+    """One row a variant: accuracies beside the reference's on the same splits and seeds, difference, look-alikes."""
     rows = []
     for variant in found:
-        gain, pairs = variant.difference(), variant.pairs
+        pairs = variant.pairs
+        look_alikes = with_interval(variant.difference(mistaken_for_partner), signed=True)
         rows.append(
             {
                 "changed": variant.title,
-                "seeds": len(pairs),
-                "clips (groups)": f"{gain.clips} ({gain.groups})",
+                "runs": len(pairs),
                 "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
                 "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
                 "difference [95 %]": variant.idle or beside(pairs, gain_text),
-                "sd over seeds (points)": math.nan if gain.sd_runs is None else 100 * gain.sd_runs,
                 "accuracy": variant.finding(),
-                "taken for the look-alike [95 %]": ""
-                if variant.idle
-                else with_interval(variant.difference(mistaken_for_partner), signed=True),
-                "backwards pairs right (%)": both_backwards(variant)[1],
+                "taken for the look-alike [95 %]": "" if variant.idle else look_alikes,
             }
         )
-    numbers = ("reference (%)", "changed (%)", "sd over seeds (points)", "backwards pairs right (%)")
-    return formatted(pd.DataFrame(rows), dict.fromkeys(numbers, ".1f"))
+    return formatted(pd.DataFrame(rows), {"reference (%)": ".1f", "changed (%)": ".1f"})
 
 
 def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
     """`variants_table` of `pretraining`, one row a network."""
     names = {"changed": "network", "reference (%)": "from scratch (%)", "changed (%)": "pre-trained (%)"}
-    table = variants_table(found).drop(columns=["taken for the look-alike [95 %]", "backwards pairs right (%)"])
-    numbers = ("from scratch (%)", "pre-trained (%)", "sd over seeds (points)")
-    return formatted(table.rename(columns=names), dict.fromkeys(numbers, ".1f"))
+    table = variants_table(found).drop(columns=["taken for the look-alike [95 %]"])
+    return formatted(table.rename(columns=names), {"from scratch (%)": ".1f", "pre-trained (%)": ".1f"})
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:

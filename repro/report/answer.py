@@ -1,12 +1,14 @@
-"""The page of the verdicts: the answer in a few lines, the main point study by study, every claim short and in full."""
+"""The page of the verdicts: the answer in a few lines, every claim short and in full, what would settle the rest."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from repro.claims.judging import MEANING, OUTCOMES, Evidence, Finding, Source, Verdict, scale, where
+from repro.claims.judging import MEANING, OUTCOMES, Evidence, Source, Verdict, scale, where
+from repro.report.pages import placed
 from repro.report.show import Html, anchor, badge, link, plain, with_code
 
 GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
@@ -107,44 +109,59 @@ def meanings_text(verdicts: Verdicts) -> str:
     return "; ".join(f"*{outcome}*: {words}" for outcome, words in MEANING.items() if outcome in found) + "."
 
 
-# ---- the main point, study by study
-
-
-def gains_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
-    """What the gate changed, one row a set of like runs: accuracy and look-alikes; empty without any."""
-    gain, look_alikes = (verdict_on(verdicts, claim) for claim in (GAIN, LOOK_ALIKES))
-    return pd.DataFrame(
-        {
-            "trained and tested on": _study_cell(found, evidence),
-            "behind it": found.details,
-            "accuracy, with the gate minus without": _finding_cell([found]),
-            "look-alikes": _finding_cell([each for each in look_alikes.findings if each.study == found.study]),
-        }
-        for found in gain.findings
-    )
-
-
-def _finding_cell(findings: Sequence[Finding]) -> str:
-    """What one set of runs says; the same without the runs that learned nothing."""
-    return "; ".join(f"{found.short}: {found.outcome}{found.without}" for found in findings) or "none named"
-
-
-def _study_cell(finding: Finding, evidence: Evidence) -> Html:
-    experiment = evidence.by_study()[finding.study][0].experiment
-    place = finding.place.removeprefix("on ") + f", learning rate {experiment.learning_rate:g}"
-    place += ", pre-trained" if experiment.start_from else ""
-    html = Markup("{}: {}").format(place, link(finding.study, f"accuracy-{finding.study}.html"))
-    return Html(f"{place}: {finding.study}", html)
-
-
 # ---- every claim
 
 
 def claims_table(verdicts: Verdicts) -> pd.DataFrame:
-    """Every claim in a line: its verdict and what that rests on."""
+    """Every claim in a line: its verdict, what that rests on, and the page that has the numbers."""
     return pd.DataFrame(
-        {"claim": v.claim.title, "verdict": badge(v.outcome), "because": v.how[0].upper() + v.how[1:]} for v in verdicts
+        {
+            "claim": v.claim.title,
+            "verdict": badge(v.outcome),
+            "because": v.how[0].upper() + v.how[1:],
+            "page": _page_link(v) or "",
+        }
+        for v in verdicts
     )
+
+
+def _page_link(verdict: Verdict) -> Html | None:
+    if not verdict.chapter:
+        return None
+    return link(placed(verdict.chapter).title.partition(":")[0], f"{verdict.chapter}.html")
+
+
+def settle_table(verdicts: Verdicts) -> pd.DataFrame:
+    """What would settle the claims that no verdict is known of, and what it costs; claims that take the same, once."""
+    found: dict[str, list[str]] = {}
+    for v in verdicts:
+        if v.outcome in ("undecided", "not testable"):
+            found.setdefault(v.settle, []).append(v.claim.title)
+    return pd.DataFrame(
+        {"claims": "; ".join(titles), "what would settle them": with_code(settle)} for settle, titles in found.items()
+    )
+
+
+def claims_content(verdicts: Verdicts) -> list[dict[str, Any]]:
+    """The verdicts for machines: claims.json beside the book."""
+    return [
+        {
+            "id": v.claim.id,
+            "claim": v.claim.statement,
+            "quote": v.claim.quote,
+            "section": v.claim.section,
+            "verdict": v.text,
+            "evidence": v.evidence,
+            "test": v.test,
+            "runs": v.runs,
+            "clips": v.clips,
+            "settled by": v.settle,
+            "page": f"{v.chapter}.html" if v.chapter else None,
+            "rule since": None if v.since is None else v.since.isoformat(),
+            "records": [source.name for source in v.sources],
+        }
+        for v in verdicts
+    ]
 
 
 def evidence_text(evidence: Evidence) -> str:
@@ -152,8 +169,12 @@ def evidence_text(evidence: Evidence) -> str:
     lines = [
         f"- `{study}`, {len(runs)} runs: {runs[0].experiment.remark}" for study, runs in evidence.by_study().items()
     ]
-    if evidence.stale:
-        lines += ["", f"Left out because today's code behaves differently: {', '.join(evidence.stale)}."]
+    for words, names in (
+        ("they stopped before they had learned their training clips", evidence.stopped),
+        ("today's code behaves differently", evidence.stale),
+    ):
+        if names:
+            lines += ["", f"Left out because {words}: {', '.join(names)}."]
     return "\n".join(lines)
 
 
@@ -188,8 +209,8 @@ def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
     html = Markup("{}<br><small>Test: {}<br>By: {}. On: {}.</small>").format(
         verdict.evidence, verdict.test, verdict.runs, verdict.clips
     )
-    if verdict.chapter:
-        html += Markup("<br>{}").format(link("chapter", f"{verdict.chapter}.html"))
+    if page := _page_link(verdict):
+        html += Markup("<br>{}").format(page)
     if verdict.sources:
         html += Markup("<details><summary>{}</summary>{}</details>").format(
             f"{len(verdict.sources)} record{'s' if len(verdict.sources) > 1 else ''}",

@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from repro.data.prepare.duplicates import (
     not_as_announced,
     shared_groups,
 )
+from repro.experiment.fields import Experiment
 from repro.records.measure import measured, read_measured_table, read_measurements
 from repro.records.record import RESULTS
 
@@ -84,6 +86,53 @@ def find_audit(
         return Audit(split, table, False, note)
 
 
+@dataclass(frozen=True)
+class ClipSet:
+    """A set of clips on the page of the data. ``audit`` None: neither the clips nor a recorded audit are there."""
+
+    study: str
+    dataset: str
+    text: str  # what a reader must know of it, in Markdown
+    audit: Audit | None
+    frames: int
+    size: int
+    left_out: bool  # unusable clips are left out of training
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the clips are on this machine."""
+        return self.audit is not None and self.audit.at_hand
+
+
+def find_set(values: Mapping[str, Any]) -> ClipSet:
+    """A set of clips, audited (`find_audit`), from fields of an experiment and ``if_missing``.
+
+    Raises ValueError for an unknown field, and as `find_audit`.
+    """
+    of_run = {name: value for name, value in values.items() if name != "if_missing"}
+    run = Experiment.from_mapping(of_run)
+    fields = ClipFields(run.layout, run.videos, run.annotations, run.split, run.classes)
+    missing = values.get("if_missing", "error")
+    found = find_audit(run.study, run.dataset, fields, unusable=run.unusable, if_missing=missing)
+    note, audited = (found, None) if isinstance(found, str) else (found.note, found)
+    text = "\n\n".join(filter(None, (run.remark, note, content_text(audited) if audited else "")))
+    return ClipSet(run.study, run.dataset, text, audited, run.frames, run.size, run.unusable == "leave_out")
+
+
+def sets_table(found: Sequence[ClipSet]) -> pd.DataFrame:
+    """One row a set: classes, clips and groups on each side, decoded frames."""
+    rows = []
+    for each in found:
+        if each.audit is None:
+            rows.append({"clips": each.dataset, "classes": "not at hand"})
+            continue
+        counts, frames = class_balance(each.audit.split), each.audit.table["frames"]
+        row = {"clips": each.dataset, "classes": str(len(counts))}
+        row |= {name: int(counts[name].sum()) for name in counts}
+        rows.append(row | {"frames": f"{frames.min()} to {frames.max()}, median {frames.median():.0f}"})
+    return pd.DataFrame(rows)
+
+
 def audit_split(split: Split, videos: Path | str, *, study: str, work: Path = WORK) -> pd.DataFrame:
     """One row for each clip of the split, training first, with the fields of an audit.
 
@@ -124,21 +173,6 @@ def recorded_audit(study: str, results: Path = RESULTS) -> tuple[Split, pd.DataF
     }
     split = Split(tuple(filed["classes"]), parts.get("train", ()), parts.get("test", ()))
     return split, table.drop(columns=["part", "label", "group"]), filed
-
-
-def counts_table(found: Audit) -> pd.DataFrame:
-    """Clips, groups and decoded frames of each class, and of all: ``class, train, test, groups`` and the frames'."""
-    counts = class_balance(found.split)
-    frames = found.table.set_index("name")["frames"]
-    names = {clip.name: found.split.classes[clip.label] for clip in (*found.split.train, *found.split.test)}
-    decoded = frames.groupby(pd.Series(names))
-    least_to_most = decoded.agg(lambda n: f"{n.min()} to {n.max()}")
-    table = counts.copy()
-    table["frames, median"] = decoded.median().astype(int)
-    table["frames, least to most"] = least_to_most
-    total = [*counts.sum(), int(frames.median()), f"{frames.min()} to {frames.max()}"]
-    table = pd.concat([table, pd.DataFrame([total], columns=table.columns, index=["all"])])
-    return table.rename_axis("class").reset_index()
 
 
 def content_text(found: Audit) -> str:

@@ -27,7 +27,7 @@ import yaml
 from nbformat import NotebookNode
 
 from repro.paper import cells as paper
-from repro.report.pages import KINDS, ROOT_PAGE, heading_of, placed
+from repro.report.pages import KINDS, ROOT_PAGE, placed
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -90,7 +90,7 @@ def table_of_contents(names: Iterable[str]) -> str:
             f"there is no {ROOT_PAGE}.ipynb among the pages: the book opens with it; run its notebook first"
         )
     parts: dict[str, list[dict[str, str]]] = {}
-    for kind, name in sorted(((placed(name)[0], name) for name in chapters), key=lambda p: (KINDS.index(p[0]), p[1])):
+    for kind, name in sorted(((placed(name), name) for name in chapters), key=lambda p: (KINDS.index(p[0]), p[1])):
         parts.setdefault(kind.part, []).append({"file": name})
     listed = [{"caption": part, "chapters": files} for part, files in parts.items()]
     return yaml.safe_dump({"format": "jb-book", "root": "index", "parts": listed}, sort_keys=False)
@@ -132,7 +132,7 @@ def _set_heading(path: Path, notebook: NotebookNode) -> None:
     """Make the first heading the one of the table of pages, which names the study where there are several of a kind."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (found := re.search(r"^# .*", cell.source, re.MULTILINE)):
-            cell.source = cell.source[: found.start()] + f"# {heading_of(path.stem)}" + cell.source[found.end() :]
+            cell.source = cell.source[: found.start()] + f"# {placed(path.stem).title}" + cell.source[found.end() :]
             return
     raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
 

@@ -8,14 +8,15 @@ from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
-from repro.metrics.statistics import Estimate, holm
-from repro.metrics.text import p_text, percent, with_interval
+from repro.metrics.statistics import Estimate
+from repro.metrics.text import percent
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
-from repro.records.scores import backwards_table, confusion_gain, confusion_of, gain_of, mistaken_for_partner
+from repro.records.scores import backwards_table, confusion_gain
 from repro.report import figures
-from repro.report.learned import Pairs, beside, both_learned
+from repro.report.learned import Pairs
 from repro.report.show import formatted
+from repro.report.study import Study
 
 BOTH = (BASELINE, ATTENTION)
 
@@ -23,6 +24,29 @@ BOTH = (BASELINE, ATTENTION)
 def counted(pairs: Pairs) -> str:
     """``3 pairs of runs``."""
     return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
+
+
+def answer_text(studies: Sequence[Study]) -> str:
+    """Which look-alikes the gate tells apart better and which not, a line a study; those that converged, if any did."""
+    named = [study for study in studies if named_pairs(study.records[0].classes)]
+    sure = [study for study in named if study.converged]
+    if not named:
+        return "**Not run:** no study here has classes with a named look-alike."
+    lines = [] if sure else ["**Not known yet:** these runs stopped before they had learned their training clips."]
+    return "\n\n".join([*lines, "\n".join(f"- **{study.name}**: {_fell_text(study)}" for study in sure or named)])
+
+
+def _fell_text(study: Study) -> str:
+    """Of how many pairs the indicator fell beyond chance, rose beyond it, or neither, and which."""
+    classes = study.records[0].classes
+    found: dict[str, list[str]] = {"falls": [], "rises": [], "does not change beyond chance": []}
+    for i, j in named_pairs(classes):
+        change = confusion_gain(study.pairs, (i, j))
+        if change:
+            words = "falls" if change.high < 0 else "rises" if change.low > 0 else "does not change beyond chance"
+            found[words].append(f"{classes[i]} / {classes[j]} {indicator_text(change, signed=True)}")
+    parts = [f"{words} for {len(pairs)} ({'; '.join(pairs)})" for words, pairs in found.items() if pairs]
+    return f"with gates the confusion of look-alikes {', '.join(parts)}; {counted(study.pairs)}."
 
 
 # ---- matrices
@@ -141,29 +165,6 @@ def pairs_figure(shown: pd.DataFrame) -> tuple[Figure, str]:
     return figures.pair_plot(drawn), alt
 
 
-def pairs_table(shown: pd.DataFrame, runs: Pairs) -> pd.DataFrame:
-    """Some of `all_pairs` for a reader: indicator with interval and clips of each network, and the difference.
-
-    runs: those of `all_pairs`. The p-values of the differences are corrected for the number of rows (Holm).
-    """
-    table, places = shown[["pair"]].copy(), list(zip(shown["i"], shown["j"]))
-    for k, network in enumerate(BOTH):
-        found = [confusion_of([pair[k] for pair in runs], place) for place in places]
-        table[f"{TITLES[network]} [95 %]"] = [
-            f"{indicator_text(c)} ({clips})" for c, clips in zip(found, shown[f"clips_{network}"])
-        ]
-    differences = [confusion_gain(runs, place) for place in places]
-    table["difference [95 %]"] = [indicator_text(found, signed=True) for found in differences]
-    rest = both_learned(runs)
-    if len(rest) < len(runs):
-        without = [indicator_text(confusion_gain(rest, place), signed=True) for place in places]
-        table["difference where both learned"] = without if rest else "no pair is left"
-    known = [found.p for found in differences if found]
-    if len(known) == len(differences) > 0:
-        table[f"p, corrected for {len(known)}"] = [p_text(p) for p in holm(known)]
-    return table
-
-
 def indicator_text(c: Estimate | None, *, signed: bool = False) -> str:
     """``0.268 [0.097, 0.638]``."""
     if c is None:
@@ -180,22 +181,6 @@ def every_pair_table(pairs: pd.DataFrame) -> pd.DataFrame:
     table = pairs.assign(named=np.where(pairs["named"], "yes", "no"))[list(columns)].rename(columns=columns)
     formats = {columns[f"c_{network}"]: ".3f" for network in BOTH} | {"difference in c": "+.3f"}
     return formatted(table, formats)
-
-
-def look_alikes_text(runs: Pairs) -> str:
-    """How many more clips SE-IM takes for their class's look-alike; nothing where the classes have none named."""
-    if not runs or not named_pairs(runs[0][0].classes):
-        return ""
-
-    def text(pairs: Pairs) -> str:
-        return f"**{with_interval(gain_of(pairs, mistaken_for_partner), signed=True)}**"
-
-    difference = gain_of(runs, mistaken_for_partner)
-    return (
-        "Share of test clips taken for their class's look-alike, Res34-SE-IM-Net minus baseline, paired by clip: "
-        f"{beside(runs, text)} (negative is better; {counted(runs)}, {difference.clips} clips in {difference.groups} "
-        "groups)."
-    )
 
 
 # ---- pairs that were picked

@@ -1,6 +1,6 @@
 """The datasets' page: official lists counted against the catalogue, terms and origin."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from repro.data.catalogue import CATALOGUE, compare
 from repro.data.counts import count_lists
 from repro.records.measure import measured, read_measurements
 from repro.records.record import RESULTS
+from repro.report.audit import ClipSet
 
 NAME = "lists"  # results/<study>/lists.json
 Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset
@@ -41,12 +42,14 @@ def counts_table(counts: Counts) -> pd.DataFrame:
     return table
 
 
-def counts_text(counts: Counts) -> str:
-    """How many quantities differ, what was not counted, and which lists were, in Markdown."""
+def answer_text(counts: Counts, sets: Sequence[ClipSet]) -> str:
+    """Whether the lists say what the catalogue says, and which clips were at hand, in two sentences."""
     differences = int((counts_table(counts)[""] == "DIFFERS").sum())
     never = [dataset.title for name, dataset in CATALOGUE.items() if name not in counts]
-    sums = [f"{CATALOGUE[n].title}: {c['files']} files, sha256 {c['sha256'][:16]}" for n, c in counts.items()]
-    return f"Differences: **{differences}**. Not counted: {', '.join(never) or 'none'}. Lists: {'; '.join(sums)}."
+    text = f"The official lists differ from this study's catalogue in **{differences}** of their numbers"
+    text += f" (not counted: {', '.join(never)})" if never else ""
+    named = [each.dataset for each in sets if each.audit]
+    return f"{text}. None of the paper's datasets was at hand as a whole; clips here: {', '.join(named) or 'none'}."
 
 
 def terms_table() -> pd.DataFrame:

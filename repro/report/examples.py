@@ -1,8 +1,9 @@
-"""Test clips as pictures: some right, some wrong, those of confused pairs with what in them speaks for their class.
+"""Test clips of confused pairs as pictures, with what in them speaks for their class.
 
 torch, captum and the readers of clips are imported where they are used: pages that show no clip need none of them.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,14 @@ from matplotlib.figure import Figure
 from scipy.special import softmax
 
 from repro.data.clips import Clip, read_split
-from repro.data.decode import count_frames, read_frames
-from repro.data.sampling import test_frames
-from repro.data.transforms import normalise, test_view
+from repro.data.decode import count_frames
+from repro.data.transforms import normalise
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.records.record import Record
 from repro.records.scores import is_right
 from repro.report import figures
 from repro.report.confusion import BOTH
+from repro.report.study import Study
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,28 +39,12 @@ def test_clips(experiment: Experiment) -> dict[str, Clip]:
     return {clip.name: clip for clip in read_split(experiment).test}
 
 
-# ---- right and wrong
-
-
-def guesses_figure(record: Record, clips: Mapping[str, Clip], *, right: bool, most: int) -> tuple[Figure, str] | None:
-    """Some test clips that a run got right, or wrong, six frames each; None where it has none.
-
-    clips: `test_clips`. Returns the figure with its alternative text.
-    """
-    guesses = record.scores.argmax(1)
-    where = np.flatnonzero(is_right(record) == right)
-    where = where[np.linspace(0, len(where) - 1, min(most, len(where))).astype(int)]
-    rows = []
-    for k in where:
-        path = clips[record.predictions["clip"][k]].path
-        strip = test_view(read_frames(path, test_frames(count_frames(path), SHOWN).tolist()), SIDE)
-        name = record.classes[record.labels[k]]
-        rows.append((name if right else f"{name},\ntaken for\n{record.classes[guesses[k]]}", strip))
-    if not rows:
-        return None
-    names = "; ".join(name.replace("\n", " ") for name, _ in rows)
-    alt = f"{len(rows)} test clips that {record.name} got {'right' if right else 'wrong'}, six frames each: {names}."
-    return figures.frame_strip(rows, width=8), alt
+def first_at_hand(studies: Sequence[Study]) -> tuple[Study, dict[str, Clip]] | None:
+    """The first of the studies whose test clips are on this machine, with those clips; None without one."""
+    for study in studies:
+        with contextlib.suppress(FileNotFoundError):
+            return study, test_clips(study.pairs[0][0].experiment)
+    return None
 
 
 # ---- confused pairs

@@ -13,8 +13,6 @@ from matplotlib.patches import Rectangle
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.records.record import Record
-from repro.records.scores import is_right, share_of
-from repro.report.learned import mark
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
@@ -89,19 +87,6 @@ def clip_histograms(audit: pd.DataFrame) -> Figure:
     return fig
 
 
-def class_balance(counts: pd.DataFrame) -> Figure:
-    """Clips of each class in training and test: ``counts`` with columns train and test, indexed by class."""
-    fig, axis = plt.subplots(figsize=(9, 0.9 + max(0.16, 0.28 - 0.001 * len(counts)) * len(counts)))
-    rows = np.arange(len(counts))
-    axis.barh(rows, counts["train"], color=COLOURS[BASELINE], label="training")
-    axis.barh(rows, counts["test"], left=counts["train"], color=HIGHLIGHT, label="test")
-    axis.set_yticks(rows, counts.index, fontsize=8 if len(counts) < 60 else 5)
-    axis.set(xlabel="clips", ylim=(len(counts) - 0.5, -0.5))
-    axis.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    fig.tight_layout()
-    return fig
-
-
 def learning_curves(records: Sequence[Record]) -> Figure:
     """Training loss and top-1 (and validation top-1 where there is one) by epoch, a line a run."""
     fig, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.4))
@@ -149,26 +134,6 @@ def pace_plot(record: Record) -> Figure:
         shares.plot(epochs, 100 * history["peak_share"], color=COLOURS[BASELINE], label="of the measured peak")
     shares.set(xlabel="epoch", ylabel="%", title="Shares", ylim=(0, 105))
     shares.legend(frameon=False, fontsize=8)
-    return fig
-
-
-def accuracy_plot(records: Sequence[Record]) -> Figure:
-    """Test top-1 of every run with its 95 % interval over groups of clips, and the line of chance."""
-    fig, axis = plt.subplots(figsize=(9, 0.8 + 0.42 * len(records)))
-    for row, record in enumerate(records):
-        interval = share_of([record], is_right)
-        axis.plot(
-            [100 * interval.low, 100 * interval.high], [row, row], color=COLOURS[record.experiment.model], linewidth=2
-        )
-        axis.plot(100 * interval.point, row, "o", color=COLOURS[record.experiment.model])
-    axis.axvline(100 / len(records[0].classes), color="black", linestyle=":", linewidth=1)
-    axis.text(100 / len(records[0].classes) + 0.5, -0.55, "chance", fontsize=8)
-    runs = [(r, r.experiment) for r in records]
-    names = [f"{TITLES[e.model]}, split {e.split}, seed {e.seed}{mark(r)}" for r, e in runs]
-    axis.set_yticks(range(len(records)), names)
-    axis.set(title="Test top-1", xlabel="test top-1 (%), 95 % interval over groups of clips")
-    axis.set(xlim=(0, 100), ylim=(len(records) - 0.5, -0.8))
-    fig.tight_layout()
     return fig
 
 
@@ -231,40 +196,6 @@ def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, w
                 extent=(-0.5, breadth - 0.5, height - 0.5, -0.5),
                 interpolation="bilinear",
             )
-    return fig
-
-
-def gates_plot(trained: Mapping[str, np.ndarray], untrained: Mapping[str, np.ndarray]) -> Figure:
-    """The gate's s by unit: median, middle half and range of its channels, and how far s differs between clips.
-
-    Both arguments: ``(B, channels)`` by unit, of the trained network and of the one it started as.
-    """
-    fig, (levels, spreads) = plt.subplots(2, 1, figsize=(9, 5), sharex=True, layout="constrained")
-    at = np.arange(len(trained))
-    for values, shift, colour, name in (
-        (untrained, -0.2, "#999999", "at the start"),
-        (trained, 0.2, HIGHLIGHT, "trained"),
-    ):
-        line, box = {"color": colour}, {"edgecolor": colour, "facecolor": "white"}
-        drawn = levels.boxplot(
-            [s.mean(0) for s in values.values()],
-            positions=at + shift,
-            widths=0.3,
-            whis=(0, 100),
-            patch_artist=True,
-            boxprops=box,
-            medianprops=line,
-            whiskerprops=line,
-            capprops=line,
-        )
-        drawn["boxes"][0].set_label(name)
-        spreads.plot(at, [s.std(0).mean() for s in values.values()], "o", color=colour, label=name)
-    levels.axhline(0.5, color="black", linestyle=":", linewidth=1)
-    levels.set(ylabel="s of the channels, mean of clips", title="What the gates have learnt")
-    levels.legend(frameon=False, fontsize=8)
-    spreads.set(ylabel="sd of s between clips")
-    spreads.set_ylim(bottom=0)
-    spreads.set_xticks(at, [unit.removeprefix("trunk.") for unit in trained], rotation=45, ha="right")
     return fig
 
 

@@ -1,59 +1,87 @@
-"""The ledger of assumptions on the pages: what each chapter rests on, and what the recorded ablations say of it."""
+"""The ledger of assumptions on the pages: what each page rests on, and what runs of other readings say of it."""
 
 from collections.abc import Sequence
-from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
 
 from repro.claims.judging import where
 from repro.paper.cells import Assumption, Paper, load
-from repro.records.record import RESULTS, Record, read_study
-from repro.report.ablations import Variant, said, variants
-from repro.report.show import plain
+from repro.report.ablations import Variant, said
+from repro.report.show import Html, plain
+from repro.report.tables import DASH
 
-ABLATION = "ablation"  # profiles/ablation.yaml, whose groups the ledger names
-REFERENCE = "demo-seeds"  # the study whose runs the ablations are compared with
+CHOICES = "rendered-choices"  # profiles/rendered-choices.yaml, whose groups the ledger names
 
 
-def effects(assumption: Assumption, results: Path = RESULTS, *, reference: str = REFERENCE) -> list[str]:
+def measured(assumption: Assumption, found: Sequence[Variant]) -> list[Variant]:
+    """Of variants of the reference, those that run another reading of this point."""
+    groups = {f"{CHOICES}-{group}" for group in assumption.ablations}
+    return [variant for variant in found if variant.pairs[0][1].experiment.study in groups]
+
+
+def effects(assumption: Assumption, found: Sequence[Variant]) -> list[str]:
     """What recorded runs of the other readings say, a line each; empty where none is recorded."""
-    compared = read_study(reference, results)
     return [
         f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
-        for group in assumption.ablations
-        for variant in _of_group(compared, read_study(f"{ABLATION}-{group}", results))
+        for variant in measured(assumption, found)
     ]
-
-
-def _of_group(reference: Sequence[Record], runs: Sequence[Record]) -> list[Variant]:
-    """A group's variants alone: `variants` has those of the reference study too."""
-    return [v for v in variants(reference, runs) if any(record in runs for _, record in v.pairs)] if runs else []
 
 
 def _width(variant: Variant) -> float:
     return variant.pairs[0][1].experiment.width
 
 
-def status(assumption: Assumption, measured: Sequence[str]) -> str:
-    """The state as a reader needs it: "measured" where records of another reading are there."""
-    return "measured" if measured else assumption.status
+def answer_text(paper: Paper, found: Sequence[Variant]) -> str:
+    """How many points are open, how many of them another reading was run of, and which moved top-1 most."""
+    points = [a for a in paper.assumptions if a.status == "open"]
+    run = [(a, variant) for a in points for variant in measured(a, found)]
+    text = (
+        f"**{len(points)} points are open**, {len(paper.assumptions) - len(points)} more are settled by the text or by "
+        f"arithmetic. Another reading was trained for {len({a.id for a, _ in run})} of them."
+    )
+    if not run:
+        return text
+    most, variant = max(run, key=lambda each: abs(each[1].difference().point))
+    return f"{text} Most was moved by *{plain(most.point)}* ({plain(variant.title)}): {said(variant)}."
+
+
+def points_table(paper: Paper, found: Sequence[Variant]) -> pd.DataFrame:
+    """One row a point: the reading taken, and what another one did to top-1; measured ones first."""
+    rows = [
+        {
+            "point": Html(a.point, Markup('<a href="#{}">{}</a>').format(anchor_of(a), a.point)),
+            "taken here": a.taken,
+            "another reading: top-1": "; ".join(effects(a, found)) or DASH,
+            "state": status(a, effects(a, found)),
+        }
+        for a in sorted(paper.assumptions, key=lambda a: not measured(a, found))
+    ]
+    return pd.DataFrame(rows)
+
+
+def status(assumption: Assumption, lines: Sequence[str]) -> str:
+    """The state as a reader needs it: "measured" where records of another reading are there. lines: `effects`."""
+    return "measured" if lines else assumption.status
 
 
 def anchor_of(assumption: Assumption) -> str:
-    """Where the page on the paper has this entry."""
+    """Where the ledger's page has this entry."""
     return f"ledger-{assumption.id}"
 
 
-def entry_text(number: int, assumption: Assumption) -> str:
+def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = ()) -> str:
     """An entry of the ledger as Markdown, under its number: readings, reasons, and what recorded runs measured."""
-    a, measured = assumption, effects(assumption)
+    a, said_of_it = assumption, effects(assumption, found)
     lines = [f'<span id="{anchor_of(a)}"></span>', "", f"### {number}. {plain(a.point)}"]
-    lines += [f"{plain(a.where)}. Status: **{status(a, measured)}**. Chapters: {', '.join(a.chapters)}.", ""]
+    lines += [f"{plain(a.where)}. Status: **{status(a, said_of_it)}**. Pages: {', '.join(a.chapters)}.", ""]
     for r in a.readings:
         lines.append(f"- {'**Taken here:** ' if r.name == a.taken else ''}{plain(f'{r.name}: {r.text}')}")
     lines += ["", f"Why: {plain(a.why)}", "", f"The others: {plain(a.expected)}"]
-    if measured:
-        lines += ["", "Measured, in place of what is taken here:", "", *(f"- {plain(line)}" for line in measured)]
+    if said_of_it:
+        lines += ["", "Measured, in place of what is taken here:", "", *(f"- {plain(line)}" for line in said_of_it)]
     elif a.ablations:
-        lines += ["", f"Not run: {', '.join(a.ablations)} of profiles/ablation.yaml."]
+        lines += ["", f"Not run: {', '.join(a.ablations)} of profiles/rendered-choices.yaml."]
     return "\n".join(lines)
 
 
@@ -66,7 +94,7 @@ def points_text(kind: str, paper: Paper | None = None) -> str:
     found = [a for a in paper.assumptions if kind in a.chapters]
     if not found:
         raise ValueError(f"chapters: no entry of the ledger names {kind!r}")
-    lines = [f"- [{plain(a.point)}](paper.html#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
+    lines = [f"- [{plain(a.point)}](ledger.html#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
     return (
         "The paper's text leaves open what this page rests on; readings, reasons and effects are in the ledger:\n\n"
         + ("\n".join(lines))

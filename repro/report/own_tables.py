@@ -1,4 +1,4 @@
-"""The paper's Tables 7 and 8, its two networks against each other, beside full-size runs here.
+"""The paper's Tables 7 and 8, its two networks against each other, beside what was run here.
 
 The paper's cells come from ``repro/paper/paper.toml``; whoever fills them in from the PDF sees its differences here.
 """
@@ -9,45 +9,53 @@ from functools import partial
 
 import pandas as pd
 
-from repro.claims.official import NAMES, OFFICIAL, number, sets
-from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.paper.cells import NOT_STATED, Paper, Table
-from repro.paper.look_alikes import LOOK_ALIKES, plain_name
+from repro.claims.official import NAMES, OFFICIAL, number, official_runs, sets
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.paper.cells import Paper, Table
+from repro.paper.look_alikes import LOOK_ALIKES, named_pairs, plain_name
 from repro.records.compare import partners
 from repro.records.record import Record
-from repro.records.scores import confusion_of
+from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right
 from repro.report.confusion import indicator_text
 from repro.report.learned import Pairs, beside, beside_runs, gain_text, top1_text
+from repro.report.study import Study
+from repro.report.tables import DASH
 
 BOTH = (BASELINE, ATTENTION)
 
 
-def table7(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
-    """One row a dataset and protocol run: both networks and their difference, as the paper prints them and as run here.
+def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) -> pd.DataFrame:
+    """Both networks' top-1 and their difference: the paper's datasets first, then what was run here.
 
-    records: any; of them the official runs count, in pairs of like runs. The paper's differences have no interval: of
-    its numbers neither clips nor seeds are known.
+    records: any; of them the official runs stand beside the paper's cells, each protocol by itself. The paper's
+    differences have no interval: of its numbers neither clips nor seeds are known.
     """
     table, rows = paper.table(7), []
+    official = {record.name for dataset in OFFICIAL for record in official_runs(records, dataset)}
     for dataset in OFFICIAL:
         printed = [number(table, network, NAMES[dataset]) for network in BOTH]
-        stated = {
-            f"paper: {TITLES[network]}": NOT_STATED if value is None else f"{value:g} %"
-            for network, value in zip(BOTH, printed)
-        }
-        stated["paper: difference"] = _difference(printed, "+.2f", " points")
         for protocol, pairs in _pairs_by_protocol(records, dataset):
-            row = {"dataset": NAMES[dataset], **stated, "run here": protocol}
-            for k, network in enumerate(BOTH):
-                ours = [pair[k] for pair in pairs]
-                row[f"here: {TITLES[network]} [95 %]"] = beside_runs(ours, top1_text) if ours else "not run"
-            row["here: difference [95 %]"] = (
-                f"{beside(pairs, gain_text)}, {len(pairs)} pairs of runs"
-                if pairs
-                else f"not run: needs {NAMES[dataset]} and a GPU"
-            )
-            rows.append(row)
+            name = NAMES[dataset] + (f", {protocol}" if pairs else "")
+            rows.append({"clips": name, "the paper": _arrow(printed, "g", " %")} | _here(pairs))
+    for study in studies:
+        if study.pairs and not {record.name for record in study.records} <= official:
+            early = "" if study.converged else " (stopped early)"
+            rows.append({"clips": study.name + early, "the paper": DASH} | _here(study.pairs))
     return pd.DataFrame(rows)
+
+
+def _here(pairs: Pairs) -> dict[str, str]:
+    """Cells on what was run here."""
+    names = [f"{words} [95 %]" for words in ("without gates", "with gates")]
+    if not pairs:
+        return dict.fromkeys(names, "not run") | {"difference [95 %]": "not run", "pairs of runs": "0", "n": DASH}
+    gain = gain_of(pairs, is_right)
+    return {
+        **{name: beside_runs([pair[k] for pair in pairs], top1_text) for k, name in enumerate(names)},
+        "difference [95 %]": beside(pairs, gain_text),
+        "pairs of runs": f"{gain.runs}",
+        "n": f"{gain.clips} clips, {gain.groups} groups",
+    }
 
 
 def _pairs_by_protocol(records: Sequence[Record], dataset: str) -> list[tuple[str, Pairs]]:
@@ -56,41 +64,51 @@ def _pairs_by_protocol(records: Sequence[Record], dataset: str) -> list[tuple[st
     return [(name, pairs) for name, pairs in found if pairs] or [("not run", [])]
 
 
-def _difference(printed: Sequence[float | None], digits: str, unit: str = "") -> str:
-    """The second of the paper's numbers minus the first, where it states both."""
-    first, second = printed
-    return NOT_STATED if first is None or second is None else f"{second - first:{digits}}{unit}"
+def _arrow(printed: Sequence[float | None], digits: str, unit: str = "") -> str:
+    """``70.2 % to 71.85 %``; a dash for a number that the text does not state, or for both."""
+    words = [DASH if value is None else f"{value:{digits}}{unit}" for value in printed]
+    return DASH if words == [DASH, DASH] else " to ".join(words)
 
 
-def table8(paper: Paper, records: Sequence[Record]) -> pd.DataFrame:
-    """One row a pair of actions and protocol run: the indicator of both networks, the paper's and from HMDB51 runs.
+def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) -> pd.DataFrame:
+    """The confusion indicator of both networks and their difference, pair by pair of actions.
 
-    The pairs are the paper's columns and those that its text calls easily confused.
+    The paper's pairs first, those of its columns and those that its text calls easily confused, with HMDB51 runs of
+    each protocol; then the look-alikes named beforehand of what was run here.
     """
     table, rows = paper.table(8), []
+    official = {record.name for record in official_runs(records, "hmdb51")}
     for protocol, runs in _pairs_by_protocol(records, "hmdb51"):
-        classes = {plain_name(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
         for words, column in _pairs(table):
-            row: dict = {"pair": " / ".join(words)}
             printed = [number(table, network, column) for network in BOTH]
-            for network, value in zip(BOTH, printed):
-                row[f"paper: {TITLES[network]}"] = NOT_STATED if value is None else f"{value:g}"
-            row["paper: difference"] = _difference(printed, "+.3f")
-            row["run here"] = protocol
+            classes = {plain_name(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
             places = [classes[name] for name in map(plain_name, words) if name in classes]
-            for k, network in enumerate(BOTH):
-                text = "not run: needs HMDB51 and a GPU"
-                if runs and len(places) == 2:
-                    text = beside_runs([pair[k] for pair in runs], partial(_indicator, places))
-                elif runs:
-                    text = "no such classes"
-                row[f"here: {TITLES[network]} [95 %]"] = text
-            rows.append(row)
+            clips = "HMDB51" + (f", {protocol}" if runs else "")
+            two = (places[0], places[1]) if len(places) == 2 else None
+            rows.append(
+                {"pair": " / ".join(words), "clips": clips, "the paper": _arrow(printed, "g")} | _both(runs, two)
+            )
+    for study in studies:
+        if study.pairs and not {record.name for record in study.records} <= official:
+            classes_here = study.records[0].classes
+            for two in named_pairs(classes_here):
+                pair = " / ".join(classes_here[k] for k in two)
+                rows.append({"pair": pair, "clips": study.name, "the paper": DASH} | _both(study.pairs, two))
     return pd.DataFrame(rows)
 
 
-def _indicator(places: Sequence[int], records: Sequence[Record]) -> str:
-    return indicator_text(confusion_of(records, (places[0], places[1])))
+def _both(pairs: Pairs, two: tuple[int, int] | None) -> dict[str, str]:
+    """Cells on one pair of actions: the indicator of both networks and the difference."""
+    names = [f"{words} [95 %]" for words in ("without gates", "with gates")]
+    if not pairs or two is None:
+        words = "no such classes" if pairs else "not run"
+        return dict.fromkeys([*names, "difference [95 %]"], words)
+    cells = {name: beside_runs([pair[k] for pair in pairs], partial(_indicator, two)) for k, name in enumerate(names)}
+    return cells | {"difference [95 %]": indicator_text(confusion_gain(pairs, two), signed=True)}
+
+
+def _indicator(places: tuple[int, int], records: Sequence[Record]) -> str:
+    return indicator_text(confusion_of(records, places))
 
 
 def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:

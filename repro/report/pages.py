@@ -1,7 +1,8 @@
 """The pages of the book, in its order: what each is made from, what it reads, where it stands.
 
-All that names a notebook or lists pages asks here: the Snakefile, the table of contents, the headings of pages by
-study, the tests and README's list of notebooks. A new page is one entry of ``KINDS``. Reads without importing torch.
+One page for each thing of the paper, numbered as there, with all studies that speak to it. All that names a notebook
+or lists pages asks here: the Snakefile, the table of contents, the tests and README's list of notebooks. A new page is
+one entry of ``KINDS``. Reads without importing torch.
 """
 
 import json
@@ -20,84 +21,78 @@ EXECUTED = "build/pages"
 
 @dataclass(frozen=True)
 class Kind:
-    """A page, or one for each of several studies. Paths and patterns are relative to the project's folder."""
+    """A page. Paths and patterns are relative to the project's folder."""
 
-    name: str  # of its file in the book; <name>-<study> where there is one for each study
+    name: str  # of its file in the book
     source: str  # the notebook, or the text under book/
     title: str  # its heading, as the source has it
-    part: str  # of the book; "" for the page that the book opens with
-    # "": one page; "study": for each study shown; "clips": for each set of clips; "trained": for the study whose
-    # attention network is trained here
-    each: str = ""
-    records: str = ""  # it reads: "" none; "study": those of its study; "all"
+    part: str  # of the book; "" for the pages that stand before all parts
+    records: bool = False  # it reads the records of all runs
     files: tuple[str, ...] = ()  # patterns of what else it reads: measurements, profiles
-    makes: tuple[str, ...] = ()  # what it measures of a study of the profile; of another it shows what is there
-    clips: bool = False  # shows clips of its study, where they are at hand
-    weights: bool = False  # shows what its study's networks do, where their weights are at hand
+    # it takes a run of each of several studies: "clips", one for each set of clips; "trained", the first network with
+    # gates that the profile trains
+    takes: str = ""
+    makes: tuple[str, ...] = ()  # what it measures of those, where they are the profile's own
+    clips: bool = False  # shows clips where they are at hand
+    weights: bool = False  # shows what networks do, where their weights are at hand
     alone: bool = False  # takes a machine for itself: a speed measured while another run shares the cores is not one
-    parameters: tuple[str, ...] = ()  # fields of its study's first run, and if_missing
 
 
-DATA = (
-    "study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split", "frames", "size", "unusable",
-    "if_missing",
-)  # fmt: skip
+PAPERS = "The paper's tables and figures"
+BEYOND = "Beyond the paper"
+RUNNING = "For those who run it"
+# What the page on the data takes of each set of clips, and if_missing
+SET = (
+    *("study", "dataset", "remark", "layout", "videos", "annotations", "classes", "split"),
+    *("frames", "size", "unusable"),
+)
 
 # fmt: off
 TRAIN = Kind("train", "notebooks/01_train.ipynb", "Train one network", "")  # leaves a record, no page
 
 KINDS = (
-    Kind("claims", "notebooks/02_claims.ipynb", "Can the paper be reproduced? The verdicts", "",
-         records="all", files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
+    Kind("answer", "notebooks/02_answer.ipynb", "Can the paper be reproduced?", "",
+         records=True, files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
+    Kind("reading", "notebooks/03_reading.ipynb", "How to read this", "", records=True),
 
-    Kind("datasets", "notebooks/03_datasets.ipynb", "The datasets", "Data",
-         files=("results/datasets/lists.json", "results/*/decoding.json")),
-    Kind("data", "notebooks/04_data.ipynb", "Clips and sampling", "Data", each="clips", clips=True,
-         makes=("results/{study}/audit.json", "results/{study}/audit.parquet"), parameters=DATA),
-
-    Kind("architecture", "notebooks/05_architecture.ipynb", "The two networks", "Experiments"),
-    Kind("accuracy", "notebooks/06_accuracy.ipynb", "Accuracy", "Experiments", each="study",
-         records="study", clips=True, parameters=("study",)),
-    Kind("confusion", "notebooks/07_confusion.ipynb", "Look-alike actions", "Experiments", each="study",
-         records="study", clips=True, weights=True, parameters=("study",)),
-    Kind("ablations", "notebooks/08_ablations.ipynb", "One choice at a time", "Experiments", records="all"),
-    Kind("complexity", "notebooks/09_complexity.ipynb", "Complexity and speed", "Experiments",
+    Kind("networks", "notebooks/04_networks.ipynb", "Figures 2 to 4, Table 1: the networks", PAPERS),
+    Kind("data", "notebooks/05_data.ipynb", "Table 2: the data", PAPERS, takes="clips", clips=True,
+         files=("results/datasets/lists.json", "results/*/decoding.json"),
+         makes=("results/{study}/audit.json", "results/{study}/audit.parquet")),
+    Kind("training", "notebooks/06_training.ipynb", "Table 3: the training", PAPERS, records=True),
+    Kind("others", "notebooks/07_others.ipynb", "Tables 4 and 5: beside other methods", PAPERS, records=True),
+    Kind("complexity", "notebooks/08_complexity.ipynb", "Table 6: complexity and speed", PAPERS,
          files=("results/table6/*", "results/*/inference.json")),
-    Kind("protocols", "notebooks/10_protocols.ipynb", "How the runs were trained", "Experiments", records="all"),
-    Kind("online", "notebooks/11_online.ipynb", "Online recognition", "Experiments", each="trained",
-         records="study", clips=True, weights=True, alone=True, makes=("results/{study}/online.json",),
-         parameters=("study", "run")),
+    Kind("gate", "notebooks/09_gate.ipynb", "Table 7: with and without the gate", PAPERS, records=True),
+    Kind("look-alikes", "notebooks/10_look_alikes.ipynb", "Table 8, Figure 1: look-alikes", PAPERS, records=True,
+         clips=True, weights=True),
+    Kind("online", "notebooks/11_online.ipynb", "Figure 5: online recognition", PAPERS, records=True, takes="trained",
+         clips=True, weights=True, alone=True, makes=("results/{study}/online.json",)),
 
-    Kind("paper", "notebooks/12_paper.ipynb", "The paper as data, and what it leaves open", "The paper", records="all"),
-    Kind("forensics", "notebooks/13_forensics.ipynb",
-         "Forensics: which counts can the reported accuracies come from?", "The paper"),
-    Kind("references", "book/references.md", "References", "The paper"),
+    Kind("choices", "notebooks/12_choices.ipynb", "One choice at a time", BEYOND, records=True),
+    Kind("time", "notebooks/13_time.ipynb", "Does the head use time?", BEYOND, records=True),
+    Kind("forensics", "notebooks/14_forensics.ipynb", "What the reported percentages can be", BEYOND),
+    Kind("statistics", "notebooks/15_statistics.ipynb", "Statistics", BEYOND, records=True),
 
-    Kind("reproduce", "book/reproduce.md", "Reproduce it yourself", "Do it yourself"),
-
-    Kind("runs", "notebooks/14_runs.ipynb", "Appendix: every run", "Appendix", records="all"),
-    Kind("statistics", "notebooks/15_statistics.ipynb", "Statistics", "Appendix", records="all"),
-    Kind("plan", "book/plan.md", "The plan of the runs", "Appendix"),
+    Kind("reproduce", "book/reproduce.md", "From a bare machine", RUNNING),
+    Kind("server", "book/server.md", "On a GPU server", RUNNING),
+    Kind("own-clips", "book/own-clips.md", "Your own clips", RUNNING),
+    Kind("send", "book/send.md", "Send a record", RUNNING),
+    Kind("ledger", "notebooks/16_ledger.ipynb", "What the text leaves open", RUNNING, records=True),
+    Kind("plan", "book/plan.md", "The plan of the runs", RUNNING),
+    Kind("runs", "notebooks/17_runs.ipynb", "Every run", RUNNING, records=True),
+    Kind("references", "book/references.md", "References", RUNNING),
 )
 # fmt: on
 ROOT_PAGE = KINDS[0].name
 
 
-def placed(name: str) -> tuple[Kind, str]:
-    """The kind of a page and its study, "" where it has none. Raises ValueError for a name without a place."""
-    for kind in KINDS:
-        if name == kind.name and not kind.each:
-            return kind, ""
-        if kind.each and name.startswith(f"{kind.name}-"):
-            return kind, name.removeprefix(f"{kind.name}-")
-    known = ", ".join(f"{kind.name}-<study>" if kind.each else kind.name for kind in KINDS)
+def placed(name: str) -> Kind:
+    """The kind of a page. Raises ValueError for a name without a place."""
+    if found := next((kind for kind in KINDS if kind.name == name), None):
+        return found
+    known = ", ".join(kind.name for kind in KINDS)
     raise ValueError(f"page {name}: the book has no place for it; pages are named: {known}")
-
-
-def heading_of(name: str) -> str:
-    """The heading of the page of this name: its kind's title, and its study where there is one page for each."""
-    kind, study = placed(name)
-    return f"{kind.title} · {study}" if study else kind.title
 
 
 # ---- the pages of one profile
@@ -112,7 +107,7 @@ class Page:
     parameters: dict[str, Any]
     reads: tuple[str, ...]  # the notebook first
     makes: tuple[str, ...]
-    at_hand: dict[str, bool]  # clips and weights, as far as it shows any: the page is another one without
+    at_hand: dict[str, bool]  # which clips and weights, as far as it shows any: the page is another one without
 
     @property
     def file(self) -> str:
@@ -150,17 +145,20 @@ class Studies:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{path}: this record cannot be read ({error}); delete it or run it again") from None
 
+    def rendered(self, study: str) -> bool:
+        """Whether the study's clips are those that the profile renders."""
+        made = self.profile.demo_set
+        return made is not None and Path(self.first[study].videos).is_relative_to(made["root"])
+
     def records(self, study: str) -> list[str]:
         """The records of a study, made or to be made."""
         if study in self.own:
             return [f"results/{study}/{experiment.run}/record.json" for experiment in self.own[study]]
         return [path.as_posix() for path in self.recorded.get(study, [])]
 
-    def standing_for(self, kind: Kind) -> Sequence[Experiment | None]:
-        """A run of each study that has a page of this kind; [None] for a page of no study."""
-        if kind.each == "study":
-            return [self.first[study] for study in self.shown]
-        if kind.each == "clips":  # of the studies of the same clips the profile's own, else one from scratch
+    def taken(self, kind: Kind) -> list[Experiment]:
+        """The runs that a page of this kind takes; see `Kind.takes`."""
+        if kind.takes == "clips":  # of the studies of the same clips the profile's own, else one from scratch
             chosen, known = [], set[str]()
             for study in sorted(
                 self.shown, key=lambda study: (study not in self.own, bool(self.first[study].start_from))
@@ -169,9 +167,9 @@ class Studies:
                     chosen.append(self.first[study])
                 known |= self.clips[study]
             return chosen
-        if kind.each == "trained":  # the weights of one network alone are sure to be there
+        if kind.takes == "trained":  # its weights are sure to be there
             return [run for run in self.profile.experiments if run.model == ATTENTION][:1]
-        return [None]
+        return []
 
 
 def pages_of(profile: Profile) -> list[Page]:
@@ -182,46 +180,59 @@ def pages_of(profile: Profile) -> list[Page]:
     executed = [kind for kind in KINDS if kind.source.endswith(".ipynb")]
     check_names(profile.pages, [kind.name for kind in executed], "pages")
     studies = Studies(profile)
-    wanted = [(kind, run) for kind in executed for run in studies.standing_for(kind)]
-    made = [path for kind, run in wanted for path in _made(kind, run, studies)]
-    return [_page(kind, run, studies, made) for kind, run in wanted]
+    made = [path for kind in executed for path in _made(kind, studies)]
+    return [_page(kind, studies, made) for kind in executed]
 
 
-def _page(kind: Kind, run: Experiment | None, studies: Studies, made: Sequence[str]) -> Page:
-    values: dict[str, Any] = {}
-    at_hand: dict[str, bool] = {}
-    rendered: list[str] = []
-    if run:
-        own = run.study in studies.own
-        values = run.to_dict() | {"if_missing": "error" if own else "note"}
-        root = (studies.profile.demo_set or {}).get("root")
-        if kind.clips and root and Path(run.videos).is_relative_to(root):
-            rendered = [f"{root}/demo.json"]
-        if kind.clips:
-            at_hand["clips"] = own or bool(rendered) or Path(run.videos).is_dir()
-        if kind.weights:
-            at_hand["weights"] = own or any(Path("build/runs", run.study).glob("*/weights.pt"))
+def _page(kind: Kind, studies: Studies, made: Sequence[str]) -> Page:
     return Page(
-        name=f"{kind.name}-{run.study}" if run else kind.name,
+        name=kind.name,
         kind=kind,
-        parameters={name: values[name] for name in kind.parameters} | studies.profile.pages.get(kind.name, {}),
-        reads=(kind.source, *dict.fromkeys(_read(kind, run, studies, made)), *rendered),
-        makes=_made(kind, run, studies),
-        at_hand=at_hand,
+        parameters=_parameters(kind, studies) | studies.profile.pages.get(kind.name, {}),
+        reads=(kind.source, *dict.fromkeys(_read(kind, studies, made))),
+        makes=_made(kind, studies),
+        at_hand=_at_hand(kind, studies),
     )
 
 
-def _made(kind: Kind, run: Experiment | None, studies: Studies) -> tuple[str, ...]:
-    """What a page measures, where its study is the profile's own."""
-    return tuple(name.format(study=run.study) for name in kind.makes) if run and run.study in studies.own else ()
+def _parameters(kind: Kind, studies: Studies) -> dict[str, Any]:
+    runs = studies.taken(kind)
+    if kind.takes == "clips":
+        missing = ("error" if run.study in studies.own else "note" for run in runs)
+        return {"sets": [{n: run.to_dict()[n] for n in SET} | {"if_missing": m} for run, m in zip(runs, missing)]}
+    if kind.takes == "trained":
+        return {"study": runs[0].study, "run": runs[0].run} if runs else {"study": "", "run": ""}
+    return {}
 
 
-def _read(kind: Kind, run: Experiment | None, studies: Studies, made: Sequence[str]) -> Iterator[str]:
+def _at_hand(kind: Kind, studies: Studies) -> dict[str, bool]:
+    """Of each study shown, whether its clips and weights are there or will be, as far as the page shows any."""
+    shown: dict[str, bool] = {}
+    for study in studies.shown if kind.clips or kind.weights else ():
+        own = study in studies.own
+        if kind.clips:
+            there = own or studies.rendered(study) or Path(studies.first[study].videos).is_dir()
+            shown[f"clips of {study}"] = there
+        if kind.weights:
+            shown[f"weights of {study}"] = own or any(Path("build/runs", study).glob("*/weights.pt"))
+    return shown
+
+
+def _made(kind: Kind, studies: Studies) -> tuple[str, ...]:
+    """What a page measures, of the studies that are the profile's own."""
+    own = [run.study for run in studies.taken(kind) if run.study in studies.own]
+    return tuple(name.format(study=study) for study in own for name in kind.makes)
+
+
+def _read(kind: Kind, studies: Studies, made: Sequence[str]) -> Iterator[str]:
     """Records and files that a page reads, there already or to be made."""
-    for study in studies.all if kind.records == "all" else [run.study] if kind.records == "study" and run else []:
+    for study in studies.all if kind.records else ():
         yield from studies.records(study)
     for pattern in kind.files:
         yield from sorted(path.as_posix() for path in Path().glob(pattern))
         yield from (path for path in made if Path(path).match(pattern))
-    if run and run.study not in studies.own:
-        yield from (path for name in kind.makes if Path(path := name.format(study=run.study)).is_file())
+    for run in studies.taken(kind):
+        if run.study not in studies.own:
+            yield from (path for name in kind.makes if Path(path := name.format(study=run.study)).is_file())
+    if kind.clips and studies.profile.demo_set and any(map(studies.rendered, studies.shown)):
+        yield f"{studies.profile.demo_set['root']}/demo.json"

@@ -4,24 +4,25 @@ Each row names its protocol and what in it differs from the paper's: few of thes
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from repro.claims.official import FULL, NAMES, OFFICIAL, OWN, official_runs
 from repro.data.catalogue import CATALOGUE
-from repro.experiment.fields import ATTENTION, TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate, Interval, unpaired_difference, wilson_interval
 from repro.metrics.text import with_interval
 from repro.paper.cells import NOT_STATED, Paper, Peer, Row, Table
 from repro.records.compare import alike
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
+from repro.report.figures import COLOURS
 from repro.report.learned import beside_runs, top1_text
-from repro.report.show import Html
+from repro.report.tables import DASH
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}
 """The datasets of each table, by the names that the paper's claims and peers have."""
@@ -33,24 +34,64 @@ PAPERS_SPLITS = {
 NO_ROW = "no such row in the text"
 
 
+SHORT = (
+    *("network", "published", "the paper's table", "run here [95 %]", "paper minus published [95 %]"),
+    "not the paper's protocol in",
+)
+DETAILS = ("network", "pre-training", "modality", "splits", "frames and crops", "clips", "source")
+
+
 def compact(table: pd.DataFrame) -> pd.DataFrame:
-    """`peers_table` for a page: the protocol in one column, the source below the network's name."""
-    shown = table.copy()
-    names = ("pre-training", "modality", "splits", "frames and crops")
-    parts = [name for name in names if name in shown]
-    shown["protocol"] = [
-        "; ".join(f"{name}: {value}" for name, value in zip(parts, values) if isinstance(value, str))
-        for values in shown[parts].itertuples(index=False)
-    ]
-    sources = shown["source"] if "source" in shown else [None] * len(shown)
-    named: Any = [
-        Html(name, Markup("{}<br><small>{}</small>").format(name, source if isinstance(source, str) else ""))
-        for name, source in zip(shown["network"], sources)
-    ]
-    shown["network"] = named  # cells of a page, which pandas' types do not know
-    shown = shown.drop(columns=[*parts, *({"source", "clips"} & set(shown))])
-    last = ["protocol", "not the paper's protocol in"]
-    return shown[[name for name in shown if name not in last] + [name for name in last if name in shown]]
+    """`peers_table` for a page: the numbers, and what is not comparable in them."""
+    shown = table[[name for name in SHORT if name in table]].replace({NO_ROW: DASH, NOT_STATED: DASH})
+    return shown.rename(columns={"not the paper's protocol in": "not comparable in"})
+
+
+def sources(table: pd.DataFrame) -> pd.DataFrame:
+    """`peers_table`'s protocol and source of each number, and how far runs here are from it."""
+    later = [name for name in table if name.startswith("here minus")]
+    return table[[name for name in (*DETAILS, *later) if name in table]]
+
+
+def answer_text(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> str:
+    """How many published results are above the accuracy that the paper states, a line a dataset."""
+    lines = []
+    for dataset in tables:
+        stated, found = _stated(paper, dataset), _published(paper, dataset)
+        if stated is None:
+            lines.append(f"- **{NAMES[dataset]}**: the text states no accuracy of {TITLES[ATTENTION]}.")
+            continue
+        above = sum(value > stated for value in found.values())
+        lines.append(
+            f"- **{NAMES[dataset]}**: the paper states {stated:g} % for {TITLES[ATTENTION]}; {above} of {len(found)} "
+            "published results are above it, under protocols that differ."
+        )
+    return "\n".join(lines)
+
+
+def _published(paper: Paper, dataset: str) -> dict[str, float]:
+    """The best published top-1 (%) of each method."""
+    found: dict[str, float] = {}
+    for peer in paper.peers(dataset=dataset, metric="top1"):
+        found[peer.method] = max(peer.value, found.get(peer.method, 0.0))
+    return found
+
+
+def peers_figure(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, str]:
+    """Published accuracies of each dataset, a mark a method, and the paper's own as a line; with its alt text."""
+    fig, axes = plt.subplots(1, len(tables), figsize=(9, 3.8), layout="constrained", squeeze=False)
+    shown = []
+    for axis, dataset in zip(axes.flat, tables):
+        found, stated = _published(paper, dataset), _stated(paper, dataset)
+        order = sorted(found, key=lambda method: found[method])
+        axis.plot([found[method] for method in order], range(len(order)), "o", color=COLOURS[BASELINE], markersize=5)
+        axis.set_yticks(range(len(order)), order, fontsize=7 if len(order) < 24 else 5)
+        if stated is not None:
+            axis.axvline(stated, color=COLOURS[ATTENTION])
+            axis.text(stated, -0.9, f" paper: {stated:g}", fontsize=8, color=COLOURS[ATTENTION], va="top")
+        axis.set(title=NAMES[dataset], xlabel="top-1 (%), as published", ylim=(-1.6, len(order)))
+        shown.append(f"{NAMES[dataset]}: {len(found)} methods, {min(found.values()):g} to {max(found.values()):g} %")
+    return fig, f"Published top-1 by dataset, the paper's own as a line. {'; '.join(shown)}."
 
 
 # ---- protocols

@@ -8,13 +8,9 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.coverage import CHANCES, coverage_table
 from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
 from repro.metrics.text import with_interval
-from repro.records.compare import partners
-from repro.records.record import Record
-from repro.records.scores import gain_of, is_right
 from repro.report.tables import sd_text
 
 MORE = (5, 10, 20)  # pairs of runs asked about
@@ -49,13 +45,6 @@ def coverage_text(table: pd.DataFrame) -> str:
     if few.any():
         text += f", with fewer in {span(cells[few])}: so few say little of training, and the interval allows for that"
     return f"{text}. Lowest and highest are over {len(CHANCES)} kinds of chance: {'; '.join(CHANCES)}."
-
-
-def gains_of(studies: Mapping[str, Sequence[Record]]) -> dict[str, Estimate]:
-    """The gain of the attention network over its baseline in each main study that has pairs of like runs."""
-    main = {study: [r for r in records if r.experiment.role == "main"] for study, records in studies.items()}
-    pairs = {study: partners(records, BASELINE, ATTENTION) for study, records in main.items()}
-    return {study: gain_of(some, is_right) for study, some in pairs.items() if some}
 
 
 def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 0.8) -> pd.DataFrame:

@@ -1,35 +1,150 @@
-"""What pages say of a study as a whole: how a page introduces it, how its runs learned, which settings they share."""
+"""The studies that pages show: sets of like runs, whoever made them, with names for people, the surest first."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import pandas as pd
-from matplotlib.figure import Figure
-
+from repro.claims.judging import RENDERED
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
+from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent
-from repro.records.record import Record
-from repro.report import figures
-from repro.report.learned import stuck_text
+from repro.records import compare
+from repro.records.freshness import Digest
+from repro.records.questions import CONVERGED, has_converged, have_converged, training_top1
+from repro.records.record import RESULTS, Record, read_study, studies
+from repro.records.scores import gain_of, is_right
+from repro.report.learned import Pairs, stuck_text
 
 
-def study_text(study: str, records: Sequence[Record]) -> str:
-    """The study's clips, remark and runs that learned nothing, or that it was not run: how a page on it begins."""
-    if not records:
-        return f"**Not run:** `results/{study}` holds no record. See *Reproduce it yourself*."
-    experiment = records[0].experiment
-    stuck = stuck_text(records)
-    return f"Study `{study}`: **{experiment.dataset}**. {experiment.remark}" + (f"\n\n{stuck}" if stuck else "")
+@dataclass(frozen=True)
+class Study:
+    """Runs of the same clips and settings. ``name``: for people, another for every study of a page."""
+
+    name: str
+    records: tuple[Record, ...]
+
+    @property
+    def pairs(self) -> Pairs:
+        """Runs of the baseline and of the network with gates that differ in nothing else."""
+        return compare.partners(self.records, BASELINE, ATTENTION)
+
+    @property
+    def gain(self) -> Estimate | None:
+        """What the gates add to top-1; None without a pair."""
+        return gain_of(self.pairs, is_right) if self.pairs else None
+
+    @property
+    def converged(self) -> bool:
+        return have_converged(self.records)
+
+    @property
+    def networks(self) -> dict[str, list[Record]]:
+        """Its runs by network, in the order of `TITLES`."""
+        found = {model: [r for r in self.records if r.experiment.model == model] for model in TITLES}
+        return {model: runs for model, runs in found.items() if runs}
 
 
-def curves_figure(records: Sequence[Record]) -> tuple[Figure, str]:
-    """The learning curves of a study's runs, with their alternative text."""
-    ends = "; ".join(f"{r.experiment.run}: {percent(r.history['train_top1'].iloc[-1])}" for r in records)
-    study = records[0].experiment.study
-    alt = f"Training loss and top-1 by epoch of the runs of {study}. At the end: {ends}."
-    return figures.learning_curves(records), alt
+def read_all(results: Path = RESULTS) -> list[Record]:
+    """Every record under ``results``."""
+    return [record for study in studies(results) for record in read_study(study, results)]
 
 
-def settings_table(records: Sequence[Record]) -> pd.DataFrame:
-    """The experiment's fields that all runs of a study share."""
-    fields = pd.DataFrame({r.experiment.run: {k: str(v) for k, v in r.experiment.to_dict().items()} for r in records})
-    same = (fields.nunique(axis=1) == 1) & (fields.index != "remark")
-    return pd.DataFrame({"field": fields.index[same], "value": fields[same].iloc[:, 0].to_numpy()})
+def shown(records: Iterable[Record], today: Digest) -> list[Study]:
+    """The studies of a page: fresh runs made as evidence, each set of like runs one study.
+
+    Converged ones first, then the one whose gain is known best; studies without a pair of runs last.
+    """
+    fresh = [r for r in records if r.experiment.role == "main" and not r.stale(today)]
+    found = compare.alike(fresh)
+    named = [Study(name, tuple(runs)) for name, runs in zip(names([runs[0] for runs in found]), found)]
+    return sorted(named, key=_order)
+
+
+def _order(study: Study) -> tuple[Any, ...]:
+    gain = study.gain
+    if gain is None:
+        return (True, True, math.inf, study.name)
+    return (not study.converged, gain.sd_runs is None, gain.high - gain.low, study.name)
+
+
+# ---- names
+
+WORDS = {
+    "start_from": lambda value: "pre-trained" if value else "from scratch",
+    "epochs": lambda value: f"{value} epochs",
+    "width": lambda value: f"width ×{value:g}",
+    "size": lambda value: f"{value} pixels",
+    "frames": lambda value: f"{value} frames",
+    "learning_rate": lambda value: f"learning rate {value:g}",
+}
+"""What tells like studies apart, the first of them that does, in a reader's words."""
+
+
+def names(firsts: Sequence[Record]) -> list[str]:
+    """A name for each study, given one of its runs: its clips, and what tells it from others of the same clips."""
+    plain = [_of_clips(record) for record in firsts]
+    return [
+        ", ".join([name, *_apart(record, [other for other, same in zip(firsts, plain) if same == name])])
+        for record, name in zip(firsts, plain)
+    ]
+
+
+def _of_clips(record: Record) -> str:
+    name = record.experiment.dataset
+    name = RENDERED.get(name, name)
+    return name[0].upper() + name[1:]
+
+
+def _apart(record: Record, others: Sequence[Record]) -> list[str]:
+    """The fields of `WORDS` in which some of the others differ, until none of them is like this one; else its study."""
+    left, found = [other for other in others if other is not record], []
+    for field, words in WORDS.items():
+        own = words(getattr(record.experiment, field))
+        rest = [other for other in left if words(getattr(other.experiment, field)) == own]
+        if len(rest) < len(left):
+            found.append(own)
+        left = rest
+    return [*found, *([record.experiment.study] if left else [])]
+
+
+# ---- what a page says of a study
+
+
+def none_text(results: Path = RESULTS) -> str:
+    """What a page says where there is no study to show."""
+    return f"**Not run:** `{results}` holds no fresh record. See [From a bare machine](reproduce)."
+
+
+def study_text(study: Study) -> str:
+    """How a study was made and how far its runs learned: one paragraph, and one on runs that learned nothing."""
+    first = study.records[0].experiment
+    seeds = sorted({record.experiment.seed for record in study.records})
+    splits = sorted({record.experiment.split for record in study.records})
+    runs = " and ".join(f"{len(some)} of {TITLES[model]}" for model, some in study.networks.items())
+    text = (
+        f"{first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, {first.epochs} epochs, learning "
+        f"rate {first.learning_rate:g}. {convergence_text(study)}"
+    )
+    return "\n\n".join(filter(None, (text, stuck_text(study.records))))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def convergence_text(study: Study) -> str:
+    """How many runs had learned their training clips at the end, and which had not."""
+    late = [record for record in study.records if not has_converged(record)]
+    if not late:
+        return "All of its runs had learned their training clips when they ended."
+    ends = sorted(training_top1(record) for record in late)
+    span = percent(ends[0]) if len(late) == 1 else f"{percent(ends[0])} to {percent(ends[-1])}"
+    text = (
+        f"**{len(late)} of {len(study.records)} runs stopped before they had learned their training clips** (training "
+        f"top-1 {span}; {percent(CONVERGED, 0)} is asked for)"
+    )
+    if not study.converged:
+        return f"{text}: this compares how fast networks learn, and no verdict rests on it."
+    return f"{text}: {', '.join(record.experiment.run for record in late)}."

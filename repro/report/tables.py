@@ -12,12 +12,14 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import p_text, percent, with_interval
-from repro.paper.cells import NOT_STATED, Table
+from repro.paper.cells import NOT_STATED, Cell, Table
 from repro.records.compare import partners
-from repro.records.freshness import Digest
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
 from repro.report.learned import beside, gain_text, mark
+
+DASH = "–"  # a cell that the paper's text does not state
+DASHES = "– is not stated in the text"
 
 
 def clips_of(record: Record, part: str) -> str:
@@ -101,36 +103,22 @@ def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy: Callable[..., f
 
 
 def paper_table(table: Table) -> pd.DataFrame:
-    """One of the paper's tables with what its text states; every other cell says so."""
-    columns = list(table.columns)
-    return pd.DataFrame([[row.name, *(cell.text for cell in row.cells)] for row in table.rows], columns=["", *columns])
+    """One of the paper's tables with what its text states, and a dash in every other cell."""
+    columns = ["", *table.columns]
+    return pd.DataFrame([[row.name, *map(_cell, row.cells)] for row in table.rows], columns=columns)
+
+
+def _cell(cell: Cell) -> str:
+    return DASH if cell.text == NOT_STATED else cell.text
+
+
+def paper_caption(table: Table) -> str:
+    """``Table 7 of the paper: ...``, and what its dashes mean where it has any."""
+    known, cells = stated(table)
+    return f"Table {table.number} of the paper: {table.caption}" + (f" ({DASHES})" if known < cells else "")
 
 
 def stated(table: Table) -> tuple[int, int]:
     """How many of a paper table's cells the text states, of how many."""
     cells = [cell for row in table.rows for cell in row.cells]
     return sum(cell.text != NOT_STATED and cell.value is not None for cell in cells), len(cells)
-
-
-def provenance_table(records: Sequence[Record], today: Digest) -> pd.DataFrame:
-    """One row a run: when, where, how long, on which commit and data, and whether today's code behaves the same."""
-    rows = []
-    for record in records:
-        provenance = record.provenance
-        stale = record.stale(today)
-        rows.append(
-            {
-                "run": record.name,
-                "started (UTC)": provenance["started"].replace("+00:00", ""),
-                "minutes": f"{provenance['seconds'] / 60:.1f}",
-                "by": provenance.get("contributor", "this study"),
-                "device": f"{provenance['device']} of {provenance['processor']}",
-                "commit": provenance["commit"][:10]
-                + (" + uncommitted changes" if provenance["uncommitted_changes"] else ""),
-                "torch": provenance["libraries"].get("torch", ""),
-                "clips train / test": f"{clips_of(record, 'train')} / {clips_of(record, 'test')}",
-                "data": record.data["hash"],
-                "state": "fresh" if not stale else "stale: " + ", ".join(stale),
-            }
-        )
-    return pd.DataFrame(rows)

@@ -5,12 +5,43 @@ from typing import Any
 
 import pandas as pd
 
-from repro.experiment.protocols import HABITS
+from repro.claims.official import STATED
+from repro.experiment.protocols import HABITS, PAPER_TEXT
 from repro.metrics.text import percent
 from repro.records.record import Record
 from repro.report.show import formatted
+from repro.report.study import Study, convergence_text
+from repro.report.tables import DASH
 
 PACE = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}  # formats of what is said of speed
+
+
+def answer_text(studies: Sequence[Study]) -> str:
+    """How many runs had learned their training clips at the end, study by study."""
+    return "\n".join(f"- **{study.name}.** {convergence_text(study)}" for study in studies)
+
+
+def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a setting of the training: what the paper states, what is taken where it is silent, and the runs'."""
+    rows = []
+    for name, value in PAPER_TEXT.items():
+        values = dict.fromkeys(_setting(getattr(study.records[0].experiment, name)) for study in studies)
+        stated = name in (*STATED, "frames")
+        rows.append(
+            {
+                "setting": name.replace("_", " "),
+                "the paper": _setting(value) if stated else DASH,
+                "at full size here": _setting(value),
+                "runs shown": "; ".join(values) or "not run",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "the network's own" if value is None else str(value)
 
 
 def habits_table() -> pd.DataFrame:
@@ -32,17 +63,6 @@ def share_text(share: float | None) -> str:
     if share is None or pd.isna(share):
         return "not measured"
     return percent(share) + (": the measured peak is at fault" if share > 1 else "")
-
-
-def pace_table(records: Sequence[Record]) -> pd.DataFrame | None:
-    """How fast runs were, medians over their epochs; None where none of them noted it (earlier runs did not)."""
-    rows = []
-    for record in records:
-        if "clips_per_second" not in record.history:
-            continue
-        e = record.experiment
-        rows.append({"network": e.title, "seed": e.seed, "precision": e.precision} | _pace(record.history))
-    return formatted(pd.DataFrame(rows), PACE) if rows else None
 
 
 def _device(record: Record) -> str:

@@ -1,0 +1,233 @@
+"""Is it a gate at all? Accuracy by the branch's scale at the start, and what the gates of trained networks still do."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
+from repro.metrics.statistics import Estimate
+from repro.metrics.text import percent, with_interval
+from repro.records.questions import in_16_bits, seen
+from repro.records.record import Record
+from repro.records.scores import gain_of, is_right, share_of
+from repro.report.ablations import Variant
+from repro.report.figures import COLOURS
+from repro.report.show import formatted
+
+CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
+FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
+
+
+@dataclass(frozen=True)
+class Dose:
+    """Runs whose residual branches are scaled alike at the start. ``than``: their gain over the network with gates."""
+
+    name: str
+    scale: float
+    runs: tuple[Record, ...]
+    than: Estimate | None  # None for the network with gates itself
+
+    @property
+    def accuracy(self) -> Estimate:
+        return share_of(self.runs, is_right)
+
+
+def scale_at_start(experiment: Experiment) -> float | None:
+    """The factor on the residual branch before training; None where the gate is added, not multiplied.
+
+    A gate's last layer starts at zero weights but for its bias, so s is the sigmoid of the bias.
+    """
+    gate = "none" if experiment.model == BASELINE else experiment.gate or "se_im"
+    if gate.startswith("times_"):
+        return float(gate.removeprefix("times_"))
+    s = 1 / (1 + math.exp(-experiment.gate_bias))
+    return {"none": 1.0, "se": s, "se_im": 1 + s}.get(gate)
+
+
+def doses(reference: Sequence[Record], found: Sequence[Variant]) -> list[Dose]:
+    """The network with gates, the baseline and every variant of the gate alone, by scale.
+
+    reference: runs of the network with gates. found: variants of them, of the same clips, splits and seeds.
+    """
+    if not reference:
+        return []
+    chosen = [Dose(TITLES[ATTENTION], scale, tuple(reference), None) for scale in [_scale(reference)] if scale]
+    for variant in found:
+        runs = tuple(run for _, run in variant.pairs)
+        scale = _scale(runs)
+        if scale is not None and variant.fields <= {"model", "gate", "gate_bias"} and _of_the_trunk(runs[0].experiment):
+            chosen.append(Dose(_name(runs[0].experiment), scale, runs, variant.difference()))
+    return sorted(chosen, key=lambda dose: (dose.scale, dose.name))
+
+
+def _scale(runs: Sequence[Record]) -> float | None:
+    return scale_at_start(runs[0].experiment)
+
+
+def _of_the_trunk(experiment: Experiment) -> bool:
+    return experiment.model in (BASELINE, ATTENTION)
+
+
+def _name(experiment: Experiment) -> str:
+    if experiment.model == BASELINE:
+        return f"{TITLES[BASELINE]}, no gate"
+    if experiment.gate_bias:
+        return f"gate that starts closed (bias {experiment.gate_bias:g})"
+    if experiment.gate == "se":
+        return "plain squeeze and excitation"
+    return f"branch times {_scale_text(experiment)}, no gate"
+
+
+def _scale_text(experiment: Experiment) -> str:
+    return f"{scale_at_start(experiment):g}"
+
+
+def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
+    """One row a dose: top-1 and the difference from the network with gates."""
+    rows = [
+        {
+            "network": dose.name,
+            "branch at the start": f"×{dose.scale:.3g}",
+            "top-1 [95 %]": with_interval(dose.accuracy),
+            "minus with gates [95 %]": "–" if dose.than is None else with_interval(dose.than, signed=True),
+            "runs": len(dose.runs),
+        }
+        for dose in found
+    ]
+    return pd.DataFrame(rows)
+
+
+def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
+    """Top-1 by scale with intervals: constants joined by a line, gates as marks of their own; with its alt text."""
+    fig, axis = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
+    plain = [dose for dose in found if "no gate" in dose.name]
+    gated = [dose for dose in found if dose not in plain]
+    for some, colour, marker in ((plain, COLOURS[BASELINE], "o"), (gated, COLOURS[ATTENTION], "D")):
+        for dose in some:
+            c, x = dose.accuracy, dose.scale + (0.03 if some is gated else 0)
+            axis.plot([x, x], [100 * c.low, 100 * c.high], color=colour, linewidth=2)
+            axis.plot(x, 100 * c.point, marker, color=colour)
+            if some is gated:
+                axis.annotate(
+                    dose.name, (x, 100 * c.point), (6, 4), textcoords="offset points", fontsize=8, color=colour
+                )
+    axis.plot(
+        [d.scale for d in plain],
+        [100 * d.accuracy.point for d in plain],
+        color=COLOURS[BASELINE],
+        linewidth=1,
+        label="a constant on the branch, no gate",
+    )
+    axis.set(xlabel="factor on the residual branch at the start of training", ylabel="test top-1 (%)")
+    axis.legend(frameon=False, fontsize=8, loc="lower right")
+    shown = "; ".join(f"{dose.name} (×{dose.scale:.3g}) {percent(dose.accuracy.point)}" for dose in found)
+    return fig, f"Test top-1 by the factor on the residual branch at the start: {shown}."
+
+
+def constant_text(found: Sequence[Dose]) -> str:
+    """What part of the gate's gain the constant of the same scale gives, in a sentence; "not run" without it."""
+    baseline, constant = (
+        next((d for d in found if d.runs[0].experiment.model == BASELINE), None),
+        next((d for d in found if d.runs[0].experiment.gate == CONSTANT), None),
+    )
+    if baseline is None or constant is None or not (baseline.than and constant.than):
+        return "Whether a branch times 1.5 without any gate does as much was **not run**."
+    gain, left = -baseline.than.point, constant.than
+    held = left.low <= 0 <= left.high
+    return (
+        f"With gates minus without: {100 * gain:+.1f} points. A branch times the constant 1.5, with no gate at all: "
+        f"{100 * (gain + left.point):+.1f} points. Gates minus that constant: {-100 * left.point:+.1f} points "
+        f"[{-100 * left.high:+.1f}, {-100 * left.low:+.1f}]: " + ("no difference shown." if held else "a difference.")
+    )
+
+
+# ---- what trained gates still do
+
+
+def with_gates(records: Sequence[Record]) -> list[Record]:
+    """The runs whose gates were recorded."""
+    return [record for record in records if record.gates.get("end")]
+
+
+def fixed_text(records: Sequence[Record]) -> str:
+    """What is left when s is held at its mean over clips, in a paragraph; nothing where no run was asked."""
+    runs = [record for record in with_gates(records) if "gates fixed" in record.altered]
+    if not runs:
+        return ""
+    pairs = [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
+    changed = [(a.scores.argmax(1) != b.scores.argmax(1)).mean() for a, b in pairs]
+    spread = {when: _mean([row["sd_clips"] for r in runs for row in r.gates[when]]) for when in ("start", "end")}
+    channels = _mean([row["sd_channels"] for r in runs for row in r.gates["end"]])
+    constant = np.mean(changed) <= FEW
+    return (
+        f"s differs from clip to clip by {spread['end']:.4f} (standard deviation, mean of channels, units and "
+        f"{len(runs)} runs; {spread['start']:.4f} before training) and from channel to channel by {channels:.4f}. Held "
+        f"at its mean over clips, it changes {percent(np.mean(changed))} of predictions and top-1 by "
+        f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
+        + (
+            f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**."
+            if constant
+            else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant."
+        )
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def gates_recorded_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a gated unit, mean of runs: s before and after training, its spread over channels, clips, look-alikes."""
+    runs = with_gates(records)
+    rows = []
+    for k, first in enumerate(runs[0].gates["end"] if runs else ()):
+        start, end = (pd.DataFrame([r.gates[when][k] for r in runs]) for when in ("start", "end"))
+        rows.append(
+            {
+                "unit": first["unit"].removeprefix("trunk."),
+                "mean s: start": start["mean"].mean(),
+                "end": end["mean"].mean(),
+                "lowest to highest channel": f"{end['lowest'].mean():.3f} to {end['highest'].mean():.3f}",
+                "sd over clips: start": start["sd_clips"].mean(),
+                "sd over clips: end": end["sd_clips"].mean(),
+                "look-alikes apart by": pd.to_numeric(end["look_alikes"]).mean(),
+            }
+        )
+    numbers = dict.fromkeys(("sd over clips: start", "sd over clips: end", "look-alikes apart by"), ".4f")
+    return formatted(pd.DataFrame(rows), numbers | {"mean s: start": ".3f", "end": ".3f"} if rows else {})
+
+
+def gates_recorded_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """s by unit, start and end, with the span of its channels, and its spread over clips; with its alt text."""
+    table = gates_recorded_table(records)
+    runs = with_gates(records)
+    rows = np.arange(len(table))
+    fig, (level, spread) = plt.subplots(1, 2, figsize=(8.5, 3.2), layout="constrained")
+    low, high = (
+        np.mean([[unit[name] for unit in r.gates["end"]] for r in runs], axis=0) for name in ("lowest", "highest")
+    )
+    level.fill_between(rows, low, high, color=COLOURS[ATTENTION], alpha=0.25, label="lowest to highest channel, end")
+    level.plot(rows, table["end"], "o-", color=COLOURS[ATTENTION], markersize=4, label="mean s, end")
+    level.plot(rows, table["mean s: start"], "--", color="#7f7f7f", label="mean s, start")
+    level.set(ylim=(0, 1), ylabel="s", title="Where the gates stand")
+    spread.plot(
+        rows, table["sd over clips: end"], "o-", color=COLOURS[ATTENTION], markersize=4, label="between clips, end"
+    )
+    spread.plot(rows, table["sd over clips: start"], "--", color="#7f7f7f", label="between clips, start")
+    if table["look-alikes apart by"].notna().all():
+        spread.plot(
+            rows, table["look-alikes apart by"], ":", color=COLOURS[BASELINE], label="between look-alike classes, end"
+        )
+    spread.set(ylabel="standard deviation of s", title="How far they attend")
+    spread.set_ylim(bottom=0)
+    for axis in (level, spread):
+        axis.set_xlabel("gated unit, from the first to the last")
+        axis.legend(frameon=False, fontsize=8)
+    shown = f"mean s {table['end'].min():.2f} to {table['end'].max():.2f}, between clips it differs by "
+    shown += f"{table['sd over clips: end'].min():.4f} to {table['sd over clips: end'].max():.4f}"
+    return fig, f"The gates' s by unit before and after training, mean of {len(runs)} runs: at the end {shown}."

@@ -1,0 +1,67 @@
+"""The box at the foot of a page: how to make its numbers again, what that takes, and where they lie."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from IPython.display import HTML, display
+from markupsafe import Markup
+
+from repro.experiment.profile import read_profile
+from repro.records.record import Record
+from repro.report.pages import KINDS
+
+MAKE = "make book"
+
+
+def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "") -> None:
+    """Display the box of a page.
+
+    page: its name in the table of pages. records: the runs that its numbers come from; the commands that make them are
+    found in the profiles. command: what makes numbers that come from no run.
+    """
+    display(HTML(foot_html(page, records, command=command)))
+
+
+def foot_html(page: str, records: Sequence[Record] = (), *, command: str = "") -> Markup:
+    """What `show_foot` displays."""
+    source = next(kind.source for kind in KINDS if kind.name == page)
+    commands = [command] if command else commands_of(records) or [MAKE]
+    rows = [("Make these numbers again", Markup("<br>").join(Markup("<code>{}</code>").format(c) for c in commands))]
+    if records:
+        rows.append(("It took", Markup("{}").format(took(records))))
+        rows.append(("Again means", Markup(AGAIN)))
+        rows.append(("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records))))
+    rows.append(("Data", Markup(DATA)))
+    rows.append(("Notebook", Markup("<code>{}</code>").format(source)))
+    cells = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*row) for row in rows)
+    return Markup('<aside class="foot" aria-label="How to make this page again"><dl>{}</dl></aside>').format(cells)
+
+
+AGAIN = 'the same numbers on the same machine; <a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
+DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
+
+
+def took(records: Sequence[Record]) -> str:
+    """``3.2 hours in all on CPU, 1 thread(s) of AMD EPYC``."""
+    hours = sum(record.provenance["seconds"] for record in records) / 3600
+    devices = dict.fromkeys(f"{r.provenance['device']} of {r.provenance['processor']}" for r in records)
+    time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
+    return f"{time} in all, run by run, on {' or '.join(devices)}"
+
+
+def count_of(records: Sequence[Record]) -> str:
+    """``12 runs of rendered and ucf101-3-scratch``."""
+    studies = list(dict.fromkeys(record.experiment.study for record in records))
+    named = ", ".join(studies[:3]) + (f" and {len(studies) - 3} more" if len(studies) > 3 else "")
+    return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}"
+
+
+def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) -> list[str]:
+    """The commands that make the studies of these runs, as far as a profile has them."""
+    studies = {record.experiment.study for record in records}
+    found = []
+    for path in sorted(profiles.glob("*.yaml")):
+        if studies & {experiment.study for experiment in read_profile(path).experiments}:
+            run = MAKE if path.stem == "demo" else f"snakemake runs --cores all --configfile {path.as_posix()}"
+            found.append(run)
+    return found

@@ -1,0 +1,65 @@
+"""The main point on the pages: what the gate does to accuracy, study by study, in a sentence and as a table."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from repro.claims.judging import judge_gain, silent
+from repro.report.learned import beside, gain_text
+from repro.report.study import Study
+from repro.report.tables import sd_text
+
+SAYS = {
+    "reproduced": "it recognises more of these clips",
+    "contradicted": "it recognises fewer of these clips",
+    "undecided": "this could be chance",
+}
+
+
+def compared(studies: Sequence[Study]) -> list[Study]:
+    """The studies that hold pairs of both networks."""
+    return [study for study in studies if study.pairs]
+
+
+def answer_text(studies: Sequence[Study]) -> str:
+    """What the gate does to accuracy, a sentence for each study that converged; which say nothing, and why."""
+    found = compared(studies)
+    sure = [study for study in found if study.converged]
+    lines = [f"- **{study.name}: {gain_text(study.pairs)}**: {_says(study)} ({_counted(study)})." for study in sure]
+    if not sure:
+        lines = ["**Not known yet:** no study here trained both networks until they had learned their training clips."]
+    if early := [study for study in found if not study.converged]:
+        named = "; ".join(f"{study.name} {gain_text(study.pairs)} ({_counted(study)})" for study in early)
+        lines.append(f"- Stopped early, so no evidence: {named}.")
+    return "\n".join(lines) if sure else "\n\n".join([lines[0], *(line.removeprefix("- ") for line in lines[1:])])
+
+
+def _says(study: Study) -> str:
+    gain = study.gain
+    if gain is None:
+        return ""
+    why = silent(gain)
+    return f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
+
+
+def _counted(study: Study) -> str:
+    gain = study.gain
+    if gain is None:
+        return "no pair of runs"
+    pairs = "one pair of runs" if gain.runs == 1 else f"{gain.runs} pairs of runs"
+    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
+
+
+def gains_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a study: the gain with its interval, how far pairs spread, what stands behind it, what it says."""
+    rows = [
+        {
+            "trained and tested on": study.name,
+            "with gates minus without [95 %]": beside(study.pairs, gain_text),
+            "sd of pairs (points)": sd_text(study.gain) if study.gain else "",
+            "behind it": _counted(study),
+            "so": _says(study) if study.converged else "stopped early: no evidence",
+        }
+        for study in compared(studies)
+    ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,107 @@
+"""Does the head use time? Accuracy with frames in order, shuffled, reversed, and averaged over instead of a 3D head."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from repro.claims.rules_networks import in_order_against_not
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
+from repro.metrics.statistics import Estimate
+from repro.metrics.text import percent, with_interval
+from repro.paper.look_alikes import backwards_pairs
+from repro.records.scores import gain_of, is_right, share_of
+from repro.report.figures import COLOURS
+from repro.report.learned import Pairs
+from repro.report.study import Study
+
+Row = tuple[Study, str, Pairs]
+
+
+def _rows(studies: Sequence[Study]) -> Iterator[Row]:
+    """Each study's comparisons: pairs of a run without the order of frames and the same, or its partner, with it."""
+    for study in studies:
+        for name, pairs in in_order_against_not(study.records).items():
+            yield study, name, pairs
+
+
+def asked(study: Study) -> bool:
+    """Whether any of its runs was scored without the order of frames."""
+    return bool(in_order_against_not(study.records))
+
+
+def asked_of(study: Study) -> str:
+    """Which test clips are asked."""
+    told = backwards_pairs(study.records[0].classes)
+    return f"{len(told)} pairs that only order tells apart" if told else "all test clips"
+
+
+def orders_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a study, network and order: top-1 with the order of frames, without, and what is lost."""
+    rows = []
+    for study, name, pairs in _rows(studies):
+        without, with_order = ([pair[k] for pair in pairs] for k in (0, 1))
+        lost = gain_of(pairs, is_right)
+        rows.append(
+            {
+                "network, frames": name,
+                "clips": f"{study.name}, {asked_of(study)}",
+                "in order": percent(share_of(with_order, is_right).point),
+                "otherwise": percent(share_of(without, is_right).point),
+                "lost with the order [95 %]": with_interval(lost, signed=True),
+                "runs": lost.runs,
+                "n": f"{lost.clips} clips, {lost.groups} groups",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def answer_text(studies: Sequence[Study]) -> str:
+    """What the first study says, a sentence for each network; and that it was not run, without any."""
+    lines = []
+    for study in studies[:1]:
+        for model in (BASELINE, ATTENTION):
+            found = {
+                name.rpartition(", ")[2]: gain_of(pairs, is_right)
+                for name, pairs in in_order_against_not(study.records).items()
+                if name.startswith(TITLES[model])
+            }
+            if found:
+                lines.append(_sentence(TITLES[model], study, found))
+    return "\n".join(lines) or "**Not run:** no fresh run was scored with its frames in another order."
+
+
+def _sentence(network: str, study: Study, found: dict[str, Estimate]) -> str:
+    said = "; ".join(f"{name} {with_interval(gain, signed=True)}" for name, gain in found.items())
+    first = next(iter(found.values()))
+    return (
+        f"- **{network}** on {study.name}, {asked_of(study)} ({first.clips} clips): top-1 with frames in order, minus "
+        f"that with frames {said}."
+    )
+
+
+def orders_figure(study: Study) -> tuple[Figure, str]:
+    """Top-1 of both networks by order of frames with intervals, and the line of a guess; with its alt text."""
+    cases: dict[str, dict[str, Estimate]] = {}
+    for name, pairs in in_order_against_not(study.records).items():
+        network, _, order = name.rpartition(", ")
+        own = cases.setdefault(network, {})
+        own.setdefault("in order", share_of([b for _, b in pairs], is_right))
+        own[order] = share_of([a for a, _ in pairs], is_right)
+    fig, axis = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
+    orders = list(dict.fromkeys(order for own in cases.values() for order in own))
+    for k, (network, own) in enumerate(cases.items()):
+        colour = COLOURS[BASELINE if network == TITLES[BASELINE] else ATTENTION]
+        for order, share in own.items():
+            x = orders.index(order) + 0.16 * (k - 0.5)
+            axis.plot([x, x], [100 * share.low, 100 * share.high], color=colour, linewidth=2)
+            axis.plot(x, 100 * share.point, "o", color=colour, label=network if order == "in order" else None)
+    chance = 1 / len(study.records[0].classes)
+    axis.axhline(100 * chance, color="black", linestyle=":", linewidth=1)
+    axis.text(len(orders) - 0.5, 100 * chance + 1, "one answer for all clips", fontsize=8, ha="right")
+    axis.set_xticks(range(len(orders)), orders)
+    axis.set(ylim=(0, 100), ylabel="top-1 (%)", title=f"{study.name}: {asked_of(study)}")
+    axis.legend(frameon=False, fontsize=8)
+    shown = "; ".join(f"{n}, {order} {percent(s.point)}" for n, own in cases.items() for order, s in own.items())
+    return fig, f"Top-1 by order of frames on {study.name}, {asked_of(study)}: {shown}."

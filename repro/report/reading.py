@@ -1,0 +1,36 @@
+"""How to read this: the studies at a glance, and what each outcome of a verdict means."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from repro.claims.judging import MEANING
+from repro.experiment.fields import TITLES
+from repro.metrics.statistics import smallest_gain
+from repro.metrics.text import percent
+from repro.records.questions import has_converged
+from repro.report.statistics import points
+from repro.report.study import Study
+
+
+def studies_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row a study: its runs, how they were trained, whether they converged, the smallest gain it can show."""
+    rows = []
+    for study in studies:
+        first, done = study.records[0].experiment, sum(map(has_converged, study.records))
+        rows.append(
+            {
+                "study": study.name,
+                "runs": ", ".join(f"{len(runs)} {TITLES[model]}" for model, runs in study.networks.items()),
+                "network and input": f"width ×{first.width:g}, {first.frames} frames of {first.size} pixels",
+                "chance": percent(1 / len(study.records[0].classes)),
+                "converged": f"{done} of {len(study.records)} runs",
+                "shows a gain of": points(smallest_gain(study.gain, power=0.8)) if study.gain else "no pair of runs",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def outcomes_text() -> str:
+    """Every outcome with its meaning, a line each."""
+    return "\n".join(f"- **{outcome}**: {meaning}." for outcome, meaning in MEANING.items())
