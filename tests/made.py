@@ -93,6 +93,18 @@ def both_networks(
     ]
 
 
+def trained(results: Path, seed: int, *, by=None, **fields: Any) -> Record:
+    """A record whose scores are one training's, or what ``by`` makes of those of seeds 0 and 1."""
+    labels = labels_of(len(DEMO), 10)
+
+    def scores(seed):
+        shared, own = (np.random.default_rng(s).normal(size=(len(labels), len(DEMO))) for s in (99, seed))
+        return shared + own + logits(labels, len(DEMO))  # networks err alike
+
+    made = scores(seed) if by is None else by(scores(0), scores(1))
+    return record(results, classes=DEMO, labels=labels, scores=made, seed=seed, **{"layout": "folder"} | fields)
+
+
 def backwards_scores(labels, right) -> np.ndarray:
     """Scores on ``DEMO`` that get the class right, or within its pair wrong where ``right`` is False."""
     labels = np.asarray(labels)

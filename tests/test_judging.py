@@ -162,9 +162,11 @@ def test_what_is_claimed_of_all(held, number, outcome):
         ({"model": TEMPORAL}, False),
         ({"model": CONTROL, "role": "ablation"}, True),
         ({"model": CONTROL, "role": "tuning"}, False),
+        ({"watch": "test", "validation_fraction": 0.0}, False),  # whose test clips chose its weights
+        ({"model": CONTROL, "watch": "test", "validation_fraction": 0.0}, False),
     ],
 )
-def test_role_and_network_decide_what_is_evidence(fields, counts):
+def test_role_network_and_steering_decide_what_is_evidence(fields, counts):
     assert judging.is_evidence(Experiment(**{"model": ATTENTION} | fields)) == counts
 
 

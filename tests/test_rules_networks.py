@@ -548,7 +548,6 @@ def test_protocols_stand_apart_and_the_worst_lowers_nothing(tmp_path):
 @pytest.mark.parametrize(
     "habit",
     [
-        {"watch": "test", "validation_fraction": 0.0},
         {"values": "eco_pytorch_resnet"},
         {"values": "eco_pytorch"},
         {"sampling": "eco_pytorch"},
@@ -628,6 +627,28 @@ def test_part_of_a_split_is_not_the_split_and_something_is_judged_on_its_validat
     assert verdict("accuracy-ucf101", run(3700, 101)).evidence == "Not run."
     assert verdict("accuracy-ucf101", run(3783, 101)).outcome == "reproduced"
     assert verdict("accuracy-sthv1", run(11522, 174, layout="something_v1", flip=False)).outcome == "reproduced"
+
+
+# ---------------------------------------- steered by test clips
+
+DECIDED = {
+    "se-im-beats-baseline": BEATS,
+    "se-im-reduces-confusion": CONFUSES,
+    "confusing-actions-matter": MATTERS,
+    "temporal-modelling": TIME,
+    "accuracy-hmdb51": REACHES,
+}
+
+
+@pytest.mark.parametrize("id", DECIDED)
+def test_runs_steered_by_test_clips_are_no_evidence(tmp_path, id):
+    """The test clips chose their weights, so what they score says nothing: alone it does not, nor beside others."""
+    runs = DECIDED[id]["reproduced"](tmp_path)
+    steered = [replace(run, experiment=replace(run.experiment, watch="test", validation_fraction=0.0)) for run in runs]
+    before = verdict(id, runs)
+    assert before.outcome == "reproduced"
+    assert (verdict(id, steered).outcome, verdict(id, steered).evidence) == ("not testable", "Not run.")
+    assert verdict(id, runs + steered) == before
 
 
 # ---------------------------------------- more of the same evidence

@@ -119,11 +119,14 @@ class Verdict:
 
 
 def is_evidence(experiment: Experiment) -> bool:
-    """Whether a run speaks for the paper's networks: by its role and its network, never by its study's name.
+    """Whether a run speaks for the paper's networks: by its role, network and steering, never by its study's name.
 
-    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate. The
-    control without a 3D head is neither, whichever study it is part of.
+    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate, and
+    runs steered by test clips for nothing: those clips chose the weights that they then score. The control without a 3D
+    head is none of these, whichever study it is part of.
     """
+    if experiment.watch == "test":
+        return False
     if experiment.model == CONTROL:
         return experiment.role != "tuning"
     return experiment.role == "main" and compare.is_as_read(experiment)

@@ -24,6 +24,7 @@ from repro.data.layouts import LAYOUTS
 from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.compare import deciding_fields, scored_clips, settings
+from repro.records.copies import alike_and_mixed, same_scores
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
@@ -279,7 +280,7 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
     for other in others:
         if other.folder.resolve() == record.folder.resolve():
             continue
-        same = _same_scores(record, other)
+        same = same_scores(record, other)
         if other.name == record.name:
             yield note(f"{other.folder} is the same run, with {'the same' if same else 'other'} scores")
         elif same and (differs := _another_training(record, other)):
@@ -296,7 +297,12 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
             yield fault(f"{record.folder / 'record.json'}: data.hash: {text}; {SEND}")
         if not same and _another_training(record, other):
             apart.append(other)
-    yield from _disguised(record, apart)
+    near, two = alike_and_mixed(record, apart)
+    if near:
+        yield note(f"its scores are more like those of {near.folder} than any two trained runs' here: look at both")
+    if two:
+        text = f"its scores are those of {two[0].folder} and {two[1].folder} put together"
+        yield fault(f"{record.folder}: {text}; send each seed's own run")
     if collision := _collision(record, others):
         yield note(collision)
 
@@ -329,103 +335,6 @@ def _collision(record: Record, others: Sequence[Record]) -> str | None:
                     "give one of the studies another name (study in record.json)"
                 )
     return None
-
-
-COPY = 0.995
-"""Correlation of scores above which two runs of different seeds are one. Among 111 runs recorded for this study no two
-that were trained apart came above 0.962; scores multiplied, shifted, rounded or slightly noisy stay above 0.999."""
-MIXED = 0.99
-"""Correlation above which a run's scores are those of two others put together, each class's mean taken out. Among the
-recorded runs none came above 0.944 (3 classes) or 0.712 (12)."""
-LIKE = 0.95
-"""Correlation above which two runs of different seeds are said to be very alike, each class's mean taken out. Among the
-recorded runs none came above 0.916 (3 classes) or 0.645 (12)."""
-
-
-def _same_scores(one: Record, other: Record) -> bool:
-    """Whether one record's scores are the other's as they are, moved without changing ranks, or given to other clips.
-
-    Of the clips that both have: at least half of those of one of them.
-    """
-    both = _both(one, other)
-    if both is None:
-        return False
-    a, b = both
-    if np.array_equal(a, b):
-        return True
-    # of few classes two good networks may well rank all clips alike
-    many = a.shape[1] > 5
-    return _correlation(a, b) > COPY or (many and (np.array_equal(a.argsort(1), b.argsort(1)) or _same_rows(a, b)))
-
-
-def _both(one: Record, other: Record) -> tuple[np.ndarray, np.ndarray] | None:
-    """Their scores ``(clips, classes)`` of the clips that both have, classes in one order; None if these are few."""
-    if set(one.classes) != set(other.classes):
-        return None
-    logits = [f"logit_{name}" for name in one.classes]
-    first, second = (record.predictions.set_index("clip")[logits] for record in (one, other))
-    common = first.index.intersection(second.index).sort_values()
-    if 2 * len(common) < min(len(first), len(second)):
-        return None
-    return first.loc[common].to_numpy(float), second.loc[common].to_numpy(float)
-
-
-def _same_rows(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether most clips' scores are those of some clip of the other, up to scale, if no two of a table are alike."""
-    first, second = (_rows(table) for table in (a, b))
-    distinct = min(len(set(rows)) for rows in (first, second)) > 0.9 * len(a)
-    return distinct and len(set(first) & set(second)) > 0.5 * len(a)
-
-
-def _rows(table: np.ndarray) -> list[bytes]:
-    centred = table - table.mean(1, keepdims=True)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    return [row.tobytes() for row in (unit.round(3) + 0.0)]
-
-
-def _disguised(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
-    """Scores that are those of one or two runs trained apart, with something added."""
-    near, tables = [], {}
-    labels = record.predictions.sort_values("clip")["label"].to_numpy()
-    for other in others:
-        both = _both(record, other)
-        if both is None or len(both[0]) < len(record.labels):  # of all clips, so that all have one shape
-            continue
-        own, theirs = (_without_class_means(table, labels) for table in both)
-        if _correlation(own, theirs) > LIKE:
-            near.append(other)
-        tables[str(other.folder)] = theirs.ravel()
-    if near:
-        yield note(f"its scores are more like those of {near[0].folder} than any two trained runs' here: look at both")
-    if len(tables) > 1 and np.linalg.norm(own) > 0 and (found := _mixture(own.ravel(), list(tables.values()))):
-        two = " and ".join(list(tables)[k] for k in found)
-        yield fault(f"{record.folder}: its scores are those of {two} put together; send each seed's own run")
-
-
-def _without_class_means(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The scores without each clip's mean and each true class's: what is this run's own."""
-    centred = pd.DataFrame(table - table.mean(1, keepdims=True))
-    return (centred - centred.groupby(labels).transform("mean")).to_numpy()
-
-
-def _mixture(own: np.ndarray, others: Sequence[np.ndarray]) -> tuple[int, int] | None:
-    """Which two of the others' scores, each times a number, make this run's; by their places."""
-    table = np.stack([own, *others])
-    norms = np.linalg.norm(table, axis=1)
-    alike = table @ table.T / np.maximum(np.outer(norms, norms), 1e-12)
-    first, second = np.triu_indices(len(others), k=1)
-    x, y, between = alike[0, 1 + first], alike[0, 1 + second], alike[1 + first, 1 + second]
-    fit = (x**2 + y**2 - 2 * x * y * between) / np.maximum(1 - between**2, 1e-6)  # squared multiple correlation
-    fit = np.where(1 - between**2 > 1e-3, fit, 0)  # two copies of one run make no mixture
-    best = int(fit.argmax())
-    return (int(first[best]), int(second[best])) if fit[best] > MIXED**2 else None
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two tables of scores ``(clips, classes)``, each clip's mean taken out; 0 where one of them does not vary."""
-    a, b = (table - table.mean(1, keepdims=True) for table in (a, b))
-    norms = np.linalg.norm(a), np.linalg.norm(b)
-    return float((a * b).sum() / (norms[0] * norms[1])) if all(norms) else 0.0
 
 
 # ---- file
@@ -468,7 +377,7 @@ def add(
 
 def _same_run(one: Record, other: Record) -> bool:
     same = deciding_fields(one.experiment) == deciding_fields(other.experiment) and one.data == other.data
-    return same and _same_scores(one, other)
+    return same and same_scores(one, other)
 
 
 def _file(records: Sequence[Record], contributor: str, results: Path) -> list[Record]:
