@@ -1,10 +1,12 @@
-"""Figures with alt text and tables with captions, for JupyterLab and the book alike.
+"""Figures with alt text, tables with captions and files, for JupyterLab and the book alike.
 
 Text is escaped. What `badge` and `link` return, or anything else with an ``__html__`` method that is no string, is
-taken as HTML.
+taken as HTML. What programs read lies in the same output: a figure's alt text and a table's caption as metadata, a
+table's values as CSV. ``repro.report.staging`` takes them from there.
 """
 
 import io
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -16,11 +18,15 @@ from IPython.display import Markdown, display
 from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from PIL import Image
 
 from repro.claims.judging import OUTCOMES
+from repro.report.svg import svg_of
 
 CSS_DPI = 96  # CSS pixels an inch
 SHARP = 2  # image pixels for each CSS pixel
+WIDEST = 1400  # pixels of a photograph
+FILE = "application/vnd.repro.file+json"  # the mime type of what `publish` displays
 
 Format = str | Callable[[object], object]
 
@@ -46,32 +52,50 @@ def say(text: str) -> None:
 
 
 def show(fig: Figure, alt: str) -> None:
-    """Display a matplotlib figure as a PNG at twice the screen's resolution, with its alternative text, and close it.
+    """Display a matplotlib figure with its alternative text, as SVG in the page or as a photograph, and close it.
 
-    alt: what the figure shows, for someone who does not see it. The output carries it in its metadata; the book turns
-    that into the picture's ``alt``. Raises ValueError where it is empty.
+    alt: what the figure shows, with its numbers, for someone who does not see it. Raises ValueError where it is empty.
     """
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("alt: say in a sentence what the figure shows")
-    buffer = io.BytesIO()
-    # without the Software field the same figure gives the same bytes
-    fig.savefig(
-        buffer,
-        format="png",
-        dpi=SHARP * CSS_DPI,
-        bbox_inches="tight",
-        facecolor="white",
-        metadata={"Software": None},
-    )
+    if any(image.get_array().ndim == 3 for axis in fig.axes for image in axis.images):
+        mime, content, size = _photograph(fig)
+        metadata = {mime: size | {"alt": alt}}
+    else:
+        mime, content = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>'
+        metadata = {mime: {"alt": alt}}
     pyplot.close(fig)
-    png = buffer.getvalue()
-    width, height = (int.from_bytes(png[at : at + 4], "big") // SHARP for at in (16, 20))  # the PNG header's
-    display(
-        {"image/png": png, "text/plain": alt},
-        metadata={"image/png": {"width": width, "height": height, "alt": alt}},
-        raw=True,
-    )
+    display({mime: content, "text/plain": alt}, metadata=metadata, raw=True)
+
+
+def _photograph(fig: Figure) -> tuple[str, bytes, dict[str, int]]:
+    """The figure in pixels, as PNG or JPEG, whichever is smaller: mime type, content, size in CSS pixels."""
+    fig.draw_without_rendering()
+    dpi = min(SHARP * CSS_DPI, WIDEST / fig.get_tightbbox().padded(pyplot.rcParams["savefig.pad_inches"]).width)
+    png, jpeg = io.BytesIO(), io.BytesIO()
+    # without the Software field the same figure gives the same bytes
+    fig.savefig(png, format="png", dpi=dpi, bbox_inches="tight", facecolor="white", metadata={"Software": None})
+    with Image.open(png) as image:
+        image.convert("RGB").save(jpeg, format="jpeg", quality=88, optimize=True)
+        width, height = (round(pixels * CSS_DPI / dpi) for pixels in image.size)
+    contents = {"image/png": png.getvalue(), "image/jpeg": jpeg.getvalue()}
+    mime = min(contents, key=lambda mime: len(contents[mime]))
+    return mime, contents[mime], {"width": width, "height": height}
+
+
+def publish(name: str, content: object) -> None:
+    """Hand the book a JSON file, ``name`` ("claims.json") beside its pages; in JupyterLab one line says so.
+
+    Raises ValueError for a name that is not of lower-case letters, digits and hyphens with ``.json``, or is the book's
+    own, and for NaN or infinity in the content; TypeError for what JSON does not know.
+    """
+    if not re.fullmatch(r"[a-z0-9-]+\.json", name) or name == "manifest.json":
+        raise ValueError(
+            f"name {name!r}: use lower-case letters, digits and hyphens, ending in .json, not manifest.json"
+        )
+    content = json.loads(json.dumps(content, allow_nan=False))
+    display({FILE: {"name": name, "content": content}, "text/plain": f"{name}: a file of the book"}, raw=True)
 
 
 # The table is whole without the script, and this is a few lines where itables or DataTables bring a megabyte to each
@@ -119,17 +143,25 @@ def show_table(
     formats: Mapping[str, Format] | None = None,
     empty: str = "–",
     sortable: bool = False,
+    folded: str = "",
 ) -> None:
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
     formats: for a column, a format specification (".1f") or a function of the cell's value, beside those that the
     table knows itself (`formatted`). empty: stands for None and NaN. sortable: a click on a column's head sorts by it,
-    and a long table scrolls in its own box. An index with a name, or other than 0, 1, 2, ..., becomes the first column
-    or columns.
+    and a long table scrolls in its own box. folded: the table is closed, and a click on these words opens it. An index
+    with a name, or other than 0, 1, 2, ..., becomes the first column or columns. The output holds the values as CSV,
+    unrounded.
     Raises ValueError for an empty caption and KeyError for a format of an unknown column.
     """
     html = table_html(table, caption, formats=formats, empty=empty, sortable=sortable)
-    display({"text/html": str(html), "text/plain": table.to_string()}, raw=True)
+    if folded:
+        html = Markup('<details class="repro-fold"><summary>{}</summary>\n{}\n</details>').format(folded, html)
+    display(
+        {"text/html": str(html), "text/csv": table_csv(table), "text/plain": table.to_string()},
+        metadata={"text/csv": {"caption": caption}},
+        raw=True,
+    )
 
 
 def table_html(
@@ -143,9 +175,8 @@ def table_html(
     """The HTML that `show_table` displays."""
     if not caption.strip():
         raise ValueError("caption: say what the table shows")
-    if any(name is not None for name in table.index.names) or not isinstance(table.index, pd.RangeIndex):
-        table = table.reset_index()
-    names = [" · ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
+    table = _flat(table)
+    names = list(table.columns)
     own = {name: form for name, form in table.attrs.get("formats", {}).items() if name in names}
     formats = own | dict(formats or {})
     if unknown := [name for name in formats if name not in names]:
@@ -158,6 +189,7 @@ def table_html(
         style = Markup(' style="text-align: right"') if numeric[position] else Markup(' style="text-align: left"')
         if sortable and numeric[position] and not _missing(value):
             style += Markup(' data-value="{}"').format(value)
+        style += Markup(' data-label="{}"').format(names[position])  # for narrow screens, where the head is not seen
         if position == 0:
             return Markup('<th scope="row"{}>{}</th>').format(style, text)
         return Markup("<td{}>{}</td>").format(style, text)
@@ -184,6 +216,19 @@ def table_html(
         kind=" sortable" if sortable else "",
         script=SORT if sortable else "",
     )
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """The table's values as CSV: numbers in full, the text of badges and links, nothing for None and NaN."""
+    return _flat(table).to_csv(index=False, lineterminator="\n")
+
+
+def _flat(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its index as columns, where it has one of its own, and with strings as column names."""
+    if any(name is not None for name in table.index.names) or not isinstance(table.index, pd.RangeIndex):
+        table = table.reset_index()
+    names = [" · ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in table.columns]
+    return table.set_axis(names, axis="columns")
 
 
 def badge(outcome: str) -> Html:
