@@ -18,7 +18,11 @@ from repro.models.blocks import BasicBlock, Gate
 from repro.report.architecture import stages
 from repro.report.figures import COLOURS
 
-PLAIN, GATED, IN_TIME = "#0072B2", COLOURS[ATTENTION], COLOURS[TEMPORAL]  # units without a gate, with one, and the head's
+PLAIN, GATED, IN_TIME = (
+    "#0072B2",
+    COLOURS[ATTENTION],
+    COLOURS[TEMPORAL],
+)  # units without a gate, with one, and the head's
 GREY = "#888888"
 SIZE = 8  # points of all text
 

@@ -21,10 +21,15 @@ def study_text(study: str, records: Sequence[Record]) -> str:
 
 
 def curves_figure(records: Sequence[Record]) -> tuple[Figure, str]:
-    """The learning curves of a study's runs, with their alternative text."""
-    ends = "; ".join(f"{r.experiment.run}: {percent(r.history['train_top1'].iloc[-1])}" for r in records)
-    study = records[0].experiment.study
-    alt = f"Training loss and top-1 by epoch of the runs of {study}. At the end: {ends}."
+    """The learning curves of a study's runs, with their alternative text, which names those that did not converge."""
+    ends = {record.experiment.run: record.history["train_top1"].iloc[-1] for record in records}
+    short = "; ".join(f"{run} {percent(end)}" for run, end in ends.items() if end < figures.CONVERGED)
+    alt = (
+        f"Training loss and top-1 by epoch of the {len(records)} runs of {records[0].experiment.study}: the mean of "
+        "each network in a band from its lowest to its highest run. Training top-1 ends at "
+        f"{percent(min(ends.values()))} to {percent(max(ends.values()))}. Not converged, ends below "
+        f"{percent(figures.CONVERGED, 0)}: {short or 'none'}."
+    )
     return figures.learning_curves(records), alt
 
 
