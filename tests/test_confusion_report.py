@@ -115,8 +115,9 @@ def test_all_pairs_by_hand(tmp_path):
     assert (every["named beforehand"] == "yes").sum() == 6 and list(every["difference in c"]) == list(
         table["difference"]
     )
-    fig, alt = confusion.pairs_figure(pairs_shown(table, 2))
-    assert "of 6 pairs for both networks; the attention network's is lower for 1 of 6" in alt
+    fig, alt = confusion.pairs_figure(pairs_shown(table, 2), pairs_of(runs))
+    assert "of 6 pairs for both networks with 95 % intervals; the attention network's is lower for 1 of 6" in alt
+    assert "Baseline and SE-IM: Wave / Clap 0.100 [" in alt
     plt.close(fig)
     assert "**-0.4 points [" in confusion.look_alikes_text(pairs_of(runs))  # 2 of 480
 

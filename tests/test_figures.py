@@ -14,6 +14,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
+from repro.metrics.statistics import Estimate, Spread
 from repro.records.scores import backwards_table
 from repro.report import figures
 from repro.report.confusion import counts_of
@@ -68,14 +69,28 @@ def test_accuracy_plot(tmp_path, case, classes):
 @pytest.mark.parametrize("classes", [3, 12, 101])
 def test_confusion_plot(tmp_path, classes):
     counts = counts_of([run(tmp_path, classes)])
-    axes = drawn(figures.confusion_plot({"made": counts}, DEMO * 10, range(classes))).axes
-    assert len(axes) == 1
-    shares = axes[0].images[0].get_array()
+    fig = drawn(figures.confusion_plot({"made": counts}, DEMO * 10, range(classes)))
+    axes = fig.axes
+    assert len(axes) == 1 and fig.get_size_inches()[0] <= 9
+    shares = cells(axes[0])
     assert shares.shape == (classes, classes) and np.allclose(shares.sum(1), 100)
     assert np.allclose(np.diag(shares), 50)
     assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("predicted", "true") and "%" in axes[0].get_title()
-    assert len(axes[0].get_xticklabels()) == classes
     assert bool(axes[0].texts) == (classes < 101)  # numbers only where they can be read
+    labels = [*axes[0].get_xticklabels(), *axes[0].get_yticklabels()]
+    assert min(text.get_fontsize() for text in [*labels, *axes[0].texts]) >= 8
+    assert len(labels) == 2 * (classes if classes < 101 else 34) and not overlaps(axes[0].get_yticklabels())
+
+
+def cells(axis) -> np.ndarray:
+    """What a matrix shows."""
+    return axis.collections[0].get_array()
+
+
+def overlaps(texts) -> bool:
+    """Whether two texts of a drawn figure lie on one another."""
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    return any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
 
 
 def test_confusion_plot_of_two_networks_has_their_difference():
@@ -87,8 +102,9 @@ def test_confusion_plot_of_two_networks_has_their_difference():
         "two minus one (points)",
     ]
     assert [label.get_text() for label in axes[0].get_yticklabels()] == ["c", "a", "b"]
-    assert axes[2].images[0].get_array().tolist() == [[50, -50, 0], [0, 10, -10], [0, 0, 0]]
-    assert sorted(text.get_text() for text in axes[2].texts) == ["+10", "+50", "-10", "-50"]
+    assert cells(axes[2]).tolist() == [[50, -50, 0], [0, 10, -10], [0, 0, 0]]
+    assert sorted(text.get_text() for text in axes[2].texts if text.get_text()) == ["+10", "+50", "-10", "-50"]
+    assert not overlaps(axes[2].texts)
 
 
 def test_confusion_plot_of_a_class_without_clips():
@@ -116,21 +132,33 @@ def test_gates_plot():
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("validated", [False, True])
-def test_learning_curves(tmp_path, case, validated):
+def test_learning_curves_are_a_mean_and_a_band_a_network(tmp_path, case):
     records = CASES[case](tmp_path, 3)
-    if validated:
-        history = pd.DataFrame(
-            {"epoch": [0, 1], "train_loss": [2.0, 1.0], "train_top1": [0.1, 0.2], "validation_top1": [0.1, 0.3]}
-        )
-        records = [run(tmp_path, 3, history=history)]
     losses, rights = drawn(figures.learning_curves(records)).axes
     assert losses.get_xlabel() == rights.get_xlabel() == "epoch"
-    assert "nats" in losses.get_ylabel() and "%" in rights.get_ylabel() and losses.get_title() and rights.get_title()
-    assert list(losses.lines[0].get_xdata()) == [1, 2]
-    assert len(rights.lines) == len(records) * (1 + validated)
+    assert "nats" in losses.get_ylabel() and "%" in rights.get_ylabel() and losses.get_title()
+    assert rights.get_title() == "Training top-1" and [text.get_text() for text in rights.texts] == ["converged"]
+    models = {r.experiment.model for r in records}
     legend = [text.get_text() for text in losses.get_legend().get_texts()]
-    assert len(legend) == len(set(legend)) == len({r.experiment.model for r in records})
+    assert len(legend) == len(set(legend)) == len(models) == len(losses.lines) == len(rights.lines) - 1
+    seeds = len(records) // len(models)
+    assert all(label.endswith(f"({seeds} run{'s' if seeds > 1 else ''})") for label in legend)
+    assert list(rights.lines[-1].get_ydata()) == [98, 98]
+
+
+def test_the_band_goes_from_the_lowest_to_the_highest_run(tmp_path):
+    def ends(top1, seed):
+        history = pd.DataFrame({"epoch": [0, 1], "train_loss": [2.0, 1.0], "train_top1": [0.2, top1]})
+        history["validation_top1"] = [0.1, top1 / 2]
+        return run(tmp_path, 3, history=history, seed=seed)
+
+    _, rights = drawn(figures.learning_curves([ends(0.4, 0), ends(0.5, 1), ends(0.9, 2)])).axes
+    mean, steering, _ = rights.lines
+    assert mean.get_ydata().tolist() == pytest.approx([20, 60]) and list(mean.get_xdata()) == [1, 2]
+    assert steering.get_linestyle() == "--" and steering.get_ydata().tolist() == pytest.approx([10, 30])
+    assert "dashed: validation" in rights.get_title()
+    band = rights.collections[0].get_paths()[0].vertices
+    assert sorted(set(band[band[:, 0] == 2][:, 1].round(6))) == [40, 90]
 
 
 @pytest.mark.parametrize("measured_peak", [True, False])
@@ -152,7 +180,7 @@ def test_learning_curves_name_the_part_that_steered(tmp_path):
     history = pd.DataFrame({"epoch": [0], "train_loss": [2.0], "train_top1": [0.1], "test_top1": [0.3]})
     fields = {"watch": "test", "schedule": "plateau"}
     _, rights = drawn(figures.learning_curves([run(tmp_path, 3, history=history, **fields)])).axes
-    assert "dashed: test" in rights.get_title() and len(rights.lines) == 2
+    assert "dashed: test" in rights.get_title() and len(rights.lines) == 3
 
 
 @pytest.mark.parametrize("models", [[CONTROL], [BASELINE, ATTENTION, CONTROL]])
@@ -167,14 +195,21 @@ def test_backwards_plot(tmp_path, models):
         assert [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"] == [80.0] * len(models)
 
 
+def estimate(point, low, high) -> Estimate:
+    return Estimate(point, low, high, 0.95, 2, 40, 40, 0.1, 0.5, Spread(0.1, 0.1, 0.1, 2, 40, 40))
+
+
 @pytest.mark.parametrize("pairs", [1, 6])
-def test_pair_plot(pairs):
-    table = pd.DataFrame({"pair": [f"a{k} / b{k}" for k in range(pairs)], "baseline": 0.5, "attention": 0.25})
-    (axis,) = drawn(figures.pair_plot(table)).axes
+def test_pair_plot_has_both_networks_with_their_intervals(pairs):
+    one, two = (estimate(*ends) for ends in ((0.5, 0.2, 0.9), (0.25, 0.1, 0.6)))
+    rows = [(f"a{k} / b{k}", one, two) for k in range(pairs)] + [("untested / too", None, None)]
+    (axis,) = drawn(figures.pair_plot(rows)).axes
     assert axis.get_xlabel() and axis.get_title()
-    assert [label.get_text() for label in axis.get_yticklabels()] == list(table["pair"])
-    marked = {line.get_label(): list(line.get_xdata()) for line in axis.lines}
+    assert [label.get_text() for label in axis.get_yticklabels()] == [name for name, _, _ in rows]
+    marked = {line.get_label(): list(line.get_xdata()) for line in axis.lines if line.get_marker() != "None"}
     assert marked == {"ResNet34-3DRes18": [0.5] * pairs, "Res34-SE-IM-Net": [0.25] * pairs}
+    spans = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "None"]
+    assert spans == [[0.2, 0.9]] * pairs + [[0.1, 0.6]] * pairs
 
 
 def frames(count, height=24, width=32):

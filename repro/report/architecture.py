@@ -30,7 +30,7 @@ def stages_table(model: str, *, classes: int, frames: int, size: int, width: flo
             "parameters": parameters(part),
             "GMACs": multiply_adds(part, entry) / 1e9,
         }
-        for name, part, entry in _stages(network, frames, size)
+        for name, part, entry in stages(network, frames, size)
     ]
     table = pd.DataFrame(rows)
     whole = {"stage": "all", "output": "", "parameters": table["parameters"].sum(), "GMACs": table["GMACs"].sum()}
@@ -42,20 +42,20 @@ def stages_table(model: str, *, classes: int, frames: int, size: int, width: flo
 def stacked_shape(model: str, *, frames: int, size: int, width: float) -> str:
     """The shape of the stack of maps that the 3D head reads: channels × time × height × width."""
     network = build(model, classes=2, width=width).to("meta")
-    _, _, entry = next(stage for stage in _stages(network, frames, size) if stage[0] == "3D stage 1")
+    _, _, entry = next(stage for stage in stages(network, frames, size) if stage[0] == "3D stage 1")
     return _shape(entry[0])
 
 
-def _stages(network: FusedNet, frames: int, size: int) -> list[tuple[str, nn.Module, torch.Tensor]]:
+def stages(network: FusedNet, frames: int, size: int) -> list[tuple[str, nn.Module, torch.Tensor]]:
     """Name, module and input of each stage, in the order in which a clip passes them."""
     trunk, head = network.trunk, network.head
     stem = nn.Sequential(trunk.conv1, trunk.bn1, trunk.relu, trunk.maxpool)
-    stages: list[tuple[str, nn.Module]] = [("2D stem: 7×7 / 2, pool / 2", stem)]
-    stages += [(f"2D layer {k}", getattr(trunk, f"layer{k}")) for k in (1, 2, 3, 4)]
-    stages += [(f"3D stage {k}", getattr(head, f"stage{k}")) for k in (1, 2, 3)]
+    parts: list[tuple[str, nn.Module]] = [("2D stem: 7×7 / 2, pool / 2", stem)]
+    parts += [(f"2D layer {k}", getattr(trunk, f"layer{k}")) for k in (1, 2, 3, 4)]
+    parts += [(f"3D stage {k}", getattr(head, f"stage{k}")) for k in (1, 2, 3)]
     found, x = [], torch.empty(frames, 3, size, size, device="meta")
     with torch.no_grad():
-        for name, part in stages:
+        for name, part in parts:
             if name == "3D stage 1":
                 x = x.unflatten(0, (1, frames)).transpose(1, 2)
             found.append((name, part, x))

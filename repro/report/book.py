@@ -128,7 +128,7 @@ def _offer_notebook(_app: "Sphinx", page: str, _template: str, context: dict[str
     """Under the title of a page that a notebook makes: a switch for its code (book/_static/book.js), and the file."""
     if doctree is None:  # the search page, the index
         return
-    kind, _ = placed(ROOT_PAGE if page == "index" else page)
+    kind = placed(ROOT_PAGE if page == "index" else page)
     if kind.source.endswith(".ipynb"):
         target = context["pathto"](kind.source, resource=True)
         context["body"] = context["body"].replace("</h1>", "</h1>" + NOTEBOOK_BAR.format(target=target), 1)

@@ -154,15 +154,20 @@ def choice_text(shown: pd.DataFrame) -> str:
     )
 
 
-def pairs_figure(shown: pd.DataFrame) -> tuple[Figure, str]:
-    """The indicator of some of `all_pairs` for both networks, with its alternative text."""
-    drawn = shown[["pair"]].assign(baseline=shown[f"c_{BASELINE}"], attention=shown[f"c_{ATTENTION}"])
-    lower = int((drawn["attention"] < drawn["baseline"]).sum())
+def pairs_figure(shown: pd.DataFrame, runs: Pairs) -> tuple[Figure, str]:
+    """The indicator of some of `all_pairs` for both networks, with intervals and its alternative text.
+
+    runs: those of `all_pairs`.
+    """
+    both = [[confusion_of([pair[k] for pair in runs], place) for k in (0, 1)] for place in zip(shown["i"], shown["j"])]
+    rows = [(pair, first, second) for pair, (first, second) in zip(shown["pair"], both)]
+    lower = int((shown["difference"] < 0).sum())
+    listed = "; ".join(f"{pair} {indicator_text(first)} and {indicator_text(second)}" for pair, first, second in rows)
     alt = (
-        f"Confusion indicator of {len(drawn)} pairs for both networks; the attention network's is lower for {lower} of "
-        f"{len(drawn)}."
+        f"Confusion indicator of {len(rows)} pairs for both networks with 95 % intervals; the attention network's is "
+        f"lower for {lower} of {len(rows)}. Baseline and SE-IM: {listed}."
     )
-    return figures.pair_plot(drawn), alt
+    return figures.pair_plot(rows), alt
 
 
 def indicator_text(c: Estimate | None, *, signed: bool = False) -> str:

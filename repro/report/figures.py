@@ -7,11 +7,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
+from repro.metrics.statistics import Estimate
+from repro.records.questions import CONVERGED
 from repro.records.record import Record
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
@@ -88,26 +92,50 @@ def clip_histograms(audit: pd.DataFrame) -> Figure:
 
 
 def learning_curves(records: Sequence[Record]) -> Figure:
-    """Training loss and top-1 (and validation top-1 where there is one) by epoch, a line a run."""
-    fig, (losses, rights) = plt.subplots(1, 2, figsize=(10, 3.4))
-    named = set()
-    for record in records:
-        model, history = record.experiment.model, record.history
-        label = TITLES[model] if model not in named else None
-        named.add(model)
-        epochs = history["epoch"] + 1
-        losses.plot(epochs, history["train_loss"], color=COLOURS[model], alpha=0.8, label=label)
-        rights.plot(epochs, 100 * history["train_top1"], color=COLOURS[model], alpha=0.8)
-        steering = f"{record.experiment.watch}_top1"  # on the clips that steer schedule and checkpoint
-        if steering in history:
-            rights.plot(epochs, 100 * history[steering], color=COLOURS[model], linestyle="--", alpha=0.8)
+    """Training loss and top-1 by epoch: the mean over each network's runs, in a band from the lowest to the highest.
+
+    Dashed: top-1 on the clips that steer schedule and checkpoint, where there are such.
+    """
+    fig, (losses, rights) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    table = pd.concat([_course(record) for record in records], ignore_index=True)
+    for axis, column, style in ((losses, "loss", "-"), (rights, "training", "-"), (rights, "steering", "--")):
+        if table[column].notna().any():
+            _bands(axis, table.dropna(subset=column), column, style)
+    rights.axhline(100 * CONVERGED, color="black", linestyle=":", linewidth=1)
+    # the empty line at the right of the axis: the curves never reach it
+    rights.text(1.01, 100 * CONVERGED, "converged", va="center", fontsize=8, transform=rights.get_yaxis_transform())
     steered_by = " or ".join(sorted({record.experiment.watch for record in records}))
     losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
-    rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1 (dashed: {steered_by})", ylim=(0, 100))
+    dashed = f" (dashed: {steered_by})" if table["steering"].notna().any() else ""
+    rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1{dashed}", ylim=(0, 103))
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False, fontsize=8)
-    fig.tight_layout()
     return fig
+
+
+def _course(record: Record) -> pd.DataFrame:
+    """A run's history with the columns model, epoch (from 1), loss (nats), training and steering top-1 (%)."""
+    history, steering = record.history, f"{record.experiment.watch}_top1"
+    return pd.DataFrame(
+        {
+            "model": record.experiment.model,
+            "epoch": history["epoch"] + 1,
+            "loss": history["train_loss"],
+            "training": 100 * history["train_top1"],
+            "steering": 100 * history[steering] if steering in history else np.nan,
+        }
+    )
+
+
+def _bands(axis: Axes, table: pd.DataFrame, column: str, style: str) -> None:
+    """A line a network and the band of its runs; the legend says of how many."""
+    for model, some in table.groupby("model", sort=False):
+        runs = int(some.groupby("epoch").size().max())
+        label = f"{TITLES[str(model)]} ({runs} run{'s' if runs > 1 else ''})"
+        seaborn.lineplot(
+            some, x="epoch", y=column, ax=axis, color=COLOURS[str(model)], errorbar=("pi", 100), label=label,
+            legend=False, linestyle=style,
+        )  # fmt: skip
 
 
 def pace_plot(record: Record) -> Figure:
@@ -137,43 +165,51 @@ def pace_plot(record: Record) -> Figure:
     return fig
 
 
+BESIDE = 12  # classes up to which two matrices stand side by side
 LEGIBLE = 30  # classes up to which a matrix has its numbers written in
+WIDTH = 9.0  # inches of a figure
 
 
 def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], order: Sequence[int]) -> Figure:
-    """Confusion matrices side by side in per cent of the true class, and after two of them their difference.
+    """Confusion matrices in per cent of the true class, and after two of them their difference.
 
-    matrices: counts ``(C, C)`` by title, rows true classes. order: of the classes on both axes.
+    matrices: counts ``(C, C)`` by title, rows true classes. order: of the classes on both axes. Of many classes the
+    axes name as many as have room.
     """
     shares = {title: 100 * c / np.maximum(c.sum(1, keepdims=True), 1) for title, c in matrices.items()}
     panels = [(f"{title} (% of the true class)", share, False) for title, share in shares.items()]
     if len(shares) == 2:
         (first, a), (second, b) = shares.items()
         panels.append((f"{second} minus {first} (points)", b - a, True))
-    few = len(order) <= LEGIBLE
-    side = 5.2 if few else 6.6
-    columns = min(2, len(panels))
-    lines = -(-len(panels) // columns)
-    fig, axes = plt.subplots(lines, columns, figsize=(side * columns, (side + 0.3) * lines), squeeze=False)
+    columns = min(2 if len(order) <= BESIDE else 1, len(panels))
+    lines, side = -(-len(panels) // columns), WIDTH / max(columns, 1 + (len(order) <= BESIDE))
+    fig, axes = plt.subplots(
+        lines, columns, figsize=(side * columns, side * lines), squeeze=False, layout="constrained"
+    )
     for axis in axes.flat[len(panels) :]:
         axis.remove()
     names = [classes[k] for k in order]
     for (title, share, signed), axis in zip(panels, axes.flat, strict=False):
-        share = share[np.ix_(order, order)]
-        limit = max(np.abs(share).max(), 1)
-        low, high, colours = (-limit, limit, "PuOr_r") if signed else (0, 100, "cividis")
-        axis.imshow(share, cmap=colours, vmin=low, vmax=high)
-        for i, j in np.argwhere(np.abs(share) >= 0.5) if few else ():
-            dark = abs(share[i, j]) > 0.6 * limit if signed else share[i, j] < 60
-            text = f"{share[i, j]:+.0f}" if signed else f"{share[i, j]:.0f}"
-            axis.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize=7)
-        size = 9 if few else max(2.5, 9 - 0.07 * len(order))
-        axis.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
-        axis.set_yticks(range(len(names)), names, fontsize=size)
-        axis.set(xlabel="predicted", ylabel="true")
+        _matrix(axis, share[np.ix_(order, order)], names, signed=signed)
         axis.set_title(title, fontsize=9)
-    fig.tight_layout()
     return fig
+
+
+def _matrix(axis: Axes, share: np.ndarray, names: Sequence[str], *, signed: bool) -> None:
+    """One matrix, its numbers of half a point and more written in where they can be read."""
+    limit = max(np.abs(share).max(), 1)
+    low, high, colours = (-limit, limit, "PuOr_r") if signed else (0, 100, "cividis")
+    texts = np.where(np.abs(share) >= 0.5, np.char.mod("%+.0f" if signed else "%.0f", share), "")
+    few = len(names) <= LEGIBLE
+    every = max(1, -(-len(names) // 45))  # at 8 points there is room for about 45 names along 9 inches
+    seaborn.heatmap(
+        share, ax=axis, cmap=colours, vmin=low, vmax=high, square=True, cbar=False, rasterized=not few,
+        annot=texts if few else None, fmt="", annot_kws={"fontsize": 8},
+    )  # fmt: skip
+    at = np.arange(0, len(names), every)
+    axis.set_xticks(at + 0.5, [names[k] for k in at], rotation=90, fontsize=8)
+    axis.set_yticks(at + 0.5, [names[k] for k in at], rotation=0, fontsize=8)
+    axis.set(xlabel="predicted", ylabel="true")
 
 
 def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, width: float = 10) -> Figure:
@@ -218,18 +254,21 @@ def backwards_plot(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def pair_plot(table: pd.DataFrame) -> Figure:
-    """Confusion indicator of look-alike pairs, baseline against SE-IM: columns ``pair, baseline, attention``."""
-    fig, axis = plt.subplots(figsize=(8, 0.9 + 0.4 * len(table)))
-    rows = np.arange(len(table))
-    axis.hlines(rows, table["baseline"], table["attention"], color="#bbbbbb", linewidth=2)
-    axis.plot(table["baseline"], rows, "o", color=COLOURS[BASELINE], label=TITLES[BASELINE])
-    axis.plot(table["attention"], rows, "D", color=COLOURS[ATTENTION], label=TITLES[ATTENTION])
-    axis.set_yticks(rows, table["pair"])
-    axis.set(title="Classes taken for each other")
-    axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better)")
+def pair_plot(rows: Sequence[tuple[str, Estimate | None, Estimate | None]]) -> Figure:
+    """Confusion indicator of pairs of classes with 95 % intervals, a row a pair.
+
+    rows: of (pair, baseline, SE-IM); None where there are no test clips.
+    """
+    fig, axis = plt.subplots(figsize=(8, 1.1 + 0.45 * len(rows)), layout="constrained")
+    for place, model, shape, shift in ((1, BASELINE, "o", -0.13), (2, ATTENTION, "D", 0.13)):
+        marks = [(at + shift, found) for at, row in enumerate(rows) if isinstance(found := row[place], Estimate)]
+        for at, found in marks:
+            axis.plot([found.low, found.high], [at, at], color=COLOURS[model], linewidth=2)
+        points, heights = [found.point for _, found in marks], [at for at, _ in marks]
+        axis.plot(points, heights, shape, color=COLOURS[model], label=TITLES[model])
+    axis.set_yticks(range(len(rows)), [pair for pair, _, _ in rows])
+    axis.set(title="Classes taken for each other", ylim=(len(rows) - 0.5, -0.5))
+    axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better), 95 % interval")
     axis.set_xlim(left=-0.02)
-    axis.invert_yaxis()
-    axis.legend(frameon=False, fontsize=8)
-    fig.tight_layout()
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return fig

@@ -3,8 +3,11 @@
 from collections.abc import Sequence
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from repro.claims.judging import judge_gain, silent
+from repro.records.scores import gains_by_seed
+from repro.report import forest
 from repro.report.learned import beside, gain_text
 from repro.report.study import Study
 from repro.report.tables import sd_text
@@ -32,6 +35,16 @@ def answer_text(studies: Sequence[Study]) -> str:
         named = "; ".join(f"{study.name} {gain_text(study.pairs)} ({_counted(study)})" for study in early)
         lines.append(f"- Stopped early, so no evidence: {named}.")
     return "\n".join(lines) if sure else "\n\n".join([lines[0], *(line.removeprefix("- ") for line in lines[1:])])
+
+
+def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
+    """The gain of each study with both kinds of chance, with its alternative text."""
+    rows = []
+    for study in compared(studies):
+        early = "" if study.converged else " (stopped early)"
+        if gain := study.gain:
+            rows.append(forest.Row(study.name + early, gain, gains_by_seed(study.pairs)))
+    return forest.forest_figure(rows)
 
 
 def _says(study: Study) -> str:

@@ -1,0 +1,52 @@
+"""The forest plot: order by width, hollow without the chance of training, what stands behind each row at its right."""
+
+from dataclasses import replace
+
+import pytest
+from made import both_networks
+from matplotlib import pyplot as plt
+
+from repro.claims.judging import Evidence
+from repro.paper.cells import load
+from repro.report.forest import Row, forest_figure, gain_rows
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A set of three pairs of runs (60 and 10 clips of 120 wrong) and one of a single pair, under another rate."""
+    runs = both_networks(tmp_path, seeds=(0, 1, 2))
+    runs += both_networks(tmp_path, study="single", seeds=(0,), wrong_second=range(30), learning_rate=0.5)
+    return gain_rows(Evidence(paper=load(), records=tuple(runs)))
+
+
+def test_rows_are_the_sets_of_like_runs(rows):
+    assert [row.name for row in rows] == ["made clips: made", "made clips: single"]
+    assert [row.gain.point for row in rows] == pytest.approx([50 / 120, 30 / 120])
+    assert list(rows[0].single) == pytest.approx(3 * [50 / 120]) and rows[1].gain.sd_runs is None
+
+
+def test_the_narrowest_is_first_and_a_single_pair_is_hollow(rows):
+    first = replace(rows[0].gain, point=0.1, low=0.05, high=0.15)
+    second, third = replace(first, low=-0.2, high=0.4), replace(rows[1].gain, point=0.0, low=-0.1, high=0.1)
+    given = [Row("wide", second, (0.0, 0.2)), Row("one pair", third, (0.0,)), Row("narrow", first)]
+    fig, alt = forest_figure(given)
+    axis, beside = fig.axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["narrow", "one pair", "wide"]
+    assert [text.get_text() for text in beside.get_yticklabels()][:2] == [
+        "3 pairs, 120 clips, 120 groups", "1 pair, 120 clips, 120 groups",
+    ]  # fmt: skip
+    points = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx([10, 0, 10])
+    assert [line.get_markerfacecolor() == "none" for line in points] == [False, True, False]
+    spans = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "None"]
+    assert spans[:3] == [pytest.approx([5, 15]), pytest.approx([-10, 10]), pytest.approx([-20, 40])]
+    assert spans[3] == [0, 0] and fig.get_size_inches()[0] == 7.5
+    ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
+    assert ticks == [[], [0], pytest.approx([0, 20])]
+    assert "one pair +0.0 points [-10.0, +10.0], 1 pair, 120 clips, 120 groups (hollow" in alt
+    plt.close(fig)
+
+
+def test_without_rows_there_is_nothing_to_draw():
+    with pytest.raises(ValueError, match="a row or more"):
+        forest_figure([])
