@@ -91,7 +91,7 @@ def _table6(arguments: Namespace) -> int:
 
     options = {name: getattr(arguments, name) for name in ("device", "full", "clip")}
     path = measure(names=arguments.only, precisions=arguments.precision, **options)
-    print(f"{path}: shown in the report's chapter on complexity and speed (make book)")
+    print(f"{path}: shown on the report's page of Table 6 (make book)")
     return 0
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made import demo_record
+from made import DIGEST, demo_record
 
 from repro.paper.look_alikes import backwards_pairs
 from repro.records.scores import mistaken_for_partner
@@ -21,8 +21,8 @@ def reference(tmp_path):
 
 
 def variant(tmp_path, name, seeds=(0, 1, 2), wrong=range(36), **fields):
-    study = f"ablation-{name}"
-    return [demo_record(tmp_path, study=study, seed=seed, wrong=wrong, **fields) for seed in seeds]
+    study = f"choice-{name}"
+    return [demo_record(tmp_path, study=study, role="ablation", seed=seed, wrong=wrong, **fields) for seed in seeds]
 
 
 def test_what_was_changed_is_read_off_the_records(tmp_path, reference):
@@ -41,15 +41,20 @@ def test_what_was_changed_is_read_off_the_records(tmp_path, reference):
     assert all(a.experiment.seed == b.experiment.seed for v in found for a, b in v.pairs)
 
 
+def test_choices_are_told_by_their_role_and_only_fresh_ones_count(tmp_path, reference):
+    fresh = variant(tmp_path, "a", gate="se")
+    stale = variant(tmp_path, "b", gate="times_2", digest={"sampling": [0.0]})
+    tuned = [demo_record(tmp_path, study="choice-rate", role="tuning", learning_rate=0.5)]
+    assert ablations.choices([*reference, *fresh, *stale, *tuned], DIGEST) == fresh
+
+
 def test_differences_by_hand(tmp_path, reference):
     plain, se = ablations.variants(reference, variant(tmp_path, "a", gate="se"))
     assert se.difference().point == pytest.approx((84 - 108) / 120) and plain.by_seed() == pytest.approx(3 * [-0.1])
     assert se.finding() == plain.finding() == "lower"
     row = ablations.variants_table([se]).iloc[0]
     assert (row["reference (%)"], row["changed (%)"]) == pytest.approx((90.0, 70.0))
-    assert (
-        row["seeds"] == 3 and row["clips (groups)"] == "120 (120)" and row["sd over seeds (points)"] == pytest.approx(0)
-    )
+    assert row["runs"] == 3 and row["accuracy"] == "lower"
     assert row["difference [95 %]"].startswith("-20.0 points [")
 
 
@@ -72,10 +77,8 @@ def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_a
     assert attention.title == "pre-training: before-clips, Res34-SE-IM-Net"
     assert attention.by_seed() == pytest.approx([6 / 120, 6 / 120]) and baseline.by_seed() == pytest.approx([-0.1])
     table = ablations.pretraining_table([attention, baseline])
-    assert list(table.columns[:5]) == [
-        "network", "seeds", "clips (groups)", "from scratch (%)", "pre-trained (%)",
-    ]  # fmt: skip
-    assert table.attrs["formats"]["from scratch (%)"] == ".1f" and len(table.columns) == 8
+    assert list(table.columns[:4]) == ["network", "runs", "from scratch (%)", "pre-trained (%)"]
+    assert table.attrs["formats"]["from scratch (%)"] == ".1f" and len(table.columns) == 6
     slower = [started("res34_se_im_net", 0, 5, learning_rate=0.5)]
     (found,) = ablations.pretraining(reference, slower)
     assert found.title == "pre-training: before-clips, Res34-SE-IM-Net, learning rate: 0.5"

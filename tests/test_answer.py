@@ -1,6 +1,7 @@
 """The page of the verdicts: what it says without records, with a clear gain, and with other outcomes."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -31,7 +32,7 @@ def test_without_records_nothing_is_said_of_runs():
     assert "Accuracies are those of" not in text and "main point: **not testable**" in text
     assert text.count("\n- ") == len(answer.MAIN)
     assert "(2 by construction)" in table_html(answer.outcomes_table(verdicts), "c")
-    assert answer.gains_table(verdicts, evidence).empty and answer.evidence_text(evidence) == ""
+    assert answer.evidence_text(evidence) == ""
     assert "*contradicted*" not in answer.meanings_text(verdicts) and "*not testable*" in answer.meanings_text(verdicts)
 
 
@@ -40,19 +41,33 @@ def test_a_clear_gain(tmp_path):
     text = answer.answer_text(verdicts, evidence)
     assert text.startswith("**Only in part.** Accuracies are those of 4 runs, 4 on made clips, with networks of 0.25")
     assert "they test the ideas, not the paper's numbers" in text and "main point: **reproduced" in text
-    (row,) = answer.gains_table(verdicts, evidence).to_dict("records")
-    assert row["accuracy, with the gate minus without"].startswith("+41.7 points [")
-    assert row["accuracy, with the gate minus without"].endswith("]: reproduced")
-    assert row["look-alikes"].startswith("confusion lower for 0 of 6 pairs of look-alikes: undecided")
-    assert "120 test clips in 120 groups, 2 pairs of runs" in row["behind it"]
-    html = row["trained and tested on"].__html__()
-    assert html.startswith("made clips, learning rate ") and 'href="accuracy-made.html">made</a>' in html
     assert answer.evidence_text(evidence) == "- `made`, 4 runs: Made."
     assert len(answer.claims_table(verdicts)) == len(answer.full_table(verdicts, evidence)) == len(PAPER.claims)
 
 
-def test_stale_records_are_named():
-    assert "behaves differently: made/x." in answer.evidence_text(Evidence(paper=PAPER, records=(), stale=("made/x",)))
+def test_records_that_do_not_count_are_named_with_the_reason(tmp_path):
+    runs = both_networks(tmp_path)
+    for run in runs:
+        run.history["train_top1"] = 0.6
+    verdicts, evidence = page(runs)
+    text = answer.evidence_text(dataclasses.replace(evidence, records=tuple(runs), stale=("made/x",)))
+    assert "behaves differently: made/x." in text
+    assert f"before they had learned their training clips: {runs[0].name}, " in text
+    assert "main point: **not testable**" in answer.answer_text(verdicts, evidence)
+
+
+def test_what_would_settle_open_claims_stands_once_for_those_that_take_the_same():
+    verdicts, _ = page()
+    table = answer.settle_table(verdicts)
+    open_claims = [v for v in verdicts if v.outcome in ("undecided", "not testable")]
+    assert sum(text.count(";") + 1 for text in table["claims"]) == len(open_claims) and len(table) < len(open_claims)
+
+
+def test_verdicts_for_machines(tmp_path):
+    verdicts, _ = page(both_networks(tmp_path))
+    found = {each["id"]: each for each in json.loads(json.dumps(answer.claims_content(verdicts)))}
+    assert len(found) == len(PAPER.claims) and found["se-im-beats-baseline"]["verdict"] == "reproduced"
+    assert found["se-im-beats-baseline"]["page"] == "gate.html" and len(found["se-im-beats-baseline"]["records"]) == 4
 
 
 def verdict(outcome, **fields) -> Verdict:

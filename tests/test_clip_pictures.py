@@ -4,14 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from matplotlib import pyplot as plt
 
 from repro.data.clips import ClipFields, read_split
-from repro.report.audit import Audit
+from repro.report.audit import Audit, ClipSet
 from repro.report.clip_pictures import (
     contact_sheet,
-    first_clip,
+    crop_figures,
     sampled,
-    sampled_pictures,
+    sampling_figure,
     short_clip_table,
     training_views,
 )
@@ -23,20 +24,32 @@ def found(tmp_path):
     split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set")))
     bad = {"Bar/v_Bar_g08_c01.avi", "Foo/v_Foo_g01_c01.avi"}
     rows = [(c.name, 0 if c.name in bad else 6) for c in (*split.train, *split.test)]
-    return Audit(split, pd.DataFrame(rows, columns=["name", "frames"]), True, "")
+    audit = Audit(split, pd.DataFrame(rows, columns=["name", "frames"]), True, "")
+    return ClipSet("s", "made clips", "", audit, 3, 32, left_out=False)
 
 
 def test_pictures_are_of_usable_clips(found):
-    sheet = contact_sheet(found, 3, 32)
-    assert [name for name, _ in sheet] == ["Bar", "Foo"] and {strip.shape for _, strip in sheet} == {(3, 32, 32, 3)}
-    clip, length = first_clip(found)
-    assert (clip.name, length) == ("Bar/v_Bar_g09_c01.avi", 6)
-    taken = sampled(length, 4)
-    assert [len(indices) for indices in taken.values()] == [4] * 6
-    assert [strip.shape for _, strip in sampled_pictures(clip, taken)] == [(4, 96, 96, 3)] * 6
-    views = training_views(clip, length, 2, 48)
+    fig, alt = contact_sheet(found)
+    assert alt.endswith("one test clip a class, 3 frames each: Bar, Foo.") and len(fig.axes) == 2 * 3
+    assert {axis.images[0].get_array().shape for axis in fig.axes} == {(32, 32, 3)}
+    _, alt = sampling_figure(found, 4)
+    assert alt.startswith("Frames taken from Bar/v_Bar_g09_c01.avi, 6 frames, 4 segments")
+    assert [len(indices) for indices in sampled(6, 4).values()] == [4] * 6
+    (places, words), (views, _) = crop_figures(found)
+    assert len(places.axes) == 14 and "on a frame of Bar/v_Bar_g09_c01.avi" in words and len(views.axes) == 4 * 3
+    plt.close("all")
+
+
+def test_each_epoch_sees_other_frames_and_crops(found):
+    clip = found.audit.split.train[1]
+    views = training_views(clip, 6, 2, 48)
     assert [name for name, _ in views] == [f"epoch {k}" for k in range(4)]
     assert len({view.tobytes() for _, view in views}) == 4 and np.shape(views[0][1]) == (2, 48, 48, 3)
+
+
+def test_a_set_without_clips_has_no_pictures():
+    with pytest.raises(ValueError, match="gone clips: these clips are not at hand"):
+        contact_sheet(ClipSet("s", "gone clips", "", None, 3, 32, left_out=False))
 
 
 def test_a_clip_of_fewer_frames_than_segments():

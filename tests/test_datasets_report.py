@@ -6,7 +6,7 @@ import shutil
 import tiny
 
 from repro.data.catalogue import CATALOGUE
-from repro.report.datasets import count_at_hand, counts_table, counts_text, terms_table
+from repro.report.datasets import answer_text, count_at_hand, counts_table, terms_table
 
 
 def test_lists_at_hand_are_counted_and_filed(tmp_path):
@@ -24,9 +24,9 @@ def test_lists_at_hand_are_counted_and_filed(tmp_path):
     table = counts_table(counts)
     states = {name: set(rows[""]) for name, rows in table.groupby("dataset")}
     assert states["UCF101"] == {"DIFFERS"} and states["HMDB51"] == {""}
-    text = counts_text(counts)
-    assert text.startswith(f"Differences: **{(table[''] == 'DIFFERS').sum()}**. Not counted: ") and "HMDB51" in text
-    assert f"UCF101: 7 files, sha256 {counts['ucf101']['sha256'][:16]}." in text
+    text = answer_text(counts, [])
+    assert f"differ from this study's catalogue in **{(table[''] == 'DIFFERS').sum()}** of" in text
+    assert "not counted: HMDB51" in text and text.endswith("clips here: none.")
 
 
 def test_terms_of_every_dataset():

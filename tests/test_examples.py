@@ -1,5 +1,7 @@
 """Clips as pictures: which are shown, with which words, and that weights other than the recorded run's are noticed."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tiny
@@ -11,6 +13,7 @@ from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models import build
 from repro.report import examples
 from repro.report.examples import CASES, example_clips
+from repro.report.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -61,16 +64,14 @@ def test_examples_with_and_without_weights(made, weights):
         assert sum(map(int, shares)) == 100
 
 
-def test_right_and_wrong_clips(made):
-    (run, _), _, clips = made
-    run.predictions[["logit_Drink", "logit_Eat"]] = np.array([[1.0, 0.0]] * 4)  # all are said to be Drink
-    fig, alt = examples.guesses_figure(run, clips, right=True, most=1)
-    assert alt == f"1 test clips that {run.name} got right, six frames each: Drink." and len(fig.axes) == 6
-    fig, alt = examples.guesses_figure(run, clips, right=False, most=5)
-    assert alt.endswith("Eat, taken for Drink; Eat, taken for Drink.") and len(fig.axes) == 12
-    run.predictions["label"] = 0
-    assert examples.guesses_figure(run, clips, right=False, most=5) is None
-    plt.close("all")
+def test_the_first_study_whose_clips_are_here_is_shown(made, tmp_path):
+    pair, _, clips = made
+    here = Study("here", pair)
+    away = [dataclasses.replace(run.experiment, videos="nowhere") for run in pair]
+    gone = Study("gone", tuple(dataclasses.replace(run, experiment=there) for run, there in zip(pair, away)))
+    assert examples.first_at_hand([gone]) is None
+    study, found = examples.first_at_hand([gone, here])
+    assert study is here and found.keys() == clips.keys()
 
 
 def test_example_clips_right_and_wrong(tmp_path):

@@ -7,10 +7,11 @@ import nbformat
 import pytest
 from made import demo_record
 
-from repro.experiment.fields import ATTENTION
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.experiment.profile import read_profile
 from repro.paper.cells import load
 from repro.report import ledger
+from repro.report.ablations import variants
 from repro.report.pages import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -37,38 +38,43 @@ def test_every_entry_is_referenced_from_every_chapter_it_touches():
 
 
 def test_the_ablations_that_measure_an_entry_are_in_the_profile():
-    profile = read_profile(ROOT / "profiles" / "ablation.yaml")
-    groups = {experiment.study.removeprefix(f"{ledger.ABLATION}-") for experiment in profile.experiments}
+    profile = read_profile(ROOT / "profiles" / "rendered-choices.yaml")
+    groups = {experiment.study.removeprefix(f"{ledger.CHOICES}-") for experiment in profile.experiments}
     assert {group for a in PAPER.assumptions for group in a.ablations} <= groups
 
 
 def test_points_link_to_their_entries():
     text = ledger.points_text("online")
-    assert "- [Which online sampling of ref. 12" in text and "(paper.html#ledger-online-sampling)" in text
+    assert "- [Which online sampling of ref. 12" in text and "(ledger.html#ledger-online-sampling)" in text
     with pytest.raises(ValueError, match="chapters: no entry of the ledger names 'runs'"):
         ledger.points_text("runs")
 
 
 def test_an_entry_has_its_readings_its_reason_and_what_was_measured(monkeypatch):
     entry = PAPER.assumption("equation-4")
-    monkeypatch.setattr(ledger, "effects", lambda assumption: ["gate: se: top-1 -1.0 points"])
+    monkeypatch.setattr(ledger, "effects", lambda *_: ["gate: se: top-1 -1.0 points"])
     text = ledger.entry_text(3, entry)
     assert text.startswith('<span id="ledger-equation-4"></span>\n\n### 3. ') and "Status: **measured**" in text
     assert text.count("**Taken here:** ") == 1 and text.endswith("- gate: se: top-1 -1.0 points")
-    monkeypatch.setattr(ledger, "effects", lambda assumption: [])
+    monkeypatch.setattr(ledger, "effects", lambda *_: [])
     assert ("Not run: " in ledger.entry_text(3, entry)) is bool(entry.ablations)
 
 
 def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
     entry = PAPER.assumption("equation-4").model_copy(update={"ablations": ("gate-vector", "gate-se")})
-    assert ledger.effects(entry, tmp_path) == [] and ledger.status(entry, []) == "open"
-    for seed in (0, 1):
-        demo_record(tmp_path, model=ATTENTION, study=ledger.REFERENCE, seed=seed)
-        demo_record(tmp_path, model="resnet34_3dres18", study=ledger.REFERENCE, seed=seed, wrong=range(90))
-    assert ledger.effects(entry, tmp_path) == []
-    for seed in (0, 1):
-        options = {"study": f"{ledger.ABLATION}-gate-se", "seed": seed, "run": f"x{seed}"}
-        demo_record(tmp_path, model=ATTENTION, gate="se", wrong=range(12), **options)
-    (line,) = ledger.effects(entry, tmp_path)
+    reference = [demo_record(tmp_path, model=ATTENTION, study="ref", seed=seed) for seed in (0, 1)]
+    reference += [demo_record(tmp_path, model=BASELINE, study="ref", seed=seed, wrong=range(90)) for seed in (0, 1)]
+    plain = variants(reference, [])
+    assert ledger.effects(entry, plain) == [] and ledger.status(entry, []) == "open"
+    assert "trained for 0 of them." in ledger.answer_text(PAPER, plain)
+    study = f"{ledger.CHOICES}-gate-se"
+    others = [demo_record(tmp_path, model=ATTENTION, gate="se", wrong=range(12), study=study, seed=s) for s in (0, 1)]
+    found = variants(reference, others)
+    (line,) = ledger.effects(entry, found)
     assert line.startswith("gate: se: top-1 -10.0 points [") and "2 seeds: lower (on made clips, width ×0.25)" in line
     assert ledger.status(entry, [line]) == "measured"
+    paper = PAPER.model_copy(update={"assumptions": (PAPER.assumptions[0], entry)})
+    assert "trained for 1 of them. Most was moved by *What does f" in ledger.answer_text(paper, found)
+    table = ledger.points_table(paper, found)
+    assert table["state"][0] == "measured" and str(table["point"][0]) == entry.point
+    assert table["another reading: top-1"][1] == "–"

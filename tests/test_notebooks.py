@@ -30,7 +30,7 @@ from repro.training.behaviour import todays_digest
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 OF = {kind.name: ROOT / kind.source for kind in (TRAIN, *KINDS)}
-PAPER = OF["paper"]
+PAPER = OF["ledger"]
 
 
 def cells_of(path) -> list[dict]:
@@ -117,7 +117,7 @@ def test_what_a_notebook_takes_from_the_package_is_there(path):
 
 
 def test_execute_refuses_an_unknown_parameter(tmp_path):
-    with pytest.raises(ValueError, match=r"_paper.ipynb: unknown name 'sorce'; did you mean 'source'\?"):
+    with pytest.raises(ValueError, match=r"_ledger.ipynb: unknown name 'sorce'; did you mean 'source'\?"):
         notebook.execute(PAPER, tmp_path / "folder" / "out.ipynb", {"sorce": "x"})
     assert list(tmp_path.iterdir()) == []
 
@@ -172,7 +172,7 @@ def test_plain_papermill_refuses_a_string_for_a_flag(tmp_path):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    """The page on the paper, run by plain papermill from notebooks/, as a terminal in JupyterLab would."""
+    """The ledger's page, run by plain papermill from notebooks/, as a terminal in JupyterLab would."""
     out = tmp_path_factory.mktemp("page") / "out.ipynb"
     done = papermill(PAPER.name, out, "--cwd", ".", cwd=ROOT / "notebooks")
     assert done.returncode == 0, done.stderr[-2000:]
@@ -181,11 +181,8 @@ def page(tmp_path_factory) -> Path:
 
 def test_a_notebook_runs_from_its_own_folder(page):
     shown = text_of(page)
-    assert "The paper&#39;s eight tables" in shown and "71.85 %" in shown and "not stated in the text" in shown
-    assert (
-        shown.count("<table") == 14
-    )  # the list, eight tables, Tables 4 and 5 by dataset beside peers, 7 and 8 beside runs
-    assert "not run: needs HMDB51 and a GPU" in shown and "not run: needs Something-Something v1 and a GPU" in shown
+    assert "The paper&#39;s eight tables" in shown and "71.85 %" in shown and "– is not stated in the text" in shown
+    assert shown.count("<table") == 10  # the points, the list of tables, eight tables
     assert shown.count("**Taken here:**") == len(paper.load().assumptions) > 30
 
 
@@ -237,33 +234,50 @@ def shown(monkeypatch):
 
 
 def test_clips_that_are_not_there_stop_the_page_or_are_noted(shown):
-    gone = {"videos": "nowhere/videos"}
+    gone = {"study": "no-such-study", "dataset": "gone clips", "videos": "nowhere/videos"}
     with pytest.raises(FileNotFoundError, match="videos: there is no folder nowhere/videos; set videos to"):
-        shown(OF["data"], gone)
-    noted = gone | {"if_missing": "note"}
-    text = shown(OF["data"], noted | {"study": "no-such-study"})
-    assert "not at hand on this machine" in text and "nowhere/videos" in text and "What could spoil" not in text
-    text = shown(OF["data"], noted | {"study": "ucf101-3"})
+        shown(OF["data"], {"sets": [gone]})
+    recorded = gone | {"study": "ucf101-3", "dataset": "three classes", "if_missing": "note"}
+    text = shown(OF["data"], {"sets": [gone | {"if_missing": "note"}, recorded], "annotations": {"ucf101": "nowhere"}})
+    assert "not at hand on this machine" in text and "nowhere/videos" in text
     assert "The audit is as recorded at" in text and "394 clips, 73,478 decoded frames" in text
+    # lists that are not at hand are shown as last counted
+    assert "in **0** of their numbers (not counted: Kinetics-400)" in text and "13,320" in text
 
 
-def test_lists_that_are_not_at_hand_are_shown_as_last_counted(shown):
-    text = shown(OF["datasets"], {"annotations": {"ucf101": "nowhere"}})
-    assert "Differences: **0**. Not counted: Kinetics-400." in text and "13,320" in text
+@pytest.mark.parametrize("page", ["gate", "look-alikes", "training", "reading", "runs", "statistics"])
+def test_without_a_record_a_page_says_so(shown, page, tmp_path):
+    parameters = {"results": str(tmp_path / "results")} | ({"studies": 10} if page == "statistics" else {})
+    assert f"**Not run:** `{tmp_path}/results` holds no fresh record" in shown(OF[page], parameters)
 
 
-@pytest.mark.parametrize("page", ["accuracy", "confusion"])
-def test_a_study_that_is_not_there_is_said_to_be_not_run(shown, page):
-    assert "**Not run:** `results/no-such-study` holds no record" in shown(OF[page], {"study": "no-such-study"})
+def test_one_choice_at_a_time_and_time_without_runs(shown, tmp_path):
+    none = {"results": str(tmp_path / "results")}
+    text = shown(OF["choices"], none)
+    assert "**Not run:** `snakemake runs --configfile profiles/rendered-choices.yaml`" in text
+    assert "`bgr_slip`: not run." in text
+    assert "**Not run:** no fresh run was scored with its frames in another order" in shown(OF["time"], none)
 
 
-def test_runs_without_a_record(shown, tmp_path):
-    assert "**Not run:**" in shown(OF["runs"], {"results": str(tmp_path / "results")})
-
-
-def test_one_choice_at_a_time_without_runs(shown):
-    text = shown(OF["ablations"], {"study": "no-such"})
-    assert "**Not run:** no run of `results/no-such-...` has a partner" in text and "`bgr_slip`: not run." in text
+def test_pages_with_runs(shown, tmp_path):
+    """Made runs of both networks and one choice: what each page says first."""
+    digest = todays_digest(ROOT / "build" / "behaviour")
+    both_networks(tmp_path, kind="to_partner", digest=digest, remark="Made.")
+    both_networks(tmp_path, study="rendered-choices-times-1.5", role="ablation", gate="times_1.5", digest=digest)
+    here = {"results": str(tmp_path)}
+    text = shown(OF["gate"], here)
+    assert (
+        "- **Made clips: +41.7 points [" in text and "it recognises more of these clips (2 pairs of runs, 120" in text
+    )
+    assert "Gates minus that constant: " in text
+    text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
+    assert "with gates the confusion of look-alikes falls for " in text and "regression to the mean" in text
+    text = shown(OF["choices"], here)
+    assert "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 " in text
+    assert "4 of ResNet34" not in text and "All of its runs had learned" in text
+    assert "All of its runs had learned their training clips" in shown(OF["training"], here)
+    assert "smallest gain" in shown(OF["statistics"], here | {"studies": 10}).lower()
+    assert "4 of 4 runs" in shown(OF["reading"], here)
 
 
 def test_forensics_of_the_paper_and_of_another(shown):
@@ -275,11 +289,11 @@ def test_forensics_of_the_paper_and_of_another(shown):
 
 
 def test_claims_without_and_with_records(shown, tmp_path):
-    text = shown(OF["claims"], {"results": str(tmp_path / "none")})
+    text = shown(OF["answer"], {"results": str(tmp_path / "none")})
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
     assert "main point: **not testable**" in text and "(2 by construction)" in text and "Not run." in text
     assert "Accuracies are those of" not in text
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
-    text = shown(OF["claims"], {"results": str(tmp_path / "some")})
+    text = shown(OF["answer"], {"results": str(tmp_path / "some")})
     assert "4 on made clips" in text and "main point: **reproduced" in text and "+41.7 points" in text

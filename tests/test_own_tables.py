@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from made import FULL, labels_of, logits, record
+from made import DIGEST, FULL, both_networks, labels_of, logits, record
 
 from repro.experiment.fields import ATTENTION, BASELINE
-from repro.paper.cells import NOT_STATED, Cell, load
+from repro.paper.cells import Cell, load
 from repro.report.own_tables import table7, table8
+from repro.report.study import shown
 
 PAPER = load()
-NAMES = {BASELINE: "ResNet34-3DRes18", ATTENTION: "Res34-SE-IM-Net"}
 CLASSES = ("cartwheel", "flic_flac", "drink", "eat", *(f"class{k:02d}" for k in range(47)))
 
 
@@ -37,44 +37,57 @@ def hmdb51(results, model, taken: int, seed=0, **fields):
 
 
 def test_without_cells_and_runs_everything_says_so():
-    table = table7(PAPER, []).set_index("dataset")
-    assert table.loc["HMDB51", "paper: ResNet34-3DRes18"] == NOT_STATED == table.loc["HMDB51", "paper: difference"]
-    assert table.loc["HMDB51", "paper: Res34-SE-IM-Net"] == "71.85 %"  # the text states these
-    assert table.loc["UCF101", "paper: Res34-SE-IM-Net"] == "92.196 %"
-    assert table.loc["UCF101", "here: difference [95 %]"] == "not run: needs UCF101 and a GPU"
-    pairs = table8(PAPER, [])
+    table = table7(PAPER, [], []).set_index("clips")
+    assert table["the paper"].to_dict() == {
+        "HMDB51": "– to 71.85 %", "UCF101": "– to 92.196 %", "Something-Something v1": "– to 36.5 %",
+    }  # fmt: skip
+    assert table.loc["UCF101", "difference [95 %]"] == "not run" and table.loc["UCF101", "pairs of runs"] == "0"
+    pairs = table8(PAPER, [], [])
     assert list(pairs["pair"]) == ["flic-flac / cartwheel", "wave / clap", "drink / eat", "fencing / sword"]
-    assert set(pairs["paper: difference"]) == {NOT_STATED}
+    assert set(pairs["the paper"]) == {"–"} and set(pairs["with gates [95 %]"]) == {"not run"}
 
 
-def test_cells_from_the_pdf_make_the_papers_differences():
+def test_cells_from_the_pdf_stand_in_the_papers_column():
     paper = filled(7, {"ResNet34-3DRes18": (69.5, 91.0, 35.0), "Res34-SE-IM-Net": (71.85, 92.196, 36.5)})
-    assert list(table7(paper, [])["paper: difference"]) == ["+2.35 points", "+1.20 points", "+1.50 points"]
-    row = table8(filled(8, {"ResNet34-3DRes18": (0.3,), "Res34-SE-IM-Net": (0.1,)}), []).iloc[0]
-    assert row["paper: ResNet34-3DRes18"] == "0.3" and row["paper: difference"] == "-0.200"
+    assert table7(paper, [], [])["the paper"][0] == "69.5 % to 71.85 %"
+    row = table8(filled(8, {"ResNet34-3DRes18": (0.3,), "Res34-SE-IM-Net": (0.1,)}), [], []).iloc[0]
+    assert row["the paper"] == "0.3 to 0.1"
 
 
 def test_official_runs_stand_beside_them(tmp_path):
     runs = [
         hmdb51(tmp_path, model, taken, seed) for seed in (0, 1) for model, taken in ((BASELINE, 12), (ATTENTION, 3))
     ]
-    row = table7(PAPER, runs).set_index("dataset").loc["HMDB51"]
-    assert row["here: ResNet34-3DRes18 [95 %]"].startswith("99.2 % [")  # 1518 of 1530
-    gain = 100 * 9 / 1530
-    assert row["here: difference [95 %]"].startswith(f"{gain:+.1f} points [")
-    assert row["here: difference [95 %]"].endswith("2 pairs of runs")
-    pairs = table8(PAPER, runs).set_index("pair")
-    assert pairs.loc["flic-flac / cartwheel", "here: ResNet34-3DRes18 [95 %]"].startswith("0.400 [")  # 12 of 30
-    assert pairs.loc["flic-flac / cartwheel", "here: Res34-SE-IM-Net [95 %]"].startswith("0.100 [")
-    assert pairs.loc["drink / eat", "here: Res34-SE-IM-Net [95 %]"].startswith("0.000 [")
-    assert pairs.loc["wave / clap", "here: Res34-SE-IM-Net [95 %]"] == "no such classes"
+    studies = shown(runs, DIGEST)
+    table = table7(PAPER, runs, studies)
+    assert list(table["clips"]) == ["HMDB51, from scratch", "UCF101", "Something-Something v1"]  # once, not twice
+    row = table.iloc[0]
+    assert row["without gates [95 %]"].startswith("99.2 % [")  # 1518 of 1530
+    assert row["difference [95 %]"].startswith(f"{100 * 9 / 1530:+.1f} points [") and row["pairs of runs"] == "2"
+    pairs = table8(PAPER, runs, studies).set_index("pair")
+    assert pairs.loc["flic-flac / cartwheel", "without gates [95 %]"].startswith("0.400 [")  # 12 of 30
+    assert pairs.loc["flic-flac / cartwheel", "with gates [95 %]"].startswith("0.100 [")
+    assert pairs.loc["flic-flac / cartwheel", "difference [95 %]"].startswith("-0.300 [")
+    assert pairs.loc["drink / eat", "with gates [95 %]"].startswith("0.000 [")
+    assert pairs.loc["wave / clap", "with gates [95 %]"] == "no such classes"
 
 
 @pytest.mark.parametrize("change", [{"width": 0.25}, {"layout": "ucf101"}])
-def test_other_runs_do_not(tmp_path, change):
+def test_other_runs_stand_below_as_studies_of_their_own(tmp_path, change):
     runs = [hmdb51(tmp_path, model, 3, **change) for model in (BASELINE, ATTENTION)]
-    assert (table7(PAPER, runs)["here: Res34-SE-IM-Net [95 %]"] == "not run").all()
-    assert np.all(table8(PAPER, runs)["here: Res34-SE-IM-Net [95 %]"] == "not run: needs HMDB51 and a GPU")
+    table = table7(PAPER, runs, shown(runs, DIGEST))
+    assert list(table["with gates [95 %]"][:3]) == ["not run"] * 3 and table["clips"][3] == "HMDB51"
+    assert np.all(table8(PAPER, runs, [])["with gates [95 %]"] == "not run")
+
+
+def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
+    runs = both_networks(tmp_path, kind="to_partner")
+    for run in runs:
+        run.history["train_top1"] = 0.5
+    table = table7(PAPER, runs, shown(runs, DIGEST))
+    assert table["clips"][3] == "Made clips (stopped early)" and table["n"][3] == "120 clips, 120 groups"
+    pairs = table8(PAPER, runs, shown(runs, DIGEST))
+    assert (pairs["clips"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
 
 
 def test_protocols_stand_apart(tmp_path):
@@ -89,14 +102,11 @@ def test_protocols_stand_apart(tmp_path):
         for model, taken in ((BASELINE, 10 * wrong + 9), (ATTENTION, 10 * wrong)):
             fields = {name: value.format(model=model) for name, value in start.items()}
             runs.append(hmdb51(tmp_path, model, taken, study=study, **fields))
-    rows = table7(PAPER, runs)
-    rows = rows[rows["dataset"] == "HMDB51"].set_index("run here")["here: difference [95 %]"]
-    assert set(rows.index) == {"from scratch", "trunk: ResNet34_Weights.IMAGENET1K_V1", "Kinetics"}
-    assert rows.str.startswith("+0.6 points [").all() and rows.str.endswith("1 pairs of runs").all()  # 9 of 1530
-    pairs = table8(PAPER, runs)
-    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("run here")["here: Res34-SE-IM-Net [95 %]"]
-    assert {protocol: text[:5] for protocol, text in named.items()} == {
-        "from scratch": "0.000",
-        "trunk: ResNet34_Weights.IMAGENET1K_V1": "0.333",
-        "Kinetics": "0.667",
-    }
+    table = table7(PAPER, runs, [])
+    rows = table[table["clips"].str.startswith("HMDB51")].set_index("clips")["difference [95 %]"]
+    kinds = ("from scratch", "trunk: ResNet34_Weights.IMAGENET1K_V1", "Kinetics")
+    assert set(rows.index) == {f"HMDB51, {kind}" for kind in kinds}
+    assert rows.str.startswith("+0.6 points [").all()  # 9 of 1530
+    pairs = table8(PAPER, runs, [])
+    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("clips")["with gates [95 %]"]
+    assert [named[f"HMDB51, {kind}"][:5] for kind in kinds] == ["0.000", "0.333", "0.667"]

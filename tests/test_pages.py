@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from made import both_networks
 
 from repro.experiment.profile import make_profile, read_profile
 from repro.records import freshness
-from repro.report.pages import KINDS, ROOT_PAGE, TRAIN, heading_of, pages_of, placed
+from repro.report.pages import KINDS, ROOT_PAGE, TRAIN, pages_of, placed
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = {kind.source: kind for kind in (TRAIN, *KINDS) if kind.source.endswith(".ipynb")}
@@ -21,9 +22,11 @@ def of(profile: str) -> dict:
 
 @pytest.fixture
 def bare(tmp_path, monkeypatch) -> Path:
-    """A project's folder with two recorded studies and no clips."""
-    for study in ("demo-seeds", "ucf101-3"):
-        shutil.copytree(ROOT / "results" / study, tmp_path / "results" / study)
+    """A project's folder with two studies of made runs, of the rendered clips and of others, and no clips."""
+    rendered = {"videos": "data/demo/videos", "annotations": "data/demo/annotations", "data_hash": "rendered"}
+    both_networks(tmp_path / "results", study="rendered", **rendered)
+    others = {"videos": "data/ucf101-3/videos", "data_hash": "others"}
+    both_networks(tmp_path / "results", study="others", **others)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -35,7 +38,7 @@ def test_every_notebook_and_chapter_stands_in_the_table_once():
     sources = [kind.source for kind in (TRAIN, *KINDS)]
     found = [*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")]
     assert sorted(sources) == sorted(path.relative_to(ROOT).as_posix() for path in found)
-    assert len({kind.name for kind in KINDS}) == len(KINDS) and ROOT_PAGE == "claims"
+    assert len({kind.name for kind in KINDS}) == len(KINDS) and ROOT_PAGE == "answer"
     parts = [kind.part for kind in KINDS]
     assert parts == sorted(parts, key=parts.index), "the pages of a part stand together"
 
@@ -60,15 +63,22 @@ def test_notebooks_that_texts_name_are_there():
     assert named <= {Path(source).name for source in NOTEBOOKS}
 
 
-def test_a_pages_name_says_its_kind_and_study():
-    assert [(kind.name, study) for kind, study in map(placed, ("paper", "data-ucf101-3"))] == [
-        ("paper", ""),
-        ("data", "ucf101-3"),
-    ]
-    assert heading_of("confusion-demo") == "Look-alike actions · demo" and heading_of("runs") == "Appendix: every run"
-    for name in ("speed", "data", "paper-demo"):
-        with pytest.raises(ValueError, match=rf"page {name}: the book has no place for it; .* data-<study>, "):
-            placed(name)
+def test_a_page_is_found_by_its_name():
+    assert placed("gate").title == "Table 7: with and without the gate"
+    with pytest.raises(ValueError, match="page speed: the book has no place for it; pages are named: answer, reading"):
+        placed("speed")
+
+
+def test_the_papers_tables_and_figures_each_have_a_page():
+    titles = " ".join(kind.title for kind in KINDS)
+    for word in (
+        "Figures 2 to 4",
+        "Figure 5",
+        "Table 8, Figure 1",
+        "Tables 4 and 5",
+        *(f"Table {k}" for k in (1, 2, 3, 6, 7, 8)),
+    ):
+        assert word in titles, word
 
 
 # ---- the pages of a profile
@@ -76,83 +86,72 @@ def test_a_pages_name_says_its_kind_and_study():
 
 def test_a_page_comes_after_what_it_shows(bare):
     pages = of("profiles/demo.yaml")
-    rendered, own = "data/demo/demo.json", "results/demo/res34_se_im_net-split1-seed0/record.json"
-    # the clips of a recorded study are those that this profile renders
-    for name in ("data-demo", "accuracy-demo", "accuracy-demo-seeds", "confusion-demo-seeds", "online-demo"):
-        assert rendered in pages[name].reads and pages[name].at_hand["clips"], name
-    assert rendered not in pages["accuracy-ucf101-3"].reads and not pages["accuracy-ucf101-3"].at_hand["clips"]
-    assert (
-        pages["online-demo"].makes == ("results/demo/online.json",)
-        and "results/demo/online.json" in pages["claims"].reads
-    )
-    for name in ("claims", "ablations", "paper", "runs", "accuracy-demo", "online-demo"):
-        assert own in pages[name].reads, name
+    drawn, own = "data/demo/demo.json", "results/demo/res34_se_im_net-split1-seed0/record.json"
+    for name in ("data", "look-alikes", "online"):  # the clips of a recorded study are those that this profile renders
+        assert drawn in pages[name].reads and pages[name].at_hand["clips of rendered"], name
+        assert not pages[name].at_hand["clips of others"], name
+    assert pages["online"].makes == ("results/demo/online.json",)
+    assert "results/demo/online.json" in pages["answer"].reads
+    for name in ("answer", "gate", "choices", "ledger", "runs", "online"):
+        assert own in pages[name].reads and any("results/others/" in path for path in pages[name].reads), name
     assert all(page.reads[0] == page.kind.source for page in pages.values())
+    assert list(pages) == [kind.name for kind in KINDS if kind.source.endswith(".ipynb")]
 
 
-def test_the_ablations_of_any_profile_come_after_its_runs():
+def test_the_choices_of_any_profile_come_after_its_runs():
     runs = {f"results/{e.study}/{e.run}/record.json" for e in read_profile(ROOT / "profiles/gpu.yaml").experiments}
-    assert runs <= set(of("profiles/gpu.yaml")["ablations"].reads)
+    assert runs <= set(of("profiles/gpu.yaml")["choices"].reads)
 
 
 def test_the_measurements_that_a_page_shows_are_read(bare, monkeypatch):
     monkeypatch.chdir(ROOT)
     pages = of("profiles/demo.yaml")
     for name, file in (
-        ("datasets", "datasets/lists.json"),
-        ("datasets", "ucf101-3/decoding.json"),
+        ("data", "datasets/lists.json"),
+        ("data", "ucf101-3/decoding.json"),
         ("complexity", "table6/cpu.json"),
         ("complexity", "ucf101-3/inference.json"),
-        ("claims", "table6/cpu.parquet"),
-        ("data-ucf101-3", "ucf101-3/audit.parquet"),
+        ("answer", "table6/cpu.parquet"),
     ):
         assert f"results/{file}" in pages[name].reads, name
 
 
-def test_every_page_that_shows_what_may_be_absent_is_another_one_without(bare):
-    assert of("profiles/demo.yaml")["confusion-ucf101-3"].at_hand == {"clips": False, "weights": False}
-    weights = bare / "build" / "runs" / "ucf101-3" / "res34_se_im_net-split1-seed0" / "weights.pt"
+def test_a_page_that_shows_what_may_be_absent_is_another_one_without(bare):
+    assert not of("profiles/demo.yaml")["look-alikes"].at_hand["weights of others"]
+    weights = bare / "build" / "runs" / "others" / "res34_se_im_net-split1-seed0" / "weights.pt"
     weights.parent.mkdir(parents=True)
     weights.touch()
-    assert of("profiles/demo.yaml")["confusion-ucf101-3"].at_hand == {"clips": False, "weights": True}
+    there = of("profiles/demo.yaml")["look-alikes"].at_hand
+    assert there["weights of others"] and not there["clips of others"]
     # what the profile itself makes counts as there: nothing changes by its being made
-    assert of("profiles/demo.yaml")["confusion-demo"].at_hand == {"clips": True, "weights": True}
+    assert there["clips of demo"] and there["weights of demo"]
 
 
-def test_one_page_on_the_clips_of_several_studies_the_profiles_own_first(bare):
-    assert {"data-demo", "data-ucf101-3"} == {name for name in of("profiles/demo.yaml") if name.startswith("data-")}
-    pages = of("profiles/ucf101-3.yaml")
-    assert {"data-demo-seeds", "data-ucf101-3"} == {name for name in pages if name.startswith("data-")}
-    assert pages["data-ucf101-3"].parameters["if_missing"] == "error"
-    assert pages["data-demo-seeds"].parameters["if_missing"] == "note"
+def sets(profile: str) -> dict[str, str]:
+    return {each["study"]: each["if_missing"] for each in of(profile)["data"].parameters["sets"]}
+
+
+def test_the_clips_of_several_studies_are_shown_once_the_profiles_own_first(bare):
+    assert sets("profiles/demo.yaml") == {"demo": "error", "others": "note"}
+    assert sets("profiles/ucf101-3.yaml") == {"ucf101-3-scratch": "error", "rendered": "note", "others": "note"}
 
 
 def test_the_same_clips_in_another_folder_are_shown_once(bare):
-    record = bare / "results" / "ucf101-3" / "resnet34_3dres18-split1-seed0" / "record.json"
-    text = record.read_text(encoding="utf-8")
-    assert "/ucf101-3/videos" in text
-    record = bare / "results" / "theirs" / "run" / "record.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(text.replace("/ucf101-3/videos", "/elsewhere"), encoding="utf-8")
-    pages = of("profiles/demo.yaml")
-    assert {"accuracy-theirs", "accuracy-ucf101-3"} <= pages.keys()
-    assert len({"data-theirs", "data-ucf101-3"} & pages.keys()) == 1
+    both_networks(bare / "results", study="theirs", videos="elsewhere", data_hash="others")
+    assert len(sets("profiles/demo.yaml")) == 2
 
 
-def test_a_study_that_is_no_evidence_has_no_pages_of_its_own(bare):
-    pages = of("profiles/ablation.yaml")
-    assert "accuracy-demo-seeds" in pages and not any(name.startswith("accuracy-ablation") for name in pages)
+def test_a_study_that_is_no_evidence_shows_no_clips_of_its_own(bare):
+    both_networks(bare / "results", study="choice", role="ablation", videos="elsewhere", data_hash="x")
+    assert "choice" not in sets("profiles/demo.yaml")
 
 
 def test_a_page_has_its_profiles_parameters_and_takes_a_machine_where_it_measures(bare):
     values = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
     pages = {page.name: page for page in pages_of(make_profile(values | {"pages": {"online": {"clips_per_class": 2}}}))}
-    assert pages["online-s"].parameters == {
-        "study": "s",
-        "run": "res34_se_im_net-split1-seed0",
-        "clips_per_class": 2,
-    }
-    assert pages["online-s"].kind.alone and not pages["runs"].kind.alone
+    parameters = {"study": "s", "run": "res34_se_im_net-split1-seed0", "clips_per_class": 2}
+    assert pages["online"].parameters == parameters
+    assert pages["online"].kind.alone and not pages["runs"].kind.alone
 
 
 def test_parameters_of_a_page_that_does_not_exist_are_refused(bare):
@@ -162,7 +161,7 @@ def test_parameters_of_a_page_that_does_not_exist_are_refused(bare):
 
 
 def test_a_record_that_cannot_be_read_is_named(bare):
-    path = bare / "results" / "ucf101-3" / "res34_se_im_net-split1-seed0" / "record.json"
+    path = bare / "results" / "others" / "res34_se_im_net-split1-seed0" / "record.json"
     path.write_text("{")
     with pytest.raises(ValueError, match=r"res34_se_im_net-split1-seed0/record\.json: this record cannot be read"):
         of("profiles/demo.yaml")

@@ -1,49 +1,51 @@
 """The page on statistics: what a study could have shown, from made runs."""
 
 import pytest
-from made import both_networks
+from made import DIGEST, both_networks
 from matplotlib import pyplot as plt
 
 from repro.metrics.statistics import runs_needed, smallest_gain
 from repro.report import statistics
+from repro.report.study import shown
+
+ONE, MANY = "Made clips, 2 epochs", "Made clips, 3 epochs"
 
 
 @pytest.fixture
 def gains(tmp_path):
     few = both_networks(tmp_path, study="one", seeds=(0,))
-    many = both_networks(tmp_path, study="four", seeds=(0, 1)) + both_networks(
-        tmp_path, range(40), range(20), study="four", seeds=(2, 3)
+    many = both_networks(tmp_path, study="four", seeds=(0, 1), epochs=3) + both_networks(
+        tmp_path, range(40), range(20), study="four", seeds=(2, 3), epochs=3
     )
-    other = both_networks(tmp_path, study="ablation-a", role="ablation")
-    return statistics.gains_of({"one": few, "four": many, "ablation-a": other, "none": few[:1]})
+    return {study.name: study.gain for study in shown([*few, *many], DIGEST)}
 
 
-def test_main_studies_with_both_networks_have_a_gain(gains):
-    assert list(gains) == ["one", "four"] and gains["four"].runs == 4
-    assert gains["four"].point == pytest.approx((50 + 50 + 20 + 20) / 480)
+def test_studies_are_named_and_those_that_say_more_come_first(gains):
+    assert list(gains) == ["Made clips, 3 epochs", "Made clips, 2 epochs"] and gains["Made clips, 3 epochs"].runs == 4
+    assert gains["Made clips, 3 epochs"].point == pytest.approx((50 + 50 + 20 + 20) / 480)
 
 
 def test_the_smallest_gain_stands_with_that_of_more_pairs(gains):
     table = statistics.power_table(gains, wanted=0.15).set_index("study")
-    four = table.loc["four"]
-    assert four["smallest gain shown"] == f"{100 * smallest_gain(gains['four']):.1f} points"
-    assert four["with 20 pairs"] == f"{100 * smallest_gain(gains['four'], runs=20):.1f} points"
-    assert four["pairs to show 15 points"] == f"{runs_needed(gains['four'], 0.15):.0f}"
-    assert table.loc["one", "with 20 pairs"] == "not known" == table.loc["one", "pairs to show 15 points"]
+    four = table.loc[MANY]
+    assert four["smallest gain shown"] == f"{100 * smallest_gain(gains[MANY]):.1f} points"
+    assert four["with 20 pairs"] == f"{100 * smallest_gain(gains[MANY], runs=20):.1f} points"
+    assert four["pairs to show 15 points"] == f"{runs_needed(gains[MANY], 0.15):.0f}"
+    assert table.loc[ONE, "with 20 pairs"] == "not known" == table.loc[ONE, "pairs to show 15 points"]
     never = statistics.power_table(gains, wanted=0.0001).set_index("study")
-    assert never.loc["four", "pairs to show 0.01 points"] == "never: more clips are needed"
+    assert never.loc[MANY, "pairs to show 0.01 points"] == "never: more clips are needed"
     assert statistics.points(1.2) == "none"
 
 
 def test_one_pair_does_not_tell_the_chance_of_training(gains):
-    assert "how far runs spread is not known from one pair" in statistics.power_text(gains["one"])
-    text = statistics.power_text(gains["four"])
+    assert "how far runs spread is not known from one pair" in statistics.power_text(gains[ONE])
+    text = statistics.power_text(gains[MANY])
     assert "120 clips in 120 groups and 4 pairs of runs show a true gain of" in text and "20 pairs would show" in text
 
 
 def test_the_figure_names_each_study_of_several_pairs(gains):
     fig, alt = statistics.power_figure(gains)
-    assert alt.endswith(f"as run: four {100 * smallest_gain(gains['four']):.1f} points.")
+    assert alt.endswith(f"as run: {MANY} {100 * smallest_gain(gains[MANY]):.1f} points.")
     plt.close(fig)
 
 

@@ -1,33 +1,60 @@
-"""What pages say of a study as a whole."""
+"""The studies of a page: which runs are one study, what people call it, and whether it converged."""
 
-import pandas as pd
-from made import both_networks
+import pytest
+from made import DIGEST, both_networks, demo_record
 from matplotlib import pyplot as plt
 
-from repro.report.study import curves_figure, settings_table, study_text
+from repro.report.study import curves_figure, shown, study_text
 
 
-def test_a_study_is_introduced_or_said_to_be_not_run(tmp_path):
+def test_fresh_main_runs_are_studies_the_surest_first(tmp_path):
+    short = both_networks(tmp_path, study="short", epochs=3)
+    for run in short:
+        run.history["train_top1"] *= 0.9
+    long = both_networks(tmp_path, range(40), range(20), study="long")
+    others = [
+        *both_networks(tmp_path, study="choice", role="ablation", dropout=0.1),
+        *both_networks(tmp_path, study="old", dropout=0.2, digest={"sampling": [0.0]}),
+    ]
+    alone = [demo_record(tmp_path, study="alone", dataset="other clips", data_hash="others")]
+    found = shown([*short, *alone, *long, *others], DIGEST)
+    assert [study.name for study in found] == ["Made clips, 2 epochs", "Made clips, 3 epochs", "Other clips"]
+    assert [study.converged for study in found] == [True, False, True]
+    assert len(found[0].pairs) == 2 and found[2].gain is None
+    assert found[0].gain.point == pytest.approx(20 / 120)
+
+
+def test_names_say_what_tells_studies_apart(tmp_path):
+    pretrained = both_networks(tmp_path, study="b", start_from="x/{model}")
+    found = shown(
+        [*both_networks(tmp_path, study="a"), *pretrained, *both_networks(tmp_path, study="c", flip=False)], DIGEST
+    )
+    assert {study.name for study in found} == {
+        "Made clips, from scratch, a", "Made clips, pre-trained", "Made clips, from scratch, c",
+    }  # fmt: skip
+
+
+def test_a_study_is_introduced_with_how_far_its_runs_learned(tmp_path):
     runs = both_networks(tmp_path, remark="Made up.")
-    assert study_text("made", runs) == "Study `made`: **made clips**. Made up."
-    assert study_text("no-such", []).startswith("**Not run:** `results/no-such` holds no record.")
+    (study,) = shown(runs, DIGEST)
+    assert study_text(study) == (
+        "Made up. 2 of ResNet34-3DRes18 and 2 of Res34-SE-IM-Net; splits 1, seeds 0, 1, 2 epochs, learning rate 0.001. "
+        "All of its runs had learned their training clips when they ended."
+    )
+    runs[0].history["train_top1"] *= 0.7
+    (study,) = shown(runs, DIGEST)
+    assert "**1 of 4 runs stopped before they had learned their training clips** (training top-1 70.0 %; 98 % is" in (
+        study_text(study)
+    )
+    for run in runs:
+        run.history["train_top1"] = 0.6
+    assert "no verdict rests on it." in study_text(shown(runs, DIGEST)[0])
 
 
-def test_the_curves_end_where_the_runs_end(tmp_path):
-    fig, alt = curves_figure(both_networks(tmp_path, seeds=(0,)))
-    assert alt.startswith("Training loss and top-1 by epoch of the 2 runs of made: the mean of each network")
-    assert "Not converged, ends below 98 %: resnet34_3dres18-split1-seed0 75.0 %; res34_se_im_net" in alt
+def test_the_curves_name_the_runs_that_stopped_early(tmp_path):
+    runs = both_networks(tmp_path, seeds=(0,))
+    runs[0].history["train_top1"] *= 0.75
+    fig, alt = curves_figure(runs)
+    assert "Training top-1 ends at 75.0 % to 100.0 %." in alt
+    assert "ends below 98 %: resnet34_3dres18-split1-seed0 75.0 %." in alt
     plt.close(fig)
-
-
-def test_runs_that_converged_are_not_named(tmp_path):
-    history = pd.DataFrame({"epoch": [0, 1], "train_loss": [1.0, 0.1], "train_top1": [0.5, 0.98]})
-    fig, alt = curves_figure(both_networks(tmp_path, history=history))
-    assert alt.endswith("Training top-1 ends at 98.0 % to 98.0 %. Not converged, ends below 98 %: none.")
-    plt.close(fig)
-
-
-def test_the_settings_that_all_runs_share(tmp_path):
-    table = settings_table(both_networks(tmp_path)).set_index("field")["value"]
-    assert table["width"] == "0.25" and table["study"] == "made"
-    assert not {"seed", "model", "run", "remark"} & set(table.index)

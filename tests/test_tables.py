@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made import DIGEST, demo_record, logits, record
+from made import demo_record, logits, record
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE
-from repro.paper.cells import NOT_STATED, load
+from repro.paper.cells import load
 from repro.records.compare import partners
 from repro.records.scores import gain_of, is_right
 from repro.report import tables
@@ -29,7 +29,7 @@ def test_clips_left_out_are_told(tmp_path):
     made = record(tmp_path, labels=[0, 1, 2], scores=np.eye(3))
     made.data["listed"] = {"train": 12, "test": 5}
     assert tables.accuracy_table([made])["right / clips"][0] == "3 / 3 of 5 listed"
-    assert tables.provenance_table([made], DIGEST)["clips train / test"][0] == "10 of 12 listed / 3 of 5 listed"
+    assert tables.clips_of(made, "train") == "10 of 12 listed"
 
 
 def test_accuracy_table_counts_top5_where_there_are_more_classes(tmp_path):
@@ -79,20 +79,10 @@ def test_paper_table_says_what_the_text_does_not_state():
         assert cells == len(table.rows) * len(table.columns)
         assert known == cells - sum(cell.value is None for row in table.rows for cell in row.cells)
     table = paper.table(7)
+    assert tables.paper_caption(table).endswith("(– is not stated in the text)")
     flat = tables.paper_table(table).to_numpy().tolist()
-    assert any("71.85 %" in row for row in flat) and any(NOT_STATED in row for row in flat)
+    assert any("71.85 %" in row for row in flat) and any(tables.DASH in row for row in flat)
     assert tables.stated(table)[0] == sum(text.endswith("%") for row in flat for text in row[1:])
-
-
-def test_provenance_table_fresh_and_stale(tmp_path):
-    made = record(tmp_path, labels=[0], scores=logits([0], 3))
-    (row,) = tables.provenance_table([made], DIGEST).to_dict("records")
-    assert row["state"] == "fresh" and row["minutes"] == "1.5" and row["commit"] == "0123456789"
-    assert row["clips train / test"] == "10 / 1" and row["started (UTC)"] == "2026-01-02T03:04:05"
-    (row,) = tables.provenance_table([made], DIGEST | {"sampling": [1.0, 2.1]}).to_dict("records")
-    assert row["state"] == "stale: sampling"
-    (row,) = tables.provenance_table([made], DIGEST | {"a section of another network": [9.0]}).to_dict("records")
-    assert row["state"] == "fresh"
 
 
 def test_title_names_gate_and_width(tmp_path):

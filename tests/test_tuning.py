@@ -82,17 +82,3 @@ def test_the_figure(runs):
     assert [axis.get_xlabel() for axis in fig.axes] == ["learning rate"] * 2
     assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["0.02", "0.04"]
     plt.close(fig)
-
-
-def test_what_other_studies_found_at_the_chosen_rates_is_named(tmp_path, runs):
-    """A study without clips set aside that says the opposite stands beside the tuning, not hidden by it."""
-    rates = ((BASELINE, 0.04, 10), (ATTENTION, 0.02, 34))
-    fields = {"study": "tuned", "seed": 5}
-    others = [
-        demo_record(tmp_path, model=m, learning_rate=rate, wrong=range(wrong), **fields) for m, rate, wrong in rates
-    ]
-    text = tuning.elsewhere_text(runs, [*runs, *others])
-    assert text.startswith("At the same rates, with no clips set aside: `tuned` -20.0 points [")
-    assert text.endswith("(1 pairs of runs).")
-    elsewhere = [demo_record(tmp_path, model=m, learning_rate=rate, data_hash="x", **fields) for m, rate, _ in rates]
-    assert tuning.elsewhere_text(runs, elsewhere) == "" == tuning.elsewhere_text(runs[:2], others)

@@ -7,7 +7,7 @@ frame and converting none. Which frames come is compared with a sequential decod
 
     python -m repro.bench.decoding ucf101-3 "UCF101 as distributed=/data/ucf101/videos/*/*.avi"
 
-files results/ucf101-3/decoding.json, which the chapter on the datasets shows.
+files results/ucf101-3/decoding.json, which the report's page of Table 2 shows.
 """
 
 import argparse
@@ -259,7 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{found.path}: shown in the report's chapter on the datasets (make book)")
+    print(f"{found.path}: shown on the report's page of Table 2 (make book)")
     return 0
 
 

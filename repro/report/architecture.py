@@ -84,6 +84,18 @@ def gates_costs(models: Sequence[str], *, classes: int, frames: int, size: int, 
     return formatted(pd.DataFrame(rows), {"parameters": ",", "GMACs": ".3f"})
 
 
+def answer_text(costs: pd.DataFrame) -> str:
+    """What is built, and what the gates add, in two sentences. costs: `gates_costs`, the baseline first."""
+    plain, gated = costs.iloc[0], costs.iloc[1]
+    more = {name: gated[name] - plain[name] for name in ("parameters", "GMACs")}
+    return (
+        "A 2D ResNet-34 runs on each of N sampled frames; its maps are stacked in time; a 3D head classifies the "
+        f"stack. The {gated['gates']} gates of {gated['network']} add **{more['parameters']:,} parameters** "
+        f"({100 * more['parameters'] / plain['parameters']:.2f} %) and {1000 * more['GMACs']:.1f} million "
+        f"multiply-adds ({100 * more['GMACs'] / plain['GMACs']:.3f} %)."
+    )
+
+
 def untrained_gates_figure(biases: Iterable[float] = BIASES, *, seed: int = 0) -> tuple[Figure, str]:
     """The factor 1 + s that an untrained gate of 64 channels puts on a random branch, with its alternative text."""
     torch.manual_seed(seed)

@@ -12,7 +12,7 @@ from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
-from repro.records.scores import backwards_table, confusion_gain
+from repro.records.scores import backwards_table, confusion_gain, confusion_of
 from repro.report import figures
 from repro.report.learned import Pairs
 from repro.report.show import formatted

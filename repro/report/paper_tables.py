@@ -6,14 +6,14 @@ from repro.paper.cells import Paper
 from repro.report.tables import stated
 
 AWAITS = {
-    1: "stated in part; the network built from it is in the chapter on the two networks",
-    2: "the PDF; the datasets' own lists are counted in the chapter on the datasets",
+    1: "stated in part; the network built from it is on the page of that table",
+    2: "the PDF; the datasets' own lists are counted on the page of that table",
     3: "the PDF",
     4: "full-size runs on HMDB51 and UCF101",
     5: "full-size runs on Something-Something v1",
-    6: "every network rebuilt, counted and timed together: the chapter on complexity",
-    7: "full-size runs; stand-ins are in the accuracy chapters",
-    8: "full-size runs on HMDB51; stand-ins are in the chapters on look-alikes",
+    6: "every network rebuilt, counted and timed together, on the page of that table",
+    7: "full-size runs; stand-ins stand on the page of that table",
+    8: "full-size runs on HMDB51; stand-ins stand on the page of that table",
 }
 
 

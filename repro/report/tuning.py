@@ -102,28 +102,6 @@ def tuning_text(records: Sequence[Record]) -> str:
     return text
 
 
-def elsewhere_text(records: Sequence[Record], others: Sequence[Record]) -> str:
-    """What studies beside the tuning found on the same clips at the rates that it chose; nothing where there is none.
-
-    others: any records. Those of the tuning train on fewer clips, since some are set aside to choose by.
-    """
-    if not (pairs := tuned_pairs(records)):
-        return ""
-    rates = {record.experiment.model: record.experiment.learning_rate for record in pairs[0]}
-    found: dict[str, dict[str, list[Record]]] = {}
-    for record in others:
-        experiment = record.experiment
-        if experiment.role == "main" and rates.get(experiment.model) == experiment.learning_rate:
-            found.setdefault(experiment.study, {}).setdefault(experiment.model, []).append(record)
-    clips = {first.data["hash"] for first, _ in pairs}
-    shown = []
-    for study, runs in found.items():
-        like = paired(runs.get(BASELINE, []), runs.get(ATTENTION, []))
-        if same := [pair for pair in like if pair[0].data["hash"] in clips]:
-            shown.append(f"`{study}` {beside(same, gain_text)} ({len(same)} pairs of runs)")
-    return f"At the same rates, with no clips set aside: {'; '.join(shown)}." if shown else ""
-
-
 def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     """Top-1 by learning rate on validation and on test clips, a mark a run, lines through means; with its alt text."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
