@@ -200,3 +200,11 @@ def test_a_switch_that_could_not_act_is_said_to(tmp_path, there, here, fields, c
     if cannot:
         assert cannot in row["difference [95 %]"] and row["accuracy"] == "cannot act here"
         assert not ablations.variants_figure([found])[0].axes[0].get_yticklabels()
+
+
+def test_the_role_says_which_runs_are_choices_whatever_their_study_is_called(tmp_path):
+    named = demo_record(tmp_path, study="ablation-gate-se", gate="se")
+    choice = demo_record(tmp_path, study="other", gate="se", role="ablation")
+    tuned = demo_record(tmp_path, study="ablation-rate", role="tuning")
+    assert ablations.choices([named, choice, tuned], DIGEST) == [choice]
+    assert not ablations.choices([choice], DIGEST | {"sampling": [9.0]})

@@ -202,7 +202,7 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
-@rule("i3d-costlier", runs="no run: the networks as built, counted and timed", since="2026-11-28T22:00:00Z")
+@rule("i3d-costlier", runs="no run: the networks as built, counted and timed", since="2026-11-29T01:55:00Z")
 def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     """Three statements: I3D has fewer parameters, more multiply-adds a clip, and is slower than both networks."""
     test = "I3D's parameters, multiply-adds and clips/s beside both networks', each at its own input, float32."
@@ -317,7 +317,7 @@ def _above_guessing(told: Estimate) -> str:
     "online",
     runs="one trained Res34-SE-IM-Net, streamed",
     clips="its test clips from files; of drink and eat whether they are told apart",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def online(claim: Claim, evidence: Evidence) -> Verdict:
     """Keeps up with a camera, and tells drink from eat above one half, in the mean of the two."""

@@ -108,7 +108,7 @@ NEAR = 0.01  # an accuracy that is at most this much lower still reaches the pap
     "accuracy-sthv1",
     runs="full-size Res34-SE-IM-Net after Kinetics, without habits of published code; others only where they reach it",
     clips="the whole official test split (of Something-Something v1 the validation split)",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
     """The paper's number, minus ``NEAR``, against full-size runs on its own dataset, protocol by protocol.
@@ -203,7 +203,7 @@ def _top1(pairs: Pairs) -> Result:
     "se-im-beats-baseline",
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
     clips="the test clips of every study, each kind of runs apart",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
     """Difference in top-1, SE-IM minus baseline."""
@@ -251,7 +251,7 @@ def _confusion(pairs: Pairs) -> Result:
     "se-im-reduces-confusion",
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
     clips="test clips of the pairs of look-alikes that the paper's text names, and of the rendered set's",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     """For most of the pairs named beforehand the indicator c of Table 8 is lower under SE-IM.
@@ -279,7 +279,7 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     "confusing-actions-matter",
     runs="the baseline, two runs or more of a kind",
     clips="its wrong test clips of classes that have a named look-alike",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     """Of the baseline's errors on classes that have a named look-alike: how many fall on it?
@@ -335,7 +335,7 @@ PARTS = 2 * (len(ORDERS) + 1)  # of the claim: for each network both orders and 
     "temporal-modelling",
     runs="both networks with frames in three orders, and the same trunk with frames averaged, two runs or more of each",
     clips="test clips of classes that only order tells apart; where a study has none, all test clips",
-    since="2026-11-28T23:20:00Z",
+    since="2026-11-29T01:55:00Z",
 )
 def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     """What both networks lose when a clip's frames are shuffled, reversed, or averaged over in place of the head.

@@ -23,6 +23,11 @@ mean over other groups; `Estimate.sd_runs` is then None. Several runs that come 
 the chance of clips: the square is never less than half of what it is for these very runs, t(G - 1)^2 (own / R + common
 (R - 1) / R).
 
+How often they hold the truth (``repro.metrics.coverage``, 5 to 20 runs, 20 to 150 groups, equal and unequal): gains
+in 93 to 98 % of made studies, shares of 50 and 70 % in 94 to 98.3 %. Shares of 95 % and more lie in 93 to 100 %, too
+wide where no group's clips fare alike: so few wrong clips do not tell that from groups that are wrong as a whole, for
+which less caution would hold the truth in 91 %.
+
 Shares, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
 """
 
@@ -236,13 +241,13 @@ def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]
 
     Near 0 and 1 the few clips that differ do not show how alike the clips of a group fare. There z^2 / n goes over into
     what it is if each group counts as one clip, whatever the number of runs: wholly where all values are 0 or all are
-    1, by half where a third of a group's worth of clips differs.
+    1, by half where share (1 - share) is worth half a group, by 1/257 where it is worth two.
     """
     cautious = stats.t.isf((1 - confidence) / 2, max(spread.equal - 1, 1)) ** 2 / spread.equal
     bernoulli = point * (1 - point)
-    worth = (bernoulli * spread.equal) ** 2
-    found = bernoulli * (spread.equal * spread.half_width(confidence, spread.equal)) ** 2  # worth x z^2 / n
-    c = (found + 0.1 * cautious) / (worth + 0.1)
+    worth = (2 * bernoulli * spread.equal) ** 4
+    found = bernoulli**3 * (2 * spread.equal) ** 4 * spread.half_width(confidence, spread.equal) ** 2  # worth x z^2 / n
+    c = (found + cautious) / (worth + 1)
     middle, half = point + c / 2, np.sqrt(c * (bernoulli + c / 4))
     return np.clip((middle - half) / (1 + c), 0, point), np.clip((middle + half) / (1 + c), point, 1)
 

@@ -3,7 +3,7 @@
 Timings are a table as ``repro.metrics.speed.measure_speed`` makes it. Rates are clips per second.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,68 +21,48 @@ def summary(timings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paired_ratio(
-    timings: pd.DataFrame, a: str, b: str, *, resamples: int = 10_000, seed: int = 0, confidence: float = 0.95
-) -> Interval:
-    """Median over the rounds of (clips/s of a) / (clips/s of b), with a percentile bootstrap interval; n = rounds.
+def paired_ratio(timings: pd.DataFrame, a: str, b: str, *, confidence: float = 0.95) -> Interval:
+    """Median over the rounds of (clips/s of a) / (clips/s of b), with its interval; n = rounds.
 
     timings: from `measure_speed`. Above 1, a is the faster. Rounds that lack one of the two do not count. Raises
-    ValueError for an unknown case or fewer than two rounds.
+    ValueError for an unknown case or fewer than two rounds. The interval takes rounds for independent, as those
+    recorded here look: the order is drawn anew in each, and what drifts slows both.
     """
-    check_confidence(confidence)
-    ratios = _ratios(timings, a, b)
-    return _median_interval((ratios,), np.median, len(ratios), resamples, seed, confidence)
+    return ratio_of((_log_ratios(timings, a, b),), confidence)
 
 
-def ratio_through(
-    timings: pd.DataFrame,
-    a: str,
-    b: str,
-    shared: str,
-    *,
-    resamples: int = 10_000,
-    seed: int = 0,
-    confidence: float = 0.95,
-) -> Interval:
+def ratio_through(timings: pd.DataFrame, a: str, b: str, shared: str, *, confidence: float = 0.95) -> Interval:
     """(clips/s of a) / (clips/s of b), where a and b took no turns with one another but both with a third case.
 
-    Median of a's ratios to the shared case over the median of b's, each paired by round; the interval resamples both.
-    n: rounds of the fewer. Raises ValueError as `paired_ratio`, for either pair.
+    Median of a's ratios to the shared case over the median of b's, each paired by round. n: rounds of the fewer. Raises
+    ValueError as `paired_ratio`, for either pair.
     """
-    check_confidence(confidence)
-    pairs = _ratios(timings, a, shared), _ratios(timings, b, shared)
-
-    def quotient(first: np.ndarray, second: np.ndarray, axis: int = -1) -> np.ndarray:
-        return np.median(first, axis=axis) / np.median(second, axis=axis)
-
-    return _median_interval(pairs, quotient, min(map(len, pairs)), resamples, seed, confidence)
+    return ratio_of((_log_ratios(timings, a, shared), _log_ratios(timings, b, shared)), confidence)
 
 
-def _ratios(timings: pd.DataFrame, a: str, b: str) -> np.ndarray:
-    """(clips/s of a) / (clips/s of b) of every round that has both, two at least."""
+def _log_ratios(timings: pd.DataFrame, a: str, b: str) -> np.ndarray:
+    """Log of (clips/s of a) / (clips/s of b) of every round that has both, two at least."""
     rates = timings.assign(rate=timings.clips / timings.seconds).pivot(index="round", columns="case", values="rate")
     if missing := {a, b} - set(rates.columns):
         raise ValueError(f"no timings of {sorted(missing)}; there are {list(rates.columns)}")
     ratios = (rates[a] / rates[b]).dropna().to_numpy()
     if len(ratios) < 2:
         raise ValueError("an interval needs at least two rounds")
-    return ratios
+    return np.log(ratios)
 
 
-def _median_interval(
-    samples: tuple[np.ndarray, ...],
-    statistic: Callable[..., np.ndarray],
-    n: int,
-    resamples: int,
-    seed: int,
-    confidence: float,
-) -> Interval:
-    low, high = stats.bootstrap(
-        samples,
-        statistic,
-        n_resamples=resamples,
-        method="percentile",
-        confidence_level=confidence,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(statistic(*samples)), float(low), float(high), n, confidence)
+def ratio_of(samples: Sequence[np.ndarray], confidence: float) -> Interval:
+    """Ratio of the first sample's median to the second's (or to 1). samples: one or two, logs of ratios by round.
+
+    On the log scale the interval is Student's t about the median, whose variance is pi / 2 times that of the mean where
+    values are normal; of two samples with the degrees of freedom of the smaller, so rather too wide. (The median's own
+    interval, by order or by bootstrap, ends at the smallest and largest ratio: of three rounds it holds the truth in 75
+    % of cases, of five in 94.)
+    """
+    check_confidence(confidence)
+    medians = [float(np.median(sample)) for sample in samples]
+    point, fewest = medians[0] - sum(medians[1:]), min(map(len, samples))
+    variance = sum(np.pi / 2 * sample.var(ddof=1) / len(sample) for sample in samples)
+    half = stats.t.isf((1 - confidence) / 2, fewest - 1) * np.sqrt(variance)
+    low, middle, high = np.exp([point - half, point, point + half])
+    return Interval(float(middle), float(low), float(high), fewest, confidence)
