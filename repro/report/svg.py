@@ -86,7 +86,7 @@ def _adapt(element: ElementTree.Element, own: str, used: set[bytes], *, on_map: 
         attributes[key] = value
     element.attrib = attributes
     element.tag = element.tag.rpartition("}")[2]
-    element.tail = (element.tail or "").strip()
+    element.text, element.tail = (element.text or "").strip(), (element.tail or "").strip()
     for child in list(element):
         if child.tag.endswith("}style"):  # matplotlib's own rule for "*", which would reach the whole page
             element.remove(child)
