@@ -524,7 +524,7 @@ def test_words_stand_out_from_their_ground(built, browser, scheme):
     assert len(found) > 20 and [each for each in found if each[1] < 4.5] == []
     page.goto((built / "out" / "html" / "accuracy-demo.html").as_uri())
     assert page.locator(".repro-figure text").first.evaluate(
-        "text => getComputedStyle(text).fill === getComputedStyle(document.querySelector('.bd-article section > p')).color"
+        "text => getComputedStyle(text).fill === getComputedStyle(document.querySelector('section > p')).color"
     )
     page.context.close()
 
