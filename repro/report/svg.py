@@ -1,6 +1,6 @@
 """A matplotlib figure as SVG inside a page: words stay words, and black and grey follow the page, light or dark.
 
-Importing this module sets the style of the figures drawn after it (`STYLE`).
+Importing this module sets the style of the figures drawn after it.
 """
 
 import hashlib
@@ -14,14 +14,15 @@ from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; no yellow, which is too pale for a line
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-STYLE = {
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": "medium",
-    "legend.frameon": False,
-}
-rcParams.update(STYLE)
+rcParams.update(
+    {
+        "axes.prop_cycle": cycler(color=PALETTE),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 DPI = 192  # of the maps inside
 CSS_PIXELS = 96 / 72  # in a point
