@@ -71,25 +71,23 @@ def write_page(folder: Path, name: str, *cells) -> Path:
     return path
 
 
-def claims_page(folder: Path) -> Path:
+def answer_page(folder: Path) -> Path:
     table = pd.DataFrame(
-        {"Claim": ["SE & <IM>"], "Verdict": [badge("reproduced")], "Page": [link("here", "paper.html")]}
+        {"Claim": ["SE & <IM>"], "Verdict": [badge("reproduced")], "Page": [link("here", "ledger.html")]}
     )
     words = "one to seven " * 3
     wide = pd.DataFrame({f"a column of words {k}": [words if k == 7 else 1000 * k + 0.5] * 2 for k in range(1, 8)})
     return write_page(
         folder,
-        "claims",
-        new_markdown_cell(
-            "# Verdicts\n\n{cite}`zolfaghari2018eco`, {cite}`wilson1927probable`; [demo](accuracy-demo.ipynb)"
-        ),
+        "answer",
+        new_markdown_cell("# Verdicts\n\n{cite}`zolfaghari2018eco`, {cite}`wilson1927probable`; [demo](gate.ipynb)"),
         code("show_table(table, 'Claims')", outputs_of(show_table, table, "Claims")),
         code("show_table(wide, 'Wide')", outputs_of(show_table, wide, "Wide", folded="All seven columns")),
         code("publish('claims.json', claims)", outputs_of(publish, "claims.json", {"SE & <IM>": ["reproduced", 0.1]})),
     )
 
 
-def accuracy_page(folder: Path, remark: str = "") -> Path:
+def gate_page(folder: Path, remark: str = "") -> Path:
     noise = new_output("stream", name="stderr", text="100%|####| 3/3")
     bar = new_output(
         "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": "a bar"}
@@ -98,8 +96,8 @@ def accuracy_page(folder: Path, remark: str = "") -> Path:
     figures += outputs_of(show, photographs(), "Two photographs") + outputs_of(show, photographs(), "And two more")
     return write_page(
         folder,
-        "accuracy-demo",
-        new_markdown_cell(f"# Accuracy\n\n$X + sU$ and\n\n$$p = \\frac{{k}}{{n}}$$\n\n[back](claims.ipynb) {remark}"),
+        "gate",
+        new_markdown_cell(f"# Accuracy\n\n$X + sU$ and\n\n$$p = \\frac{{k}}{{n}}$$\n\n[back](answer.ipynb) {remark}"),
         code("seed = 0", tags=["parameters"]),
         code("# Parameters\nseed = 1", tags=["injected-parameters"]),
         code("show(figure(), alt)", [noise, bar, *figures]),
@@ -107,14 +105,14 @@ def accuracy_page(folder: Path, remark: str = "") -> Path:
     )
 
 
-def paper_page(folder: Path) -> Path:
-    return write_page(folder, "paper", new_markdown_cell("# What the paper says\n\nText."))
+def ledger_page(folder: Path) -> Path:
+    return write_page(folder, "ledger", new_markdown_cell("# What the paper says\n\nText."))
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("book") / "pages"
-    for page in (claims_page, accuracy_page, paper_page):
+    for page in (answer_page, gate_page, ledger_page):
         page(folder)
     return folder
 
@@ -185,6 +183,14 @@ def test_numbers_on_a_map_keep_their_colours():
     assert re.search(r'<text style="[^"]*fill: #000000"[^>]*>dark<', html)
     assert re.search(r'<text style="[^"]*fill: #ffffff"[^>]*>pale<', html)
     assert "data:image/png;base64," in html
+
+
+def test_the_cells_of_a_map_keep_their_greys():
+    fig, axis = pyplot.subplots()
+    axis.pcolormesh(np.array([[0.0, 1.0]]), cmap="gray")
+    axis.text(1.5, 0.5, "on white", color=".15")
+    html = outputs_of(show, fig, "A map")[0].data["text/html"]
+    assert "fill: #ffffff" in html and "fill: #262626" in html and "color-mix" not in html
 
 
 def test_photographs_stay_pixels_of_a_bounded_width():
@@ -279,31 +285,18 @@ def test_commands_in_a_cell():
 
 
 def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
-    names = ["runs", "reproduce", "references", "paper", "index", "online-demo", "complexity", "confusion-demo"]
-    names += ["accuracy-ucf101-3", "accuracy-demo", "architecture", "datasets", "data-demo"]
+    names = ["runs", "reproduce", "references", "time", "index", "online", "complexity", "networks", "data"]
     toc = yaml.safe_load(staging.table_of_contents(names))
     assert toc["root"] == "index"
     assert [(part["caption"], [chapter["file"] for chapter in part["chapters"]]) for part in toc["parts"]] == [
-        ("Data", ["datasets", "data-demo"]),
-        (
-            "Experiments",
-            [
-                "architecture",
-                "accuracy-demo",
-                "accuracy-ucf101-3",
-                "confusion-demo",
-                "complexity",
-                "online-demo",
-            ],
-        ),
-        ("The paper", ["paper", "references"]),
-        ("Do it yourself", ["reproduce"]),
-        ("Appendix", ["runs"]),
+        ("The paper's tables and figures", ["networks", "data", "complexity", "online"]),
+        ("Beyond the paper", ["time"]),
+        ("For those who run it", ["reproduce", "runs", "references"]),
     ]
     with pytest.raises(ValueError, match="page speed: the book has no place for it"):
         staging.table_of_contents(["index", "speed"])
-    with pytest.raises(staging.BookError, match=r"no claims\.ipynb"):
-        staging.table_of_contents(["paper"])
+    with pytest.raises(staging.BookError, match=r"no answer\.ipynb"):
+        staging.table_of_contents(["ledger"])
 
 
 def test_staging_again_touches_nothing_and_a_changed_page_only_itself(tmp_path, pages):
@@ -314,16 +307,16 @@ def test_staging_again_touches_nothing_and_a_changed_page_only_itself(tmp_path, 
     times = {path: path.stat().st_mtime_ns for path in stage.rglob("*")}
     assert staging.stage(files, SOURCE, stage) == []
     assert times == {path: path.stat().st_mtime_ns for path in stage.rglob("*")}
-    accuracy_page(tmp_path / "pages", "Edited.")
-    assert staging.stage(files, SOURCE, stage) == [stage / "accuracy-demo.ipynb"]
-    left = [path for path in files if path.stem != "paper"]
-    notebook = stage / "extra" / "notebooks" / "12_paper.ipynb"
-    assert set(staging.stage(left, SOURCE, stage)) == {stage / "paper.ipynb", stage / "_toc.yml", notebook}
-    assert not (stage / "paper.ipynb").exists()
+    gate_page(tmp_path / "pages", "Edited.")
+    assert staging.stage(files, SOURCE, stage) == [stage / "gate.ipynb"]
+    left = [path for path in files if path.stem != "ledger"]
+    notebook = stage / "extra" / "notebooks" / "16_ledger.ipynb"
+    assert set(staging.stage(left, SOURCE, stage)) == {stage / "ledger.ipynb", stage / "_toc.yml", notebook}
+    assert not (stage / "ledger.ipynb").exists()
 
 
 def test_noise_is_left_out_and_each_photograph_has_its_alt_text(pages):
-    staged = nbformat.reads(staging.staged_page(pages / "accuracy-demo.ipynb")[0], as_version=4)
+    staged = nbformat.reads(staging.staged_page(pages / "gate.ipynb")[0], as_version=4)
     cells = [cell for cell in staged.cells if cell.cell_type == "code"]
     tags = [[], ["parameters"], ["injected-parameters"]]
     assert [cell.metadata.tags for cell in cells] == [*tags[1:], [], ["remove-input"], []]
@@ -332,7 +325,7 @@ def test_noise_is_left_out_and_each_photograph_has_its_alt_text(pages):
         "And two more",
     ]
     assert [len(cell.outputs) for cell in cells] == [0, 0, 3, 1, 1]
-    assert staged.cells[0].source.startswith("# Accuracy · demo\n") and "[back](index.ipynb)" in staged.cells[0].source
+    assert staged.cells[0].source.startswith("# Accuracy\n") and "[back](index.ipynb)" in staged.cells[0].source
 
 
 def test_programs_find_every_figure_table_and_file(tmp_path, pages):
@@ -344,11 +337,11 @@ def test_programs_find_every_figure_table_and_file(tmp_path, pages):
         ("index.html", "table", 1),
         ("index.html", "table", 2),
         ("index.html", "file", 1),
-        *(("accuracy-demo.html", "figure", number) for number in range(1, 5)),
+        *(("gate.html", "figure", number) for number in range(1, 5)),
     ]
     table, file, drawn = manifest[0], manifest[2], manifest[3]
-    assert table["caption"] == "Claims" and table["notebook"] == "notebooks/02_claims.ipynb"
-    assert table["file"] == "tables/claims-1-claims.csv" and drawn["alt"] == ALT
+    assert table["caption"] == "Claims" and table["notebook"] == "notebooks/02_answer.ipynb"
+    assert table["file"] == "tables/answer-1-claims.csv" and drawn["alt"] == ALT
     for each in (table, file):
         assert each["sha256"] == hashlib.sha256((extra / each["file"]).read_bytes()).hexdigest()
     assert (extra / table["file"]).read_text() == "Claim,Verdict,Page\nSE & <IM>,reproduced,here\n"
@@ -356,45 +349,43 @@ def test_programs_find_every_figure_table_and_file(tmp_path, pages):
     check = (extra / "codecheck.yml").read_text(encoding="utf-8")
     assert check.startswith("---\n")
     assert yaml.safe_load(check)["manifest"] == [
-        {"file": "tables/claims-1-claims.csv", "comment": "index.html: Claims"},
-        {"file": "tables/claims-2-wide.csv", "comment": "index.html: Wide"},
+        {"file": "tables/answer-1-claims.csv", "comment": "index.html: Claims"},
+        {"file": "tables/answer-2-wide.csv", "comment": "index.html: Wide"},
     ]
-    assert 'href="tables/claims-1-claims.csv"' in (stage / "index.ipynb").read_text().replace('\\"', '"')
-    source = nbformat.read(extra / "notebooks" / "06_accuracy.ipynb", as_version=4)
+    assert 'href="tables/answer-1-claims.csv"' in (stage / "index.ipynb").read_text().replace('\\"', '"')
+    source = nbformat.read(extra / "notebooks" / "09_gate.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in source.cells) and source.cells[0].cell_type == "markdown"
 
 
 def test_two_files_of_one_name_are_refused(tmp_path, pages):
     shutil.copytree(pages, tmp_path / "pages")
     again = code("publish('claims.json', 1)", outputs_of(publish, "claims.json", 1))
-    write_page(tmp_path / "pages", "paper", new_markdown_cell("# Title"), again)
-    with pytest.raises(staging.BookError, match=r"paper\.html: claims\.json is published twice"):
+    write_page(tmp_path / "pages", "ledger", new_markdown_cell("# Title"), again)
+    with pytest.raises(staging.BookError, match=r"ledger\.html: claims\.json is published twice"):
         staging.stage(book.page_files([tmp_path / "pages"]), SOURCE, tmp_path / "stage")
 
 
 def test_failed_and_draft_notebooks_are_no_pages(pages, tmp_path):
-    for name in ("claims.failed.ipynb", "claims.draft.ipynb", "claims.ipynb"):
-        shutil.copy(pages / "claims.ipynb", tmp_path / name)
-    assert book.page_files([tmp_path]) == [tmp_path / "claims.ipynb"]
+    for name in ("answer.failed.ipynb", "answer.draft.ipynb", "answer.ipynb"):
+        shutil.copy(pages / "answer.ipynb", tmp_path / name)
+    assert book.page_files([tmp_path]) == [tmp_path / "answer.ipynb"]
 
 
 def test_pages_that_may_not_be_shown_are_named(tmp_path):
     heading = new_markdown_cell("# Title")
     error = new_output("error", ename="ValueError", evalue="no such clip", traceback=[])
-    path = write_page(tmp_path, "data-demo", heading, code("1/0", [error]))
-    with pytest.raises(
-        staging.BookError, match=r"data-demo\.ipynb: cell 2 ended in an error: ValueError: no such clip"
-    ):
+    path = write_page(tmp_path, "data", heading, code("1/0", [error]))
+    with pytest.raises(staging.BookError, match=r"data\.ipynb: cell 2 ended in an error: ValueError: no such clip"):
         staging.staged_page(path)
     blind = new_output("display_data", data={"image/png": "aGk="})
-    path = write_page(tmp_path, "data-demo", heading, code("fig", [blind]))
-    with pytest.raises(staging.BookError, match=r"data-demo\.ipynb: cell 2 shows a picture without alt text"):
+    path = write_page(tmp_path, "data", heading, code("fig", [blind]))
+    with pytest.raises(staging.BookError, match=r"data\.ipynb: cell 2 shows a picture without alt text"):
         staging.staged_page(path)
-    path = write_page(tmp_path, "data-demo", new_markdown_cell("No heading"))
-    with pytest.raises(staging.BookError, match=r"data-demo\.ipynb: no heading"):
+    path = write_page(tmp_path, "data", new_markdown_cell("No heading"))
+    with pytest.raises(staging.BookError, match=r"data\.ipynb: no heading"):
         staging.staged_page(path)
     path.write_text("{")
-    with pytest.raises(staging.BookError, match=r"data-demo\.ipynb: not a readable notebook"):
+    with pytest.raises(staging.BookError, match=r"data\.ipynb: not a readable notebook"):
         staging.staged_page(path)
 
 
@@ -410,10 +401,10 @@ def test_a_page_that_left_the_book_leaves_no_file(tmp_path, pages, monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr(book.subprocess, "run", sphinx)
-    for chosen in (files, [path for path in files if path.stem != "paper"]):
+    for chosen in (files, [path for path in files if path.stem != "ledger"]):
         staging.stage(chosen, SOURCE, tmp_path / "stage")
         index = book.build(tmp_path / "stage", tmp_path / "out")
-    assert sorted(path.name for path in index.parent.iterdir()) == ["accuracy-demo.html", "index.html"]
+    assert sorted(path.name for path in index.parent.iterdir()) == ["gate.html", "index.html"]
 
 
 # ---- the built book
@@ -422,17 +413,17 @@ def test_a_page_that_left_the_book_leaves_no_file(tmp_path, pages, monkeypatch):
 @pytest.mark.slow
 def test_the_book_has_all_pages_and_the_papers_references_by_number(built):
     html = built / "out" / "html"
-    for name in ("index", "accuracy-demo", "paper", "references", "reproduce"):
+    for name in ("index", "gate", "ledger", "references", "reproduce"):
         assert (html / f"{name}.html").is_file()
     references = (html / "references.html").read_text(encoding="utf-8")
     labels = re.findall(r'role="doc-biblioentry">\s*<span class="label">.*?</span>(?:<a[^>]*>)?(\d+)<', references)
     assert labels == [str(reference.number) for reference in paper.load().references]
     index = (html / "index.html").read_text(encoding="utf-8")
     assert 'class="verdict reproduced"' in index and "Wilson 1927" in index and "SE &amp; &lt;IM&gt;" in index
-    accuracy = (html / "accuracy-demo.html").read_text(encoding="utf-8")
+    accuracy = (html / "gate.html").read_text(encoding="utf-8")
     assert "100%|" not in accuracy and "a bar" not in accuracy
     assert not (html / "_sources").exists() and not list(html.rglob("*.map"))
-    for name in ("manifest.json", "codecheck.yml", "claims.json", "tables/claims-1-claims.csv"):
+    for name in ("manifest.json", "codecheck.yml", "claims.json", "tables/answer-1-claims.csv"):
         assert (html / name).read_bytes() == (built / "stage" / "extra" / name).read_bytes()
 
 
@@ -445,7 +436,7 @@ def opened(browser, path: Path, *, width: int = 1280, **options):
 
 @pytest.mark.slow
 def test_one_switch_shows_the_code_and_the_notebook_is_at_hand(built, browser):
-    path = built / "out" / "html" / "accuracy-demo.html"
+    path = built / "out" / "html" / "gate.html"
     page = opened(browser, path)
     switch, source = page.get_by_role("button", name="Show the notebook"), page.get_by_text("show(figure(), alt)")
     assert switch.get_attribute("aria-pressed") == "false" and not source.is_visible()
@@ -456,7 +447,7 @@ def test_one_switch_shows_the_code_and_the_notebook_is_at_hand(built, browser):
     hide.click()
     assert not source.is_visible()
     target = page.get_by_role("link", name="Download the notebook").get_attribute("href")
-    assert target == "notebooks/06_accuracy.ipynb" and (path.parent / target).is_file()
+    assert target == "notebooks/09_gate.ipynb" and (path.parent / target).is_file()
     page.goto((path.parent / "reproduce.html").as_uri())
     assert page.get_by_role("link", name="Download the notebook").count() == 0
     page.context.close()
@@ -522,7 +513,7 @@ def test_words_stand_out_from_their_ground(built, browser, scheme):
         f"all => all.map(e => [e.className + ' ' + e.textContent, ({CONTRAST})(e)])"
     )
     assert len(found) > 20 and [each for each in found if each[1] < 4.5] == []
-    page.goto((built / "out" / "html" / "accuracy-demo.html").as_uri())
+    page.goto((built / "out" / "html" / "gate.html").as_uri())
     assert page.locator(".repro-figure text").first.evaluate(
         "text => getComputedStyle(text).fill === getComputedStyle(document.querySelector('section > p')).color"
     )
@@ -569,12 +560,12 @@ def test_a_click_sorts_numbers_as_numbers_and_names_as_names(tmp_path, browser):
 @pytest.mark.slow
 def test_a_warning_fails_again_and_again_and_leaves_the_earlier_book(built, capsys):
     before = {path: path.read_bytes() for path in (built / "out" / "html").glob("*.html")}
-    accuracy_page(built / "pages", "[nowhere](absent.ipynb)")
+    gate_page(built / "pages", "[nowhere](absent.ipynb)")
     try:
         for _ in range(2):  # Sphinx warns of a page when it reads it, so the second build must not trust the first's
             assert command(built) == 1
             message = capsys.readouterr().err
-            assert "accuracy-demo" in message and "absent.ipynb" in message and "Traceback" not in message
+            assert "gate" in message and "absent.ipynb" in message and "Traceback" not in message
     finally:
-        accuracy_page(built / "pages")
+        gate_page(built / "pages")
     assert before == {path: path.read_bytes() for path in (built / "out" / "html").glob("*.html")}

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from cycler import cycler
 from matplotlib import rc_context, rcParams
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; no yellow, which is too pale for a line
@@ -26,7 +27,7 @@ rcParams.update(
 
 DPI = 192  # of the maps inside
 CSS_PIXELS = 96 / 72  # in a point
-ON_MAP = "on-map"  # marks words that stand on a colour map, which is the same in both themes
+ON_MAP = "on-map"  # marks a colour map and the words on it, which are the same in both themes
 # the page's background: of the book, of JupyterLab, or white
 PAPER = "--paper: var(--pst-color-background, var(--jp-layout-color0, #fff))"
 
@@ -37,8 +38,9 @@ def svg_of(fig: Figure, alt: str) -> str:
     alt: what the figure shows. The same figure and words give the same text; another figure shares no id with it.
     """
     for axis in fig.axes:
-        for words in axis.texts if axis.images else ():
-            words.set_gid(ON_MAP)
+        meshes = [each for each in axis.collections if isinstance(each, QuadMesh)]
+        for artist in (*meshes, *axis.texts) if meshes or axis.images else ():
+            artist.set_gid(ON_MAP)
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
         fig.savefig(
