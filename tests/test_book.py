@@ -24,6 +24,7 @@ from PIL import Image
 
 from repro.paper import cells as paper
 from repro.report import book, staging
+from repro.report.pages import KINDS
 from repro.report.show import badge, link, plain, publish, show, show_table, table_csv, table_html, with_code
 
 SOURCE = Path(__file__).resolve().parents[1] / "book"
@@ -90,7 +91,8 @@ def answer_page(folder: Path) -> Path:
 def gate_page(folder: Path, remark: str = "") -> Path:
     noise = new_output("stream", name="stderr", text="100%|####| 3/3")
     bar = new_output(
-        "display_data", data={"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": "a bar"}
+        "display_data",
+        data={"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": "bar of a widget"},
     )
     figures = outputs_of(show, figure(), ALT) + outputs_of(show, figure(), "A second line chart")
     figures += outputs_of(show, photographs(), "Two photographs") + outputs_of(show, photographs(), "And two more")
@@ -109,10 +111,19 @@ def ledger_page(folder: Path) -> Path:
     return write_page(folder, "ledger", new_markdown_cell("# What the paper says\n\nText."))
 
 
+def linked_pages(folder: Path) -> None:
+    """The notebooks' pages that the chapters of book/ link to."""
+    chapters = "".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.md"))
+    for kind in KINDS[1:]:
+        linked = re.search(rf"\]\({kind.name}(\.ipynb)?[)#]", chapters) and kind.source.endswith(".ipynb")
+        if linked and not (folder / f"{kind.name}.ipynb").exists():
+            write_page(folder, kind.name, new_markdown_cell(f"# {kind.title}"))
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("book") / "pages"
-    for page in (answer_page, gate_page, ledger_page):
+    for page in (answer_page, gate_page, ledger_page, linked_pages):
         page(folder)
     return folder
 
@@ -404,7 +415,8 @@ def test_a_page_that_left_the_book_leaves_no_file(tmp_path, pages, monkeypatch):
     for chosen in (files, [path for path in files if path.stem != "ledger"]):
         staging.stage(chosen, SOURCE, tmp_path / "stage")
         index = book.build(tmp_path / "stage", tmp_path / "out")
-    assert sorted(path.name for path in index.parent.iterdir()) == ["gate.html", "index.html"]
+    left = {path.name for path in index.parent.iterdir()}
+    assert {"gate.html", "index.html"} <= left and "ledger.html" not in left
 
 
 # ---- the built book
@@ -421,7 +433,7 @@ def test_the_book_has_all_pages_and_the_papers_references_by_number(built):
     index = (html / "index.html").read_text(encoding="utf-8")
     assert 'class="verdict reproduced"' in index and "Wilson 1927" in index and "SE &amp; &lt;IM&gt;" in index
     accuracy = (html / "gate.html").read_text(encoding="utf-8")
-    assert "100%|" not in accuracy and "a bar" not in accuracy
+    assert "100%|" not in accuracy and "bar of a widget" not in accuracy
     assert not (html / "_sources").exists() and not list(html.rglob("*.map"))
     for name in ("manifest.json", "codecheck.yml", "claims.json", "tables/answer-1-claims.csv"):
         assert (html / name).read_bytes() == (built / "stage" / "extra" / name).read_bytes()
