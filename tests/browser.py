@@ -19,7 +19,9 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 GENERATED = ("genindex", "search")  # Sphinx's own pages: read for requests and errors, not photographed
 
 INSPECT = """() => ({
-    blind: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src.slice(0, 120)),
+    blind: [...document.images].filter(i => !(i.alt || "").trim()).map(i => i.src.slice(0, 120))
+        .concat([...document.querySelectorAll(".text_html svg:not([aria-label])")].map(() => "an svg")),
+    twice: [...document.querySelectorAll("[id]")].map(e => e.id).filter((id, k, all) => all.indexOf(id) < k),
     broken: [...document.images].filter(i => i.offsetParent && !(i.complete && i.naturalWidth))
         .map(i => i.src.slice(0, 120)),
     raw: [...document.querySelectorAll(".math")].filter(m => !m.querySelector("mjx-container"))
@@ -89,6 +91,7 @@ def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[l
     seen = page.evaluate(INSPECT)
     problems += [f"picture without alt text: {source}" for source in seen["blind"]]
     problems += [f"picture does not load: {source}" for source in seen["broken"]]
+    problems += [f"two places named {name}" for name in seen["twice"]]
     problems += [f"formula not set: {source}" for source in seen["raw"] + seen["merror"]]
     if seen["wide"] > 0:
         problems.append(f"wider than the window by {seen['wide']} pixels")

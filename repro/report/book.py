@@ -117,10 +117,10 @@ def _first_author(entry: Any) -> str:
 
 
 NOTEBOOK_BAR = """
-<p class="repro-notebook">
+<div class="repro-notebook">
 <button type="button" hidden aria-pressed="false">Show the notebook</button>
 <a href="{target}" download>Download the notebook</a>
-</p>
+</div>
 """
 
 

@@ -18,6 +18,7 @@ from IPython.display import Markdown, display
 from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 
 from repro.claims.judging import OUTCOMES
@@ -59,14 +60,18 @@ def show(fig: Figure, alt: str) -> None:
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("alt: say in a sentence what the figure shows")
-    if any(image.get_array().ndim == 3 for axis in fig.axes for image in axis.images):
+    content: str | bytes
+    if any(_is_photograph(image) for axis in fig.axes for image in axis.images):
         mime, content, size = _photograph(fig)
-        metadata = {mime: size | {"alt": alt}}
     else:
-        mime, content = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>'
-        metadata = {mime: {"alt": alt}}
+        mime, content, size = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>', {}
     pyplot.close(fig)
-    display({mime: content, "text/plain": alt}, metadata=metadata, raw=True)
+    display({mime: content, "text/plain": alt}, metadata={mime: size | {"alt": alt}}, raw=True)
+
+
+def _is_photograph(image: AxesImage) -> bool:
+    values = image.get_array()
+    return values is not None and values.ndim == 3
 
 
 def _photograph(fig: Figure) -> tuple[str, bytes, dict[str, int]]:

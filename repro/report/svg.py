@@ -1,6 +1,6 @@
 """A matplotlib figure as SVG inside a page: words stay words, and black and grey follow the page, light or dark.
 
-Importing this module sets the style of the figures drawn after it (`STYLE`).
+Importing this module sets the style of the figures drawn after it.
 """
 
 import hashlib
@@ -10,22 +10,24 @@ from xml.etree import ElementTree
 
 from cycler import cycler
 from matplotlib import rc_context, rcParams
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; no yellow, which is too pale for a line
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-STYLE = {
-    "axes.prop_cycle": cycler(color=PALETTE),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": "medium",
-    "legend.frameon": False,
-}
-rcParams.update(STYLE)
+rcParams.update(
+    {
+        "axes.prop_cycle": cycler(color=PALETTE),
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlesize": "medium",
+        "legend.frameon": False,
+    }
+)
 
 DPI = 192  # of the maps inside
 CSS_PIXELS = 96 / 72  # in a point
-ON_MAP = "on-map"  # marks words that stand on a colour map, which is the same in both themes
+ON_MAP = "on-map"  # marks a colour map and the words on it, which are the same in both themes
 # the page's background: of the book, of JupyterLab, or white
 PAPER = "--paper: var(--pst-color-background, var(--jp-layout-color0, #fff))"
 
@@ -36,8 +38,9 @@ def svg_of(fig: Figure, alt: str) -> str:
     alt: what the figure shows. The same figure and words give the same text; another figure shares no id with it.
     """
     for axis in fig.axes:
-        for words in axis.texts if axis.images else ():
-            words.set_gid(ON_MAP)
+        meshes = [each for each in axis.collections if isinstance(each, QuadMesh)]
+        for artist in (*meshes, *axis.texts) if meshes or axis.images else ():
+            artist.set_gid(ON_MAP)
     buffer = io.BytesIO()
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
         fig.savefig(
@@ -86,7 +89,7 @@ def _adapt(element: ElementTree.Element, own: str, used: set[bytes], *, on_map: 
         attributes[key] = value
     element.attrib = attributes
     element.tag = element.tag.rpartition("}")[2]
-    element.tail = (element.tail or "").strip()
+    element.text, element.tail = (element.text or "").strip(), (element.tail or "").strip()
     for child in list(element):
         if child.tag.endswith("}style"):  # matplotlib's own rule for "*", which would reach the whole page
             element.remove(child)
