@@ -39,7 +39,7 @@ def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -
     known, others = measured_points(assumptions, found)
     lists = _columns([f"– {line}" for line in _wrapped(others)])
     rows, tall = 0.42 * len(known) + 0.7, LINE * max(map(len, lists)) + 0.35
-    fig = plt.figure(figsize=(9, rows * bool(known) + tall), layout="constrained")
+    fig = plt.figure(figsize=(9, rows * bool(known) + tall), layout="constrained" if known else None)
     parts = fig.subfigures(2, 1, height_ratios=[rows, tall]) if known else [None, fig]
     if known:
         _effects(parts[0].subplots(), known)
