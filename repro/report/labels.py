@@ -12,7 +12,7 @@ from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-DISTANCES = (3, 8, 14, 22, 32, 44, 58, 74, 92, 112, 134, 158)  # points between a marker's edge and its name
+DISTANCES = (4, 8, 14, 22, 32, 44, 58, 74, 92, 112, 134, 158)  # points between a marker's edge and its name
 ANGLES = np.deg2rad([0, 180, 90, 270, 45, 315, 135, 225, 20, 340, 160, 200, 70, 110, 250, 290])  # in this order
 
 
@@ -42,7 +42,9 @@ def label_points(
     for k in np.argsort(-(near < 80 * unit).sum(1), kind="stable"):  # the most crowded first
         text = axis.text(0, 0, list(names)[k], fontsize=8, ha="center", va="center")
         places = list(_places(points[k], text.get_window_extent(), unit * sizes[k], unit))
-        box, leader = next((place for place in places if _free(*place, room, discs, boxes, leaders)), places[0])
+        rest = discs[:k] + discs[k + 1 :]
+        free = (place for place in places if _free(*place, room, discs[k], rest, boxes, leaders))
+        box, leader = next(free, places[0])
         boxes.append(box)
         leaders.append(leader)
         _write(axis, text, box, leader, far=np.linalg.norm(leader.vertices[0] - leader.vertices[1]) > 10 * unit)
@@ -63,13 +65,16 @@ def _places(point: np.ndarray, size: Bbox, radius: float, unit: float) -> Iterat
             yield box, Path([point + radius * way, np.clip(point, box.min, box.max)])
 
 
-def _free(box: Bbox, leader: Path, room: Bbox, discs: list[Bbox], boxes: list[Bbox], leaders: list[Path]) -> bool:
+def _free(
+    box: Bbox, leader: Path, room: Bbox, own: Bbox, discs: list[Bbox], boxes: list[Bbox], leaders: list[Path]
+) -> bool:
+    """Whether a name may stand there: inside, on no marker, name or leader, its own leader across none either."""
     inside = room.x0 < box.x0 and box.x1 < room.x1 and room.y0 < box.y0 and box.y1 < room.y1
     return (
         inside
-        and not box.count_overlaps([*discs, *boxes])
+        and not box.count_overlaps([own, *discs, *boxes])
         and not any(other.intersects_bbox(box) for other in leaders)
-        and not any(leader.intersects_bbox(other) for other in boxes)
+        and not any(leader.intersects_bbox(other) for other in (*boxes, *discs))
     )
 
 

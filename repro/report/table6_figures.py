@@ -104,7 +104,7 @@ def bubble_figure(points: pd.DataFrame, dataset: str) -> tuple[Figure, str]:
     axes[0].set_title(f"{DATASETS[dataset]}: accuracy as published, cost as measured here", fontsize=10)
     fig.legend(handles=_bubble_marks(points), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     names = points["title"] + points["stated"].map({True: ",\nas the paper states", False: ""})
-    names[points["accuracy"].isna()] += " nothing"  # its accuracy
+    names = names.where(points["accuracy"].notna(), points["title"] + ",\nno accuracy stated")
     for axis, (cost, _, _) in zip(axes, COSTS, strict=True):
         low = axis.get_ylim()[0]
         unknown = points[points["accuracy"].isna()]
