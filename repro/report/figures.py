@@ -206,9 +206,9 @@ def _matrix(axis: Axes, share: np.ndarray, names: Sequence[str], *, signed: bool
         share, ax=axis, cmap=colours, vmin=low, vmax=high, square=True, cbar=False, rasterized=not few,
         annot=texts if few else None, fmt="", annot_kws={"fontsize": 8},
     )  # fmt: skip
-    at = np.arange(0, len(names), every)
-    axis.set_xticks(at + 0.5, [names[k] for k in at], rotation=90, fontsize=8)
-    axis.set_yticks(at + 0.5, [names[k] for k in at], rotation=0, fontsize=8)
+    at = range(0, len(names), every)
+    axis.set_xticks([k + 0.5 for k in at], [names[k] for k in at], rotation=90, fontsize=8)
+    axis.set_yticks([k + 0.5 for k in at], [names[k] for k in at], rotation=0, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
 
 

@@ -213,7 +213,7 @@ def roofline_figure(measured: Measured, points: pd.DataFrame) -> tuple[Figure, s
     """
     peak, bandwidth = measured.content["peak fp32"]["flops"] / 1e9, measured.content["bandwidth"] / 1e9
     fig, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
-    reach = np.geomspace(points["intensity"].min() / 1.5, 1.5 * points["intensity"].max(), 100)
+    reach = np.geomspace(points["intensity"].min() / 1.5, 2 * points["intensity"].max(), 100)
     axis.plot(reach, np.minimum(peak, bandwidth * reach), color="black", linewidth=1)
     ridge = peak / bandwidth
     axis.annotate(f"measured peak {peak:.0f} GFLOP/s; below {ridge:.1f} FLOP/B copying at {bandwidth:.0f} GB/s limits",
@@ -222,7 +222,7 @@ def roofline_figure(measured: Measured, points: pd.DataFrame) -> tuple[Figure, s
         some = points[points["group"] == group]
         axis.plot(some["intensity"], some["rate"], "o", color=GROUP_COLOURS[group], label=GROUP_WORDS[group])
     axis.set(xscale="log", yscale="log", xlabel="operations a byte (FLOP/B), layer by layer", ylabel="GFLOP/s reached")
-    axis.set(xlim=(reach[0], reach[-1]), ylim=(points["rate"].min() / 1.4, 1.3 * max(peak, points["rate"].max())))
+    axis.set(xlim=(reach[0], reach[-1]), ylim=(points["rate"].min() / 1.4, 1.4 * max(peak, points["rate"].max())))
     axis.set_title("Roofline, float32, one clip a call", fontsize=10)
     axis.legend(frameon=False, fontsize=8, loc="lower right")
     _plain_ticks(axis.xaxis)
