@@ -1,4 +1,4 @@
-"""Shares of multiply-adds and time: they add up, the gates' are counted by hand, and a missing measurement is left out."""
+"""Shares of multiply-adds and time: they add up, gates are counted by hand, what was not measured is left out."""
 
 import dataclasses
 
