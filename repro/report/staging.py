@@ -148,9 +148,7 @@ def staged_page(path: Path) -> tuple[str, list[Shown]]:
 
 def _check_heading(path: Path, notebook: NotebookNode) -> None:
     """Raises BookError for a page without a heading, which the book's menu would show without a name."""
-    if not any(
-        cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE) for cell in notebook.cells
-    ):
+    if not any(cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE) for cell in notebook.cells):
         raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
 
 
