@@ -6,23 +6,19 @@ import pytest
 from made import both_networks
 from matplotlib import pyplot as plt
 
-from repro.claims.judging import Evidence
-from repro.paper.cells import load
-from repro.report.forest import Row, forest_figure, gain_rows
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.records.compare import partners
+from repro.records.scores import gain_of, gains_by_seed, is_right
+from repro.report.forest import Row, forest_figure
 
 
 @pytest.fixture
 def rows(tmp_path):
-    """A set of three pairs of runs (60 and 10 clips of 120 wrong) and one of a single pair, under another rate."""
-    runs = both_networks(tmp_path, seeds=(0, 1, 2))
-    runs += both_networks(tmp_path, study="single", seeds=(0,), wrong_second=range(30), learning_rate=0.5)
-    return gain_rows(Evidence(paper=load(), records=tuple(runs)))
-
-
-def test_rows_are_the_sets_of_like_runs(rows):
-    assert [row.name for row in rows] == ["made clips: made", "made clips: single"]
-    assert [row.gain.point for row in rows] == pytest.approx([50 / 120, 30 / 120])
-    assert list(rows[0].single) == pytest.approx(3 * [50 / 120]) and rows[1].gain.sd_runs is None
+    """Three pairs of runs (60 and 10 clips of 120 wrong), and a pair under another rate."""
+    runs = [partners(both_networks(tmp_path, seeds=(0, 1, 2)), BASELINE, ATTENTION)]
+    one = both_networks(tmp_path, study="single", seeds=(0,), wrong_second=range(30), learning_rate=0.5)
+    runs.append(partners(one, BASELINE, ATTENTION))
+    return [Row(pairs[0][0].experiment.study, gain_of(pairs, is_right), gains_by_seed(pairs)) for pairs in runs]
 
 
 def test_the_narrowest_is_first_and_a_single_pair_is_hollow(rows):

@@ -108,9 +108,37 @@ def test_bubbles_have_published_accuracies_and_the_papers_own():
     points = figures.bubble_points(made.table6(NETWORKS), PAPER, "ucf101").set_index("name")
     assert points.loc[ATTENTION, "accuracy"] == 92.196 and points.loc["c3d", "accuracy"] == 82.92
     assert points.loc["eco_lite-4", "accuracy"] == 87.4
-    assert BASELINE not in points.index and "x3d_m" not in points.index  # no accuracy is known
+    assert pd.isna(points.loc[BASELINE, "accuracy"]) and "x3d_m" not in points.index  # none is known
+    assert points["stated"][[BASELINE, ATTENTION]].all() and points["stated"].sum() == 2
     assert not points.loc["i3d", "verified"]
     assert points.loc["c3d", "speed"] == pytest.approx(1 / 0.9)
+
+
+def test_what_the_paper_states_is_hollow_and_no_part_of_the_front():
+    points = figures.bubble_points(made.table6(NETWORKS), PAPER, "ucf101")
+    fig, alt = figures.bubble_figure(points, "ucf101")
+    assert "Res34-SE-IM-Net 92.196 % as the paper states, " in alt and "ResNet34-3DRes18 no accuracy stated, " in alt
+    assert "Res34" not in alt.split("Pareto front ")[1] and "by GMACs a clip: ECO-Lite, 4 frames, I3D" in alt
+    for axis in fig.axes:
+        faces = dict(zip(points["name"], (bubble.get_facecolor()[0] for bubble in axis.collections)))
+        assert faces[ATTENTION][3] == 0 and faces["c3d"][3] == 0.75 and faces["i3d"][3] == 0.2
+        assert len(axis.get_xticks()) >= 3 and not overlapping(axis)
+    pyplot.close(fig)
+
+
+def overlapping(axis) -> bool:
+    """Whether two names of a drawn figure lie on one another."""
+    axis.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axis.texts if text.get_text()]
+    return any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+
+
+def test_the_roofline_names_every_family_without_overlap_over_ticks_that_can_be_read():
+    measured = made.table6({name: (55.6 + k, 62.3 + k, 46, 0.5) for k, name in enumerate(made.TABLE6)})
+    fig, _ = figures.roofline_figure(measured, figures.roofline_points(measured))
+    (axis,) = fig.axes
+    assert len(axis.get_xticks()) >= 3 and len(axis.get_yticks()) >= 3 and not overlapping(axis)
+    pyplot.close(fig)
 
 
 def full() -> Measured:

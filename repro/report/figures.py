@@ -102,7 +102,6 @@ def learning_curves(records: Sequence[Record]) -> Figure:
         if table[column].notna().any():
             _bands(axis, table.dropna(subset=column), column, style)
     rights.axhline(100 * CONVERGED, color="black", linestyle=":", linewidth=1)
-    # the empty line at the right of the axis: the curves never reach it
     rights.text(1.01, 100 * CONVERGED, "converged", va="center", fontsize=8, transform=rights.get_yaxis_transform())
     steered_by = " or ".join(sorted({record.experiment.watch for record in records}))
     losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
@@ -129,11 +128,12 @@ def _course(record: Record) -> pd.DataFrame:
 
 def _bands(axis: Axes, table: pd.DataFrame, column: str, style: str) -> None:
     """A line a network and the band of its runs; the legend says of how many."""
-    for model, some in table.groupby("model", sort=False):
+    for model in [model for model in TITLES if model in set(table["model"])]:
+        some = table[table["model"] == model]
         runs = int(some.groupby("epoch").size().max())
-        label = f"{TITLES[str(model)]} ({runs} run{'s' if runs > 1 else ''})"
+        label = f"{TITLES[model]} ({runs} run{'s' if runs > 1 else ''})"
         seaborn.lineplot(
-            some, x="epoch", y=column, ax=axis, color=COLOURS[str(model)], errorbar=("pi", 100), label=label,
+            some, x="epoch", y=column, ax=axis, color=COLOURS[model], errorbar=("pi", 100), label=label,
             legend=False, linestyle=style,
         )  # fmt: skip
 
@@ -165,7 +165,6 @@ def pace_plot(record: Record) -> Figure:
     return fig
 
 
-BESIDE = 12  # classes up to which two matrices stand side by side
 LEGIBLE = 30  # classes up to which a matrix has its numbers written in
 WIDTH = 9.0  # inches of a figure
 
@@ -181,10 +180,11 @@ def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], o
     if len(shares) == 2:
         (first, a), (second, b) = shares.items()
         panels.append((f"{second} minus {first} (points)", b - a, True))
-    columns = min(2 if len(order) <= BESIDE else 1, len(panels))
-    lines, side = -(-len(panels) // columns), WIDTH / max(columns, 1 + (len(order) <= BESIDE))
+    side = min(WIDTH, max(WIDTH / 2, 1.5 + 0.25 * len(order)))  # room for numbers of 8 points in each cell
+    columns = min(int(WIDTH / side), len(panels))
+    lines = -(-len(panels) // columns)
     fig, axes = plt.subplots(
-        lines, columns, figsize=(side * columns, side * lines), squeeze=False, layout="constrained"
+        lines, columns, figsize=(side * columns, (side + 0.2) * lines), squeeze=False, layout="compressed"
     )
     for axis in axes.flat[len(panels) :]:
         axis.remove()
@@ -206,9 +206,9 @@ def _matrix(axis: Axes, share: np.ndarray, names: Sequence[str], *, signed: bool
         share, ax=axis, cmap=colours, vmin=low, vmax=high, square=True, cbar=False, rasterized=not few,
         annot=texts if few else None, fmt="", annot_kws={"fontsize": 8},
     )  # fmt: skip
-    at = np.arange(0, len(names), every)
-    axis.set_xticks(at + 0.5, [names[k] for k in at], rotation=90, fontsize=8)
-    axis.set_yticks(at + 0.5, [names[k] for k in at], rotation=0, fontsize=8)
+    at = range(0, len(names), every)
+    axis.set_xticks([k + 0.5 for k in at], [names[k] for k in at], rotation=90, fontsize=8)
+    axis.set_yticks([k + 0.5 for k in at], [names[k] for k in at], rotation=0, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
 
 

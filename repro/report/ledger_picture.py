@@ -2,6 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any, cast
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -39,11 +40,12 @@ def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -
     known, others = measured_points(assumptions, found)
     lists = _columns([f"– {line}" for line in _wrapped(others)])
     rows, tall = 0.42 * len(known) + 0.7, LINE * max(map(len, lists)) + 0.35
-    fig = plt.figure(figsize=(9, rows * bool(known) + tall), layout="constrained")
-    parts = fig.subfigures(2, 1, height_ratios=[rows, tall]) if known else [None, fig]
+    fig = plt.figure(figsize=(9, rows * bool(known) + tall), layout="constrained" if known else None)
+    rest: FigureBase = fig
     if known:
-        _effects(parts[0].subplots(), known)
-    _not_measured(parts[1], lists, len(others), tall)
+        above, rest = cast(Any, fig.subfigures(2, 1, height_ratios=[rows, tall]))
+        _effects(above.subplots(), known)
+    _not_measured(rest, lists, len(others), tall)
     effects = "; ".join(
         f"{a.point.rstrip('.')} ({v.title}): {with_interval(v.difference(), signed=True)}" for a, v in known
     )

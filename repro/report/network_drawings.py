@@ -4,6 +4,7 @@ Shapes are those of one clip, run on torch's meta device. Every function returns
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib import pyplot as plt
@@ -52,9 +53,9 @@ def parts_of(model: str, *, classes: int, frames: int, size: int, width: float =
         if name == "3D stage 1":
             found.append(Part("stack", ("in time",), GREY, _maps(entry.shape[1:])))
         units = [unit for unit in part if isinstance(unit, BasicBlock)] if isinstance(part, nn.Sequential) else []
-        title, (two_or_three, *_) = name.split(":")[0].replace("2D ", "").replace("3D ", ""), name
-        boxes = tuple(_unit_text(unit) for unit in units) or tuple(name.partition(": ")[2].split(", "))
-        found.append(Part(title, boxes, _colour(units, two_or_three), _maps(after)))
+        title, _, words = name.partition(": ")
+        boxes = tuple(_unit_text(unit) for unit in units) or tuple(words.split(", "))
+        found.append(Part(title[3:], boxes, _colour(units, title[:2]), _maps(after)))
     head = network.head
     last = ("average", f"dropout {head.dropout.p:g}", f"FC {head.fc.in_features}→{head.fc.out_features}")
     return [*found, Part("classifier", last, GREY, f"{head.fc.out_features} scores")]
@@ -70,7 +71,7 @@ def _colour(units: list[BasicBlock], dimensions: str) -> str:
     gated = any(unit.gate is not None for unit in units)
     if not gated:
         return PLAIN if units else GREY
-    return GATED if dimensions == "2" else IN_TIME
+    return GATED if dimensions == "2D" else IN_TIME
 
 
 def _maps(shape: torch.Size) -> str:
@@ -139,11 +140,11 @@ def unit_figure(*, layer: int = 1, size: int = 224) -> tuple[Figure, str]:
     Of the last unit of a trunk's layer (1 to 4) of the built Res34-SE-IM-Net.
     """
     network = build(ATTENTION, classes=2).eval().to("meta")
-    unit, entry = next(
-        (part[-1], entry) for name, part, entry in stages(network, 1, size) if name == f"2D layer {layer}"
-    )
+    units: nn.Sequential = getattr(network.trunk, f"layer{layer}")
+    entry = next(entry for name, _, entry in stages(network, 1, size) if name == f"2D layer {layer}")
+    unit: Any = units[-1]
     with torch.no_grad():
-        shape = getattr(network.trunk, f"layer{layer}")[:-1](entry).shape[1:]
+        shape = units[:-1](entry).shape[1:]
     branch, gate = branch_steps(unit), gate_steps(unit.gate)
     row, top = 0.4, 6.4
     fig, axis = _canvas(9.0, 6.6)

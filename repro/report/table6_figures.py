@@ -4,25 +4,28 @@ Each figure function returns the figure with what it shows in words, its alterna
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from adjustText import adjust_text
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from repro.claims.official import OWN
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import Row, rows
 from repro.paper.cells import Paper, Peer
 from repro.records.table6 import Measured
 from repro.report.figures import COLOURS
+from repro.report.labels import label_points
 from repro.report.table6 import DATASETS
 
 GROUP_COLOURS = {"ours": "#D55E00", "peer": "#0072B2", "today": "#009E73"}
 GROUP_WORDS = {"ours": "this study's", "peer": "compared with", "today": "what one would take today"}
+COSTS = (("speed", "clips/s, float32, one clip a call", False), ("gmacs", "GMACs a clip", True))
 
 
 # ---- accuracy against cost
@@ -42,20 +45,25 @@ def stated(row: Row, paper: Paper, dataset: str) -> float | None:
 
 
 def bubble_points(measured: Measured, paper: Paper, dataset: str) -> pd.DataFrame:
-    """Networks with an accuracy: columns name, title, group, accuracy, verified, speed, gmacs, parameters."""
+    """Networks with a published accuracy, and the paper's two: NaN where its text states none.
+
+    Columns name, title, group, accuracy (%), stated (by the paper of its own network), verified, speed (clips/s),
+    gmacs, parameters (10^6).
+    """
     points = []
     for name, row in rows().items():
         rate = measured.rate(name)
         if name not in measured.networks or rate is None:
             continue
         peer, own = accuracy(row, paper, dataset), stated(row, paper, dataset)
-        if peer is None and own is None:
+        if peer is None and name not in OWN:
             continue
         entry = measured.networks[name]
         points.append(
             {
                 "name": name, "title": row.title, "group": row.group,
-                "accuracy": own if peer is None else float(peer.value),
+                "accuracy": (np.nan if own is None else own) if peer is None else float(peer.value),
+                "stated": peer is None,
                 "verified": peer is None or peer.verified,
                 "speed": rate["median"],
                 "gmacs": entry["multiply_adds"] / 1e9,
@@ -74,29 +82,67 @@ def pareto(points: pd.DataFrame, *, cost: str, lower_is_better: bool) -> pd.Data
 
 
 def bubble_figure(points: pd.DataFrame, dataset: str) -> tuple[Figure, str]:
-    """Accuracy against speed and against multiply-adds; areas are parameters, lines Pareto fronts."""
-    fig, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")
-    for axis, (cost, label, lower) in zip(
-        axes, (("speed", "clips/s, float32, one clip a call", False), ("gmacs", "GMACs a clip", True)), strict=True
-    ):
-        for group, colour in GROUP_COLOURS.items():
-            for verified, part in points[points["group"] == group].groupby("verified"):
-                face, alpha = (colour, 0.75) if verified else ("none", 1.0)
-                look = {"facecolor": face, "edgecolor": colour, "alpha": alpha, "linewidth": 1.4}
-                axis.scatter(part[cost], part["accuracy"], s=6 * part["parameters"], **look)
-        front = pareto(points, cost=cost, lower_is_better=lower)
-        axis.plot(front[cost], front["accuracy"], color="#555555", linestyle="--", linewidth=1, zorder=0)
-        axis.set(xscale="log", xlabel=label)
-        axis.margins(x=0.15, y=0.12)
+    """Published accuracy against speed and against multiply-adds; areas are parameters, dashed lines Pareto fronts.
+
+    The paper's own network has no measured accuracy at full size: what its text states is drawn hollow, beside the
+    fronts of the others.
+    """
+    fig, axes = plt.subplots(2, 1, figsize=(9, 9), layout="constrained")
+    published, fronts = points[~points["stated"]], []
+    for axis, (cost, label, lower) in zip(axes, COSTS, strict=True):
+        for _, point in points.iterrows():
+            colour = GROUP_COLOURS[point["group"]]
+            fill = 0 if point["stated"] else 0.75 if point["verified"] else 0.2
+            look = {"facecolor": (colour, fill), "edgecolor": colour, "linewidth": 1.4}
+            axis.scatter(point[cost], point["accuracy"], s=6 * point["parameters"], **look)
+        front = pareto(published, cost=cost, lower_is_better=lower)
+        fronts.append(f"by {label.split(',')[0]}: {', '.join(front['title']) or 'none'}")
+        axis.plot(front[cost], front["accuracy"], color="#888888", linestyle="--", linewidth=1, zorder=0)
+        axis.set(xscale="log", xlabel=label, ylabel=f"top-1 on {DATASETS[dataset]} (%)")
+        axis.margins(x=0.12, y=0.12)
         _plain_ticks(axis.xaxis)
-    axes[0].set(ylabel=f"published top-1 on {DATASETS[dataset]} (%)")
-    for axis, cost in zip(axes, ("speed", "gmacs"), strict=True):
-        _label_points(axis, points[cost], points["accuracy"], points["title"])
-    fig.suptitle(f"{DATASETS[dataset]}: accuracy as published, cost as measured here", fontsize=11)
+    axes[0].set_title(f"{DATASETS[dataset]}: accuracy as published, cost as measured here", fontsize=10)
+    fig.legend(handles=_bubble_marks(points), loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+    names = points["title"] + points["stated"].map({True: ",\nas the paper states", False: ""})
+    names = names.where(points["accuracy"].notna(), points["title"] + ",\nno accuracy stated")
+    for axis, (cost, _, _) in zip(axes, COSTS, strict=True):
+        low = axis.get_ylim()[0]
+        unknown = points[points["accuracy"].isna()]
+        axis.plot(unknown[cost], [low] * len(unknown), "^", color=GROUP_COLOURS["ours"], mfc="none", clip_on=False)
+        axis.set_ylim(bottom=low)
+        radii = np.sqrt(6 * points["parameters"] / np.pi)  # points: a marker's area is that of a square
+        label_points(axis, points[cost], points["accuracy"].fillna(low), names, radii=radii)
     listed = "; ".join(
-        f"{p.title} {p.accuracy:g} %, {p.speed:.2f} clips/s, {p.gmacs:.0f} GMACs" for p in points.itertuples()
+        f"{p.title} {_said(p.accuracy, p.stated)}, {p.speed:.2f} clips/s, {p.gmacs:.0f} GMACs"
+        for p in points.itertuples()
     )
-    return fig, f"{DATASETS[dataset]} top-1 against cost: {listed}."
+    return fig, f"{DATASETS[dataset]} top-1 against cost: {listed}. Pareto front {'; '.join(fronts)}."
+
+
+def _said(accuracy: float, stated: bool) -> str:
+    if np.isnan(accuracy):
+        return "no accuracy stated"
+    return f"{accuracy:g} %{' as the paper states' if stated else ''}"
+
+
+def _bubble_marks(points: pd.DataFrame) -> list[Line2D]:
+    """What colours and fills mean, of those that occur."""
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 8}
+    marks = [
+        Line2D([], [], color=colour, alpha=0.75, label=GROUP_WORDS[group], **look)
+        for group, colour in GROUP_COLOURS.items()
+        if group in set(points["group"][~points["stated"]])
+    ]
+    fills = (
+        (points["stated"].any(), "none", GROUP_COLOURS["ours"], "hollow: as the paper states, not measured here"),
+        ((~points["verified"]).any(), (GROUP_COLOURS["peer"], 0.2), GROUP_COLOURS["peer"], "pale: not verified"),
+    )
+    marks += [
+        Line2D([], [], markerfacecolor=fill, color=edge, label=words, **look)
+        for occurs, fill, edge, words in fills
+        if occurs
+    ]
+    return [*marks, Line2D([], [], color="#888888", linestyle="--", label="Pareto front of what others published")]
 
 
 # ---- where the time goes
@@ -119,20 +165,22 @@ def frames_figure(table: pd.DataFrame) -> tuple[Figure, str]:
 
 
 def layers_figure(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Milliseconds within the parts of both networks, side by side."""
+    """Milliseconds and share of one clip within the parts of both networks, side by side."""
     columns = [column for column in map(str, table.columns) if column.endswith(": ms")]
-    fig, axis = plt.subplots(figsize=(8, 0.9 + 0.36 * len(table)), layout="constrained")
-    places, height = np.arange(len(table)), 0.8 / len(columns)
+    fig, axis = plt.subplots(figsize=(8, 1.2 + 0.42 * len(table)), layout="constrained")
+    height, listed = 0.8 / len(columns), []
     for number, (column, name) in enumerate(zip(columns, (BASELINE, ATTENTION))):
-        axis.barh(
-            places + number * height, table[column], height, color=COLOURS[name], label=column.removesuffix(": ms")
-        )
-    axis.set_yticks(places + 0.4 - height / 2, table["part"])
+        values, title = table[column], column.removesuffix(": ms")
+        bars = axis.barh(np.arange(len(table)) + number * height, values, height, color=COLOURS[name], label=title)
+        shares = [f"{value:.0f} ms, {value / values.sum():.1%}" for value in values]
+        axis.bar_label(bars, shares, padding=3, fontsize=8)
+        listed.append(f"{title}: " + "; ".join(f"{part} {text}" for part, text in zip(table["part"], shares)))
+    axis.set_yticks(np.arange(len(table)) + 0.4 - height / 2, table["part"], fontsize=8)
     axis.invert_yaxis()
-    axis.set(xlabel="milliseconds a clip, float32", title="Where the time goes")
+    axis.margins(x=0.25)
+    axis.set(xlabel="milliseconds a clip, float32", title="Where the time goes, measured")
     axis.legend(frameon=False, fontsize=8)
-    listed = "; ".join(f"{r['part']} " + " and ".join(f"{r[c]:.0f}" for c in columns) for _, r in table.iterrows())
-    return fig, f"Milliseconds by part, baseline and SE-IM: {listed}."
+    return fig, f"Milliseconds of one clip by part and their share. {'. '.join(listed)}."
 
 
 def roofline_points(measured: Measured) -> pd.DataFrame:
@@ -159,40 +207,41 @@ def roofline_points(measured: Measured) -> pd.DataFrame:
 
 
 def roofline_figure(measured: Measured, points: pd.DataFrame) -> tuple[Figure, str]:
-    """Reached GFLOP/s against operations a byte, under the measured peak and bandwidth."""
+    """Reached GFLOP/s against operations a byte, under the measured peak and bandwidth.
+
+    Both axes keep to the points and the roof above them: where copying would limit a network is said in words.
+    """
     peak, bandwidth = measured.content["peak fp32"]["flops"] / 1e9, measured.content["bandwidth"] / 1e9
-    fig, axis = plt.subplots(figsize=(8, 4.6), layout="constrained")
-    reach = np.geomspace(min(1, points["intensity"].min() / 2), 3 * points["intensity"].max(), 100)
+    fig, axis = plt.subplots(figsize=(9, 6.5), layout="constrained")
+    reach = np.geomspace(points["intensity"].min() / 1.5, 2 * points["intensity"].max(), 100)
     axis.plot(reach, np.minimum(peak, bandwidth * reach), color="black", linewidth=1)
-    axis.annotate(f"measured peak {peak:.0f} GFLOP/s", (reach[-1], peak), (-4, 4), textcoords="offset points",
-                  ha="right", fontsize=8)  # fmt: skip
-    axis.annotate(f"copying {bandwidth:.0f} GB/s", (reach[0], bandwidth * reach[0]), (8, -2),
-                  textcoords="offset points", fontsize=8)  # fmt: skip
+    ridge = peak / bandwidth
+    axis.annotate(f"measured peak {peak:.0f} GFLOP/s; below {ridge:.1f} FLOP/B copying at {bandwidth:.0f} GB/s limits",
+                  (reach[-1], peak), (-4, 4), textcoords="offset points", ha="right", fontsize=8)  # fmt: skip
     for group in points["group"].sort_values().unique():
         some = points[points["group"] == group]
         axis.plot(some["intensity"], some["rate"], "o", color=GROUP_COLOURS[group], label=GROUP_WORDS[group])
     axis.set(xscale="log", yscale="log", xlabel="operations a byte (FLOP/B), layer by layer", ylabel="GFLOP/s reached")
+    axis.set(xlim=(reach[0], reach[-1]), ylim=(points["rate"].min() / 1.4, 1.4 * max(peak, points["rate"].max())))
     axis.set_title("Roofline, float32, one clip a call", fontsize=10)
     axis.legend(frameon=False, fontsize=8, loc="lower right")
     _plain_ticks(axis.xaxis)
     _plain_ticks(axis.yaxis)
     some = points.drop_duplicates("family")  # of a network measured at several frame counts, one name
-    _label_points(axis, some["intensity"], some["rate"], some["title"], size=6)
+    rest = points.drop(some.index)[["intensity", "rate"]].to_numpy()
+    label_points(axis, some["intensity"], some["rate"], some["title"], others=rest)
     listed = "; ".join(f"{p.title} {p.rate:.0f} GFLOP/s at {p.intensity:.0f} FLOP/B" for p in points.itertuples())
-    return fig, f"Roofline. {listed}."
+    return fig, f"Roofline under {peak:.0f} GFLOP/s and {bandwidth:.0f} GB/s. {listed}."
 
 
 def _plain_ticks(axis: Axis) -> None:
-    """1, 2, 5, 10, ... on a logarithmic axis."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    """1, 2, 5, 10, ... on a logarithmic axis whose limits stand; other round numbers where these are under three."""
+    low, high = axis.get_view_interval()
+    powers = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    for ticks in (np.outer(powers, (1, 2, 5)).ravel(), MaxNLocator(5).tick_values(low, high)):
+        inside = [tick for tick in ticks if low <= tick <= high]
+        if len(inside) >= 3:
+            break
+    axis.set_major_locator(FixedLocator(inside))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
-def _label_points(axis: Axes, x: pd.Series, y: pd.Series, names: pd.Series, *, size: float = 7) -> None:
-    """A name beside each point, moved until no two lie on one another, with a line to the point if it is far."""
-    axis.figure.canvas.draw()  # the layout must stand before the names are moved
-    texts = [axis.text(*at, fontsize=size) for at in zip(x, y, names, strict=True)]
-    line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.6}
-    # by steps, not by time, so that the same points give the same picture
-    adjust_text(texts, x=list(x), y=list(y), ax=axis, arrowprops=line, expand=(1.1, 1.4), iter_lim=500)
+    axis.set_minor_locator(NullLocator())

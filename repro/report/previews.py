@@ -1,0 +1,134 @@
+"""Clips as short looping previews, and the paper's Figure 1: actions that look alike, side by side."""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from PIL import Image
+
+from repro.data.clips import Clip
+from repro.data.decode import count_frames, read_frames
+from repro.data.sampling import test_frames
+from repro.data.transforms import test_view
+from repro.paper.look_alikes import named_pairs
+
+PREVIEW = 160  # pixels of a preview's longer side, at most
+LARGEST = 100_000  # bytes of a preview's animation, at most
+SIDE = 192  # pixels of a frame of Figure 1
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A clip as a short loop in a page, or still for whoever asks for less motion. IPython displays it.
+
+    animation, still: WebP. alt: what it shows.
+    """
+
+    animation: bytes
+    still: bytes
+    width: int
+    height: int
+    alt: str
+
+    def __html__(self) -> Markup:
+        return Markup(
+            '<picture><source media="(prefers-reduced-motion: reduce)" srcset="{}">'
+            '<img src="{}" width="{}" height="{}" alt="{}"></picture>'
+        ).format(_address(self.still), _address(self.animation), self.width, self.height, self.alt)
+
+    def _repr_html_(self) -> str:
+        return str(self.__html__())
+
+    def __str__(self) -> str:
+        return self.alt
+
+
+def preview(frames: np.ndarray, alt: str, *, seconds: float = 1.5) -> Preview:
+    """A looping preview of a clip's frames, uint8 RGB ``(N, H, W, 3)``, N >= 2, in under `LARGEST` bytes.
+
+    seconds: of one turn. Raises ValueError for fewer frames, an empty alt, or frames that do not get small enough.
+    """
+    if len(frames) < 2 or not alt.strip():
+        raise ValueError(f"a preview needs two frames or more and an alt text, not {len(frames)} and {alt!r}")
+    pictures = [Image.fromarray(frame) for frame in frames]
+    for picture in pictures:
+        picture.thumbnail((PREVIEW, PREVIEW))  # keeps its shape, and small pictures as they are
+    for quality in (70, 45, 20, 5):
+        animation = _webp(pictures, quality, duration=round(1000 * seconds / len(frames)))
+        if len(animation) < LARGEST:
+            return Preview(animation, _webp(pictures[:1], quality), *pictures[0].size, alt)
+    raise ValueError(f"{len(frames)} frames do not fit {LARGEST:,} bytes; take fewer")
+
+
+def _webp(pictures: Sequence[Image.Image], quality: int, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    several = {"save_all": True, "append_images": pictures[1:], "loop": 0} if len(pictures) > 1 else {}
+    pictures[0].save(buffer, "webp", quality=quality, method=6, **several, **options)
+    return buffer.getvalue()
+
+
+def _address(picture: bytes) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+# ---- Figure 1: actions that look alike
+
+
+def look_alikes(clips: Iterable[Clip], classes: Sequence[str]) -> list[tuple[Clip, Clip]]:
+    """The first clip of either class of each pair of look-alikes named beforehand; pairs without clips are left out."""
+    firsts: dict[int, Clip] = {}
+    for clip in clips:
+        firsts.setdefault(clip.label, clip)
+    return [(firsts[i], firsts[j]) for i, j in named_pairs(classes) if i in firsts and j in firsts]
+
+
+def _seen(clip: Clip, frames: int, size: int) -> np.ndarray:
+    """Frames of a clip as in testing: uint8 ``(frames, size, size, 3)``."""
+    return test_view(read_frames(clip.path, test_frames(count_frames(clip.path), frames)), size)
+
+
+def look_alikes_figure(clips: Iterable[Clip], classes: Sequence[str], *, frames: int = 4) -> tuple[Figure, str] | None:
+    """As the paper's Figure 1, actions that are easily confused: a row a pair, frames of one clip of either class.
+
+    clips: test clips that are at hand. Returns the figure with its alternative text; None where no pair is named.
+    """
+    pairs = look_alikes(clips, classes)
+    if not pairs:
+        return None
+    cell = 9 / (2 * frames + 0.3)
+    fig = plt.figure(figsize=(9, len(pairs) * (cell + 0.28)))
+    grid = fig.add_gridspec(
+        len(pairs), 2 * frames + 1, width_ratios=[*[1] * frames, 0.3, *[1] * frames], wspace=0.04,
+        hspace=0.28 / cell, left=0, right=1, bottom=0.01, top=1 - 0.26 / (len(pairs) * (cell + 0.28)),
+    )  # fmt: skip
+    for row, pair in enumerate(pairs):
+        for start, clip in zip((0, frames + 1), pair):
+            for column, picture in enumerate(_seen(clip, frames, SIDE)):
+                axis = fig.add_subplot(grid[row, start + column])
+                axis.imshow(picture)
+                axis.set_axis_off()
+                if column == 0:
+                    axis.set_title(classes[clip.label], fontsize=9, loc="left", pad=3)
+    return fig, f"Actions that look alike, {frames} frames of a clip each: {_named(pairs, classes)}."
+
+
+def _named(pairs: Iterable[tuple[Clip, Clip]], classes: Sequence[str]) -> str:
+    return "; ".join(f"{classes[a.label]} beside {classes[b.label]}" for a, b in pairs)
+
+
+def look_alikes_previews(clips: Iterable[Clip], classes: Sequence[str], *, frames: int = 12) -> pd.DataFrame:
+    """Look-alikes as previews, a row a pair, for `repro.report.show.show_table`; empty where no pair is named."""
+    rows = []
+    for pair in look_alikes(clips, classes):
+        names = [classes[clip.label] for clip in pair]
+        moving = [
+            preview(_seen(c, frames, PREVIEW), f"A clip of {name}, {frames} frames.") for c, name in zip(pair, names)
+        ]
+        rows.append({"actions": " and ".join(names), "one": moving[0], "the other": moving[1]})
+    return pd.DataFrame(rows)
