@@ -190,7 +190,6 @@ def test_figures_show_something():
     drawn = [
         figures.bubble_figure(figures.bubble_points(measured, PAPER, "hmdb51"), "hmdb51"),
         figures.frames_figure(report.frames_table(measured)),
-        figures.layers_figure(report.layers_table(measured)),
         figures.roofline_figure(measured, figures.roofline_points(measured)),
     ]
     for figure, alt in drawn:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from repro.claims.official import OWN
-from repro.experiment.fields import ATTENTION, BASELINE
+from repro.experiment.fields import ATTENTION
 from repro.models.peers.rows import Row, rows
 from repro.paper.cells import Paper, Peer
 from repro.records.table6 import Measured
@@ -162,25 +162,6 @@ def frames_figure(table: pd.DataFrame) -> tuple[Figure, str]:
     axis.legend(frameon=False, fontsize=8)
     listed = "; ".join(f"{r['network']} N = {r['frames']}: {r['seconds a clip']:.2f} s" for _, r in table.iterrows())
     return fig, f"Seconds a clip by frames. {listed}."
-
-
-def layers_figure(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Milliseconds and share of one clip within the parts of both networks, side by side."""
-    columns = [column for column in map(str, table.columns) if column.endswith(": ms")]
-    fig, axis = plt.subplots(figsize=(8, 1.2 + 0.42 * len(table)), layout="constrained")
-    height, listed = 0.8 / len(columns), []
-    for number, (column, name) in enumerate(zip(columns, (BASELINE, ATTENTION))):
-        values, title = table[column], column.removesuffix(": ms")
-        bars = axis.barh(np.arange(len(table)) + number * height, values, height, color=COLOURS[name], label=title)
-        shares = [f"{value:.0f} ms, {value / values.sum():.1%}" for value in values]
-        axis.bar_label(bars, shares, padding=3, fontsize=8)
-        listed.append(f"{title}: " + "; ".join(f"{part} {text}" for part, text in zip(table["part"], shares)))
-    axis.set_yticks(np.arange(len(table)) + 0.4 - height / 2, table["part"], fontsize=8)
-    axis.invert_yaxis()
-    axis.margins(x=0.25)
-    axis.set(xlabel="milliseconds a clip, float32", title="Where the time goes, measured")
-    axis.legend(frameon=False, fontsize=8)
-    return fig, f"Milliseconds of one clip by part and their share. {'. '.join(listed)}."
 
 
 def roofline_points(measured: Measured) -> pd.DataFrame:
