@@ -15,7 +15,7 @@ OPEN = [a.id for a in POINTS if a.status == "open"]
 
 @pytest.fixture
 def found(tmp_path):
-    """Two other readings of Equation 4 and one of the gate's start, in three seeds, 12, 36 and 60 of 120 clips wrong."""
+    """Two other readings of Equation 4 and one of the gate's start, three seeds each, 12, 36, 60 of 120 clips wrong."""
     runs = [demo_record(tmp_path, study="ref", seed=seed, wrong=range(6)) for seed in (0, 1, 2)]
     others = [
         demo_record(tmp_path, study=f"{CHOICES}-{group}", seed=seed, wrong=range(wrong), **fields)
