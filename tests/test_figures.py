@@ -53,20 +53,6 @@ CASES = {
 
 
 @pytest.mark.parametrize("classes", [3, 12, 101])
-@pytest.mark.parametrize("case", CASES)
-def test_accuracy_plot(tmp_path, case, classes):
-    records = CASES[case](tmp_path, classes)
-    (axis,) = drawn(figures.accuracy_plot(records)).axes
-    assert "%" in axis.get_xlabel() and axis.get_title()
-    assert [label.get_text().split(", split")[0] for label in axis.get_yticklabels()] == [
-        figures.TITLES[r.experiment.model] for r in records
-    ]
-    points = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
-    assert points == pytest.approx([50.0] * len(records))
-    assert any(line.get_xdata()[0] == pytest.approx(100 / classes) for line in axis.lines)  # chance
-
-
-@pytest.mark.parametrize("classes", [3, 12, 101])
 def test_confusion_plot(tmp_path, classes):
     counts = counts_of([run(tmp_path, classes)])
     fig = drawn(figures.confusion_plot({"made": counts}, DEMO * 10, range(classes)))
@@ -120,15 +106,6 @@ def test_gradcam_plot_lays_the_map_over_its_own_frame():
     over = axes[3].images[1]
     assert over.get_extent() == axes[3].images[0].get_extent()
     assert over.get_alpha().max() == over.get_alpha()[0, 3] > 0 and axes[2].images[1].get_alpha().max() == 0
-
-
-def test_gates_plot():
-    values = {"trunk.layer1.0": np.full((4, 8), 0.5), "trunk.layer4.2": np.full((4, 16), 0.7)}
-    start = {unit: np.full_like(s, 0.5) for unit, s in values.items()}
-    levels, spreads = drawn(figures.gates_plot(values, start)).axes
-    assert [label.get_text() for label in spreads.get_xticklabels()] == ["layer1.0", "layer4.2"]
-    assert [text.get_text() for text in levels.get_legend().get_texts()] == ["at the start", "trained"]
-    assert spreads.lines[1].get_ydata().tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -254,15 +231,6 @@ def test_clip_histograms():
     names = [label.get_text() for label in fig.axes[3].get_yticklabels()]
     assert len(names) == 7 and names[0] == "320 × 240" and names[-1] == "3 others"
     assert fig.axes[3].patches[-1].get_width() == 3
-
-
-@pytest.mark.parametrize("classes", [2, 101])
-def test_class_balance(classes):
-    counts = pd.DataFrame({"train": [7] * classes, "test": [3] * classes}, index=[f"c{k}" for k in range(classes)])
-    (axis,) = drawn(figures.class_balance(counts)).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == list(counts.index)
-    ends = {bar.get_x() + bar.get_width() for bar in axis.patches}
-    assert ends == {7, 10} and axis.get_xlabel() == "clips"
 
 
 @pytest.mark.parametrize("count", [1, 13])

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 from repro.paper.cells import load
 from repro.report.ablations import variants
+from repro.report.ledger import CHOICES
 from repro.report.ledger_picture import ledger_figure, measured_points
 
 POINTS = load().assumptions
@@ -14,13 +15,13 @@ OPEN = [a.id for a in POINTS if a.status == "open"]
 
 @pytest.fixture
 def found(tmp_path):
-    """Two other readings of Equation 4 and one of r, in three seeds, 12 and 36 and 60 of 120 clips wrong."""
+    """Two other readings of Equation 4 and one of the gate's start, three seeds each, 12, 36, 60 of 120 clips wrong."""
     runs = [demo_record(tmp_path, study="ref", seed=seed, wrong=range(6)) for seed in (0, 1, 2)]
     others = [
-        demo_record(tmp_path, study=f"ablation-{group}", seed=seed, wrong=range(wrong), **fields)
+        demo_record(tmp_path, study=f"{CHOICES}-{group}", seed=seed, wrong=range(wrong), **fields)
         for group, wrong, fields in (
             ("gate-se", 12, {"gate": "se"}),
-            ("ratio-4", 60, {"reduction": 4}),
+            ("gate-closed", 60, {"gate_bias": -4.0}),
             ("gate-vector", 36, {"gate": "se_im_vector"}),
             ("frames-4", 36, {"frames": 4}),  # of no open point
         )
@@ -32,9 +33,9 @@ def found(tmp_path):
 def test_measured_points_by_size_of_effect_and_the_others(found):
     measured, others = measured_points(POINTS, found)
     assert [(a.id, v.title) for a, v in measured] == [
-        ("se-ratio", "reduction: 4"), ("equation-4", "gate: se im vector"), ("equation-4", "gate: se"),
+        ("se-gate-start", "gate bias: -4.0"), ("equation-4", "gate: se im vector"), ("equation-4", "gate: se"),
     ]  # fmt: skip
-    assert [a.id for a in others] == [name for name in OPEN if name not in ("se-ratio", "equation-4")]
+    assert [a.id for a in others] == [name for name in OPEN if name not in ("se-gate-start", "equation-4")]
 
 
 def test_the_figure_has_a_row_a_reading_and_names_the_rest(found):
@@ -42,8 +43,8 @@ def test_the_figure_has_a_row_a_reading_and_names_the_rest(found):
     axis, beside = fig.subfigs[0].axes
     points = [line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"]
     assert points == pytest.approx([-45, -25, -5])
-    assert beside.get_yticklabels()[0].get_text() == "reduction: 4, 3 seeds"
-    assert "The reduction ratio r of the SE Module (reduction: 4): -45.0 points [" in alt
+    assert beside.get_yticklabels()[0].get_text() == "gate bias: -4.0, 3 seeds"
+    assert "At which value does the gate start? (gate bias: -4.0): -45.0 points [" in alt
     assert "Not measured: Which layers make up 3DRes18, the head?; " in alt
     plt.close(fig)
 
