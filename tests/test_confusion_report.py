@@ -153,7 +153,7 @@ def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     (study,) = shown(runs, DIGEST)
     text = confusion.answer_text([study])
     assert text.startswith(
-        "- **Made clips**: with gates the confusion of look-alikes falls for 1 (Wave / Clap -0.900 ["
+        "- **Made clips**: with gates the confusion of look-alikes falls for 1 (Wave / Clap -1.800 ["
     )
     assert "does not change beyond chance for 5 (Drink / Eat" in text and text.endswith("5 pairs of runs.")
     for run in runs:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made import DIGEST, FULL, labels_of, logits, record
+from matplotlib import pyplot as plt
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from repro.claims.official import official_runs, read_official
@@ -14,7 +15,7 @@ from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper import cells as paper_file
 from repro.paper.cells import load
 from repro.report import peers_tables
-from repro.report.peers_tables import compact, peers_table
+from repro.report.peers_tables import answer_text, compact, peers_figure, peers_table, sources
 
 PAPER = load()
 HMDB51 = tuple(f"class{k:02d}" for k in range(51))
@@ -155,15 +156,28 @@ def test_what_keeps_a_peer_from_comparing():
     )
 
 
-def test_on_a_page_the_protocol_is_one_column():
-    table = compact(peers_table(PAPER, "hmdb51", []))
+def test_on_a_page_numbers_and_protocols_stand_apart():
+    whole = peers_table(PAPER, "hmdb51", [])
+    numbers, protocols = compact(whole), sources(whole)
+    assert len(numbers) == len(protocols) == len(whole) and len(numbers.columns) <= 7 and len(protocols.columns) <= 7
     assert (
-        list(table)[-2:] == ["protocol", "not the paper's protocol in"]
-        and "source" not in table
-        and "clips" not in table
+        list(numbers)[-1] == "not comparable in"
+        and not (numbers["the paper's table"] == "not stated in the text").any()
     )
-    eco = next(row for row in table.to_dict("records") if str(row["network"]) == "ECO 24F")
-    assert eco["protocol"].startswith(
-        "pre-training: Kinetics; modality: RGB; splits: mean of 3 splits; frames and crops: 24"
+    eco = protocols.set_index("network").loc["ECO 24F"]
+    assert (eco["pre-training"], eco["modality"], eco["splits"]) == ("Kinetics", "RGB", "mean of 3 splits")
+    assert "README of ECO-pytorch" in eco["source"]
+
+
+def test_the_answer_counts_published_results_above_the_papers_own():
+    text = answer_text(PAPER, {"hmdb51": peers_table(PAPER, "hmdb51", [])})
+    found = {}
+    for peer in PAPER.peers(dataset="hmdb51", metric="top1"):
+        found[peer.method] = max(peer.value, found.get(peer.method, 0))
+    above = sum(value > 71.85 for value in found.values())
+    assert text.startswith(
+        f"- **HMDB51**: the paper states 71.85 % for Res34-SE-IM-Net; {above} of {len(found)} published"
     )
-    assert "README of ECO-pytorch" in eco["network"].__html__()
+    fig, alt = peers_figure(PAPER, {"hmdb51": None, "sthv1": None})
+    assert f"HMDB51: {len(found)} methods" in alt and len(fig.axes) == 2
+    plt.close(fig)

@@ -52,7 +52,7 @@ def test_beats_baseline(tmp_path, outcome):
     if outcome == "reproduced":
         assert "on made clips: +41.7 points [+" in found.evidence
         assert "(p < 0.001; 120 test clips in 120 groups, 3 pairs of runs): reproduced." in found.evidence
-        assert found.chapter == "accuracy-made" and found.scope == "on made clips"
+        assert found.chapter == "gate" and found.scope == "on made clips"
 
 
 def noisy(tmp_path, gains, **fields):
@@ -205,7 +205,7 @@ def test_reduces_confusion(tmp_path, outcome):
     assert found.outcome == outcome
     if outcome == "reproduced":
         assert "confusion lower for 4 of 6 pairs of look-alikes (Wave / Clap -1.25 [" in found.evidence
-        assert found.chapter == "confusion-made"
+        assert found.chapter == "look-alikes"
 
 
 def test_one_pair_that_improves_does_not_stand_for_three_that_get_worse(tmp_path):
@@ -519,7 +519,7 @@ def test_accuracy(tmp_path, outcome):
     found = verdict("accuracy-hmdb51", REACHES[outcome](tmp_path))
     assert found.outcome == outcome
     if outcome == "reproduced":
-        assert "on HMDB51: top-1 77.4 % [" in found.evidence and found.chapter == "accuracy-paper"
+        assert "on HMDB51: top-1 77.4 % [" in found.evidence and found.chapter == "gate"
         assert "1530 test clips in 1530 groups, 3 runs; Kinetics; all started from one pre-training" in found.evidence
     if outcome == "not testable":
         assert found.text == "not testable without sound runs after pre-training on Kinetics"

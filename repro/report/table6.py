@@ -19,12 +19,38 @@ PRECISIONS = ("fp32", "bf16")
 DATASETS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 
 
-def show_measured(table: pd.DataFrame, caption: str, *, command: str = FULL) -> None:
+def show_measured(table: pd.DataFrame, caption: str, *, command: str = FULL, folded: str = "") -> None:
     """Display a table, or which command measures it where it is empty."""
     if table.empty:
         say(f"**Not measured:** `{command}`.")
     else:
-        show_table(table, caption)
+        show_table(table, caption, folded=folded)
+
+
+# ---- Table 6
+
+
+def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
+    """Table 6 as the paper has it: each network's parameters, multiply-adds, depth, speed and published accuracy.
+
+    The paper's own cells stand beside them, as far as its text states any.
+    """
+    full = complexity_table(counts, paper)
+    rates = {row.title: measured.rate(name) for name, row in rows().items()}
+    speed = ["–" if (rate := rates.get(title)) is None else f"{rate['median']:.3g}" for title in full["network"]]
+    stated = {"not stated in the text": "–", "not named": "–", "": "–"}
+    table = pd.DataFrame(
+        {
+            "network": full["network"],
+            "the paper": full["paper's text"].replace(stated),
+            "M": full["counted: M"],
+            "GMACs": full["counted: GMACs"],
+            "depth": full["counted: depth"],
+            "clips/s, fp32": speed,
+            "UCF101, published": full["published: UCF101"].str.partition(" (")[0],
+        }
+    )
+    return formatted(table[table["M"].notna()], {"M": ".1f", "GMACs": ".1f", "depth": ".0f"})
 
 
 # ---- tables

@@ -3,7 +3,6 @@
 Each figure function returns the figure with what it shows in words, its alternative text.
 """
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from repro.experiment.fields import ATTENTION
 from repro.models.peers.rows import Row, rows
 from repro.paper.cells import Paper, Peer
 from repro.records.table6 import Measured
-from repro.report.figures import COLOURS
 from repro.report.labels import label_points
 from repro.report.table6 import DATASETS
 
@@ -146,22 +144,6 @@ def _bubble_marks(points: pd.DataFrame) -> list[Line2D]:
 
 
 # ---- where the time goes
-
-
-def frames_figure(table: pd.DataFrame) -> tuple[Figure, str]:
-    """Seconds a clip by the number of frames."""
-    fig, axis = plt.subplots(figsize=(7, 3.6), layout="constrained")
-    colours = itertools.cycle(("#0072B2", "#D55E00", "#009E73", "#7f7f7f"))
-    for (name, some), mark in zip(table.groupby("name", sort=False), "oDs^v", strict=False):
-        axis.plot(some["frames"], some["seconds a clip"], f"{mark}-", color=COLOURS.get(str(name), next(colours)),
-                  label=some["network"].iloc[0])  # fmt: skip
-    ticks = sorted(table["frames"].unique())
-    axis.set(xscale="log", yscale="log", xlabel="frames N", ylabel="seconds a clip, float32", title="Cost by frames")
-    axis.set_xticks(ticks, [str(tick) for tick in ticks])
-    axis.minorticks_off()
-    axis.legend(frameon=False, fontsize=8)
-    listed = "; ".join(f"{r['network']} N = {r['frames']}: {r['seconds a clip']:.2f} s" for _, r in table.iterrows())
-    return fig, f"Seconds a clip by frames. {listed}."
 
 
 def roofline_points(measured: Measured) -> pd.DataFrame:
