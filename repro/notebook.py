@@ -47,15 +47,17 @@ def declared_in(history: Sequence[str]) -> dict[str, Any]:
     """The parameters of the notebook that these cells were run in, with the values of its cell.
 
     history: sources of the cells, in the order in which they were run, which is any order in JupyterLab, and cells of
-    the user's own among them. The parameters cell is the latest that assigns what the tagged cell of one of the
-    project's notebooks does; in a notebook of the user's own, the first that does nothing but assign plain values.
+    the user's own among them. The parameters cell is one that assigns what the tagged cell of one of the project's
+    notebooks does, the first such cell as it was run last; in a notebook of the user's own, the first that does nothing
+    but assign plain values.
     Raises ValueError where there is none.
     """
     plain = [found for source in history if not source.startswith(INJECTED) and (found := assigned(source))]
     if not plain:
         raise ValueError("parameters: run the cell that sets them, at the notebook's top, before this one")
     known = [set(_tagged(path) or ()) for path in (ROOT / "notebooks").glob("*.ipynb")]
-    return next((found for found in reversed(plain) if set(found) in known), plain[0])
+    first = next((found for found in plain if set(found) in known), None)
+    return plain[0] if first is None else next(found for found in reversed(plain) if found.keys() == first.keys())
 
 
 def injected_in(history: Sequence[str]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ import pytest
 from repro import notebook
 from repro.notebook import ROOT, declared_in, injected_in, parameters_of
 
-NOTEBOOK = next((ROOT / "notebooks").glob("*_confusion.ipynb"))
-TAGGED = 'study = "demo"  # folder\nmost_pairs = 12\npicked_top = 5\nclips_of_pairs = 3\nclips_for_gates = 12'
+NOTEBOOK = next((ROOT / "notebooks").glob("*_look_alikes.ipynb"))
+TAGGED = 'results = "demo"  # folder\nmost_pairs = 12\npicked_top = 5\nclips_of_pairs = 3'
 START = "from repro.notebook import start\n\nstart()"
-INJECTED = '# Parameters\nstudy = "demo-seeds"\n'
+INJECTED = '# Parameters\nresults = "demo-seeds"\n'
 EDITED = TAGGED.replace("12", "6")
 
 
@@ -20,7 +20,7 @@ def test_the_cells_here_are_those_of_a_notebook():
     assert names(TAGGED) == list(parameters_of(NOTEBOOK))
 
 
-@pytest.mark.parametrize("before", [["", "import os"], ["", "%load_ext tensorboard"], ["", "study = 'mine'\nx = 1"]])
+@pytest.mark.parametrize("before", [["", "import os"], ["", "%load_ext tensorboard"], ["", "results = 'mine'\nx = 1"]])
 def test_a_cell_run_above_the_parameters_does_no_harm(before):
     assert declared_in([*before, TAGGED, START]) == notebook.assigned(TAGGED)
 
@@ -29,11 +29,11 @@ def test_a_cell_run_above_the_parameters_does_no_harm(before):
     "history, most_pairs, injected",
     [
         (["", TAGGED, START], 12, {}),
-        (["", TAGGED, INJECTED, START], 12, {"study": "demo-seeds"}),  # papermill
-        (["", TAGGED, INJECTED, START, TAGGED, START], 12, {"study": "demo-seeds"}),
-        (["", TAGGED, "study = 'ucf101-3'", START], 12, {}),  # a cell of the user's own, below
+        (["", TAGGED, INJECTED, START], 12, {"results": "demo-seeds"}),  # papermill
+        (["", TAGGED, INJECTED, START, TAGGED, START], 12, {"results": "demo-seeds"}),
+        (["", TAGGED, "results = 'ucf101-3'", START], 12, {}),  # a cell of the user's own, below
         (["", START, TAGGED, START, EDITED, START], 6, {}),  # the cell was edited and run again
-        (["", INJECTED, TAGGED, "x = 1", INJECTED.replace("seeds", "tuned"), START], 12, {"study": "demo-tuned"}),
+        (["", INJECTED, TAGGED, "x = 1", INJECTED.replace("seeds", "tuned"), START], 12, {"results": "demo-tuned"}),
     ],
 )
 def test_cells_in_any_order_and_again(history, most_pairs, injected):
@@ -72,7 +72,7 @@ def shell(monkeypatch):
 
 def test_start_checks_names_and_types_and_goes_to_the_projects_folder(shell):
     shell.run("import os", TAGGED, INJECTED)
-    assert notebook.start() == notebook.assigned(TAGGED) | {"study": "demo-seeds"}
+    assert notebook.start() == notebook.assigned(TAGGED) | {"results": "demo-seeds"}
     shell.run("import pathlib\nhere = pathlib.Path.cwd()")
     assert shell.user_ns["here"] == ROOT
     shell.run("# Parameters\nmost_pairs = 3.5\n")
