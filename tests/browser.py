@@ -2,8 +2,9 @@
 
     python tests/browser.py book/_build/html --screenshots /tmp/shots
 
-`audit` opens every page by file:// and lists the problems: requests that leave, console errors, pictures that do not
-load or have no alt text, formulas left as source, links to files or sections that are not there.
+`audit` opens every page by file:// at three widths, light and dark and printed, and lists the problems: requests that
+leave, console errors, pictures that do not load or have no alt text, formulas left as source, links to files or
+sections that are not there, pages wider than the window or too long, tables that scroll sideways, what axe-core finds.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +32,7 @@ INSPECT = """() => ({
     merror: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(m => m.textContent.trim()),
     links: [...document.links].map(a => a.href),
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+    tall: document.documentElement.scrollHeight,
     title: document.title,
 })"""
 
@@ -53,10 +57,23 @@ def launched(executable: str | None = None) -> Iterator:
             browser.close()
 
 
-def audit(html: Path, browser, *, screenshots: Path | None = None, width: int = 1280) -> list[str]:
-    """Open every page of a built book; returns one line for each problem, [] for a book without any.
+WIDTHS = (1280, 768, 390)  # pixels: a desktop, a tablet, a phone
+SCHEMES = ("light", "dark")
+TALLEST = 6000  # pixels of a page at 1280, but for the appendix of runs
+LONG = ("runs", "genindex", "search")
+LARGEST_BOOK, LARGEST_FRONT = 30e6, 1.5e6  # bytes, of all files and of the front page
+SIDEWAYS = """() => [...document.querySelectorAll(".repro-table")]
+    .filter(t => t.offsetParent && t.scrollWidth > t.clientWidth + 1)
+    .map(t => `${t.getAttribute("aria-label").slice(0, 60)}, by ${t.scrollWidth - t.clientWidth} pixels`)"""
+AXE = """async () => (await axe.run(document, {runOnly: ["wcag2a", "wcag2aa"]})).violations
+    .flatMap(v => v.nodes.map(n => [v.id, n.target.join(" ").slice(0, 90), (n.any[0] || {message: v.help}).message]))
+    .map(words => words.join(": "))"""
 
-    screenshots: a folder for one PNG a page in light and one in dark.
+
+def audit(html: Path, browser, *, screenshots: Path | None = None) -> list[str]:
+    """Open every page of a built book as readers do; returns one line for each problem, [] for a book without any.
+
+    At each width, light and dark, and printed. screenshots: a folder for one PNG a page, width and scheme.
     """
     html = Path(html).resolve()
     pages = sorted(html.glob("*.html"))
@@ -64,21 +81,21 @@ def audit(html: Path, browser, *, screenshots: Path | None = None, width: int = 
         return [f"{html}: no pages"]
     problems: list[str] = []
     targets: list[tuple[str, str]] = []
-    for scheme in ("light", "dark") if screenshots else ("light",):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-        )
-        for path in pages:
-            found, links = _read(context, path, scheme, screenshots)
-            if scheme == "light":
-                problems += [f"{path.name}: {problem}" for problem in found]
+    for width in WIDTHS:
+        for scheme in SCHEMES if width != WIDTHS[1] else SCHEMES[:1]:
+            context = browser.new_context(
+                viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+            )
+            for path in pages:
+                shot = screenshots and screenshots / f"{path.stem}-{width}-{scheme}.png"
+                found, links = _read(context, path, width, scheme, shot)
+                problems += [f"{path.name} at {width}, {scheme}: {problem}" for problem in found]
                 targets += [(path.name, link) for link in links]
-        context.close()
-    problems += _dead(targets, html)
-    return problems
+            context.close()
+    return [*dict.fromkeys(problems), *_dead(targets, html), *_sizes(html)]
 
 
-def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[list[str], list[str]]:
+def _read(context, path: Path, width: int, scheme: str, shot: Path | None) -> tuple[list[str], list[str]]:
     page = context.new_page()
     problems: list[str] = []
     page.on("request", lambda request: _outward(request.url) and problems.append(f"asks for {request.url}"))
@@ -87,7 +104,7 @@ def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[l
     page.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     page.goto(path.as_uri(), wait_until="load")
     page.evaluate("() => window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => true)")
-    page.wait_for_timeout(200)
+    page.wait_for_timeout(150)
     seen = page.evaluate(INSPECT)
     problems += [f"picture without alt text: {source}" for source in seen["blind"]]
     problems += [f"picture does not load: {source}" for source in seen["broken"]]
@@ -97,11 +114,39 @@ def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[l
         problems.append(f"wider than the window by {seen['wide']} pixels")
     if not seen["title"].strip():
         problems.append("no title")
-    if screenshots and path.stem not in GENERATED:
-        screenshots.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=screenshots / f"{path.stem}-{scheme}.png", full_page=True, animations="disabled")
+    if width == WIDTHS[0]:
+        problems += [f"a table scrolls sideways: {words}" for words in page.evaluate(SIDEWAYS)]
+        if path.stem not in LONG and seen["tall"] > TALLEST:
+            problems.append(f"{seen['tall']} pixels high, more than {TALLEST}")
+        if path.stem not in GENERATED:
+            page.evaluate(_axe())
+            problems += page.evaluate(AXE)
+    if shot and path.stem not in GENERATED:
+        shot.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=shot, full_page=True, animations="disabled")
+    if (width, scheme) == (WIDTHS[0], "light"):
+        page.emulate_media(media="print")
+        if (wide := page.evaluate(INSPECT)["wide"]) > 0:
+            problems.append(f"wider than the paper by {wide} pixels")
     page.close()
     return problems, seen["links"]
+
+
+@cache
+def _axe() -> str:
+    """axe-core, which finds what keeps people out: contrast, names of controls, structure."""
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+def _sizes(html: Path) -> list[str]:
+    """Whether the book, and its front page with all that it loads, are small enough."""
+    whole = sum(path.stat().st_size for path in html.rglob("*") if path.is_file())
+    front = html / "index.html"
+    found = [
+        (html.name, whole, LARGEST_BOOK),
+        (front.name, front.stat().st_size if front.is_file() else 0, LARGEST_FRONT),
+    ]
+    return [f"{name}: {size / 1e6:.1f} MB, more than {most / 1e6:g}" for name, size, most in found if size > most]
 
 
 def _outward(url: str) -> bool:
@@ -131,11 +176,10 @@ def _dead(targets: list[tuple[str, str]], html: Path) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Read a built book in a headless browser and list its problems.")
     parser.add_argument("html", type=Path)
-    parser.add_argument("--screenshots", type=Path, help="folder for a PNG of each page, light and dark")
-    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("--screenshots", type=Path, help="folder for a PNG of each page, width and scheme")
     arguments = parser.parse_args()
     with launched() as browser:
-        problems = audit(arguments.html, browser, screenshots=arguments.screenshots, width=arguments.width)
+        problems = audit(arguments.html, browser, screenshots=arguments.screenshots)
     print("\n".join(problems) or "no problems")
     return 1 if problems else 0
 
