@@ -72,6 +72,8 @@ def _main_line(words: str, verdicts: Verdicts) -> str:
     text = f"- {words}: **{', '.join(dict.fromkeys(v.outcome for v in verdicts))}**"
     if [v.claim.id for v in verdicts] == [GAIN, LOOK_ALIKES]:
         gain, look_alikes = verdicts
+        if gain.without and look_alikes.without:
+            return f"{text}: that takes {gain.without}. To settle it: {gain.settle}"
         return (
             f"{text}. Accuracy: {plain(gain.how)}. Look-alikes: {plain(look_alikes.how)}. To settle it: {gain.settle}"
         )

@@ -73,7 +73,7 @@ def anchor_of(assumption: Assumption) -> str:
 def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = ()) -> str:
     """An entry of the ledger as Markdown, under its number: readings, reasons, and what recorded runs measured."""
     a, said_of_it = assumption, effects(assumption, found)
-    lines = [f'<span id="{anchor_of(a)}"></span>', "", f"### {number}. {plain(a.point)}"]
+    lines = [f'<span id="{anchor_of(a)}"></span>', "", f"**{number}. {plain(a.point)}**", ""]
     lines += [f"{plain(a.where)}. Status: **{status(a, said_of_it)}**. Pages: {', '.join(a.chapters)}.", ""]
     for r in a.readings:
         lines.append(f"- {'**Taken here:** ' if r.name == a.taken else ''}{plain(f'{r.name}: {r.text}')}")

@@ -9,6 +9,7 @@ import io
 import json
 import math
 import re
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -46,16 +47,21 @@ class Html:
         return self.text
 
 
-def say(text: str) -> None:
-    """Display Markdown; nothing where there is nothing to say."""
+def say(text: str, *, folded: str = "") -> None:
+    """Display Markdown; nothing where there is nothing to say. folded: closed, until a click on these words opens it."""
     if text:
-        display(Markdown(text))
+        display(Markdown(_fold(folded, Markup("\n{}\n").format(Markup(text))) if folded else text))
 
 
-def show(fig: Figure, alt: str) -> None:
+def _fold(words: str, html: Markup) -> Markup:
+    return Markup('<details class="repro-fold"><summary>{}</summary>\n{}\n</details>').format(words, html)
+
+
+def show(fig: Figure, alt: str, *, folded: str = "") -> None:
     """Display a matplotlib figure with its alternative text, as SVG in the page or as a photograph, and close it.
 
-    alt: what the figure shows, with its numbers, for someone who does not see it. Raises ValueError where it is empty.
+    alt: what the figure shows, with its numbers, for someone who does not see it. folded: the figure is closed, and a
+    click on these words opens it. Raises ValueError for an empty alt.
     """
     alt = " ".join(alt.split())
     if not alt:
@@ -66,7 +72,15 @@ def show(fig: Figure, alt: str) -> None:
     else:
         mime, content, size = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>', {}
     pyplot.close(fig)
+    if folded:
+        shown = Markup(content) if isinstance(content, str) else _img(mime, content, alt)
+        mime, content, size = "text/html", str(_fold(folded, shown)), {}
     display({mime: content, "text/plain": alt}, metadata={mime: size | {"alt": alt}}, raw=True)
+
+
+def _img(mime: str, content: bytes, alt: str) -> Markup:
+    source = f"data:{mime};base64,{b64encode(content).decode()}"
+    return Markup('<img src="{}" alt="{}" style="max-width: 100%">').format(source, alt)
 
 
 def _is_photograph(image: AxesImage) -> bool:
@@ -161,7 +175,7 @@ def show_table(
     """
     html = table_html(table, caption, formats=formats, empty=empty, sortable=sortable)
     if folded:
-        html = Markup('<details class="repro-fold"><summary>{}</summary>\n{}\n</details>').format(folded, html)
+        html = _fold(folded, html)
     display(
         {"text/html": str(html), "text/csv": table_csv(table), "text/plain": table.to_string()},
         metadata={"text/csv": {"caption": caption}},

@@ -72,15 +72,13 @@ def published_table(counts: Counts, at_published: Mapping[str, tuple[float, floa
             {
                 "network": row.title,
                 "input, classes": f"{frames} × {size}², {source.classes or row.classes}",
-                "built: M": built[0],
-                "published: M": "none" if source.params is None else f"{source.params:g}",
-                "built: GMACs": built[1],
-                "published: GMACs": "none" if source.gmacs is None else f"{source.gmacs:g}",
+                "M: built, published": f"{built[0]:.2f}, {'none' if source.params is None else f'{source.params:g}'}",
+                "GMACs: built, published": f"{built[1]:.2f}, {'none' if source.gmacs is None else f'{source.gmacs:g}'}",
                 "read in": "; ".join(cited) or none,
                 "difference": source.cause or none,
             }
         )
-    return formatted(pd.DataFrame(lines), {"built: M": ".2f", "built: GMACs": ".2f"})
+    return pd.DataFrame(lines)
 
 
 def counters_table(counts: Counts) -> pd.DataFrame:
@@ -97,6 +95,12 @@ def counters_table(counts: Counts) -> pd.DataFrame:
     ]
     names = ("torch's counter (GMACs)", "from layers' shapes (GMACs)", "difference (GMACs)")
     return formatted(pd.DataFrame(lines), dict.fromkeys(names, ".2f"))
+
+
+def details_table(counts: Counts, paper: Paper) -> pd.DataFrame:
+    """What Table 6 leaves out: inputs, activations, memory, and both published accuracies with their protocols."""
+    counted = ("M", "GMACs", "depth")
+    return complexity_table(counts, paper).drop(columns=["paper's text", *(f"counted: {name}" for name in counted)])
 
 
 def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:

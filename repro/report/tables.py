@@ -3,9 +3,8 @@
 Every function takes records and returns a data frame; nothing is read from disk.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
@@ -15,7 +14,7 @@ from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.cells import NOT_STATED, Cell, Table
 from repro.records.compare import partners
 from repro.records.record import Record
-from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
+from repro.records.scores import gain_of, is_right, share_of
 from repro.report.learned import beside, gain_text, mark
 
 DASH = "–"  # a cell that the paper's text does not state
@@ -36,14 +35,12 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
         rows.append(
             {
                 "network": record.experiment.title + mark(record),
-                "split": record.experiment.split,
-                "seed": record.experiment.seed,
+                "split, seed": f"{record.experiment.split}, {record.experiment.seed}",
                 "right / clips": f"{is_right(record).sum()} / {clips_of(record, 'test')}",
                 "top-1 [95 % over groups]": with_interval(share_of([record], is_right)),
                 # among 5 classes or fewer every clip is right at top-5
                 "top-5": percent(topk_accuracy(scores, labels, k=5)) if scores.shape[1] > 5 else "5 classes or fewer",
                 "mean of classes": percent(mean_class_accuracy(scores, labels)),
-                "chance": percent(1 / scores.shape[1]),
                 "run by": f"{record.provenance.get('contributor', 'this study')}, {record.provenance['device']}",
             }
         )
@@ -75,16 +72,7 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
         }
         if corrected:
             row[f"p, corrected for {len(corrected)}"] = p_text(corrected[split]) if split in corrected else ""
-        many = len(some[0][0].classes) > 5
-        rows.append(
-            row
-            | {
-                "each pair (points)": ", ".join(f"{100 * g:+.1f}" for g in gains_by_seed(some)),
-                "sd of pairs (points)": sd_text(gain),
-                "top-5": f"{100 * _mean_gain(some, topk_accuracy, k=5):+.1f} points" if many else "5 classes or fewer",
-                "mean of classes": f"{100 * _mean_gain(some, mean_class_accuracy):+.1f} points",
-            }
-        )
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -95,11 +83,6 @@ def sd_text(estimate: Estimate) -> str:
 
 def _splits(pairs: Sequence[tuple[Record, Record]]) -> list[int]:
     return sorted({first.experiment.split for first, _ in pairs})
-
-
-def _mean_gain(pairs: Sequence[tuple[Record, Record]], accuracy: Callable[..., float], **options: int) -> float:
-    values = [[accuracy(run.scores, run.labels, **options) for run in pair] for pair in pairs]
-    return float(np.mean([second - first for first, second in values]))
 
 
 def paper_table(table: Table) -> pd.DataFrame:
