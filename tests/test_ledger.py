@@ -54,7 +54,7 @@ def test_an_entry_has_its_readings_its_reason_and_what_was_measured(monkeypatch)
     entry = PAPER.assumption("equation-4")
     monkeypatch.setattr(ledger, "effects", lambda *_: ["gate: se: top-1 -1.0 points"])
     text = ledger.entry_text(3, entry)
-    assert text.startswith('<span id="ledger-equation-4"></span>\n\n### 3. ') and "Status: **measured**" in text
+    assert text.startswith('<span id="ledger-equation-4"></span>\n\n**3. ') and "Status: **measured**" in text
     assert text.count("**Taken here:** ") == 1 and text.endswith("- gate: se: top-1 -1.0 points")
     monkeypatch.setattr(ledger, "effects", lambda *_: [])
     assert ("Not run: " in ledger.entry_text(3, entry)) is bool(entry.ablations)

@@ -20,8 +20,7 @@ def test_accuracy_table_by_hand(tmp_path):
     assert row["right / clips"] == "4 / 6"
     assert row["top-1 [95 % over groups]"].startswith("66.7 % [")
     assert row["mean of classes"] == "72.2 %"  # (2/3 + 1/2 + 1) / 3
-    assert row["chance"] == "33.3 %" and row["top-5"] == "5 classes or fewer"
-    assert (row["split"], row["seed"]) == (1, 7)
+    assert row["top-5"] == "5 classes or fewer" and row["split, seed"] == "1, 7"
     assert row["network"].startswith("Res34-SE-IM-Net (width ×0.25)")
 
 
@@ -66,7 +65,7 @@ def test_comparison_table_by_hand(tmp_path):
     assert shown == f"+37.5 points [{100 * (0.375 - half):+.1f}, {100 * (0.375 + half):+.1f}]"
     assert row["p"] == f"{stats.ttest_1samp(gain, 0).pvalue:.3f}"
     assert (row["ResNet34-3DRes18"], row["Res34-SE-IM-Net"]) == ("37.5 %", "75.0 %")
-    assert (row["clips / groups"], row["sd of pairs (points)"]) == ("8 / 8", "one: not known")
+    assert row["clips / groups"] == "8 / 8"
     assert tables.comparison_table([]).empty
 
 
@@ -109,8 +108,7 @@ def test_a_comparison_by_split_carries_runs_and_groups(tmp_path):
     of_runs = stats.t.ppf(0.975, 1) * 3 / 120  # half the distance of two, times Student's t
     assert of_runs < found.high - found.point < 1.1 * of_runs
     assert row["clips / groups"] == "120 / 60" and row["pairs of runs"] == 2
-    assert row["each pair (points)"] == "+16.7, +11.7" and row["sd of pairs (points)"] == "3.5"
-    assert row["mean of classes"] == row["top-5"] == "+14.2 points"  # the made scores tie below the first
+    assert tables.sd_text(found) == "3.5"  # of +16.7 and +11.7 points
 
 
 def test_p_values_are_corrected_for_the_splits(tmp_path):

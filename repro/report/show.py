@@ -48,7 +48,7 @@ class Html:
 
 
 def say(text: str, *, folded: str = "") -> None:
-    """Display Markdown; nothing where there is nothing to say. folded: closed, until a click on these words opens it."""
+    """Display Markdown; nothing where there is nothing to say. folded: closed until a click on these words opens it."""
     if text:
         display(Markdown(_fold(folded, Markup("\n{}\n").format(Markup(text))) if folded else text))
 

@@ -1,0 +1,102 @@
+"""Is it a gate at all? Scales at the start by hand, constants beside gates, gates held still, from made runs."""
+
+import numpy as np
+import pytest
+from made import DEMO, demo_record, labels_of, logits
+from matplotlib import pyplot as plt
+
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.report import doses
+from repro.report.ablations import reference_runs, variants
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Two seeds each: gates 10 of 120 wrong, none 40, the constant 1.5 wrong in 16, a closed gate in 40, SE in 70."""
+
+    def some(study, wrong, model=ATTENTION, **fields):
+        return [demo_record(tmp_path, study=study, model=model, seed=s, wrong=range(wrong), **fields) for s in (0, 1)]
+
+    choice = {"role": "ablation"}
+    return [
+        *some("ref", 10),
+        *some("ref", 40, BASELINE),
+        *some("a", 16, gate="times_1.5", **choice),
+        *some("b", 40, gate_bias=-4.0, **choice),
+        *some("c", 70, gate="se", **choice),
+        *some("d", 50, gate="se_im_vector", **choice),  # adds, does not scale
+        *some("e", 50, head_stride=[2, 1, 1], **choice),  # no gate
+    ]
+
+
+@pytest.fixture
+def found(runs):
+    return doses.doses(reference_runs(runs[:4]), variants(runs[:4], runs[4:]))
+
+
+@pytest.mark.parametrize(
+    "fields, scale",
+    [
+        ({"model": BASELINE}, 1.0),
+        ({"gate": None}, 1.5),
+        ({"gate": "se"}, 0.5),
+        ({"gate_bias": -4.0}, 1 + 1 / (1 + np.exp(4))),
+        ({"gate": "times_0.5"}, 0.5),
+        ({"gate": "se_im_vector"}, None),
+    ],
+)
+def test_the_scale_of_an_untrained_branch(tmp_path, fields, scale):
+    found = doses.scale_at_start(demo_record(tmp_path, **fields).experiment)
+    assert found is None if scale is None else found == pytest.approx(scale)
+
+
+def test_doses_stand_by_scale_and_other_choices_are_none(found):
+    assert [(dose.name, round(dose.scale, 3), len(dose.runs)) for dose in found] == [
+        ("plain squeeze and excitation", 0.5, 2),
+        ("ResNet34-3DRes18, no gate", 1.0, 2),
+        ("gate that starts closed (bias -4)", 1.018, 2),
+        ("Res34-SE-IM-Net", 1.5, 2),
+        ("branch times 1.5, no gate", 1.5, 2),
+    ]
+    table = doses.doses_table(found).set_index("network")
+    assert table.loc["branch times 1.5, no gate", "minus with gates [95 %]"].startswith("-5.0 points [")
+    assert table.loc["Res34-SE-IM-Net", "minus with gates [95 %]"] == "–"
+    fig, alt = doses.doses_figure(found)
+    assert "ResNet34-3DRes18, no gate (×1) 66.7 %" in alt and "plain squeeze and excitation (×0.5) 41.7 %" in alt
+    plt.close(fig)
+
+
+def test_what_the_constant_explains(found):
+    text = doses.constant_text(found)
+    assert text.startswith(
+        "With gates minus without: +25.0 points. A branch times the constant 1.5, with no gate at all: +20.0"
+    )
+    assert "Gates minus that constant: +5.0 points [" in text
+    assert "was **not run**" in doses.constant_text(found[:3]) and doses.doses([], []) == []
+
+
+def gated(tmp_path, changed: int):
+    """A run whose gates differ between clips, and of which holding them changes so many of 120 predictions."""
+    row = {"unit": "trunk.layer1.0", "channels": 16, "mean": 0.5, "lowest": 0.4, "highest": 0.6, "sd_channels": 0.02}
+    run = demo_record(tmp_path, model=ATTENTION, seed=changed)
+    labels = labels_of(len(DEMO), 10)
+    fixed = np.where(np.arange(120) < changed, (labels + 1) % len(DEMO), labels)
+    run.gates.update(
+        start=[row | {"sd_clips": 0.001, "look_alikes": 0.0}], end=[row | {"sd_clips": 0.03, "look_alikes": 0.01}]
+    )
+    run.altered["gates fixed"] = logits(fixed, len(DEMO)).astype(np.float16)
+    return run
+
+
+def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path):
+    still, moved = gated(tmp_path, 1), gated(tmp_path, 6)
+    assert "so **the gate is a constant**." in doses.fixed_text([still])
+    text = doses.fixed_text([moved])
+    assert "differs from clip to clip by 0.0300" in text and "0.0010 before training" in text
+    assert "it changes 5.0 % of predictions and top-1 by -5.0 points [" in text and text.endswith("is not a constant.")
+    assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
+    (row,) = doses.gates_recorded_table([still, moved]).to_dict("records")
+    assert row["unit"] == "layer1.0" and row["sd over clips: end"] == pytest.approx(0.03)
+    fig, alt = doses.gates_recorded_figure([still, moved])
+    assert "mean of 2 runs: at the end mean s 0.50 to 0.50, between clips it differs by 0.0300 to 0.0300" in alt
+    plt.close(fig)

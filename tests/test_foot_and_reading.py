@@ -1,0 +1,50 @@
+"""How to read the book, and the box at the foot of each page."""
+
+import pandas as pd
+import pytest
+from made import DIGEST, both_networks
+
+from repro.claims.judging import MEANING
+from repro.report import foot, reading
+from repro.report.study import shown
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return both_networks(tmp_path, study="rendered")
+
+
+def test_the_box_has_the_command_the_time_and_the_records(runs):
+    html = foot.foot_html("gate", runs)
+    assert "<code>snakemake runs --cores all --configfile profiles/rendered.yaml</code>" in html
+    assert "6 minutes in all, run by run, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
+    assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html
+    assert 'href="manifest.json"' in html
+
+
+def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
+    assert "<code>repro table6 --full</code>" in foot.foot_html("complexity", command="repro table6 --full")
+    assert "<code>make book</code>" in foot.foot_html("networks") and "It took" not in foot.foot_html("networks")
+
+
+def test_runs_that_no_profile_makes_name_no_command(tmp_path):
+    assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == []
+    many = [run for name in "abcde" for run in both_networks(tmp_path, study=name, seeds=(0,))]
+    assert foot.count_of(many) == "10 runs of a, b, c and 2 more"
+
+
+def test_the_studies_at_a_glance(runs):
+    (row,) = reading.studies_table(shown(runs, DIGEST)).to_dict("records")
+    assert row["runs"] == "2 ResNet34-3DRes18, 2 Res34-SE-IM-Net" and row["converged"] == "4 of 4 runs"
+    assert row["network and input"] == "width ×0.25, 8 frames of 64 pixels" and row["chance"] == "8.3 %"
+    assert row["shows a gain of"].endswith(" points")
+    assert reading.outcomes_text().count("- **") == len(MEANING)
+
+
+def test_hours_are_arithmetic_over_the_share_of_a_cards_peak_that_is_assumed():
+    costs = pd.DataFrame(
+        {"runs": [2, 1], "PFLOP": [600.0, 300.0], "GB a device": [10.0, 8.0], "GB of disk": [1.0, 2.0]}
+    )
+    table = reading.tonight_table(costs, "hmdb51", "make it", "a question").set_index("")["HMDB51"]
+    assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} on one A100; ")
+    assert table["runs"] == "3: 900 PFLOP, 10 GB on the GPU, 3 GB of disk" and ".rar (" in table["download"]

@@ -1,0 +1,45 @@
+"""The main point on the pages: what is said of studies that converged, and of those that stopped early."""
+
+import pytest
+from made import DIGEST, both_networks
+from matplotlib import pyplot as plt
+
+from repro.report import gains
+from repro.report.study import shown
+
+
+@pytest.fixture
+def studies(tmp_path):
+    """One study that converged with a clear gain, and one of another dataset that stopped early."""
+    early = both_networks(tmp_path, study="early", data_hash="others", dataset="other clips", seeds=(0,))
+    for run in early:
+        run.history["train_top1"] *= 0.6
+    return shown([*both_networks(tmp_path), *early], DIGEST)
+
+
+def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
+    first, second = gains.answer_text(studies).split("\n")
+    assert first.startswith("- **Made clips: +41.7 points [")
+    assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
+    assert second.startswith("- Stopped early, so no evidence: Other clips +41.7 points [")
+    assert second.endswith(" (one pair of runs, 120 test clips of 120 sources).")
+
+
+def test_without_a_converged_study_nothing_is_known_yet(studies):
+    text = gains.answer_text(studies[1:])
+    assert text.startswith("**Not known yet:** no study here trained both networks until") and "Stopped early" in text
+    assert gains.answer_text([]).startswith("**Not known yet:**")
+
+
+def test_one_pair_of_runs_could_be_chance(tmp_path):
+    (study,) = shown(both_networks(tmp_path, seeds=(0,)), DIGEST)
+    assert "this could be chance, for one training alone cannot tell (one pair" in gains.answer_text([study])
+
+
+def test_the_table_and_the_forest_have_a_row_a_study(studies):
+    table = gains.gains_table(studies)
+    assert list(table["so"]) == ["it recognises more of these clips", "stopped early: no evidence"]
+    assert table["sd of pairs (points)"].tolist() == ["0.0", "one: not known"]
+    fig, alt = gains.forest_figure(studies)
+    assert "Made clips +41.7 points [" in alt and "Other clips (stopped early) +41.7 points [" in alt
+    plt.close(fig)

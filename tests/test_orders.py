@@ -1,0 +1,36 @@
+"""Does the head use time? What is lost with the order of frames, from made runs."""
+
+import numpy as np
+from made import DIGEST, backwards_scores, demo_record
+from matplotlib import pyplot as plt
+
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.report import orders
+from repro.report.study import shown
+
+
+def runs(tmp_path):
+    """Both networks, right in order; shuffled they guess inside the backwards pairs."""
+    found = [demo_record(tmp_path, model=model, seed=seed) for model in (BASELINE, ATTENTION) for seed in (0, 1)]
+    for run in found:
+        right = np.arange(len(run.labels)) % 2 == 0
+        run.altered["shuffled"] = backwards_scores(run.labels, right).astype(np.float16)
+    return found
+
+
+def test_what_is_lost_is_asked_of_the_clips_that_order_tells_apart(tmp_path):
+    (study,) = shown(runs(tmp_path), DIGEST)
+    assert orders.asked(study) and orders.asked_of(study) == "2 pairs that only order tells apart"
+    text = orders.answer_text([study])
+    assert text.count("\n") == 1 and "frames in order, minus that with frames shuffled +50.0 points [" in text
+    rows = orders.orders_table([study]).to_dict("records")
+    assert [row["network, frames"] for row in rows] == ["ResNet34-3DRes18, shuffled", "Res34-SE-IM-Net, shuffled"]
+    assert (rows[0]["in order"], rows[0]["otherwise"], rows[0]["runs"]) == ("100.0 %", "50.0 %", 2)
+    fig, alt = orders.orders_figure(study)
+    assert "Res34-SE-IM-Net, shuffled 50.0 %" in alt
+    plt.close(fig)
+
+
+def test_without_such_scores_it_was_not_run(tmp_path):
+    (study,) = shown([demo_record(tmp_path)], DIGEST)
+    assert not orders.asked(study) and orders.answer_text([]).startswith("**Not run:**")
