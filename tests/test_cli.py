@@ -90,7 +90,7 @@ def test_an_interrupted_command_says_that_it_goes_on(monkeypatch, capsys):
 def test_table6_passes_its_options_on(monkeypatch, capsys):
     monkeypatch.setattr(table6, "measure", measure := Mock(return_value="made/cpu.json"))
     status, out, _ = call(monkeypatch, capsys, "table6", "--only", "c3d", "--precision", "bf16", "--full")
-    assert status == 0 and out.startswith("made/cpu.json: shown in")
+    assert status == 0 and out.startswith("made/cpu.json: shown on")
     measure.assert_called_once_with(device="cpu", full=True, names=["c3d"], precisions=["bf16"], clip=None)
 
 

@@ -41,7 +41,7 @@ def test_a_profile_like_another_takes_its_clips_and_fields():
     assert made.demo_set == base.demo_set and made.study == "s" and run.remark == ""
     assert (run.width, run.frames, run.learning_rate) == (first.width, first.frames, first.learning_rate)
     assert run.epochs == 2
-    with pytest.raises(ValueError, match=r"like: 'dmeo' is no profile; known: ablation, demo,"):
+    with pytest.raises(ValueError, match=r"like: 'dmeo' is no profile; known: demo, gpu,"):
         make_profile(SMALL | {"like": "dmeo"})
 
 
@@ -146,7 +146,9 @@ def test_only_runs_of_the_papers_networks_as_they_are_count_as_evidence():
         for e in read_profile(path).experiments:
             tried = e.study.split("-", 1)[1] if "-" in e.study else ""
             wanted = "tuning" if tried.startswith("rate-") or path.stem == "rendered-rates" else "main"
-            if wanted == "main" and (path.stem == "ablation" or e.gate or e.gate_bias or tried == "frame-average"):
+            if wanted == "main" and (
+                path.stem == "rendered-choices" or e.gate or e.gate_bias or tried == "frame-average"
+            ):
                 wanted = "ablation"
             if e.model == TEMPORAL:
                 wanted = "ablation"

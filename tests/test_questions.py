@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import labels_of, logits, record
+from made import both_networks, demo_record, labels_of, logits, record
 
-from repro.records.questions import above, learned_nothing, only, seen
+from repro.experiment.fields import CONTROL
+from repro.records.questions import above, has_converged, have_converged, learned_nothing, only, seen
 from repro.records.scores import is_right
 
 
@@ -41,3 +42,17 @@ def test_a_run_learned_nothing_that_is_no_better_than_one_answer(tmp_path):
     constant = record(tmp_path, labels=labels, scores=logits(np.zeros(200, int), 3))
     assert learned_nothing(constant)
     assert not learned_nothing(record(tmp_path, labels=labels, scores=logits(labels, 3)))
+
+
+def test_a_set_has_converged_where_half_of_each_networks_runs_have(tmp_path):
+    runs = both_networks(tmp_path, seeds=(0, 1))
+    control = demo_record(tmp_path, model=CONTROL)
+    control.history["train_top1"] = 0.5  # it cannot learn what order alone tells
+    assert have_converged([*runs, control]) and all(map(has_converged, runs))
+    runs[0].history["train_top1"] *= 0.97
+    assert not has_converged(runs[0]) and have_converged(runs)
+    runs[2].history["train_top1"] *= 0.97
+    assert not have_converged(runs)
+    waited = demo_record(tmp_path, schedule="plateau", validation_fraction=0.1, seed=5)
+    waited.history["train_top1"] = 0.9
+    assert has_converged(waited)  # its schedule saw that nothing got better

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from repro.claims.judging import RENDERED
+from repro.claims.judging import RENDERED, is_evidence
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent
@@ -59,10 +59,15 @@ def shown(records: Iterable[Record], today: Digest) -> list[Study]:
 
     Converged ones first, then the one whose gain is known best; studies without a pair of runs last.
     """
-    fresh = [r for r in records if r.experiment.role == "main" and not r.stale(today)]
+    fresh = [r for r in records if _belongs(r) and not r.stale(today)]
     found = compare.alike(fresh)
     named = [Study(name, tuple(runs)) for name, runs in zip(names([runs[0] for runs in found]), found)]
     return sorted(named, key=_order)
+
+
+def _belongs(record: Record) -> bool:
+    """Made as evidence, or counted as such: the control, whichever study it is part of."""
+    return record.experiment.role == "main" or is_evidence(record.experiment)
 
 
 def _order(study: Study) -> tuple[Any, ...]:
