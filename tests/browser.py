@@ -31,7 +31,6 @@ INSPECT = """() => ({
         .map(m => m.textContent.trim()),
     merror: [...document.querySelectorAll("mjx-merror, [data-mjx-error]")].map(m => m.textContent.trim()),
     links: [...document.links].map(a => a.href),
-    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     tall: document.documentElement.scrollHeight,
     title: document.title,
 })"""
@@ -57,6 +56,9 @@ def launched(executable: str | None = None) -> Iterator:
             browser.close()
 
 
+HEIGHT = 900
+PAPER = 794  # pixels of an A4 page's width
+WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 WIDTHS = (1280, 768, 390)  # pixels: a desktop, a tablet, a phone
 SCHEMES = ("light", "dark")
 TALLEST = 6000  # pixels of a page at 1280, but for the appendix of runs
@@ -85,21 +87,18 @@ def audit(html: Path, browser, *, screenshots: Path | None = None) -> list[str]:
         return [f"{html}: no pages"]
     problems: list[str] = []
     targets: list[tuple[str, str]] = []
-    for width in WIDTHS:
-        for scheme in SCHEMES if width != WIDTHS[1] else SCHEMES[:1]:
-            context = browser.new_context(
-                viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
-            )
-            for path in pages:
-                shot = screenshots and screenshots / f"{path.stem}-{width}-{scheme}.png"
-                found, links = _read(context, path, width, scheme, shot)
-                problems += [f"{path.name} at {width}, {scheme}: {problem}" for problem in found]
-                targets += [(path.name, link) for link in links]
-            context.close()
+    for scheme in SCHEMES:
+        size = {"width": WIDTHS[0], "height": HEIGHT}
+        context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+        for path in pages:
+            found, links = _read(context, path, scheme, screenshots)
+            problems += [f"{path.name}, {scheme}: {problem}" for problem in found]
+            targets += [(path.name, link) for link in links]
+        context.close()
     return [*dict.fromkeys(problems), *_dead(targets, html), *_sizes(html)]
 
 
-def _read(context, path: Path, width: int, scheme: str, shot: Path | None) -> tuple[list[str], list[str]]:
+def _read(context, path: Path, scheme: str, screenshots: Path | None) -> tuple[list[str], list[str]]:
     page = context.new_page()
     problems: list[str] = []
     page.on("request", lambda request: _outward(request.url) and problems.append(f"asks for {request.url}"))
@@ -108,30 +107,32 @@ def _read(context, path: Path, width: int, scheme: str, shot: Path | None) -> tu
     page.on("console", lambda message: message.type == "error" and problems.append(f"console: {message.text}"))
     page.goto(path.as_uri(), wait_until="load")
     page.evaluate("() => window.MathJax && MathJax.startup && MathJax.startup.promise.then(() => true)")
-    page.wait_for_timeout(150)
+    page.wait_for_timeout(100)
     seen = page.evaluate(INSPECT)
     problems += [f"picture without alt text: {source}" for source in seen["blind"]]
     problems += [f"picture does not load: {source}" for source in seen["broken"]]
     problems += [f"two places named {name}" for name in seen["twice"]]
     problems += [f"formula not set: {source}" for source in seen["raw"] + seen["merror"]]
-    if seen["wide"] > 0:
-        problems.append(f"wider than the window by {seen['wide']} pixels")
     if not seen["title"].strip():
         problems.append("no title")
-    if width == WIDTHS[0]:
-        problems += [f"a table scrolls sideways: {words}" for words in page.evaluate(SIDEWAYS)]
-        if path.stem not in LONG and seen["tall"] > TALLEST:
-            problems.append(f"{seen['tall']} pixels high, more than {TALLEST}")
-        if path.stem not in GENERATED:
-            page.evaluate(_axe())
-            problems += page.evaluate(AXE)
-    if shot and path.stem not in GENERATED:
-        shot.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=shot, full_page=True, animations="disabled")
-    if (width, scheme) == (WIDTHS[0], "light"):
-        page.emulate_media(media="print")
-        if (wide := page.evaluate(INSPECT)["wide"]) > 0:
-            problems.append(f"wider than the paper by {wide} pixels")
+    if path.stem not in LONG and seen["tall"] > TALLEST:
+        problems.append(f"{seen['tall']} pixels high, more than {TALLEST}")
+    problems += [f"a table scrolls sideways: {words}" for words in page.evaluate(SIDEWAYS)]
+    if path.stem not in GENERATED:
+        page.evaluate(_axe())
+        problems += page.evaluate(AXE)
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": HEIGHT})
+        if (wide := page.evaluate(WIDE)) > 0:
+            problems.append(f"wider than a window of {width} by {wide} pixels")
+        if screenshots and path.stem not in GENERATED:
+            screenshots.mkdir(parents=True, exist_ok=True)
+            shot = screenshots / f"{path.stem}-{width}-{scheme}.png"
+            page.screenshot(path=shot, full_page=True, animations="disabled")
+    page.set_viewport_size({"width": PAPER, "height": HEIGHT})
+    page.emulate_media(media="print")
+    if (wide := page.evaluate(WIDE)) > 0:
+        problems.append(f"wider than the paper by {wide} pixels")
     page.close()
     return problems, seen["links"]
 

@@ -10,7 +10,7 @@ from matplotlib import pyplot
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE
-from repro.models.peers.rows import rows
+from repro.models.peers.rows import compared, rows
 from repro.paper.cells import load
 from repro.records.measure import write_measurement
 from repro.records.table6 import Measured, first, read
@@ -253,3 +253,15 @@ def test_what_the_paper_s_text_names_is_said_to_be_named():
     table = report.complexity_table(made.counts(), PAPER).set_index("network")["paper's text"]
     assert table["C3D"] == "named as C3D, no number" and table["I3D (Inception, RGB)"] == "named as I3D, no number"
     assert table["TRN multi-scale, 8 frames"] == "not named"
+
+
+def test_table_6_has_the_networks_compared_with_their_counts_and_speed():
+    networks = {name: (78.4, 99.0, 50, 0.5) for name in compared()} | {ATTENTION: (55.8, 62.3, 46, 0.25)}
+    table = report.table6(made.counts(made.TABLE6 | networks), PAPER, made.table6(made.TABLE6 | networks))
+    assert len(table) == len(compared()) + 3 and len(table.columns) == 7  # I3D and the paper's two
+    own = table.set_index("network").loc["Res34-SE-IM-Net"]
+    assert (own["M"], own["GMACs"], own["depth"], own["clips/s, fp32"]) == (55.8, 62.3, 46, "4")
+    assert "HMDB51: 71.85 %" in own["the paper"] and (table["the paper"] == "–").sum() > 5
+    details = report.details_table(made.counts(), PAPER)
+    assert "counted: input" in details and not {"counted: M", "counted: GMACs"} & set(details)
+    assert len(details.columns) <= 7

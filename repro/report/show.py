@@ -30,6 +30,8 @@ SHARP = 2  # image pixels for each CSS pixel
 WIDEST = 1400  # pixels of a photograph
 FILE = "application/vnd.repro.file+json"  # the mime type of what `publish` displays
 
+LONGEST_WORD = 24  # letters of a cell: an address that is longer may be broken at its slashes
+
 Format = str | Callable[[object], object]
 
 
@@ -303,4 +305,6 @@ def _text(value: object, form: Format | None, empty: str) -> Markup:
         return escape(format(value, form))
     if isinstance(value, float):
         return escape(f"{value:.4g}")
+    if isinstance(value, str) and any(len(word) > LONGEST_WORD for word in value.split()):
+        return Markup("/<wbr>").join(value.split("/"))
     return escape(value)

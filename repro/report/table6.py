@@ -31,11 +31,14 @@ def show_measured(table: pd.DataFrame, caption: str, *, command: str = FULL, fol
 
 
 def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
-    """Table 6 as the paper has it: each network's parameters, multiply-adds, depth, speed and published accuracy.
+    """Table 6 as the paper has it: parameters, multiply-adds, depth, speed and published accuracy, a row a network.
 
-    The paper's own cells stand beside them, as far as its text states any.
+    Of the paper's two, I3D, and the networks that the claims compare; its own cells beside them, as far as its text
+    states any.
     """
+    chosen = {rows()[name].title for name in (*OWN, EXCEPTED, *compared())}
     full = complexity_table(counts, paper)
+    full = full[full["network"].isin(chosen)].reset_index(drop=True)
     rates = {row.title: measured.rate(name) for name, row in rows().items()}
     speed = ["–" if (rate := rates.get(title)) is None else f"{rate['median']:.3g}" for title in full["network"]]
     stated = {"not stated in the text": "–", "not named": "–", "": "–"}
@@ -50,7 +53,7 @@ def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
             "UCF101, published": full["published: UCF101"].str.partition(" (")[0],
         }
     )
-    return formatted(table[table["M"].notna()], {"M": ".1f", "GMACs": ".1f", "depth": ".0f"})
+    return formatted(table, {"M": ".1f", "GMACs": ".1f", "depth": ".0f"})
 
 
 # ---- tables
