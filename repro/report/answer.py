@@ -45,11 +45,18 @@ def verdict_on(verdicts: Verdicts, claim: str) -> Verdict:
 
 
 def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
-    """Yes, no or only in part; on which runs that rests; and the main claims, a line each."""
+    """Yes, no or only in part, how many claims were found, and on which runs that rests."""
     good = any(v.outcome in ("reproduced", "partly") for v in verdicts)
     answer = "Yes" if all(v.outcome == "reproduced" for v in verdicts) else "Only in part" if good else "No"
+    counted = Counter(v.outcome for v in verdicts)
+    named = ", ".join(f"{counted[outcome]} {outcome}" for outcome in OUTCOMES if counted[outcome])
+    return f"**{answer}.** Of {len(verdicts)} claims: {named}.{_scale_text(verdicts, evidence)}"
+
+
+def points_text(verdicts: Verdicts) -> str:
+    """The main claims, a line each."""
     lines = [_main_line(words, [verdict_on(verdicts, claim) for claim in claims]) for words, claims in MAIN.items()]
-    return "\n".join([f"**{answer}.**{_scale_text(verdicts, evidence)}\n", *lines])
+    return "\n".join(lines)
 
 
 def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:

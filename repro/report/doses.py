@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
@@ -165,9 +166,9 @@ def fixed_text(records: Sequence[Record]) -> str:
     channels = _mean([row["sd_channels"] for r in runs for row in r.gates["end"]])
     constant = np.mean(changed) <= FEW
     return (
-        f"s differs from clip to clip by {spread['end']:.4f} (standard deviation, mean of channels, units and "
-        f"{len(runs)} runs; {spread['start']:.4f} before training) and from channel to channel by {channels:.4f}. Held "
-        f"at its mean over clips, it changes {percent(np.mean(changed))} of predictions and top-1 by "
+        f"s differs from clip to clip by {spread['end']:.4f} (standard deviation, mean of channels, units and runs, "
+        f"{len(runs)} of them; {spread['start']:.4f} before training) and from channel to channel by {channels:.4f}. "
+        f"Held at its mean over clips, it changes {percent(np.mean(changed))} of predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
             f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**."
@@ -227,6 +228,7 @@ def gates_recorded_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     spread.set_ylim(bottom=0)
     for axis in (level, spread):
         axis.set_xlabel("gated unit, from the first to the last")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False, fontsize=8)
     shown = f"mean s {table['end'].min():.2f} to {table['end'].max():.2f}, between clips it differs by "
     shown += f"{table['sd over clips: end'].min():.4f} to {table['sd over clips: end'].max():.4f}"

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
 from repro.metrics.statistics import Estimate
@@ -104,6 +105,8 @@ def learning_curves(records: Sequence[Record]) -> Figure:
     rights.axhline(100 * CONVERGED, color="black", linestyle=":", linewidth=1)
     rights.text(1.01, 100 * CONVERGED, "converged", va="center", fontsize=8, transform=rights.get_yaxis_transform())
     steered_by = " or ".join(sorted({record.experiment.watch for record in records}))
+    for axis in (losses, rights):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     losses.set(xlabel="epoch", ylabel="cross-entropy (nats), training", title="Loss")
     dashed = f" (dashed: {steered_by})" if table["steering"].notna().any() else ""
     rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1{dashed}", ylim=(0, 103))
