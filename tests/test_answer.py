@@ -41,7 +41,7 @@ def test_a_clear_gain(tmp_path):
     text = answer.answer_text(verdicts, evidence)
     assert text.startswith("**Only in part.** Of ") and " Accuracies are those of 4 runs, 4 on made clips" in text
     assert "they test the ideas, not the paper's numbers" in text
-    assert "main point: **reproduced" in answer.points_text(verdicts)
+    assert "main point: **1 reproduced" in answer.points_text(verdicts)
     assert answer.evidence_text(evidence) == "- `made`, 4 runs: Made."
     assert len(answer.claims_table(verdicts)) == len(answer.full_table(verdicts, evidence)) == len(PAPER.claims)
 

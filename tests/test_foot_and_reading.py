@@ -16,7 +16,7 @@ def runs(tmp_path):
 
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
-    assert "<code>snakemake runs --cores all --configfile profiles/rendered.yaml</code>" in html
+    assert "<code>.venv/bin/snakemake runs --cores all --configfile profiles/rendered.yaml</code>" in html
     assert "6 minutes in all, run by run, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
     assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html
     assert 'href="manifest.json"' in html

@@ -22,7 +22,7 @@ def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
     assert second.startswith("- Stopped early, so no evidence: Other clips +41.7 points [")
-    assert second.endswith(" (one pair of runs, 120 test clips of 120 sources).")
+    assert second.endswith(" (one pair of runs, so the interval is over clips alone, 120 test clips of 120 sources).")
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):

@@ -39,7 +39,7 @@ def hmdb51(results, model, taken: int, seed=0, **fields):
 def test_without_cells_and_runs_everything_says_so():
     table = table7(PAPER, [], []).set_index("clips")
     assert table["the paper"].to_dict() == {
-        "HMDB51": "– to 71.85 %", "UCF101": "– to 92.196 %", "Something-Something v1": "– to 36.5 %",
+        "HMDB51": "– → 71.85 %", "UCF101": "– → 92.196 %", "Something-Something v1": "– → 36.5 %",
     }  # fmt: skip
     assert table.loc["UCF101", "difference [95 %]"] == "not run" and table.loc["UCF101", "pairs of runs"] == "0"
     pairs = table8(PAPER, [], [])
@@ -49,9 +49,9 @@ def test_without_cells_and_runs_everything_says_so():
 
 def test_cells_from_the_pdf_stand_in_the_papers_column():
     paper = filled(7, {"ResNet34-3DRes18": (69.5, 91.0, 35.0), "Res34-SE-IM-Net": (71.85, 92.196, 36.5)})
-    assert table7(paper, [], [])["the paper"][0] == "69.5 % to 71.85 %"
+    assert table7(paper, [], [])["the paper"][0] == "69.5 % → 71.85 %"
     row = table8(filled(8, {"ResNet34-3DRes18": (0.3,), "Res34-SE-IM-Net": (0.1,)}), [], []).iloc[0]
-    assert row["the paper"] == "0.3 to 0.1"
+    assert row["the paper"] == "0.3 → 0.1"
 
 
 def test_official_runs_stand_beside_them(tmp_path):

@@ -269,7 +269,7 @@ def test_online_without_drink_and_eat(tmp_path):
 
 
 def test_online_of_a_stale_run_or_of_one_that_is_no_evidence_is_left_out(tmp_path):
-    assert verdict("online", online={"a": online()}).text == "not testable without a fresh run's weights"
+    assert verdict("online", online={"a": online()}).text == "not testable without a converged run's weights"
     baseline = demo_record(tmp_path, model=BASELINE, study="a")
     assert verdict("online", [baseline], online={"a": online(run=baseline.experiment.run)}).outcome == "not testable"
     found = verdict("online", [streamed(tmp_path, "b")], online={"a": online(), "b": online(frames_per_second=40.0)})

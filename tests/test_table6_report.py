@@ -260,7 +260,7 @@ def test_table_6_has_the_networks_compared_with_their_counts_and_speed():
     table = report.table6(made.counts(made.TABLE6 | networks), PAPER, made.table6(made.TABLE6 | networks))
     assert len(table) == len(compared()) + 3 and len(table.columns) == 7  # I3D and the paper's two
     own = table.set_index("network").loc["Res34-SE-IM-Net"]
-    assert (own["M"], own["GMACs"], own["depth"], own["clips/s, fp32"]) == (55.8, 62.3, 46, "4")
+    assert (own["parameters (M)"], own["GMACs"], own["depth"], own["clips/s, fp32"]) == (55.8, 62.3, 46, "4")
     assert "HMDB51: 71.85 %" in own["the paper"] and (table["the paper"] == "–").sum() > 5
     details = report.details_table(made.counts(), PAPER)
     assert "counted: input" in details and not {"counted: M", "counted: GMACs"} & set(details)

@@ -64,7 +64,7 @@ def test_the_table(runs):
     assert table.loc["0.04", "ResNet34-3DRes18: validation (%)"] == "61.0 (60.0 to 62.0) (chosen)"
     assert table.loc["0.02", "ResNet34-3DRes18: test (%)"] == "91.7 (91.7 to 91.7)"
     assert table.loc["0.02", "test, SE-IM minus baseline [95 %]"].startswith("-10.0 points [")
-    assert list(table["seeds"]) == [2, 2]
+    assert list(table["pairs of runs"]) == [2, 2]
 
 
 def test_what_was_not_run_is_said(runs, tmp_path):

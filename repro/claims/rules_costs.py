@@ -228,7 +228,8 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
         f"Its clip has {i3d['frames']} frames; {COMMON_CLIP} takes it {common:.1f} GMACs.",
         settle,
         "complexity",
-        short=f"{i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the multiply-adds of Res34-SE-IM-Net and "
+        short=f"at I3D's own {i3d['frames']} frames {i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the "
+        "multiply-adds of Res34-SE-IM-Net and "
         f"{1 / ratios[1].point:.2f} times its clips a second, with {i3d['parameters'] / own[1]['parameters']:.2f} "
         "times its parameters",
         sources=_source(measured),
@@ -327,10 +328,11 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     )
     settle = "HMDB51-trained full-size weights and a camera."
     if not evidence.online:
-        return missing(claim, "Not run.", "a trained network's weights", test=test, settle=settle)
+        return missing(claim, "Not run.", "a trained network's weights", test=test, settle=settle, chapter="online")
     chosen = _online(evidence)
     if chosen is None:
-        return missing(claim, "Its run is stale or no evidence.", "a fresh run's weights", test=test, settle=settle)
+        why = "Its run stopped early, is stale, or is no evidence."
+        return missing(claim, why, "a converged run's weights", test=test, settle=settle, chapter="online")
     study, made, run = chosen
     rate = made["frames_per_second"]
     if made["drink_eat"] is None or len(set(made["drink_eat"]["class"])) < 2:

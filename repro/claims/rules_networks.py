@@ -63,7 +63,7 @@ def _verdict(
 ) -> Verdict:
     """The findings of several sets of runs as one verdict. needs: what is missing where no run can tell."""
     if not findings:
-        return missing(claim, "Not run.", needs, test=test, settle=settle)
+        return missing(claim, "Not run.", needs, test=test, settle=settle, chapter=page)
     outcome = combined(finding.outcome for finding in findings)
     return Verdict(
         claim,
@@ -142,7 +142,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
         used,
         test="Top-1 of full-size Res34-SE-IM-Net on the whole official split, protocols apart, against "
         f"{claim.value:g} % or up to {100 * NEAR:g} point less.",
-        settle=f"`snakemake --configfile profiles/paper.yaml` where {name} is at hand{costs}.",
+        settle=f"`snakemake --cores all --configfile profiles/paper.yaml` where {name} is at hand{costs}.",
         needs="sound runs after pre-training on Kinetics" if found else f"{name} and a GPU server",
         page="gate",
     )

@@ -76,7 +76,10 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
 
 
 def _main_line(words: str, verdicts: Verdicts) -> str:
-    text = f"- {words}: **{', '.join(dict.fromkeys(v.outcome for v in verdicts))}**"
+    counted = Counter(v.outcome for v in verdicts)
+    several = len(counted) > 1
+    said = ", ".join(f"{number} {outcome}" if several else outcome for outcome, number in counted.items())
+    text = f"- {words}: **{said}**"
     if [v.claim.id for v in verdicts] == [GAIN, LOOK_ALIKES]:
         gain, look_alikes = verdicts
         if gain.without and look_alikes.without:

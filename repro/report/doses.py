@@ -155,8 +155,11 @@ def with_gates(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.gates.get("end")]
 
 
-def fixed_text(records: Sequence[Record]) -> str:
-    """What is left when s is held at its mean over clips, in a paragraph; nothing where no run was asked."""
+def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
+    """What is left when s is held at its mean over clips, in a paragraph; nothing where no run was asked.
+
+    converged: whether the runs had learned their training clips; else the text says that they had not.
+    """
     runs = [record for record in with_gates(records) if "gates fixed" in record.altered]
     if not runs:
         return ""
@@ -171,10 +174,11 @@ def fixed_text(records: Sequence[Record]) -> str:
         f"Held at its mean over clips, it changes {percent(np.mean(changed))} of predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
-            f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**."
+            f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**"
             if constant
-            else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant."
+            else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant"
         )
+        + (" by the plan's rule." if converged else " in these runs, which stopped early.")
     )
 
 

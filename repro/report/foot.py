@@ -11,6 +11,7 @@ from repro.records.record import Record
 from repro.report.pages import KINDS
 
 MAKE = "make book"
+SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"
 
 
 def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "") -> None:
@@ -24,6 +25,7 @@ def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "") -
 
 def foot_html(page: str, records: Sequence[Record] = (), *, command: str = "") -> Markup:
     """What `show_foot` displays."""
+    records = list({record.name: record for record in records}.values())
     source = next(kind.source for kind in KINDS if kind.name == page)
     commands = [command] if command else commands_of(records) or [MAKE]
     rows = [("Make these numbers again", Markup("<br>").join(Markup("<code>{}</code>").format(c) for c in commands))]
@@ -37,7 +39,10 @@ def foot_html(page: str, records: Sequence[Record] = (), *, command: str = "") -
     return Markup('<aside class="foot" aria-label="How to make this page again"><dl>{}</dl></aside>').format(cells)
 
 
-AGAIN = 'the same numbers on the same machine; <a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
+AGAIN = (
+    "delete the records first; the same numbers on the same machine and threads, "
+    '<a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
+)
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
 
 
@@ -62,6 +67,8 @@ def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) ->
     found = []
     for path in sorted(profiles.glob("*.yaml")):
         if studies & {experiment.study for experiment in read_profile(path).experiments}:
-            run = MAKE if path.stem == "demo" else f"snakemake runs --cores all --configfile {path.as_posix()}"
+            run = (
+                MAKE if path.stem == "demo" else f".venv/bin/snakemake runs --cores all --configfile {path.as_posix()}"
+            )
             found.append(run)
     return found

@@ -59,7 +59,7 @@ def _counted(study: Study) -> str:
     gain = study.gain
     if gain is None:
         return "no pair of runs"
-    pairs = "one pair of runs" if gain.runs == 1 else f"{gain.runs} pairs of runs"
+    pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
     return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
 
 

@@ -65,9 +65,9 @@ def _pairs_by_protocol(records: Sequence[Record], dataset: str) -> list[tuple[st
 
 
 def _arrow(printed: Sequence[float | None], digits: str, unit: str = "") -> str:
-    """``70.2 % to 71.85 %``; a dash for a number that the text does not state, or for both."""
+    """``70.2 % → 71.85 %``; a dash for a number that the text does not state, or for both."""
     words = [DASH if value is None else f"{value:{digits}}{unit}" for value in printed]
-    return DASH if words == [DASH, DASH] else " to ".join(words)
+    return DASH if words == [DASH, DASH] else " → ".join(words)
 
 
 def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) -> pd.DataFrame:

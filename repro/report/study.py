@@ -142,6 +142,17 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
+def early_text(studies: Sequence[Study]) -> str:
+    """That the study a page speaks of stopped early, so that what follows is no evidence; nothing where it did not."""
+    if not studies or studies[0].converged:
+        return ""
+    few = ", one pair of runs" if studies[0].gain and studies[0].gain.runs == 1 else ""
+    return (
+        f"**Not known yet:** the runs of {studies[0].name}{few} stopped before they had learned their training clips. "
+        "What follows is no evidence; intervals of single runs are over clips alone."
+    )
+
+
 def convergence_text(study: Study) -> str:
     """How many runs had learned their training clips at the end, and which had not."""
     late = [record for record in study.records if not has_converged(record)]

@@ -46,14 +46,14 @@ def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
         {
             "network": full["network"],
             "the paper": full["paper's text"].replace(stated),
-            "M": full["counted: M"],
+            "parameters (M)": full["counted: M"],
             "GMACs": full["counted: GMACs"],
             "depth": full["counted: depth"],
             "clips/s, fp32": speed,
             "UCF101, published": full["published: UCF101"].str.partition(" (")[0],
         }
     )
-    return formatted(table, {"M": ".1f", "GMACs": ".1f", "depth": ".0f"})
+    return formatted(table, {"parameters (M)": ".1f", "GMACs": ".1f", "depth": ".0f"})
 
 
 # ---- tables

@@ -1,6 +1,6 @@
 """Tables on training: habits of published code, how fast runs were, what they started from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -25,17 +25,28 @@ def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a setting of the training: what the paper states, what is taken where it is silent, and the runs'."""
     rows = []
     for name, value in PAPER_TEXT.items():
-        values = dict.fromkeys(_setting(getattr(study.records[0].experiment, name)) for study in studies)
+        if name == "accumulate":  # it stands with the batch size
+            continue
+        runs = [study.records[0].experiment.to_dict() for study in studies]
+        if name == "saturate":  # of the paper's schedule alone
+            runs = [fields for fields in runs if fields["schedule"] == "plateau"]
+        values = dict.fromkeys(_value(name, fields) for fields in runs)
         stated = name in (*STATED, "frames")
         rows.append(
             {
                 "setting": name.replace("_", " "),
                 "the paper": _setting(value) if stated else DASH,
-                "at full size here": _setting(value),
-                "runs shown": "; ".join(values) or "not run",
+                "at full size here": _value(name, PAPER_TEXT),
+                "runs shown": "; ".join(values) or DASH,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _value(name: str, fields: Mapping[str, Any]) -> str:
+    if name == "batch_size" and fields["accumulate"] > 1:
+        return f"{fields[name] * fields['accumulate']} clips a step, in {fields['accumulate']} passes"
+    return f"{fields[name]} clips a step" if name == "batch_size" else _setting(fields[name])
 
 
 def _setting(value: object) -> str:

@@ -51,18 +51,20 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
         row: dict = {"learning rate": f"{rate:g}"}
         for model, runs in both.items():
             some = runs.get(rate, [])
-            mark = " (chosen)" if best.get(model) == rate else ""
+            mark = " (chosen)" if best.get(model) == rate and len(runs) > 1 else ""
             name = TITLES[model]
             row[f"{name}: validation (%)"] = _mean_text([validated(r) for r in some]) + mark if some else "not run"
             row[f"{name}: test (%)"] = _mean_text([is_right(r).mean() for r in some]) if some else "not run"
         pairs = paired(both[BASELINE].get(rate, []), both[ATTENTION].get(rate, []))
         row["test, SE-IM minus baseline [95 %]"] = beside(pairs, gain_text) if pairs else "not run"
-        row["seeds"] = len(pairs)
+        row["pairs of runs"] = len(pairs)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _mean_text(values: Sequence[float]) -> str:
+    if len(values) == 1:
+        return f"{100 * values[0]:.1f} (one run)"
     return f"{100 * np.mean(values):.1f} ({100 * min(values):.1f} to {100 * max(values):.1f})"
 
 
