@@ -31,7 +31,6 @@ def test_without_records_nothing_is_said_of_runs():
     assert "Accuracies are those of" not in answer.answer_text(verdicts, evidence)
     text = answer.points_text(verdicts)
     assert "main point: **not testable**" in text and text.count("- ") >= len(answer.MAIN)
-    assert "(2 by construction)" in table_html(answer.outcomes_table(verdicts), "c")
     assert answer.evidence_text(evidence) == ""
     assert "*contradicted*" not in answer.meanings_text(verdicts) and "*not testable*" in answer.meanings_text(verdicts)
 

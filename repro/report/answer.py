@@ -96,25 +96,6 @@ def _main_line(words: str, verdicts: Verdicts) -> str:
     return f"{text}: {'; '.join(reasons)}." + (f" [The networks compared]({COMPARED})." if compared else "")
 
 
-def outcomes_table(verdicts: Verdicts) -> pd.DataFrame:
-    """One row an outcome that occurs: how many claims have it, and which."""
-    rows = []
-    for outcome in OUTCOMES:
-        some = [v for v in verdicts if v.outcome == outcome]
-        if not some:
-            continue
-        built = sum(v.how == "by construction" for v in some)
-        titles = (f"{v.claim.title} (takes {v.without})" if v.without else v.claim.title for v in some)
-        rows.append(
-            {
-                "verdict": badge(outcome),
-                f"of {len(verdicts)}": f"{len(some)} ({built} by construction)" if built else str(len(some)),
-                "claims": "; ".join(titles),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
 def meanings_text(verdicts: Verdicts) -> str:
     """What each outcome that occurs means."""
     found = {v.outcome for v in verdicts}

@@ -85,7 +85,7 @@ def bubble_figure(points: pd.DataFrame, dataset: str) -> tuple[Figure, str]:
     The paper's own network has no measured accuracy at full size: what its text states is drawn hollow, beside the
     fronts of the others.
     """
-    fig, axes = plt.subplots(2, 1, figsize=(9, 7.6), layout="constrained")
+    fig, axes = plt.subplots(2, 1, figsize=(9, 6.6), layout="constrained")
     published, fronts = points[~points["stated"]], []
     for axis, (cost, label, lower) in zip(axes, COSTS, strict=True):
         for _, point in points.iterrows():
