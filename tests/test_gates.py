@@ -4,8 +4,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from repro.metrics.gates import gate_values, gates_of
+from repro.metrics.gates import gates_of, gates_seen
 from repro.models import build
+
+
+def gate_values(network, clips) -> dict[str, np.ndarray]:
+    """s of every gate for every clip ``(B, N, 3, H, W)``, by unit."""
+    network.eval()
+    with torch.no_grad(), gates_seen(network, clips.shape[1]) as seen:
+        network.stack(clips)
+    return {unit: s.numpy() for unit, s in seen.items()}
 
 
 def test_gate_values_are_those_of_equation_4():

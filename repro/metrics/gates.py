@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from repro.models.blocks import Gate
-from repro.models.fused import FusedNet
 
 
 def gates_of(network: nn.Module) -> dict[str, Gate]:
@@ -48,14 +45,3 @@ def gates_fixed(network: nn.Module, values: Mapping[str, Tensor]) -> Iterator[No
     finally:
         for gate in gates.values():
             gate.fixed = None
-
-
-def gate_values(network: FusedNet, clips: Tensor) -> dict[str, np.ndarray]:
-    """s of every gate for every clip, as :func:`gates_seen`, float ``(B, channels)`` by unit.
-
-    clips: ``(B, N, 3, H, W)`` float, normalised. The network is put into evaluation mode.
-    """
-    network.eval()
-    with torch.no_grad(), gates_seen(network, clips.shape[1]) as seen:
-        network.stack(clips)
-    return {unit: s.cpu().numpy() for unit, s in seen.items()}

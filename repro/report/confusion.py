@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
-from repro.metrics.statistics import Estimate
+from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import percent
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
@@ -19,6 +19,7 @@ from repro.report.show import formatted
 from repro.report.study import Study
 
 BOTH = (BASELINE, ATTENTION)
+LEVEL = 0.05  # p below which a pair is said to differ, corrected for the number of pairs
 
 
 def counted(pairs: Pairs) -> str:
@@ -37,14 +38,16 @@ def answer_text(studies: Sequence[Study]) -> str:
 
 
 def _fell_text(study: Study) -> str:
-    """Of how many pairs the indicator fell beyond chance, rose beyond it, or neither, and which."""
+    """Of how many pairs the indicator fell beyond chance, rose beyond it, or neither, and which.
+
+    Beyond chance: the p-value, corrected for the number of pairs (Holm), is below 5 %.
+    """
     classes = study.records[0].classes
+    tested = {two: change for two in named_pairs(classes) if (change := confusion_gain(study.pairs, two))}
     found: dict[str, list[str]] = {"falls": [], "rises": [], "does not change beyond chance": []}
-    for i, j in named_pairs(classes):
-        change = confusion_gain(study.pairs, (i, j))
-        if change:
-            words = "falls" if change.high < 0 else "rises" if change.low > 0 else "does not change beyond chance"
-            found[words].append(f"{classes[i]} / {classes[j]} {indicator_text(change, signed=True)}")
+    for ((i, j), change), p in zip(tested.items(), holm([change.p for change in tested.values()])):
+        words = "does not change beyond chance" if p >= LEVEL else "falls" if change.point < 0 else "rises"
+        found[words].append(f"{classes[i]} / {classes[j]} {indicator_text(change, signed=True)}")
     parts = [f"{words} for {len(pairs)} ({'; '.join(pairs)})" for words, pairs in found.items() if pairs]
     return f"with gates the confusion of look-alikes {', '.join(parts)}; {counted(study.pairs)}."
 

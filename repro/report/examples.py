@@ -5,7 +5,7 @@ torch, captum and the readers of clips are imported where they are used: pages t
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -108,6 +108,17 @@ def are_recorded(networks: Mapping[str, "FusedNet"], pair: tuple[Record, Record]
         if np.abs(now - recorded).max() / np.abs(recorded).max() > TOLERANCE:
             return False
     return True
+
+
+def recorded_networks(pair: tuple[Record, Record], clips: Mapping[str, Clip]) -> dict[str, "FusedNet"]:
+    """The trained networks of two recorded runs by name; none where their weights are not on this machine."""
+    from repro.training.run_folder import trained
+
+    try:
+        networks = {run.experiment.model: cast("FusedNet", trained(run.experiment, len(run.classes))) for run in pair}
+    except FileNotFoundError:
+        return {}
+    return networks if are_recorded(networks, pair, clips) else {}
 
 
 def examples_figure(

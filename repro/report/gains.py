@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from repro.claims.judging import judge_gain, silent
 from repro.records.scores import gains_by_seed
 from repro.report import forest
-from repro.report.learned import beside, gain_text
+from repro.report.learned import gain_text
 from repro.report.study import Study
-from repro.report.tables import sd_text
 
 SAYS = {
     "reproduced": "it recognises more of these clips",
@@ -61,18 +59,3 @@ def _counted(study: Study) -> str:
         return "no pair of runs"
     pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
     return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
-
-
-def gains_table(studies: Sequence[Study]) -> pd.DataFrame:
-    """One row a study: the gain with its interval, how far pairs spread, what stands behind it, what it says."""
-    rows = [
-        {
-            "trained and tested on": study.name,
-            "with gates minus without [95 %]": beside(study.pairs, gain_text),
-            "sd of pairs (points)": sd_text(study.gain) if study.gain else "",
-            "behind it": _counted(study),
-            "so": _says(study) if study.converged else "stopped early: no evidence",
-        }
-        for study in compared(studies)
-    ]
-    return pd.DataFrame(rows)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 from PIL import Image
 
 from repro.data.clips import Clip
@@ -91,31 +89,6 @@ def look_alikes(clips: Iterable[Clip], classes: Sequence[str]) -> list[tuple[Cli
 def _seen(clip: Clip, frames: int, size: int) -> np.ndarray:
     """Frames of a clip as in testing: uint8 ``(frames, size, size, 3)``."""
     return test_view(read_frames(clip.path, test_frames(count_frames(clip.path), frames)), size)
-
-
-def look_alikes_figure(clips: Iterable[Clip], classes: Sequence[str], *, frames: int = 4) -> tuple[Figure, str] | None:
-    """As the paper's Figure 1, actions that are easily confused: a row a pair, frames of one clip of either class.
-
-    clips: test clips that are at hand. Returns the figure with its alternative text; None where no pair is named.
-    """
-    pairs = look_alikes(clips, classes)
-    if not pairs:
-        return None
-    cell = 9 / (2 * frames + 0.3)
-    fig = plt.figure(figsize=(9, len(pairs) * (cell + 0.28)))
-    grid = fig.add_gridspec(
-        len(pairs), 2 * frames + 1, width_ratios=[*[1] * frames, 0.3, *[1] * frames], wspace=0.04,
-        hspace=0.28 / cell, left=0, right=1, bottom=0.01, top=1 - 0.26 / (len(pairs) * (cell + 0.28)),
-    )  # fmt: skip
-    for row, pair in enumerate(pairs):
-        for start, clip in zip((0, frames + 1), pair):
-            for column, picture in enumerate(_seen(clip, frames, SIDE)):
-                axis = fig.add_subplot(grid[row, start + column])
-                axis.imshow(picture)
-                axis.set_axis_off()
-                if column == 0:
-                    axis.set_title(classes[clip.label], fontsize=9, loc="left", pad=3)
-    return fig, f"Actions that look alike, {frames} frames of a clip each: {_named(pairs, classes)}."
 
 
 def _named(pairs: Iterable[tuple[Clip, Clip]], classes: Sequence[str]) -> str:

@@ -55,7 +55,7 @@ def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str)
         "download": archives,
         "command": with_code(f"`{command}`"),
         "runs": f"{costs['runs'].sum()}: {work / 1e15:,.0f} PFLOP, {memory:.0f} GB on the GPU, {disk:.0f} GB of disk",
-        "hours": f"{hours}, if training reaches {percent(SUSTAINED, 0)} of the card's peak (not measured here)",
+        "hours": f"{hours}, if training in bf16 reaches {percent(SUSTAINED, 0)} of the card's peak (not measured here)",
         "accuracy to expect": "not known: nobody has run it",
         "it would settle": settles,
     }
