@@ -259,6 +259,12 @@ def test_one_choice_at_a_time_and_time_without_runs(shown, tmp_path):
     assert "**Not run:** no fresh run was scored with its frames in another order" in shown(OF["time"], none)
 
 
+def test_online_recognition_without_a_network_with_gates(shown):
+    assert "**Not run:** the book's profile trains no network with gates." in shown(
+        OF["online"], {"study": "", "run": ""}
+    )
+
+
 def test_pages_with_runs(shown, tmp_path):
     """Made runs of both networks and one choice: what each page says first."""
     digest = todays_digest(ROOT / "build" / "behaviour")

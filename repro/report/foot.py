@@ -67,8 +67,5 @@ def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) ->
     found = []
     for path in sorted(profiles.glob("*.yaml")):
         if studies & {experiment.study for experiment in read_profile(path).experiments}:
-            run = (
-                MAKE if path.stem == "demo" else f".venv/bin/snakemake runs --cores all --configfile {path.as_posix()}"
-            )
-            found.append(run)
+            found.append(MAKE if path.stem == "demo" else f"{SNAKEMAKE} {path.as_posix()}")
     return found
