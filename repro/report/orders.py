@@ -99,7 +99,7 @@ def orders_figure(study: Study) -> tuple[Figure, str]:
             axis.plot(x, 100 * share.point, "o", color=colour, label=network if order == "in order" else None)
     chance = 1 / len(study.records[0].classes)
     axis.axhline(100 * chance, color="black", linestyle=":", linewidth=1)
-    axis.text(len(orders) - 0.5, 100 * chance + 1, "one answer for all clips", fontsize=8, ha="right")
+    axis.text(0.5, 100 * chance + 1, "one answer for all clips", fontsize=8, ha="center")
     axis.set_xticks(range(len(orders)), orders)
     axis.set(ylim=(0, 100), ylabel="top-1 (%)", title=f"{study.name}: {asked_of(study)}")
     axis.legend(frameon=False, fontsize=8)

@@ -13,7 +13,7 @@ from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
 from repro.metrics.text import with_interval
 from repro.report.tables import sd_text
 
-MORE = (5, 10, 20)  # pairs of runs asked about
+MORE = 20  # pairs of runs asked about
 KINDS: dict[str, dict[str, Any]] = {
     "gain of one network over another": {"of": "gain"},
     "gain, films of unequal length": {"of": "gain", "unequal": True},
@@ -56,15 +56,13 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 
     for study, gain in gains.items():
         row = {
             "study": study,
-            "pairs of runs": gain.runs,
-            "clips / groups": f"{gain.clips} / {gain.groups}",
+            "pairs; clips; groups": f"{gain.runs}; {gain.clips}; {gain.groups}",
             "gain found [95 %]": with_interval(gain, signed=True),
             "sd of pairs (points)": sd_text(gain),
             "smallest gain shown": points(smallest_gain(gain, power=power)),
         }
-        for pairs in MORE:
-            known = gain.sd_runs is not None
-            row[f"with {pairs} pairs"] = points(smallest_gain(gain, runs=pairs, power=power)) if known else "not known"
+        known = gain.sd_runs is not None
+        row[f"with {MORE} pairs"] = points(smallest_gain(gain, runs=MORE, power=power)) if known else "not known"
         row[f"pairs to show {100 * wanted:g} points"] = _number(runs_needed(gain, wanted, power=power))
         rows.append(row)
     return pd.DataFrame(rows)
@@ -107,4 +105,4 @@ def power_text(gain: Estimate, *, power: float = 0.8) -> str:
     )
     if gain.sd_runs is None:
         return f"{text} That leaves the chance of training out: how far runs spread is not known from one pair."
-    return f"{text} {MORE[-1]} pairs would show {points(smallest_gain(gain, runs=MORE[-1], power=power))}."
+    return f"{text} {MORE} pairs would show {points(smallest_gain(gain, runs=MORE, power=power))}."

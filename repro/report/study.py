@@ -146,7 +146,7 @@ def early_text(studies: Sequence[Study]) -> str:
     """That the study a page speaks of stopped early, so that what follows is no evidence; nothing where it did not."""
     if not studies or studies[0].converged:
         return ""
-    few = ", one pair of runs" if studies[0].gain and studies[0].gain.runs == 1 else ""
+    few = " (one pair)" if studies[0].gain and studies[0].gain.runs == 1 else ""
     return (
         f"**Not known yet:** the runs of {studies[0].name}{few} stopped before they had learned their training clips. "
         "What follows is no evidence; intervals of single runs are over clips alone."
