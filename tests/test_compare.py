@@ -48,6 +48,19 @@ def test_what_decides_a_result_keeps_runs_apart(tmp_path, fields):
     assert len(alike([ours, theirs])) == 2 and partners([ours, theirs, base], BASELINE, ATTENTION) == []
 
 
+def test_networks_whose_rates_one_study_chose_are_a_pair(tmp_path):
+    """Each at its own rate; without that study's name the rates keep them apart."""
+    base, own = {"model": BASELINE, "learning_rate": 0.08}, {"model": ATTENTION, "learning_rate": 0.16}
+    tuned = {"rate_chosen_by": "rates"}
+    pair = [run(tmp_path, **base, **tuned), run(tmp_path, **own, **tuned)]
+    assert partners(pair, BASELINE, ATTENTION) == [tuple(pair)] and len(alike(pair)) == 1
+    assert [field for field, _, _ in changed(*pair)] == ["model"]
+    for study, fields in (("plain", {}), ("mixed", {"rate_chosen_by": "others"})):
+        mixed = [pair[0], run(tmp_path, study=study, **own, **fields)]
+        assert partners(mixed, BASELINE, ATTENTION) == [] and len(alike(mixed)) == 2
+        assert "learning_rate" in [field for field, _, _ in changed(*mixed)]
+
+
 def test_a_run_that_several_studies_hold_counts_once(tmp_path):
     """The largest study's: here also where its gate is named, which is the default."""
     large = [run(tmp_path, study="large", seed=seed) for seed in (0, 1)]

@@ -56,6 +56,23 @@ def edit_scores(folder: Path, change) -> None:
 # ---------------------------------------- sound ones
 
 
+def test_a_rate_is_the_one_that_its_tuning_study_chose(tmp_path, here):
+    """Two rates, chosen by validation clips; the temporal network takes the attention network's."""
+    model = "res34_se_im_net"
+    for rate, validated in ((0.1, 0.6), (0.2, 0.7)):
+        history = pd.DataFrame({"epoch": [0, 1], "train_top1": [0.1, 0.9], "validation_top1": [0.9, validated]})
+        fields = {"model": model, "learning_rate": rate, "role": "tuning", "study": f"rates-{rate:g}"}
+        demo_record(here, history=history, **fields)
+
+    def found(study, rate, **fields):
+        fields = {"model": model, "learning_rate": rate, "rate_chosen_by": "rates", "seed": 7} | fields
+        return faults(demo_record(tmp_path / "theirs", study=study, **fields).folder, here)
+
+    assert found("right", 0.2) == found("temporal", 0.2, model="res34_se_im_ta_net") == []
+    assert "learning_rate: 0.1, but the validation clips of rates chose 0.2" in found("wrong", 0.1)[0]
+    assert "no runs of rates are there" in found("other", 0.2, model="resnet34_3dres18")[0]
+
+
 def test_a_sound_record_passes_and_its_accuracy_comes_from_its_scores(sent, here):
     text = "\n".join(map(str, check(sent, DIGEST, results=here)))
     assert "FAULT" not in text

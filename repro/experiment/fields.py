@@ -102,6 +102,7 @@ class Experiment:
     accumulate: Result[Positive[int]] = 1  # forward passes a step: the effective batch is batch_size x accumulate
     last_batch: Result[LastBatch] = "keep"  # keep; drop_partial; drop: always, as ref. 12's code does
     learning_rate: Result[Positive[float]] = 0.001  # paper, section 4.1
+    rate_chosen_by: Result[str | None] = None  # the tuning study whose validation clips chose each network's rate
     momentum: Result[float] = 0.9  # value not stated in the text
     weight_decay: Result[float] = 0.0005  # value not stated in the text
     nesterov: Result[bool] = False  # not stated in the text

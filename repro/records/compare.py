@@ -38,9 +38,12 @@ def settings(record: Record) -> dict[str, Any]:
     """What the runs of one set have in common: everything that decides the result but network, split and seed.
 
     A run that starts from the weights of another starts from its own network's; from which seed's, `partners` asks.
+    Where a tuning study chose the learning rates, each network has its own.
     """
     experiment = record.experiment
     fields = {name: value for name, value in deciding_fields(experiment).items() if name not in OF_A_RUN}
+    if experiment.rate_chosen_by:
+        del fields["learning_rate"]
     if experiment.start_from:
         fields["start_from"] = re.sub(rf"{re.escape(experiment.model)}|seed\d+", "", experiment.start_from)
     return fields | {"classes": list(record.classes)}  # a subset by name and all of a smaller set are the same clips
@@ -88,11 +91,13 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
 def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
     """The choices in which a run differs from another, its seed apart: field, value there, value here.
 
-    Fields that the network of this run does not read say nothing.
+    Fields that the network of this run does not read say nothing, nor do rates that one study chose for each network.
     """
     there, here = (deciding_fields(each.experiment) for each in (reference, record))
     skipped = {"seed"}
     if here["model"] != there["model"]:
+        tuned_alike = here["rate_chosen_by"] and here["rate_chosen_by"] == there["rate_chosen_by"]
+        skipped |= {"learning_rate"} if tuned_alike else set()
         skipped |= {*(() if here["model"] in WITH_GATES else OF_GATES)}
         skipped |= {*(OF_HEADS if here["model"] == CONTROL else ())}
     names = [name for name in there if name not in skipped and there[name] != here[name]]

@@ -28,6 +28,7 @@ from repro.records.copies import alike_and_mixed, same_scores
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
+from repro.records.rates import rate_for
 from repro.records.record import RESULTS, Record, read_record, read_study, studies, write_record
 
 RERUN = "run it again with this code"
@@ -116,12 +117,14 @@ def check(
         record = read_record(folder)
     except ValueError as error:
         return [fault(str(error))]
+    others = filed(results) if others is None else others
     return [
         ok(f"{record.name}: whole, fields understood, {len(record.labels)} finite score rows"),
         *_provenance(record),
         *(_names(record, results) if annotations is None else _lists(record, annotations)),
         *_digest(record, today),
-        *_others(record, filed(results) if others is None else others),
+        *_rate(record, others),
+        *_others(record, others),
         *_accuracy(record),
     ]
 
@@ -305,6 +308,21 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
         yield fault(f"{record.folder}: {text}; send each seed's own run")
     if collision := _collision(record, others):
         yield note(collision)
+
+
+def _rate(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
+    """The learning rate against the one that its tuning study chose."""
+    experiment, where = record.experiment, f"{record.folder / 'record.json'}: learning_rate"
+    if (study := experiment.rate_chosen_by) is None:
+        return
+    rate = rate_for(others, study, experiment.model)
+    if rate is None:
+        yield fault(f"{where}: no runs of {study} are there, which chose it; send them, too")
+    elif rate != experiment.learning_rate:
+        text = f"{experiment.learning_rate:g}, but the validation clips of {study} chose {rate:g}"
+        yield fault(f"{where}: {text}; run it again at that rate")
+    else:
+        yield ok(f"learning rate: {rate:g}, as the validation clips of {study} chose")
 
 
 def _another_training(one: Record, other: Record) -> str | None:
