@@ -5,7 +5,7 @@ from made import DIGEST, demo_record, labels_of, logits, record
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import load
-from repro.report import ablations, learned, own_tables, peers_tables, tables, tuning
+from repro.report import ablations, learned, own_tables, peers_tables, tables
 from repro.report.study import shown, study_text
 
 LABELS = labels_of(12, 10)
@@ -48,15 +48,10 @@ def test_the_accuracy_page_has_the_result_without_it(records):
     assert "learned" not in tables.comparison_table(records[:4])["difference [95 %]"][0]
 
 
-def test_single_choices_and_the_tuning_have_the_result_without_it(tmp_path, records):
+def test_single_choices_have_the_result_without_it(records):
     (variant,) = ablations.variants([r for r in records if r.experiment.seed], [])
     assert "; where both learned -5.0 points [" in ablations.said(variant)
     assert "; where both learned -5.0" in ablations.variants_table([variant])["difference [95 %]"][0]
-    (tmp_path / "tuning").mkdir()
-    history = records[0].history.assign(validation_top1=0.5)
-    runs = made(tmp_path / "tuning", history=history, validation_fraction=0.2, role="tuning")
-    assert "; where both learned +5.0 points [" in tuning.tuning_text(runs)
-    assert "; where both learned +5.0" in tuning.tuning_table(runs).iloc[0]["test, SE-IM minus baseline [95 %]"]
 
 
 def test_the_paper_s_tables_have_the_result_without_it(tmp_path):

@@ -8,8 +8,8 @@ from made import demo_record
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL
 from repro.experiment.profile import PROFILES, read_profile
-from repro.records.foreign import filed
 from repro.records.rates import by_rate, chosen, rate_for
+from repro.records.record import read_all
 
 
 def run(results: Path, model, rate, seed, validation, wrong=0):
@@ -56,4 +56,4 @@ def test_variants_take_the_rate_of_their_reference(tmp_path):
 def test_a_profile_s_rates_are_those_that_the_recorded_validation_clips_chose(path):
     for experiment in read_profile(path).experiments:
         if experiment.rate_chosen_by:
-            assert experiment.learning_rate == rate_for(filed(), experiment.rate_chosen_by, experiment.model)
+            assert experiment.learning_rate == rate_for(read_all(), experiment.rate_chosen_by, experiment.model)

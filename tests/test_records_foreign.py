@@ -65,10 +65,10 @@ def test_a_rate_is_the_one_that_its_tuning_study_chose(tmp_path, here):
         demo_record(here, history=history, **fields)
 
     def found(study, rate, **fields):
-        fields = {"model": model, "learning_rate": rate, "rate_chosen_by": "rates", "seed": 7} | fields
-        return faults(demo_record(tmp_path / "theirs", study=study, **fields).folder, here)
+        fields = {"model": model, "learning_rate": rate, "rate_chosen_by": "rates", "layout": "folder"} | fields
+        return faults(demo_record(tmp_path / "theirs", study=study, wrong=range(rate > 0.1, 9), **fields).folder, here)
 
-    assert found("right", 0.2) == found("temporal", 0.2, model="res34_se_im_ta_net") == []
+    assert found("right", 0.2) == []
     assert "learning_rate: 0.1, but the validation clips of rates chose 0.2" in found("wrong", 0.1)[0]
     assert "no runs of rates are there" in found("other", 0.2, model="resnet34_3dres18")[0]
 

@@ -8,13 +8,15 @@ from matplotlib import pyplot as plt
 from test_rates import made, run
 
 from repro.experiment.fields import ATTENTION, BASELINE
+from repro.metrics.text import percent
 from repro.report import tuning
 
 
 def test_the_text_says_what_was_chosen_by_how_much(tmp_path):
     runs = made(tmp_path)
     text = tuning.tuning_text(runs)
-    assert "ResNet34-3DRes18: 0.04 of 0.02, 0.04, with 61.0% of the validation clips right; 0.02 comes next" in text
+    assert f"ResNet34-3DRes18: 0.04 of 0.02, 0.04, with {percent(0.61)} of the validation clips right" in text
+    assert f"; 0.02 comes next with {percent(0.51)}." in text
     assert "The best rate of ResNet34-3DRes18 and Res34-SE-IM-Net is the smallest or largest tried" in text
     more = [run(tmp_path, model, rate, 0, 0.1) for model in (BASELINE, ATTENTION) for rate in (0.01, 0.08)]
     assert "or largest tried" not in tuning.tuning_text(runs + more)

@@ -29,7 +29,7 @@ from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
 from repro.records.rates import rate_for
-from repro.records.record import RESULTS, Record, read_record, read_study, studies, write_record
+from repro.records.record import RESULTS, Record, read_all, read_record, write_record
 
 RERUN = "run it again with this code"
 SEND = "send the record as repro wrote it"
@@ -78,11 +78,6 @@ def record_folders(path: Path) -> list[Path]:
     return inside
 
 
-def filed(results: Path = RESULTS) -> list[Record]:
-    """Every record under ``results``."""
-    return [record for study in studies(results) for record in read_study(study, results)]
-
-
 # ---- check
 
 
@@ -90,7 +85,7 @@ def check_all(
     folders: Sequence[Path], today: Digest, *, annotations: Path | None = None, results: Path = RESULTS
 ) -> list[list[Finding]]:
     """:func:`check` for each folder, against the records under ``results`` and against each other."""
-    others = filed(results)
+    others = read_all(results)
     for folder in folders:
         with suppress(ValueError):  # its own check says so
             others.append(read_record(folder))
@@ -117,7 +112,7 @@ def check(
         record = read_record(folder)
     except ValueError as error:
         return [fault(str(error))]
-    others = filed(results) if others is None else others
+    others = read_all(results) if others is None else others
     return [
         ok(f"{record.name}: whole, fields understood, {len(record.labels)} finite score rows"),
         *_provenance(record),
@@ -375,7 +370,7 @@ def add(
     found = check_all(folders, today, annotations=annotations, results=results)
     faults = [finding.text for findings in found for finding in findings if finding.state == "FAULT"]
     sent = [read_record(folder) for folder, findings in zip(folders, found) if sound(findings)]
-    here = filed(results)
+    here = read_all(results)
     known = {record.folder.resolve(): record for record in here}
     new = []
     for record in sent:

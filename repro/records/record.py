@@ -255,6 +255,11 @@ def studies(results: Path = RESULTS) -> list[str]:
     return sorted({path.parent.parent.name for path in Path(results).glob("*/[!.]*/record.json")})
 
 
+def read_all(results: Path = RESULTS) -> list[Record]:
+    """Every record under ``results``."""
+    return [record for study in studies(results) for record in read_study(study, results)]
+
+
 def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
     """Refuse unless every listed clip was scored exactly once.
 

@@ -15,7 +15,7 @@ from repro.metrics.text import percent
 from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.questions import CONVERGED, has_converged, have_converged, training_top1
-from repro.records.record import RESULTS, Record, read_study, studies
+from repro.records.record import RESULTS, Record
 from repro.records.scores import gain_of, is_right
 from repro.report import figures
 from repro.report.learned import Pairs, stuck_text
@@ -47,11 +47,6 @@ class Study:
         """Its runs by network, in the order of `TITLES`."""
         found = {model: [r for r in self.records if r.experiment.model == model] for model in TITLES}
         return {model: runs for model, runs in found.items() if runs}
-
-
-def read_all(results: Path = RESULTS) -> list[Record]:
-    """Every record under ``results``."""
-    return [record for study in studies(results) for record in read_study(study, results)]
 
 
 def shown(records: Iterable[Record], today: Digest) -> list[Study]:
@@ -132,10 +127,19 @@ def study_text(study: Study) -> str:
     splits = sorted({record.experiment.split for record in study.records})
     runs = " and ".join(f"{len(some)} of {TITLES[model]}" for model, some in study.networks.items())
     text = (
-        f"{first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, {first.epochs} epochs, learning "
-        f"rate {first.learning_rate:g}. {convergence_text(study)}"
+        f"{first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, {first.epochs} epochs, "
+        f"{_rates_text(study)}. {convergence_text(study)}"
     )
     return "\n\n".join(filter(None, (text, stuck_text(study.records))))
+
+
+def _rates_text(study: Study) -> str:
+    """The learning rate of all networks, or each one's own."""
+    rates = {model: some[0].experiment.learning_rate for model, some in study.networks.items()}
+    if len(set(rates.values())) == 1:
+        return f"learning rate {next(iter(rates.values())):g}"
+    own = ", ".join(f"{rate:g} of {TITLES[model]}" for model, rate in rates.items())
+    return f"learning rates chosen on validation clips: {own}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -66,11 +66,11 @@ def tuning_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     tried = sorted({rate for runs in both.values() for rate in runs})
     count = sum(len(some) for runs in both.values() for some in runs.values())
     for model, runs in both.items():
-        style = {"color": COLOURS[model]}
+        colour = COLOURS[model]
         top1 = {rate: [100 * validated(record) for record in some] for rate, some in runs.items()}
-        axis.plot(list(top1), [np.mean(values) for values in top1.values()], label=TITLES[model], **style)
+        axis.plot(list(top1), [np.mean(values) for values in top1.values()], label=TITLES[model], color=colour)
         for rate, values in top1.items():
-            axis.plot([rate] * len(values), values, "o", alpha=0.6, **style)
+            axis.plot([rate] * len(values), values, "o", alpha=0.6, color=colour)
     axis.set(xscale="log", xlabel="learning rate", ylabel="top-1 (%), validation clips", ylim=(0, 100))
     axis.set_xticks(tried, [f"{rate:g}" for rate in tried])
     axis.minorticks_off()
