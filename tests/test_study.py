@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from browser import GENERATED, audit  # tests/browser.py
 from made import both_networks
+from tiny import copy_of_repository
 
 from repro.experiment.profile import read_profile
 from repro.files import only_one
@@ -52,12 +53,7 @@ def snakemake(folder: Path, *targets: str, profile: str = PROFILE) -> subprocess
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
     """A copy of the tracked and new files in a folder with a name as people have them, with the smoke study's book."""
-    folder = tmp_path_factory.mktemp("study") / "my täst repro"
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0"):
-        if (ROOT / name).is_file() and (not name.startswith("results/") or name.startswith(SHOWN)):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    folder = copy_of_repository(tmp_path_factory.mktemp("study") / "my täst repro", results=SHOWN)
     (folder / ".venv").mkdir()
     for path in Path(sys.prefix).iterdir():  # the packages are those of this Python
         (folder / ".venv" / path.name).symlink_to(path)

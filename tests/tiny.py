@@ -1,6 +1,8 @@
 """Tiny datasets for tests: made clips in each layout, and the way to the shared real clips."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -208,3 +210,14 @@ def experiment(data: dict[str, str], **fields) -> Experiment:
         "threads": 1,
     }
     return Experiment(**{**small, **data, **fields})
+
+
+def copy_of_repository(folder: Path, *, results: tuple[str, ...] = ("results/",)) -> Path:
+    """A copy of the tracked and new files in ``folder``; of what is recorded, what begins with ``results``."""
+    root = Path(__file__).parents[1]
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, cwd=root, capture_output=True, text=True, check=True).stdout.split("\0"):
+        if (root / name).is_file() and (not name.startswith("results/") or name.startswith(results)):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, folder / name)
+    return folder

@@ -35,8 +35,8 @@ def foot_html(page: str, records: Sequence[Record] = (), *, command: str = "") -
         rows.append(("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records))))
     rows.append(("Data", Markup(DATA)))
     rows.append(("Notebook", Markup("<code>{}</code>").format(source)))
-    cells = Markup("").join(Markup("<dt>{}</dt><dd>{}</dd>").format(*row) for row in rows)
-    return Markup('<aside class="foot" aria-label="How to make this page again"><dl>{}</dl></aside>').format(cells)
+    cells = Markup("").join(Markup("<div><strong>{}</strong> <span>{}</span></div>").format(*row) for row in rows)
+    return Markup('<aside class="foot" aria-label="How to make this page again">{}</aside>').format(cells)
 
 
 AGAIN = (

@@ -135,7 +135,7 @@ def staged_page(path: Path) -> tuple[str, list[Shown]]:
     for number, cell in enumerate(notebook.cells, start=1):
         if cell.cell_type == "code":
             staged.cells += _code_cells(path, number, cell, shown)
-        else:
+        elif "exercises" not in cell.metadata.get("tags", []):  # those are for JupyterLab
             staged.cells.append(
                 NotebookNode(cell_type=cell.cell_type, metadata=NotebookNode(), source=_to_index(cell.source, r"\]\("))
             )
