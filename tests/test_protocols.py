@@ -64,7 +64,7 @@ def test_paper_text_holds_what_the_text_states_and_the_ledgers_batch():
 def test_every_field_of_paper_text_is_named():
     """What decides a result, and is not the dataset's or the network's own, is in the protocol."""
     free = {"layout", "classes", "split", "unusable", "decoder", "precision"}
-    free |= {"model", "width", "trunk_weights", "head_weights", "start_from", "seed", "swap_labels"}
+    free |= {"model", "width", "trunk_weights", "head_weights", "start_from", "seed", "swap_labels", "rate_chosen_by"}
     free |= {"mirror_sides", "flip"}  # of the dataset: see fields_of
     assert set(PROTOCOLS["paper_text"]) == {name for name, role in ROLES.items() if role == "result"} - free
 
