@@ -57,7 +57,7 @@ def edit_scores(folder: Path, change) -> None:
 
 
 def test_a_rate_is_the_one_that_its_tuning_study_chose(tmp_path, here):
-    """Two rates, chosen by validation clips; the temporal network takes the attention network's."""
+    """Two rates, one of which its validation clips chose."""
     model = "res34_se_im_net"
     for rate, validated in ((0.1, 0.6), (0.2, 0.7)):
         history = pd.DataFrame({"epoch": [0, 1], "train_top1": [0.1, 0.9], "validation_top1": [0.9, validated]})
