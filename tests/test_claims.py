@@ -120,15 +120,16 @@ def test_a_rule_has_a_date_with_its_time_zone():
 
 
 def test_what_would_settle_it_says_what_that_takes():
-    costs = {"kinetics": 36.0, "hmdb51": 3.6, "ucf101": 3.6, "something_v1": 3.6}  # PFLOP: 0.1 and 0.01 hours
+    costs = {"kinetics": 36.0, "hmdb51": 3.6, "ucf101": 3.6, "something_v1": 3.6}  # PFLOP
     bare, costed = (Evidence(paper=PAPER, records=(), costs=given) for given in ({}, costs))
     claim = PAPER.claim("accuracy-hmdb51")
     assert "PFLOP" not in judge(claim, bare).settle
     settle = judge(claim, costed).settle
-    assert "(about 0 hours on one GPU" in settle and "4 PFLOP for all runs of both networks, 36 once for" in settle
+    assert "about 0 hours on an A100" in settle and "4 PFLOP for all runs of both networks, 36 once for" in settle
+    assert "--config only=hmdb51`, with HMDB51, Kinetics" in settle
     dear = Evidence(paper=PAPER, records=(), costs={group: 1000 * value for group, value in costs.items()})
-    assert "about 110 hours on one GPU if it sustains 100 TFLOP/s" in judge(claim, dear).settle
-    assert "about 130 hours" in judge(PAPER.claim("se-im-beats-baseline"), dear).settle
+    assert "about 118 hours on an A100 or 222 on an RTX 4090, at 30 % of its bf16 peak" in judge(claim, dear).settle
+    assert "about 139 hours" in judge(PAPER.claim("se-im-beats-baseline"), dear).settle
 
 
 def test_the_costs_are_those_of_the_papers_profile():

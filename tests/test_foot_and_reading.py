@@ -5,6 +5,7 @@ import pytest
 from made import DIGEST, both_networks
 
 from repro.claims.judging import MEANING
+from repro.records.table6 import Measured
 from repro.report import foot, reading
 from repro.report.study import shown
 
@@ -23,7 +24,10 @@ def test_the_box_has_the_command_the_time_and_the_records(runs):
 
 
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
-    assert "<code>repro table6 --full</code>" in foot.foot_html("complexity", command="repro table6 --full")
+    timed = Measured("cpu", {"provenance": {"seconds": 1800, "device": "CPU", "processor": "EPYC"}}, pd.DataFrame())
+    html = foot.foot_html("complexity", command="repro table6 --full", timed=[timed])
+    assert "<code>repro table6 --full</code>" in html and "30 minutes in all on CPU of EPYC" in html
+    assert "<code>results/table6/cpu.json</code>" in html and "compare networks within one run" in html
     assert "<code>make book</code>" in foot.foot_html("networks") and "It took" not in foot.foot_html("networks")
 
 
@@ -46,5 +50,5 @@ def test_hours_are_arithmetic_over_the_share_of_a_cards_peak_that_is_assumed():
         {"runs": [2, 1], "PFLOP": [600.0, 300.0], "GB a device": [10.0, 8.0], "GB of disk": [1.0, 2.0]}
     )
     table = reading.tonight_table(costs, "hmdb51", "make it", "a question").set_index("")["HMDB51"]
-    assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} on one A100; ")
+    assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} hours on an A100 or ")
     assert table["runs"] == "3: 900 PFLOP, 10 GB on the GPU, 3 GB of disk" and ".rar (" in table["download"]

@@ -20,8 +20,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import CONTROL, Experiment
 from repro.metrics.statistics import Estimate
+from repro.metrics.text import hours_text
 from repro.paper.cells import Claim, Paper
 from repro.records import compare
 from repro.records.questions import have_converged
@@ -39,7 +41,6 @@ OUTCOMES = tuple(MEANING)
 LEVEL = 0.01  # p below which a set of runs speaks
 FEWEST_GROUPS = 20  # intervals over fewer are not known to hold (repro.metrics.statistics)
 FEWEST_EQUAL = FEWEST_GROUPS / 2  # groups of unequal size are worth fewer equal ones; nor over fewer of these
-SUSTAINED = 1e14  # floating-point operations a second: what a data-centre GPU may sustain in training, an assumption
 RENDERED = {"rendered demo set": "rendered clips"}  # a dataset that has no name in the field
 
 
@@ -166,18 +167,20 @@ class Evidence:
         """The records apart by classes, settings and clips, each run once (:func:`repro.records.compare.alike`)."""
         return compare.alike(self.records)
 
-    def hours(self, *groups: str) -> str:
-        """What these groups of profiles/paper.yaml and the pre-training take: `` (... PFLOP, about ... hours ...)``.
+    def full_size(self, *groups: str) -> str:
+        """The command that runs these groups of profiles/paper.yaml after the pre-training, and what it takes.
 
-        Empty where the costs are not known.
+        The costs are left out where they are not known.
         """
+        only = f" --config only={groups[0]}" if len(groups) == 1 else ""
+        needed = ", ".join(CATALOGUE[group].title for group in groups)
+        text = f"`.venv/bin/snakemake runs --cores all --configfile profiles/paper.yaml{only}`, with {needed}, Kinetics"
         if not self.costs:
-            return ""
+            return f"{text}."
         training, before = sum(self.costs[group] for group in groups), self.costs["kinetics"]
-        hours = (training + before) * 1e15 / SUSTAINED / 3600
         return (
-            f" (about {hours:.0f} hours on one GPU if it sustains {SUSTAINED / 1e12:.0f} TFLOP/s: {training:,.0f} "
-            f"PFLOP for all runs of both networks, {before:,.0f} once for Kinetics)"
+            f"{text}: about {hours_text((training + before) * 1e15)} ({training:,.0f} PFLOP for all runs of both "
+            f"networks, {before:,.0f} once for Kinetics)."
         )
 
 

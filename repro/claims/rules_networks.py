@@ -135,14 +135,13 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
         details = f"{_counted(share, 'run')}; {protocol}{but}{_one_start(runs)}"
         found.append(Finding(runs[0].experiment.study, f"on {name}", outcome, f"top-1 {with_interval(share)}", details))
         used += runs
-    costs = evidence.hours(OFFICIAL[claim.dataset])
     return _verdict(
         claim,
         found,
         used,
         test="Top-1 of full-size Res34-SE-IM-Net on the whole official split, protocols apart, against "
         f"{claim.value:g} % or up to {100 * NEAR:g} point less.",
-        settle=f"`snakemake --cores all --configfile profiles/paper.yaml` where {name} is at hand{costs}.",
+        settle=evidence.full_size(OFFICIAL[claim.dataset]),
         needs="sound runs after pre-training on Kinetics" if found else f"{name} and a GPU server",
         page="gate",
     )
@@ -213,8 +212,7 @@ def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
         _top1,
         test="Both networks trained alike on the same clips; difference in top-1 (Res34-SE-IM-Net minus baseline). The "
         "paper says it of its three datasets; asked are all clips with such runs; those that cannot tell have no say.",
-        settle="full-size runs on HMDB51, UCF101 and Something-Something v1 after Kinetics, 3 or more seeds"
-        f"{evidence.hours(*OFFICIAL.values())}.",
+        settle=evidence.full_size(*OFFICIAL.values()),
         needs="converged runs of both networks",
         page="gate",
     )
@@ -266,7 +264,7 @@ def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
         asked=lambda pairs: bool(_falls(pairs)),
         test="The paper's confusion indicator of each pair of look-alikes that its text or the demo set's design "
         "names, Res34-SE-IM-Net minus baseline: lower for most of the pairs.",
-        settle=f"HMDB51's three splits at full size, 3 or more seeds{evidence.hours('hmdb51')}.",
+        settle=evidence.full_size("hmdb51"),
         needs="converged runs of both networks on classes with named look-alikes",
         page="look-alikes",
     )
@@ -319,7 +317,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         used,
         test="Of the baseline's errors on classes with a named look-alike, the share that falls on the look-alike: "
         "most, or at least more than if errors fell anywhere.",
-        settle=f"HMDB51 at full size{evidence.hours('hmdb51')}.",
+        settle=evidence.full_size("hmdb51"),
         needs="converged runs on classes with named look-alikes",
         page="look-alikes",
     )
@@ -369,7 +367,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         used,
         test="Top-1 of each network with frames in order, minus its own with frames shuffled and reversed, and minus "
         "that of the same trunk with frames averaged; on classes that only order tells apart, where there are such.",
-        settle=f"Something-Something v1, where many classes differ by order alone{evidence.hours('something_v1')}.",
+        settle=evidence.full_size("something_v1"),
         needs="converged runs scored with frames in another order",
         page="time",
     )

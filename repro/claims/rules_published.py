@@ -24,7 +24,7 @@ def temporal_limit(claim: Claim, evidence: Evidence) -> Verdict:
         "The rendered backwards pairs are simple motions; they cannot stand for complex ones.",
         NAMES["sthv1"],
         test="Accuracy on classes that differ only in the order of events.",
-        settle=f"Full-size runs on {NAMES['sthv1']}{evidence.hours('something_v1')}.",
+        settle=evidence.full_size("something_v1"),
     )
 
 

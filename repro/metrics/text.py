@@ -1,6 +1,9 @@
-"""Shares, intervals and p-values as readers see them."""
+"""Shares, intervals, p-values and costs as readers see them."""
 
 from repro.metrics.statistics import Estimate, Interval
+
+CARDS = {"A100": 312e12, "RTX 4090": 165e12}  # bf16 operations a second at their makers' dense peaks
+SUSTAINED = 0.3  # share of that peak that training is taken to reach: an assumption, not measured here
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -19,3 +22,11 @@ def with_interval(interval: Interval | Estimate, *, signed: bool = False) -> str
 def p_text(p: float) -> str:
     """``0.042``, or ``< 0.001``."""
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def hours_text(operations: float) -> str:
+    """How long that much training takes on the cards of `CARDS`: ``9 hours on an A100 or 17 on an RTX 4090 (...)``."""
+    hours = [f"{operations / (SUSTAINED * peak) / 3600:,.0f}" for peak in CARDS.values()]
+    first, *others = (f"{time} on an {card}" for time, card in zip(hours, CARDS))
+    times = " or ".join([first.replace(" on", " hours on", 1), *others])
+    return f"{times}, at {percent(SUSTAINED, 0)} of its bf16 peak"

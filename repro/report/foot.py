@@ -1,38 +1,45 @@
 """The box at the foot of a page: how to make its numbers again, what that takes, and where they lie."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from IPython.display import HTML, display
 from markupsafe import Markup
 
 from repro.experiment.profile import read_profile
 from repro.records.record import Record
+from repro.records.table6 import Measured
 from repro.report.pages import KINDS
 
 MAKE = "make book"
 SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"
 
 
-def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "") -> None:
+def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "", timed: Sequence[Measured] = ()) -> None:
     """Display the box of a page.
 
     page: its name in the table of pages. records: the runs that its numbers come from; the commands that make them are
-    found in the profiles. command: what makes numbers that come from no run.
+    found in the profiles. command: what makes numbers that come from no run. timed: Table 6's records.
     """
-    display(HTML(foot_html(page, records, command=command)))
+    display(HTML(foot_html(page, records, command=command, timed=timed)))
 
 
-def foot_html(page: str, records: Sequence[Record] = (), *, command: str = "") -> Markup:
+def foot_html(
+    page: str, records: Sequence[Record] = (), *, command: str = "", timed: Sequence[Measured] = ()
+) -> Markup:
     """What `show_foot` displays."""
     records = list({record.name: record for record in records}.values())
     source = next(kind.source for kind in KINDS if kind.name == page)
     commands = [command] if command else commands_of(records) or [MAKE]
     rows = [("Make these numbers again", Markup("<br>").join(Markup("<code>{}</code>").format(c) for c in commands))]
-    if records:
-        rows.append(("It took", Markup("{}").format(took(records))))
-        rows.append(("Again means", Markup(AGAIN)))
-        rows.append(("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records))))
+    if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
+        files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
+        rows += [
+            ("It took", Markup("{}").format(took(made))),
+            ("Again means", Markup(AGAIN if records else TIMED_AGAIN)),
+            ("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records)) if records else files),
+        ]
     rows.append(("Data", Markup(DATA)))
     rows.append(("Notebook", Markup("<code>{}</code>").format(source)))
     cells = Markup("").join(Markup("<div><strong>{}</strong> <span>{}</span></div>").format(*row) for row in rows)
@@ -43,15 +50,16 @@ AGAIN = (
     "delete the records first; the same numbers on the same machine and threads, "
     '<a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
 )
+TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
 
 
-def took(records: Sequence[Record]) -> str:
-    """``3.2 hours in all on CPU, 1 thread(s) of AMD EPYC``."""
-    hours = sum(record.provenance["seconds"] for record in records) / 3600
-    devices = dict.fromkeys(f"{r.provenance['device']} of {r.provenance['processor']}" for r in records)
+def took(made: Sequence[Mapping[str, Any]]) -> str:
+    """``3.2 hours in all on CPU, 1 thread of AMD EPYC``, from what records say of their making."""
+    hours = sum(each["seconds"] for each in made) / 3600
+    devices = dict.fromkeys(f"{each['device']} of {each['processor']}" for each in made)
     time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    return f"{time} in all, run by run, on {' or '.join(devices)}"
+    return f"{time} in all{', run by run,' if len(made) > 1 else ''} on {' or '.join(devices)}"
 
 
 def count_of(records: Sequence[Record]) -> str:

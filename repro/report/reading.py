@@ -8,7 +8,7 @@ from repro.claims.judging import MEANING
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import TITLES
 from repro.metrics.statistics import smallest_gain
-from repro.metrics.text import percent
+from repro.metrics.text import hours_text, percent
 from repro.records.questions import has_converged
 from repro.report.show import with_code
 from repro.report.statistics import points
@@ -38,10 +38,6 @@ def outcomes_text() -> str:
     return "\n".join(f"- **{outcome}**: {meaning}." for outcome, meaning in MEANING.items())
 
 
-CARDS = {"A100": 312e12, "RTX 4090": 165e12}  # bf16 operations a second at their makers' dense peaks
-SUSTAINED = 0.3  # share of that peak that training is taken to reach: an assumption, not measured here
-
-
 def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str) -> pd.DataFrame:
     """What a reader with a GPU could run tonight, a row a question.
 
@@ -49,13 +45,12 @@ def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str)
     """
     official, work = CATALOGUE[dataset], 1e15 * costs["PFLOP"].sum()
     archives = ", ".join(f"{a.file} ({a.bytes / 1e9:.1f} GB)" for a in official.archives)
-    hours = "; ".join(f"{work / (SUSTAINED * peak) / 3600:.0f} on one {card}" for card, peak in CARDS.items())
     memory, disk = costs["GB a device"].max(), costs["GB of disk"].sum()
     rows = {
         "download": archives,
         "command": with_code(f"`{command}`"),
         "runs": f"{costs['runs'].sum()}: {work / 1e15:,.0f} PFLOP, {memory:.0f} GB on the GPU, {disk:.0f} GB of disk",
-        "hours": f"{hours}, if training in bf16 reaches {percent(SUSTAINED, 0)} of the card's peak (not measured here)",
+        "hours": f"{hours_text(work)}: an assumption, not measured here",
         "accuracy to expect": "not known: nobody has run it",
         "it would settle": settles,
     }
