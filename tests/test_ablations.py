@@ -90,7 +90,7 @@ def test_one_seed_settles_nothing_and_seeds_that_disagree_widen_the_interval(tmp
     mixed = variant(tmp_path, "b", seeds=(0, 1), gate="times_1.5")
     mixed += variant(tmp_path, "b", seeds=(2,), gate="times_1.5", wrong=range(6))
     _, one, mixed = ablations.variants(reference, [*one, *mixed])
-    assert one.difference().high < 0 and one.finding() == "one seed settles nothing"
+    assert one.difference().high < 0 and one.finding() == "one pair of runs settles nothing"
     assert mixed.difference().high > 0 and mixed.finding() == "no difference shown"
     same = variant(tmp_path, "c", gate="se_im_vector", wrong=range(12))
     assert ablations.variants(reference, same)[1].finding() == "no difference shown"
@@ -110,7 +110,7 @@ def test_answers_name_what_was_not_run(tmp_path, reference):
         wrong=(),
     )
     lines = ablations.answers(ablations.variants(reference, swapped))
-    assert "100.0 % right" in lines[3] and "mean of 2 seeds" in lines[3]
+    assert "100.0 % right" in lines[3] and "mean of 2 pairs" in lines[3]
 
 
 def test_temporal_attention_is_answered_with_the_backwards_pairs(tmp_path, reference):
@@ -124,7 +124,7 @@ def test_temporal_attention_is_answered_with_the_backwards_pairs(tmp_path, refer
     ]
     line = ablations.answers(ablations.variants(reference, later))[-1]
     assert "top-1 -6.7 points [" in line  # 20 clips of 120 wrong, 12 without it
-    assert "it has 50.0 % right, the network without it 100.0 % (mean of 2 seeds" in line
+    assert "it has 50.0 % right, the network without it 100.0 % (mean of 2 pairs" in line
 
 
 def test_a_gated_network_s_gate_is_a_choice_of_its_own(tmp_path, reference):
@@ -163,8 +163,8 @@ def test_the_figure_has_a_row_a_variant(tmp_path, reference):
     axis = fig.axes[0]
     assert alt.endswith("from Res34-SE-IM-Net. ResNet34-3DRes18 -10.0 points; gate: se -20.0 points.")
     assert [label.get_text() for label in axis.get_yticklabels()] == [
-        "ResNet34-3DRes18 (3 seeds)",
-        "gate: se (3 seeds)",
+        "ResNet34-3DRes18 (3 pairs)",
+        "gate: se (3 pairs)",
     ]
 
 

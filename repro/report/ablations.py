@@ -23,7 +23,7 @@ from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.record import Record
-from repro.records.scores import gain_of, is_right, mistaken_for_partner
+from repro.records.scores import gain_of, gains_by_seed, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
 from repro.report.learned import Pairs, beside, gain_text
 from repro.report.show import formatted
@@ -50,8 +50,10 @@ class Variant:
         """Variant minus reference, paired by clip and run."""
         return gain_of(self.pairs, score)
 
-    def by_seed(self, score: Callable[[Record], np.ndarray] = is_right) -> list[float]:
-        return [float(score(b).mean() - score(a).mean()) for a, b in self.pairs]
+    @property
+    def counted(self) -> str:
+        """How many pairs of runs there are: ``3 pairs``."""
+        return f"{len(self.pairs)} pair{'s' if len(self.pairs) > 1 else ''}"
 
     @property
     def idle(self) -> str:
@@ -76,7 +78,7 @@ class Variant:
         if interval.low <= 0 <= interval.high:
             return "no difference shown"
         if interval.runs < 2:
-            return "one seed settles nothing"
+            return "one pair of runs settles nothing"
         return "higher" if interval.low > 0 else "lower"
 
 
@@ -140,7 +142,7 @@ def right_backwards(record: Record) -> float:
 
 
 def both_backwards(variant: Variant) -> tuple[float, float]:
-    """`right_backwards` of the reference and of the variant in per cent, mean of seeds."""
+    """`right_backwards` of the reference and of the variant in per cent, mean of runs."""
     reference, changed = (100 * np.mean([right_backwards(pair[k]) for pair in variant.pairs]) for k in (0, 1))
     return float(reference), float(changed)
 
@@ -173,7 +175,7 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a seed; with its alternative text.
+    """Differences in top-1 from the reference with their intervals, a tick a pair of runs; with its alternative text.
 
     Variants that cannot act here are left out.
     """
@@ -183,18 +185,18 @@ def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
         interval = variant.difference()
         axis.plot([100 * interval.low, 100 * interval.high], [row, row], color=COLOURS[ATTENTION], linewidth=2)
         axis.plot(100 * interval.point, row, "o", color=COLOURS[ATTENTION])
-        single = [100 * gain for gain in variant.by_seed()]
+        single = [100 * gain for gain in gains_by_seed(variant.pairs)]
         axis.plot(single, [row] * len(single), "|", color="#555555", markersize=9)
     axis.axvline(0, color="black", linestyle=":", linewidth=1)
-    axis.set_yticks(range(len(found)), [f"{v.title} ({len(v.pairs)} seeds)" for v in found])
+    axis.set_yticks(range(len(found)), [f"{v.title} ({v.counted})" for v in found])
     axis.set(ylim=(len(found) - 0.5, -0.5), title="One choice changed in Res34-SE-IM-Net")
-    axis.set(xlabel="difference in test top-1 (points): mean of seeds with 95 % interval, a tick a seed")
+    axis.set(xlabel="difference in test top-1 (points): mean with 95 % interval, a tick a pair of runs")
     listed = "; ".join(f"{v.title} {100 * v.difference().point:+.1f} points" for v in found)
     return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}. {listed}."
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
-    """``+1.2 points [-0.3, +2.7], 3 seeds: no difference shown``; ``not run`` for None; or why it cannot act."""
+    """``+1.2 points [-0.3, +2.7], 3 pairs: no difference shown``; ``not run`` for None; or why it cannot act."""
     if variant is None:
         return "not run"
     if variant.idle:
@@ -203,7 +205,7 @@ def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_rig
     def text(pairs: Pairs) -> str:
         return with_interval(gain_of(pairs, score), signed=True)
 
-    return f"{beside(variant.pairs, text)}, {len(variant.pairs)} seeds: {variant.finding(score)}"
+    return f"{beside(variant.pairs, text)}, {variant.counted}: {variant.finding(score)}"
 
 
 def answers(found: Sequence[Variant]) -> list[str]:
@@ -227,11 +229,11 @@ def answers(found: Sequence[Variant]) -> list[str]:
 
 def _time_answer(control: Variant | None) -> str:
     if control is None:
-        return "**Does the 3D head see time?** Frames averaged in its place: not run with these seeds."
+        return "**Does the 3D head see time?** Frames averaged in its place: not run on these splits with these seeds."
     head, average = both_backwards(control)
     return (
         "**Does the 3D head see time?** Inside the pairs of which one class is the other played backwards it has "
-        f"{head:.1f} % right, the same trunk with frames averaged {average:.1f} % (mean of {len(control.pairs)} seeds; "
+        f"{head:.1f} % right, the same trunk with frames averaged {average:.1f} % (mean of {control.counted}; "
         "half is chance)."
     )
 
@@ -246,7 +248,7 @@ def _attention_answer(later: Variant | None) -> str:
     without, attending = both_backwards(later)
     return (
         f"{text} Inside the backwards pairs it has {attending:.1f} % right, the network without it {without:.1f} % "
-        f"(mean of {len(later.pairs)} seeds; half is chance)."
+        f"(mean of {later.counted}; half is chance)."
     )
 
 
