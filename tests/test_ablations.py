@@ -6,7 +6,7 @@ import pytest
 from made import DIGEST, demo_record
 
 from repro.paper.look_alikes import backwards_pairs
-from repro.records.scores import mistaken_for_partner
+from repro.records.scores import gains_by_seed, mistaken_for_partner
 from repro.report import ablations
 
 
@@ -50,7 +50,9 @@ def test_choices_are_told_by_their_role_and_only_fresh_ones_count(tmp_path, refe
 
 def test_differences_by_hand(tmp_path, reference):
     plain, se = ablations.variants(reference, variant(tmp_path, "a", gate="se"))
-    assert se.difference().point == pytest.approx((84 - 108) / 120) and plain.by_seed() == pytest.approx(3 * [-0.1])
+    assert se.difference().point == pytest.approx((84 - 108) / 120) and gains_by_seed(plain.pairs) == pytest.approx(
+        3 * [-0.1]
+    )
     assert se.finding() == plain.finding() == "lower"
     row = ablations.variants_table([se]).iloc[0]
     assert (row["reference (%)"], row["changed (%)"]) == pytest.approx((90.0, 70.0))
@@ -75,7 +77,9 @@ def test_pretrained_runs_are_compared_with_those_from_scratch_of_their_network_a
     runs += [started("res34_se_im_net", 2, 60, epochs=9)]  # another choice, too
     attention, baseline = ablations.pretraining(reference, runs)
     assert attention.title == "pre-training: before-clips, Res34-SE-IM-Net"
-    assert attention.by_seed() == pytest.approx([6 / 120, 6 / 120]) and baseline.by_seed() == pytest.approx([-0.1])
+    assert gains_by_seed(attention.pairs) == pytest.approx([6 / 120, 6 / 120]) and gains_by_seed(
+        baseline.pairs
+    ) == pytest.approx([-0.1])
     table = ablations.pretraining_table([attention, baseline])
     assert list(table.columns[:4]) == ["network", "runs", "from scratch (%)", "pre-trained (%)"]
     assert table.attrs["formats"]["from scratch (%)"] == ".1f" and len(table.columns) == 6
