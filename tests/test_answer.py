@@ -38,11 +38,20 @@ def test_without_records_nothing_is_said_of_runs():
 def test_a_clear_gain(tmp_path):
     verdicts, evidence = page(both_networks(tmp_path, remark="Made."))
     text = answer.answer_text(verdicts, evidence)
-    assert text.startswith("**Only in part.** Of ") and " Accuracies are those of 4 runs, 4 on made clips" in text
+    assert (
+        text.startswith("**Only in part.** Of ")
+        and " Accuracies are those of 4 runs on made clips, with networks of" in text
+    )
     assert "they test the ideas, not the paper's numbers" in text
     assert "main point: **1 reproduced" in answer.points_text(verdicts)
     assert answer.evidence_text(evidence) == "- `made`, 4 runs: Made."
     assert len(answer.claims_table(verdicts)) == len(answer.full_table(verdicts, evidence)) == len(PAPER.claims)
+
+
+def test_the_plan_s_runs_that_are_still_to_come_are_counted(tmp_path):
+    text = answer.near_text(both_networks(tmp_path, study="rendered"))  # two seeds, 90 s a run
+    assert "profiles/rendered.yaml`: 4 of 24 runs are recorded; 2 minutes a run on one core." in text
+    assert "profiles/rendered-choices.yaml`: 0 of " in text
 
 
 def test_records_that_do_not_count_are_named_with_the_reason(tmp_path):

@@ -72,6 +72,10 @@ def write_page(folder: Path, name: str, *cells) -> Path:
     return path
 
 
+FOOT = {"text/html": "<aside>again</aside>", "text/plain": "again"}
+RECORDS = {"results/a/b/record.json": "1f"}  # sha256 by file
+
+
 def answer_page(folder: Path) -> Path:
     table = pd.DataFrame(
         {"Claim": ["SE & <IM>"], "Verdict": [badge("reproduced")], "Page": [link("here", "ledger.html")]}
@@ -104,6 +108,10 @@ def gate_page(folder: Path, remark: str = "") -> Path:
         code("# Parameters\nseed = 1", tags=["injected-parameters"]),
         code("show(figure(), alt)", [noise, bar, *figures]),
         code("print('done')", [new_output("stream", name="stdout", text="done\n")]),
+        code(
+            "show_foot('gate', records)",
+            [new_output("display_data", data=FOOT, metadata={"text/html": {"records": RECORDS}})],
+        ),
     )
 
 
@@ -330,12 +338,12 @@ def test_noise_is_left_out_and_each_photograph_has_its_alt_text(pages):
     staged = nbformat.reads(staging.staged_page(pages / "gate.ipynb")[0], as_version=4)
     cells = [cell for cell in staged.cells if cell.cell_type == "code"]
     tags = [[], ["parameters"], ["injected-parameters"]]
-    assert [cell.metadata.tags for cell in cells] == [*tags[1:], [], ["remove-input"], []]
+    assert [cell.metadata.tags for cell in cells] == [*tags[1:], [], ["remove-input"], [], []]
     assert [cell.metadata.mystnb.get("image", {}).get("alt") for cell in cells[2:4]] == [
         "Two photographs",
         "And two more",
     ]
-    assert [len(cell.outputs) for cell in cells] == [0, 0, 3, 1, 1]
+    assert [len(cell.outputs) for cell in cells] == [0, 0, 3, 1, 1, 1]
     assert staged.cells[0].source.startswith("# Accuracy\n") and "[back](index.ipynb)" in staged.cells[0].source
 
 
@@ -344,7 +352,7 @@ def test_programs_find_every_figure_table_and_file(tmp_path, pages):
     staging.stage(book.page_files([pages]), SOURCE, stage)
     extra = stage / "extra"
     manifest = json.loads((extra / "manifest.json").read_text(encoding="utf-8"))
-    assert [(each["page"], each["kind"], each["number"]) for each in manifest] == [
+    assert [(each["page"], each["kind"], each["number"]) for each in manifest if each["kind"] != "records"] == [
         ("index.html", "table", 1),
         ("index.html", "table", 2),
         ("index.html", "file", 1),
@@ -355,6 +363,8 @@ def test_programs_find_every_figure_table_and_file(tmp_path, pages):
     assert table["file"] == "tables/answer-1-claims.csv" and drawn["alt"] == ALT
     for each in (table, file):
         assert each["sha256"] == hashlib.sha256((extra / each["file"]).read_bytes()).hexdigest()
+    (records,) = (each for each in manifest if each["kind"] == "records")
+    assert records["page"] == "gate.html" and records["sha256 by file"] == RECORDS
     assert (extra / table["file"]).read_text() == "Claim,Verdict,Page\nSE & <IM>,reproduced,here\n"
     assert json.loads((extra / "claims.json").read_text()) == {"SE & <IM>": ["reproduced", 0.1]}
     check = (extra / "codecheck.yml").read_text(encoding="utf-8")

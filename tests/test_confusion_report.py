@@ -155,7 +155,7 @@ def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     assert text.startswith(
         "- **Made clips**: with gates the confusion of look-alikes falls for 1 (Wave / Clap -1.800 ["
     )
-    assert "does not change beyond chance for 5 (Drink / Eat" in text and text.endswith("5 pairs of runs.")
+    assert "(chance cannot be ruled out) for 5 (Drink / Eat" in text and text.endswith("(5 pairs of runs).")
     for run in runs:
         run.history["train_top1"] = 0.5
     assert confusion.answer_text(shown(runs, DIGEST)).startswith("**Not known yet:** these runs stopped before")

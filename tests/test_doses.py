@@ -98,6 +98,12 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
         "not a constant by the plan's rule."
     )
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
+    short = doses.gate_text([still], [], converged=True)
+    assert "In the one trained network, every gate held at its mean over clips changes 0.8 % of predictions" in short
+    assert "the gate is a constant here" in short and "was **not run**" in short
+    assert "In 2 trained networks" in (both := doses.gate_text([still, moved], [], converged=True))
+    assert "the gate is more than a constant here" in both
+    assert doses.gate_text([still], [], converged=False) == doses.gate_text([], [], converged=True) == ""
     (row,) = doses.gates_recorded_table([still, moved]).to_dict("records")
     assert row["unit"] == "layer1.0" and row["sd over clips: end"] == pytest.approx(0.03)
     fig, alt = doses.gates_recorded_figure([still, moved])

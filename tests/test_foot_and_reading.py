@@ -17,8 +17,11 @@ def runs(tmp_path):
 
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
-    assert "<code>.venv/bin/snakemake runs --cores all --configfile profiles/rendered.yaml</code>" in html
-    assert "6 minutes in all, run by run, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
+    end = "--cores all --configfile profiles/rendered.yaml</code>"
+    assert f"<code>.venv/bin/snakemake runs {end} (24 runs, 4 of them recorded here)" in html
+    one = "results/rendered/res34_se_im_net-split1-seed0/record.json"
+    assert f"<code>.venv/bin/snakemake {one} {end} (one of them)" in html
+    assert "6 minutes in all, the recorded runs one by one, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
     assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html
     assert 'href="manifest.json"' in html
 
@@ -26,13 +29,13 @@ def test_the_box_has_the_command_the_time_and_the_records(runs):
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
     timed = Measured("cpu", {"provenance": {"seconds": 1800, "device": "CPU", "processor": "EPYC"}}, pd.DataFrame())
     html = foot.foot_html("complexity", command="repro table6 --full", timed=[timed])
-    assert "<code>repro table6 --full</code>" in html and "30 minutes in all on CPU of EPYC" in html
+    assert "<code>repro table6 --full</code>" in html and "30 minutes on CPU of EPYC" in html
     assert "<code>results/table6/cpu.json</code>" in html and "compare networks within one run" in html
     assert "<code>make book</code>" in foot.foot_html("networks") and "It took" not in foot.foot_html("networks")
 
 
 def test_runs_that_no_profile_makes_name_no_command(tmp_path):
-    assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == []
+    assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == {}
     many = [run for name in "abcde" for run in both_networks(tmp_path, study=name, seeds=(0,))]
     assert foot.count_of(many) == "10 runs of a, b, c and 2 more"
 

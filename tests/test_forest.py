@@ -1,4 +1,4 @@
-"""The forest plot: order by width, hollow without the chance of training, what stands behind each row at its right."""
+"""The forest plot: rows in their order, hollow without the chance of training, what each stands on at its right."""
 
 from dataclasses import replace
 
@@ -21,10 +21,10 @@ def rows(tmp_path):
     return [Row(pairs[0][0].experiment.study, gain_of(pairs, is_right), gains_by_seed(pairs)) for pairs in runs]
 
 
-def test_the_narrowest_is_first_and_a_single_pair_is_hollow(rows):
+def test_rows_stand_in_their_order_and_a_single_pair_is_hollow(rows):
     first = replace(rows[0].gain, point=0.1, low=0.05, high=0.15)
     second, third = replace(first, low=-0.2, high=0.4), replace(rows[1].gain, point=0.0, low=-0.1, high=0.1)
-    given = [Row("wide", second, (0.0, 0.2)), Row("one pair", third, (0.0,)), Row("narrow", first)]
+    given = [Row("narrow", first), Row("one pair", third, (0.0,)), Row("wide", second, (0.0, 0.2))]
     fig, alt = forest_figure(given)
     axis, beside = fig.axes
     assert [text.get_text() for text in axis.get_yticklabels()] == ["narrow", "one pair", "wide"]

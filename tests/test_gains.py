@@ -36,6 +36,19 @@ def test_one_pair_of_runs_could_be_chance(tmp_path):
     assert "this could be chance, for one training alone cannot tell (one pair" in gains.answer_text([study])
 
 
+def test_rates_that_validation_clips_chose_are_said(tmp_path):
+    fields = {"rate_chosen_by": "rates", "data_hash": "clips"}
+    runs = [
+        run
+        for rate, model in ((0.16, "res34_se_im_net"), (0.08, "resnet34_3dres18"))
+        for run in both_networks(tmp_path, learning_rate=rate, **fields)
+        if run.experiment.model == model
+    ]
+    text = gains.answer_text(shown(runs, DIGEST))
+    chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
+    assert text.endswith(f"120 sources; learning rates chosen on validation clips: {chosen}).")
+
+
 def test_the_forest_has_a_row_a_study(studies):
     fig, alt = gains.forest_figure(studies)
     assert "Made clips +41.7 points [" in alt and "Other clips (stopped early) +41.7 points [" in alt

@@ -71,7 +71,7 @@ def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):
     others = [demo_record(tmp_path, model=ATTENTION, gate="se", wrong=range(12), study=study, seed=s) for s in (0, 1)]
     found = variants(reference, others)
     (line,) = ledger.effects(entry, found)
-    assert line.startswith("gate: se: top-1 -10.0 points [") and "2 seeds: lower (on made clips, width ×0.25)" in line
+    assert line.startswith("gate: se: top-1 -10.0 points [") and "2 pairs: lower (on made clips, width ×0.25)" in line
     assert ledger.status(entry, [line]) == "measured"
     paper = PAPER.model_copy(update={"assumptions": (PAPER.assumptions[0], entry)})
     assert "trained for 1 of them. Most was moved by *What does f" in ledger.answer_text(paper, found)

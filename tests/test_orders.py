@@ -20,9 +20,10 @@ def runs(tmp_path):
 
 def test_what_is_lost_is_asked_of_the_clips_that_order_tells_apart(tmp_path):
     (study,) = shown(runs(tmp_path), DIGEST)
-    assert orders.asked(study) and orders.asked_of(study) == "2 pairs that only order tells apart"
+    assert orders.asked(study) and orders.asked_of(study) == "2 pairs of classes that only order tells apart"
     text = orders.answer_text([study])
-    assert text.count("\n") == 1 and "frames in order, minus that with frames shuffled +50.0 points [" in text
+    assert text.count("\n") == 2 and "frames in order, minus that with frames shuffled +50.0 points [" in text
+    assert "p is below 0.01: 2 of 2 comparisons" in text
     rows = orders.orders_table([study]).to_dict("records")
     assert [row["network, frames"] for row in rows] == ["ResNet34-3DRes18, shuffled", "Res34-SE-IM-Net, shuffled"]
     assert (rows[0]["in order"], rows[0]["otherwise"], rows[0]["runs"]) == ("100.0 %", "50.0 %", 2)

@@ -38,6 +38,7 @@ MEANING = {
     "not testable": "not here: what it takes is named with the claim",
 }
 OUTCOMES = tuple(MEANING)
+BY_CONSTRUCTION = "Settled by construction."
 LEVEL = 0.01  # p below which a set of runs speaks
 FEWEST_GROUPS = 20  # intervals over fewer are not known to hold (repro.metrics.statistics)
 FEWEST_EQUAL = FEWEST_GROUPS / 2  # groups of unequal size are worth fewer equal ones; nor over fewer of these

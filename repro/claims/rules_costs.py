@@ -31,7 +31,10 @@ NO_TABLE6 = "the Table 6 measurement"
 NO_COUNTS = "the counts of the networks"
 
 RUN_TABLE6 = f"`{COMMAND}`."
-BESIDE = f"{len(compared())} networks, I3D apart, each at its own published input, to which its accuracy belongs"
+BESIDE = (
+    f"{len(compared())} networks that this study chose (of Table 6's the text names I3D alone), each at its own "
+    "published input, to which its accuracy belongs"
+)
 
 
 def _measured(evidence: Evidence, *devices: str) -> Measured | None:
@@ -331,7 +334,9 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         return missing(claim, "Not run.", "a trained network's weights", test=test, settle=settle, chapter="online")
     chosen = _online(evidence)
     if chosen is None:
-        why = "Its run stopped early, is stale, or is no evidence."
+        streamed = {f"{study}/{made['run']}" for study, made in evidence.online.items()}
+        why = "is stale" if streamed & set(evidence.stale) else "is no evidence"
+        why = f"The run that was streamed {'stopped early' if streamed & set(evidence.stopped) else why}."
         return missing(claim, why, "a converged run's weights", test=test, settle=settle, chapter="online")
     study, made, run = chosen
     rate = made["frames_per_second"]

@@ -4,7 +4,7 @@ import statistics
 
 import torch
 
-from repro.claims.judging import Evidence, Verdict, missing, of_all, rule
+from repro.claims.judging import BY_CONSTRUCTION, Evidence, Verdict, missing, of_all, rule
 from repro.claims.official import FULL, NAMES, OFFICIAL, number
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.models import build
@@ -137,6 +137,6 @@ def structure(claim: Claim, evidence: Evidence) -> Verdict:
         "reproduced" if right else "contradicted",
         "The network built from the text: stacked map's shape, number of gated units.",
         f"Stacked map {'×'.join(str(v) for v in shape)}, {gates} units with a gate.",
-        "Settled by construction.",
+        BY_CONSTRUCTION,
         "networks",
     )

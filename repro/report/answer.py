@@ -2,12 +2,16 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from repro.claims.judging import MEANING, OUTCOMES, Evidence, Source, Verdict, scale, where
+from repro.claims.judging import BY_CONSTRUCTION, MEANING, OUTCOMES, Evidence, Source, Verdict, scale, where
+from repro.experiment.profile import read_profile
+from repro.records.record import Record
+from repro.report.foot import SNAKEMAKE
 from repro.report.pages import placed
 from repro.report.show import Html, anchor, badge, link, plain, with_code
 
@@ -49,7 +53,13 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
     good = any(v.outcome in ("reproduced", "partly") for v in verdicts)
     answer = "Yes" if all(v.outcome == "reproduced" for v in verdicts) else "Only in part" if good else "No"
     counted = Counter(v.outcome for v in verdicts)
-    named = ", ".join(f"{counted[outcome]} {outcome}" for outcome in OUTCOMES if counted[outcome])
+    by_construction = sum(v.settle == BY_CONSTRUCTION for v in verdicts)
+    named = ", ".join(
+        f"{counted[outcome]} {outcome}"
+        + (f" ({by_construction} by construction)" if outcome == "reproduced" and by_construction else "")
+        for outcome in OUTCOMES
+        if counted[outcome]
+    )
     return f"**{answer}.** Of {len(verdicts)} claims: {named}.{_scale_text(verdicts, evidence)}"
 
 
@@ -65,12 +75,14 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
         return ""
     places = Counter(where(runs) for runs in evidence.by_study().values() for _ in runs)
     counted = " and ".join(f"{count} {place}" for place, count in places.items())
+    counted = counted if len(places) > 1 else next(iter(places))
     full = any(v.claim.id.startswith("accuracy-") and v.outcome != "not testable" for v in verdicts)
     limit = "" if full else ": they test the ideas, not the paper's numbers"
     drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
     return (
-        f" Accuracies are those of {places.total()} runs, {counted}, with networks of "
-        f"{scale(evidence.records)}{limit}.{drawn} Sizes and speeds, online recognition apart, are those of the "
+        f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}, with networks of "
+        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs) stopped early or "
+        "chose settings. Sizes and speeds, online recognition apart, are those of the "
         "networks at full size."
     )
 
@@ -133,6 +145,23 @@ def settle_table(verdicts: Verdicts) -> pd.DataFrame:
     return pd.DataFrame(
         {"claims": "; ".join(titles), "what would settle them": with_code(settle)} for settle, titles in found.items()
     )
+
+
+NEAR = ("profiles/rendered.yaml", "profiles/rendered-choices.yaml")  # what the plan still asks of CPUs
+
+
+def near_text(records: Sequence[Record]) -> str:
+    """How many runs of the plan are recorded, and what the others take on a CPU: a line a profile."""
+    made = {record.name: record.provenance["seconds"] for record in records}
+    lines = []
+    for path in map(Path, NEAR):
+        if not path.is_file():
+            continue
+        names = [f"{experiment.study}/{experiment.run}" for experiment in read_profile(path).experiments]
+        took = [made[name] for name in names if name in made]
+        minutes = f"; {sum(took) / len(took) / 60:.0f} minutes a run on one core" if took else ""
+        lines.append(f"- `{SNAKEMAKE} {path}`: {len(took)} of {len(names)} runs are recorded{minutes}.")
+    return "\n".join(lines)
 
 
 def claims_content(verdicts: Verdicts) -> list[dict[str, Any]]:

@@ -121,14 +121,16 @@ def find_set(values: Mapping[str, Any]) -> ClipSet:
 
 def sets_table(found: Sequence[ClipSet]) -> pd.DataFrame:
     """One row a set: classes, clips and groups on each side, decoded frames."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for each in found:
         if each.audit is None:
             rows.append({"clips": each.dataset, "classes": "not at hand"})
             continue
         counts, frames = class_balance(each.audit.split), each.audit.table["frames"]
-        row = {"clips": each.dataset, "classes": str(len(counts))}
-        row |= {name: int(counts[name].sum()) for name in counts}
+        row: dict[str, Any] = {"clips": each.dataset, "classes": str(len(counts))}
+        row |= {name: int(counts[name].sum()) for name in ("train", "test")}
+        # a group whose clips stand in several classes (a film, an actor in a scene) counts once
+        row["groups"] = len({clip.group for clip in (*each.audit.split.train, *each.audit.split.test)})
         rows.append(row | {"frames": f"{frames.min()} to {frames.max()}, median {frames.median():.0f}"})
     return pd.DataFrame(rows)
 

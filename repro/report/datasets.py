@@ -8,6 +8,7 @@ import pandas as pd
 
 from repro.data.catalogue import CATALOGUE, compare
 from repro.data.counts import count_lists
+from repro.files import size_text
 from repro.records.measure import measured, read_measurements
 from repro.records.record import RESULTS
 from repro.report.audit import ClipSet
@@ -58,7 +59,7 @@ def terms_table() -> pd.DataFrame:
         {
             "dataset": d.title,
             "terms": d.licence,
-            "archives": "; ".join(f"{a.file} ({a.bytes / 1e9:.1f} GB)" for a in d.archives if a.part == "videos"),
+            "archives": "; ".join(f"{a.file} ({size_text(a.bytes)})" for a in d.archives if a.part == "videos"),
             "to be asked for": "yes" if any(a.asked for a in d.archives) else "no",
             "cite": d.citation,
         }

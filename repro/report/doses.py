@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
+from repro.records.freshness import Digest
 from repro.records.questions import in_16_bits, seen
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
-from repro.report.ablations import Variant
+from repro.report.ablations import Variant, choices, reference_runs, variants
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
 
@@ -48,6 +49,12 @@ def scale_at_start(experiment: Experiment) -> float | None:
         return float(gate.removeprefix("times_"))
     s = 1 / (1 + math.exp(-experiment.gate_bias))
     return {"none": 1.0, "se": s, "se_im": 1 + s}.get(gate)
+
+
+def doses_of(reference: Sequence[Record], records: Sequence[Record], today: Digest) -> list[Dose]:
+    """`doses` of a study's runs, the variants taken from all records that are fresh."""
+    found = variants(reference, choices(records, today))
+    return doses(reference_runs(reference), found)
 
 
 def doses(reference: Sequence[Record], found: Sequence[Variant]) -> list[Dose]:
@@ -155,6 +162,29 @@ def with_gates(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.gates.get("end")]
 
 
+def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bool) -> str:
+    """Whether trained gates do more than a constant, in two sentences: `fixed_text` and `constant_text` in short.
+
+    records: a study's runs. Nothing where none of them asked its gates.
+    """
+    changed = _changed(records)
+    if not len(changed) or not converged:
+        return ""
+    what = "the gate is a constant here" if np.mean(changed) <= FEW else "the gate is more than a constant here"
+    runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
+    return (
+        f"- **Is it a gate?** In {runs}, every gate held at its mean over clips changes {percent(_mean(changed))} of "
+        f"predictions: {what}. {constant_text(found)} [More](gate)."
+    )
+
+
+def _changed(records: Sequence[Record]) -> list[float]:
+    """Of each run that was asked, the share of predictions that change when its gates are held still."""
+    runs = [record for record in with_gates(records) if "gates fixed" in record.altered]
+    pairs = [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
+    return [float((a.scores.argmax(1) != b.scores.argmax(1)).mean()) for a, b in pairs]
+
+
 def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
     """What is left when s is held at its mean over clips, in a paragraph; nothing where no run was asked.
 
@@ -164,14 +194,14 @@ def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
     if not runs:
         return ""
     pairs = [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
-    changed = [(a.scores.argmax(1) != b.scores.argmax(1)).mean() for a, b in pairs]
+    changed = _changed(runs)
     spread = {when: _mean([row["sd_clips"] for r in runs for row in r.gates[when]]) for when in ("start", "end")}
     channels = _mean([row["sd_channels"] for r in runs for row in r.gates["end"]])
     constant = np.mean(changed) <= FEW
     return (
         f"s differs from clip to clip by {spread['end']:.4f} (standard deviation, mean of channels, units and runs, "
         f"{len(runs)} of them; {spread['start']:.4f} before training) and from channel to channel by {channels:.4f}. "
-        f"Held at its mean over clips, it changes {percent(np.mean(changed))} of predictions and top-1 by "
+        f"Held at its mean over clips, it changes {percent(_mean(changed))} of predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
             f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**"

@@ -1,5 +1,6 @@
 """The box at the foot of a page: how to make its numbers again, what that takes, and where they lie."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from IPython.display import HTML, display
 from markupsafe import Markup
 
 from repro.experiment.profile import read_profile
-from repro.records.record import Record
+from repro.records.record import RESULTS, Record
+from repro.records.table6 import STUDY as TIMED
 from repro.records.table6 import Measured
 from repro.report.pages import KINDS
 
@@ -17,12 +19,15 @@ SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"
 
 
 def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "", timed: Sequence[Measured] = ()) -> None:
-    """Display the box of a page.
+    """Display the box of a page; what programs read of it, the records' files, lies in the output's metadata.
 
     page: its name in the table of pages. records: the runs that its numbers come from; the commands that make them are
     found in the profiles. command: what makes numbers that come from no run. timed: Table 6's records.
     """
-    display(HTML(foot_html(page, records, command=command, timed=timed)))
+    files = [record.folder / "record.json" for record in records]
+    files += [RESULTS / TIMED / f"{measured.device}.json" for measured in timed]
+    sums = {path.as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in dict.fromkeys(files)}
+    display(HTML(foot_html(page, records, command=command, timed=timed), metadata={"records": sums}))
 
 
 def foot_html(
@@ -31,8 +36,9 @@ def foot_html(
     """What `show_foot` displays."""
     records = list({record.name: record for record in records}.values())
     source = next(kind.source for kind in KINDS if kind.name == page)
-    commands = [command] if command else commands_of(records) or [MAKE]
-    rows = [("Make these numbers again", Markup("<br>").join(Markup("<code>{}</code>").format(c) for c in commands))]
+    commands = {command: ""} if command else commands_of(records) or {MAKE: ""}
+    lines = [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in commands.items()]
+    rows = [("Make these numbers again", Markup("<br>").join(lines))]
     if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
@@ -47,7 +53,7 @@ def foot_html(
 
 
 AGAIN = (
-    "delete the records first; the same numbers on the same machine and threads, "
+    "delete the run's folder in results/ and in build/runs/ first; the same numbers on the same machine and threads, "
     '<a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
 )
 TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
@@ -55,11 +61,11 @@ DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">mani
 
 
 def took(made: Sequence[Mapping[str, Any]]) -> str:
-    """``3.2 hours in all on CPU, 1 thread of AMD EPYC``, from what records say of their making."""
+    """``3.2 hours in all, ..., on CPU, 1 thread of AMD EPYC``, from what records say of their making."""
     hours = sum(each["seconds"] for each in made) / 3600
     devices = dict.fromkeys(f"{each['device']} of {each['processor']}" for each in made)
     time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-    return f"{time} in all{', run by run,' if len(made) > 1 else ''} on {' or '.join(devices)}"
+    return f"{time}{' in all, the recorded runs one by one,' if len(made) > 1 else ''} on {' or '.join(devices)}"
 
 
 def count_of(records: Sequence[Record]) -> str:
@@ -69,11 +75,24 @@ def count_of(records: Sequence[Record]) -> str:
     return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}"
 
 
-def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) -> list[str]:
-    """The commands that make the studies of these runs, as far as a profile has them."""
+def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) -> dict[str, str]:
+    """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
+
+    The last makes one run alone.
+    """
+    made = {record.name for record in records}
     studies = {record.experiment.study for record in records}
-    found = []
+    found = {}
     for path in sorted(profiles.glob("*.yaml")):
-        if studies & {experiment.study for experiment in read_profile(path).experiments}:
-            found.append(MAKE if path.stem == "demo" else f"{SNAKEMAKE} {path.as_posix()}")
+        runs = [each for each in read_profile(path).experiments if each.study in studies]
+        if not runs:
+            continue
+        if path.stem == "demo":
+            found[MAKE] = "its own runs"
+            continue
+        there = sorted(name for run in runs if (name := f"{run.study}/{run.run}") in made)
+        found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, {len(there)} of them recorded here"
+        if there:
+            one = f".venv/bin/snakemake results/{there[0]}/record.json --cores all --configfile {path.as_posix()}"
+            found[one] = "one of them"
     return found

@@ -22,13 +22,12 @@ class Row:
 
 
 def forest_figure(rows: Sequence[Row]) -> tuple[Figure, str]:
-    """Gains with their 95 % intervals, the narrowest first, with the alternative text; ValueError without rows.
+    """Gains with their 95 % intervals in the rows' order, with the alternative text; ValueError without rows.
 
     A thin tick is a single pair of runs. Hollow: one pair alone, whose interval lacks the chance of training.
     """
     if not rows:
         raise ValueError("a forest plot needs a row or more")
-    rows = sorted(rows, key=lambda row: row.gain.high - row.gain.low)
     fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.36 * len(rows)), layout="constrained")
     for at, row in enumerate(rows):
         colour, whole = COLOURS[ATTENTION], row.gain.sd_runs is not None

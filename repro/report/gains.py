@@ -8,7 +8,7 @@ from repro.claims.judging import judge_gain, silent
 from repro.records.scores import gains_by_seed
 from repro.report import forest
 from repro.report.learned import gain_text
-from repro.report.study import Study
+from repro.report.study import Study, rates_text
 
 SAYS = {
     "reproduced": "it recognises more of these clips",
@@ -58,4 +58,5 @@ def _counted(study: Study) -> str:
     if gain is None:
         return "no pair of runs"
     pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
-    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
+    rates = f"; {own}" if "chosen" in (own := rates_text(study)) else ""
+    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources{rates}"

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from repro.claims.judging import LEVEL, judge_gain
 from repro.claims.rules_networks import in_order_against_not
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
@@ -34,7 +35,7 @@ def asked(study: Study) -> bool:
 def asked_of(study: Study) -> str:
     """Which test clips are asked."""
     told = backwards_pairs(study.records[0].classes)
-    return f"{len(told)} pairs that only order tells apart" if told else "all test clips"
+    return f"{len(told)} pairs of classes that only order tells apart" if told else "all test clips"
 
 
 def orders_table(studies: Sequence[Study]) -> pd.DataFrame:
@@ -69,6 +70,12 @@ def answer_text(studies: Sequence[Study]) -> str:
             }
             if found:
                 lines.append(_sentence(TITLES[model], study, found))
+        gains = [gain_of(pairs, is_right) for pairs in in_order_against_not(study.records).values()]
+        lost = sum(judge_gain(gain) == "reproduced" for gain in gains)
+        lines.append(
+            f"- **For verdicts** a loss counts where its p is below {LEVEL:g}: {lost} of {len(gains)} comparisons. Few "
+            "runs that differ much widen the interval even of a loss that all of them show."
+        )
     return "\n".join(lines) or "**Not run:** no fresh run was scored with its frames in another order."
 
 

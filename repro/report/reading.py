@@ -7,6 +7,7 @@ import pandas as pd
 from repro.claims.judging import MEANING
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import TITLES
+from repro.files import size_text
 from repro.metrics.statistics import smallest_gain
 from repro.metrics.text import hours_text, percent
 from repro.records.questions import has_converged
@@ -44,7 +45,7 @@ def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str)
     costs: `repro.training.costs.cost_table` of the profile. dataset: its name in the catalogue.
     """
     official, work = CATALOGUE[dataset], 1e15 * costs["PFLOP"].sum()
-    archives = ", ".join(f"{a.file} ({a.bytes / 1e9:.1f} GB)" for a in official.archives)
+    archives = ", ".join(f"{a.file} ({size_text(a.bytes)})" for a in official.archives)
     memory, disk = costs["GB a device"].max(), costs["GB of disk"].sum()
     rows = {
         "download": archives,

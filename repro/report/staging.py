@@ -9,9 +9,10 @@ import hashlib
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -32,15 +33,16 @@ class BookError(ValueError):
 
 @dataclass(frozen=True)
 class Shown:
-    """A figure, a table or a file that a page shows."""
+    """A figure, a table or a file that a page shows, or the records that its numbers come from."""
 
     page: str  # as built: accuracy-demo.html
     notebook: str  # that makes it: notebooks/06_accuracy.ipynb
-    kind: str  # figure, table or file
-    number: int  # among the page's figures, tables or files
-    text: str  # a figure's alt text, a table's caption, a file's name
+    kind: str  # figure, table, file or records
+    number: int  # among those of its kind on the page
+    text: str  # a figure's alt text, a table's caption, a file's name, "" for records
     content: bytes
     file: str = ""  # in the book; a figure has none of its own
+    records: Mapping[str, str] = field(default_factory=dict)  # what the page's numbers come from: sha256 by file
 
 
 def stage(pages: Sequence[Path], source: Path, folder: Path) -> list[Path]:
@@ -202,6 +204,8 @@ def _output(path: Path, number: int, output: NotebookNode, shown: list[Shown]) -
         shown.append(_shown(path, "table", metadata.pop("text/csv")["caption"], csv.encode(), shown))
         link = Markup(' <a class="csv" href="{}" download>CSV</a></caption>').format(shown[-1].file)
         data["text/html"] = data["text/html"].replace("</caption>", link, 1)
+    if records := metadata.get("text/html", {}).pop("records", None):
+        shown.append(_shown(path, "records", "", b"", shown, records=records))
     if file := data.pop(FILE, None):
         content = (json.dumps(file["content"], ensure_ascii=False, indent=1) + "\n").encode()
         shown.append(_shown(path, "file", file["name"], content, shown))
@@ -237,7 +241,9 @@ def _bibliography(content: bytes) -> bytes:
 # ---- for programs
 
 
-def _shown(path: Path, kind: str, text: str, content: bytes, before: Sequence[Shown]) -> Shown:
+def _shown(
+    path: Path, kind: str, text: str, content: bytes, before: Sequence[Shown], *, records: Mapping[str, str] = {}
+) -> Shown:
     """What a page shows next, after ``before`` on the same page."""
     number = 1 + sum(each.kind == kind for each in before)
     if kind == "table":
@@ -245,7 +251,7 @@ def _shown(path: Path, kind: str, text: str, content: bytes, before: Sequence[Sh
         file = f"tables/{path.stem}-{number}-{words}.csv"
     else:
         file = text if kind == "file" else ""
-    return Shown(f"{_name(path)}.html", placed(path.stem).source, kind, number, text, content, file)
+    return Shown(f"{_name(path)}.html", placed(path.stem).source, kind, number, text, content, file, records)
 
 
 def _for_programs(shown: Sequence[Shown]) -> dict[str, bytes]:
@@ -257,15 +263,20 @@ def _for_programs(shown: Sequence[Shown]) -> dict[str, bytes]:
         if each.file:
             written[each.file] = each.content
     entries = [
-        {"page": each.page, "notebook": each.notebook, "kind": each.kind, "number": each.number}
-        | {NAMES[each.kind]: each.text}
-        | ({"file": each.file} if each.kind == "table" else {})
-        | {"sha256": hashlib.sha256(each.content).hexdigest()}
+        {"page": each.page, "notebook": each.notebook, "kind": each.kind}
+        | ({"sha256 by file": each.records} if each.kind == "records" else _entry(each))
         for each in shown
     ]
     written["manifest.json"] = (json.dumps(entries, ensure_ascii=False, indent=1) + "\n").encode()
     written["codecheck.yml"] = _codecheck([each for each in shown if each.kind == "table"]).encode()
     return written
+
+
+def _entry(each: Shown) -> dict[str, Any]:
+    """A figure, table or file in the manifest."""
+    file = {"file": each.file} if each.kind == "table" else {}
+    digest = hashlib.sha256(each.content).hexdigest()
+    return {"number": each.number, NAMES[each.kind]: each.text} | file | {"sha256": digest}
 
 
 NAMES = {"figure": "alt", "table": "caption", "file": "file"}  # what the text of each kind is called in the manifest

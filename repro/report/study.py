@@ -128,12 +128,12 @@ def study_text(study: Study) -> str:
     runs = " and ".join(f"{len(some)} of {TITLES[model]}" for model, some in study.networks.items())
     text = (
         f"{first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, {first.epochs} epochs, "
-        f"{_rates_text(study)}. {convergence_text(study)}"
+        f"{rates_text(study)}. {convergence_text(study)}"
     )
     return "\n\n".join(filter(None, (text, stuck_text(study.records))))
 
 
-def _rates_text(study: Study) -> str:
+def rates_text(study: Study) -> str:
     """The learning rate of all networks, or each one's own."""
     rates = {model: some[0].experiment.learning_rate for model, some in study.networks.items()}
     if len(set(rates.values())) == 1:

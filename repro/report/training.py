@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from repro.claims.official import STATED
+from repro.experiment.fields import TITLES
 from repro.experiment.protocols import HABITS, PAPER_TEXT
 from repro.metrics.text import percent
 from repro.records.record import Record
@@ -13,6 +14,13 @@ from repro.report.show import formatted
 from repro.report.study import Study, convergence_text
 from repro.report.tables import DASH
 
+IN_TEXT = (*STATED, "frames")  # settings whose values the text states
+IN_PART = {  # what it says of others
+    "crop_scales": "scale jitter with fixed corners, no scales",
+    "sampling": "a random frame a segment; at test time not stated",
+    "momentum": "momentum, no value",
+    "weight_decay": "weight decay, no value",
+}
 PACE = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}  # formats of what is said of speed
 
 
@@ -27,20 +35,43 @@ def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
     for name, value in PAPER_TEXT.items():
         if name == "accumulate":  # it stands with the batch size
             continue
-        runs = [study.records[0].experiment.to_dict() for study in studies]
-        if name == "saturate":  # of the paper's schedule alone
-            runs = [fields for fields in runs if fields["schedule"] == "plateau"]
-        values = dict.fromkeys(_value(name, fields) for fields in runs)
-        stated = name in (*STATED, "frames")
         rows.append(
             {
                 "setting": name.replace("_", " "),
-                "the paper": _setting(value) if stated else DASH,
+                "the paper": _setting(value) if name in IN_TEXT else IN_PART.get(name, DASH),
                 "at full size here": _value(name, PAPER_TEXT),
-                "runs shown": "; ".join(values) or DASH,
+                "runs shown": _of_runs(name, studies) or DASH,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _of_runs(name: str, studies: Sequence[Study]) -> str:
+    """The values of a setting in these studies' runs, each network's own where they differ within a study."""
+    found: dict[str, None] = {}
+    for study in studies:
+        own = {model: _value(name, runs[0].experiment.to_dict()) for model, runs in study.networks.items()}
+        if name == "saturate" and study.records[0].experiment.schedule != "plateau":  # of that schedule alone
+            continue
+        same = len(set(own.values())) == 1
+        found |= dict.fromkeys([next(iter(own.values()))] if same else [f"{v} ({TITLES[m]})" for m, v in own.items()])
+    return "; ".join(found)
+
+
+def departures_text(studies: Sequence[Study]) -> str:
+    """In which settings that the text states the runs shown are other ones; nothing without runs."""
+    others = [
+        f"{name.replace('_', ' ')} {_setting(PAPER_TEXT[name])} → {here}"
+        for name in IN_TEXT
+        if (here := _of_runs(name, studies)) and here != _setting(PAPER_TEXT[name])
+    ]
+    if not others:
+        return ""
+    return (
+        f"- **The paper's settings**: of {len(IN_TEXT)} values that its text states, the runs shown have "
+        f"{len(IN_TEXT) - len(others)}; small networks that learn from scratch on a CPU were given others for "
+        f"{'; '.join(others)}."
+    )
 
 
 def _value(name: str, fields: Mapping[str, Any]) -> str:
