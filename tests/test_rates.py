@@ -1,5 +1,6 @@
 """Learning rates are chosen on validation clips alone, for each network apart, and by the study that a run names."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -57,3 +58,18 @@ def test_a_profile_s_rates_are_those_that_the_recorded_validation_clips_chose(pa
     for experiment in read_profile(path).experiments:
         if experiment.rate_chosen_by:
             assert experiment.learning_rate == rate_for(read_all(), experiment.rate_chosen_by, experiment.model)
+
+
+COST = re.compile(r"^# (\d+) of (\d+) runs, ([\d.]+) hours of one core: ", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_cost_at_a_profile_s_head_is_that_of_its_records(path):
+    named = {f"{experiment.study}/{experiment.run}" for experiment in read_profile(path).experiments}
+    took = [record.provenance["seconds"] / 3600 for record in read_all() if record.name in named]
+    said = COST.search(path.read_text(encoding="utf-8"))
+    if said is None:
+        assert len(took) < len(named), "all runs are recorded, and what they took is not at the profile's head"
+    else:
+        assert (int(said[1]), int(said[2])) == (len(took), len(named))
+        assert float(said[3]) == pytest.approx(sum(took), abs=0.05)
