@@ -55,8 +55,9 @@ def _fell_text(study: Study) -> str:
     found: dict[str, list[str]] = {"falls": [], "rises": [], CANNOT_TELL: []}
     for ((i, j), change), p in zip(tested.items(), holm([change.p for change in tested.values()])):
         words = CANNOT_TELL if p >= LEVEL else "falls" if change.point < 0 else "rises"
-        found[words].append(f"{classes[i]} / {classes[j]} {indicator_text(change, signed=True)}")
-    parts = [f"{words} for {len(pairs)} ({'; '.join(pairs)})" for words, pairs in found.items() if pairs]
+        effect = "" if words == CANNOT_TELL else f" {indicator_text(change, signed=True)}"  # the figure has the others'
+        found[words].append(f"{classes[i]} / {classes[j]}{effect}")
+    parts = [f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs]
     falls = sum(change.point < 0 for change in tested.values())
     rises = sum(change.point > 0 for change in tested.values())
     return (

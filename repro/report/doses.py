@@ -173,7 +173,7 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     what = "the gate is a constant here" if np.mean(changed) <= FEW else "the gate is more than a constant here"
     runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
     return (
-        f"- **Is it a gate?** In {runs}, every gate held at its mean over clips changes {percent(_mean(changed))} of "
+        f"**Is it a gate?** In {runs}, every gate held at its mean over clips changes {percent(_mean(changed))} of "
         f"predictions: {what}. {constant_text(found)} [More](gate)."
     )
 
