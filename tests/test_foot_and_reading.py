@@ -18,7 +18,7 @@ def runs(tmp_path):
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
     end = "--cores all --configfile profiles/rendered.yaml</code>"
-    assert f"<code>.venv/bin/snakemake runs {end} (24 runs, 4 of them recorded here)" in html
+    assert f"<code>.venv/bin/snakemake runs {end} (24 runs, 4 of them recorded here, 2 minutes each)" in html
     one = "results/rendered/res34_se_im_net-split1-seed0/record.json"
     assert f"<code>.venv/bin/snakemake {one} {end} (one of them)" in html
     assert "6 minutes in all, the recorded runs one by one, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
@@ -44,7 +44,7 @@ def test_the_studies_at_a_glance(runs):
     (row,) = reading.studies_table(shown(runs, DIGEST)).to_dict("records")
     assert row["runs"] == "2 ResNet34-3DRes18, 2 Res34-SE-IM-Net" and row["converged"] == "4 of 4 runs"
     assert row["network and input"] == "width ×0.25, 8 frames of 64 pixels" and row["chance"] == "8.3 %"
-    assert row["shows a gain of"].endswith(" points")
+    assert row["a verdict takes a gain of"].endswith(" points")
     assert reading.outcomes_text().count("- **") == len(MEANING)
 
 

@@ -1,5 +1,6 @@
 """Profiles: the files that users start from, and one message for every slip."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -259,3 +260,12 @@ def test_a_profile_reads_without_torch():
 
     code = "import sys, repro.experiment.profile, repro.records.freshness; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_profile_that_own_clips_md_shows_is_one(tmp_path):
+    text = Path("book/own-clips.md").read_text(encoding="utf-8")
+    shown = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    path = tmp_path / "mine.yaml"
+    path.write_text(shown[1], encoding="utf-8")
+    experiments = read_profile(path).experiments
+    assert len(experiments) == 18 and {each.study for each in experiments} == {"mine"}

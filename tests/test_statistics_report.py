@@ -28,24 +28,25 @@ def test_studies_are_named_and_those_that_say_more_come_first(gains):
 def test_the_smallest_gain_stands_with_that_of_more_pairs(gains):
     table = statistics.power_table(gains, wanted=0.15).set_index("study")
     four = table.loc[MANY]
-    assert four["smallest gain shown"] == f"{100 * smallest_gain(gains[MANY]):.1f} points"
-    assert four["with 20 pairs"] == f"{100 * smallest_gain(gains[MANY], runs=20):.1f} points"
-    assert four["pairs to show 15 points"] == f"{runs_needed(gains[MANY], 0.15):.0f}"
+    assert four["smallest gain that gives a verdict"] == f"{100 * statistics.detected(gains[MANY]):.1f} points"
+    assert four["with 20 pairs"] == f"{100 * statistics.detected(gains[MANY], runs=20):.1f} points"
+    assert four["pairs to show 15 points"] == f"{runs_needed(statistics.at_level(gains[MANY]), 0.15):.0f}"
     assert table.loc[ONE, "with 20 pairs"] == "not known" == table.loc[ONE, "pairs to show 15 points"]
     never = statistics.power_table(gains, wanted=0.0001).set_index("study")
     assert never.loc[MANY, "pairs to show 0.01 points"] == "never: more clips are needed"
-    assert statistics.points(1.2) == "none"
+    assert statistics.points(1.2) == "no gain"
 
 
 def test_one_pair_does_not_tell_the_chance_of_training(gains):
     assert "how far runs spread is not known from one pair" in statistics.power_text(gains[ONE])
     text = statistics.power_text(gains[MANY])
-    assert "120 clips in 120 groups and 4 pairs of runs show a true gain of" in text and "20 pairs would show" in text
+    assert "120 clips in 120 groups and 4 pairs of runs give a verdict (p below 0.01) on a true gain of" in text
+    assert "20 pairs would on" in text and statistics.detected(gains[MANY]) > smallest_gain(gains[MANY])
 
 
 def test_the_figure_names_each_study_of_several_pairs(gains):
     fig, alt = statistics.power_figure(gains)
-    assert alt.endswith(f"as run: {MANY} {100 * smallest_gain(gains[MANY]):.1f} points.")
+    assert alt.endswith(f"as run: {MANY} {100 * statistics.detected(gains[MANY]):.1f} points.")
     plt.close(fig)
 
 

@@ -38,8 +38,8 @@ def test_a_study_is_introduced_with_how_far_its_runs_learned(tmp_path):
     runs = both_networks(tmp_path, remark="Made up.")
     (study,) = shown(runs, DIGEST)
     assert study_text(study) == (
-        "Made up. 2 of ResNet34-3DRes18 and 2 of Res34-SE-IM-Net; splits 1, seeds 0, 1, 2 epochs, learning rate 0.001. "
-        "All of its runs had learned their training clips when they ended."
+        "`results/made`: Made up. 2 of ResNet34-3DRes18 and 2 of Res34-SE-IM-Net; splits 1, seeds 0, 1, 2 epochs, "
+        "learning rate 0.001. All of its runs had learned their training clips when they ended."
     )
     runs[0].history["train_top1"] *= 0.7
     (study,) = shown(runs, DIGEST)

@@ -169,7 +169,7 @@ def _video_words() -> str:
     known = sum(rows()[name].views is not None for name in compared())
     return (
         f"A video costs its published test's clips and crops, which are known of {known} of them; the others count by "
-        "one clip, as the paper's own do."
+        "one clip, and so do the paper's own, as this study reads its text."
     )
 
 
@@ -234,7 +234,7 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
         short=f"at I3D's own {i3d['frames']} frames {i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the "
         "multiply-adds of Res34-SE-IM-Net and "
         f"{1 / ratios[1].point:.2f} times its clips a second, with {i3d['parameters'] / own[1]['parameters']:.2f} "
-        "times its parameters",
+        f"times its parameters; on {COMMON_CLIP} {common * 1e9 / own[1]['multiply_adds']:.2f} times the multiply-adds",
         sources=_source(measured),
     )
 

@@ -144,7 +144,7 @@ def constant_text(found: Sequence[Dose]) -> str:
         next((d for d in found if d.runs[0].experiment.gate == CONSTANT), None),
     )
     if baseline is None or constant is None or not (baseline.than and constant.than):
-        return "Whether a branch times 1.5 without any gate does as much was **not run**."
+        return "Whether a branch times the constant 1.5, without any gate, does as much was **not run**."
     gain, left = -baseline.than.point, constant.than
     held = left.low <= 0 <= left.high
     return (
@@ -173,8 +173,8 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     what = "the gate is a constant here" if np.mean(changed) <= FEW else "the gate is more than a constant here"
     runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
     return (
-        f"**Is it a gate?** In {runs}, every gate held at its mean over clips changes {percent(_mean(changed))} of "
-        f"predictions: {what}. {constant_text(found)} [More](gate)."
+        f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs}, s held at its mean over clips "
+        f"changes {percent(_mean(changed))} of predictions: {what}. {constant_text(found)} [More](gate)."
     )
 
 

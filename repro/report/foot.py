@@ -80,7 +80,7 @@ def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) ->
 
     The last makes one run alone.
     """
-    made = {record.name for record in records}
+    made = {record.name: record.provenance["seconds"] for record in records}
     studies = {record.experiment.study for record in records}
     found = {}
     for path in sorted(profiles.glob("*.yaml")):
@@ -88,10 +88,13 @@ def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) ->
         if not runs:
             continue
         if path.stem == "demo":
-            found[MAKE] = "its own runs"
+            found[MAKE] = "the runs of demo"
             continue
         there = sorted(name for run in runs if (name := f"{run.study}/{run.run}") in made)
-        found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, {len(there)} of them recorded here"
+        minutes = sum(made[name] for name in there) / len(there) / 60 if there else 0
+        found[f"{SNAKEMAKE} {path.as_posix()}"] = (
+            f"{len(runs)} runs, {len(there)} of them recorded here, {minutes:.0f} minutes each"
+        )
         if there:
             one = f".venv/bin/snakemake results/{there[0]}/record.json --cores all --configfile {path.as_posix()}"
             found[one] = "one of them"

@@ -8,11 +8,10 @@ from repro.claims.judging import MEANING
 from repro.data.catalogue import CATALOGUE
 from repro.experiment.fields import TITLES
 from repro.files import size_text
-from repro.metrics.statistics import smallest_gain
 from repro.metrics.text import hours_text, percent
 from repro.records.questions import has_converged
 from repro.report.show import with_code
-from repro.report.statistics import points
+from repro.report.statistics import detected, points
 from repro.report.study import Study
 
 
@@ -23,12 +22,12 @@ def studies_table(studies: Sequence[Study]) -> pd.DataFrame:
         first, done = study.records[0].experiment, sum(map(has_converged, study.records))
         rows.append(
             {
-                "study": study.name,
+                "study": with_code(f"{study.name} (`{first.study}`)"),
                 "runs": ", ".join(f"{len(runs)} {TITLES[model]}" for model, runs in study.networks.items()),
                 "network and input": f"width ×{first.width:g}, {first.frames} frames of {first.size} pixels",
                 "chance": percent(1 / len(study.records[0].classes)),
                 "converged": f"{done} of {len(study.records)} runs",
-                "shows a gain of": points(smallest_gain(study.gain, power=0.8)) if study.gain else "no pair of runs",
+                "a verdict takes a gain of": points(detected(study.gain)) if study.gain else "no pair of runs",
             }
         )
     return pd.DataFrame(rows)
@@ -52,7 +51,7 @@ def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str)
         "command": with_code(f"`{command}`"),
         "runs": f"{costs['runs'].sum()}: {work / 1e15:,.0f} PFLOP, {memory:.0f} GB on the GPU, {disk:.0f} GB of disk",
         "hours": f"{hours_text(work)}: an assumption, not measured here",
-        "accuracy to expect": "not known: nobody has run it",
+        "accuracy to expect": "not known: nobody has run it; see the ledger on pre-training",
         "it would settle": settles,
     }
     return pd.DataFrame({"": list(rows), official.title: list(rows.values())})

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from repro.claims.judging import LEVEL
 from repro.metrics.coverage import CHANCES, coverage_table
 from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
 from repro.metrics.text import with_interval
@@ -47,8 +49,18 @@ def coverage_text(table: pd.DataFrame) -> str:
     return f"{text}. Lowest and highest are over {len(CHANCES)} kinds of chance: {'; '.join(CHANCES)}."
 
 
+def at_level(gain: Estimate) -> Estimate:
+    """An estimate asked at the level of verdicts: what lies outside this interval has a p below ``LEVEL``."""
+    return replace(gain, confidence=1 - LEVEL)
+
+
+def detected(gain: Estimate, *, runs: int | None = None, power: float = 0.8) -> float:
+    """The smallest true gain that would give a verdict with this power."""
+    return smallest_gain(at_level(gain), runs=runs, power=power)
+
+
 def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 0.8) -> pd.DataFrame:
-    """One row a study: the gain found, the smallest that it and longer ones could have shown, pairs for a wanted gain.
+    """One row a study: the gain found, the smallest that gives it and longer ones a verdict, pairs for a wanted gain.
 
     wanted: a gain, 0..1. Where there is one pair of runs nothing is known of longer studies.
     """
@@ -59,18 +71,18 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 
             "pairs; clips; groups": f"{gain.runs}; {gain.clips}; {gain.groups}",
             "gain found [95 %]": with_interval(gain, signed=True),
             "sd of pairs (points)": sd_text(gain),
-            "smallest gain shown": points(smallest_gain(gain, power=power)),
+            "smallest gain that gives a verdict": points(detected(gain, power=power)),
         }
         known = gain.sd_runs is not None
-        row[f"with {MORE} pairs"] = points(smallest_gain(gain, runs=MORE, power=power)) if known else "not known"
-        row[f"pairs to show {100 * wanted:g} points"] = _number(runs_needed(gain, wanted, power=power))
+        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE, power=power)) if known else "not known"
+        row[f"pairs to show {100 * wanted:g} points"] = _number(runs_needed(at_level(gain), wanted, power=power))
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def points(gain: float) -> str:
     """``3.1 points``; a gain cannot exceed 100."""
-    return f"{100 * gain:.1f} points" if gain < 1 else "none"
+    return f"{100 * gain:.1f} points" if gain < 1 else "no gain"
 
 
 def _number(pairs: float) -> str:
@@ -80,29 +92,30 @@ def _number(pairs: float) -> str:
 
 
 def power_figure(gains: Mapping[str, Estimate], *, power: float = 0.8) -> tuple[Figure, str]:
-    """The smallest gain shown by the number of pairs of runs, a line a study; with its alternative text."""
+    """The smallest gain that gives a verdict by the number of pairs of runs, a line a study; with its alt text."""
     fig, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     pairs = [2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100]
     known = {study: gain for study, gain in gains.items() if gain.sd_runs is not None}
     for study, gain in known.items():
-        curve = [100 * smallest_gain(gain, runs=runs, power=power) for runs in pairs]
+        curve = [100 * detected(gain, runs=runs, power=power) for runs in pairs]
         (line,) = axis.plot(pairs, curve, label=f"{study} ({gain.groups} groups)")
-        axis.plot(gain.runs, 100 * smallest_gain(gain, power=power), "o", color=line.get_color())
-    axis.set(xscale="log", ylim=(0, 50), xlabel="pairs of runs", ylabel="smallest gain shown (points)")
+        axis.plot(gain.runs, 100 * detected(gain, power=power), "o", color=line.get_color())
+    axis.set(xscale="log", ylim=(0, 50), xlabel="pairs of runs", ylabel="smallest gain found (points)")
     axis.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
     axis.minorticks_off()
     axis.legend(frameon=False, fontsize=8)
-    shown = "; ".join(f"{study} {points(smallest_gain(gain, power=power))}" for study, gain in known.items())
-    return fig, f"Smallest gain shown by the number of pairs of runs, a line a study; as run: {shown}."
+    shown = "; ".join(f"{study} {points(detected(gain, power=power))}" for study, gain in known.items())
+    return fig, f"Smallest gain that gives a verdict by the number of pairs of runs, a line a study; as run: {shown}."
 
 
 def power_text(gain: Estimate, *, power: float = 0.8) -> str:
     """What gain a study could have shown, and what more runs would add."""
-    found = points(smallest_gain(gain, power=power))
+    found = points(detected(gain, power=power))
     text = (
         f"**What gain could this have shown?** {gain.clips} clips in {gain.groups} groups and {gain.runs} "
-        f"pair{'s' if gain.runs > 1 else ''} of runs show a true gain of {found} with {100 * power:.0f} % power."
+        f"pair{'s' if gain.runs > 1 else ''} of runs give a verdict (p below {LEVEL:g}) on a true gain of {found} with "
+        f"{100 * power:.0f} % power."
     )
     if gain.sd_runs is None:
         return f"{text} That leaves the chance of training out: how far runs spread is not known from one pair."
-    return f"{text} {MORE} pairs would show {points(smallest_gain(gain, runs=MORE, power=power))}."
+    return f"{text} {MORE} pairs would on {points(detected(gain, runs=MORE, power=power))}."

@@ -127,8 +127,8 @@ def study_text(study: Study) -> str:
     splits = sorted({record.experiment.split for record in study.records})
     runs = " and ".join(f"{len(some)} of {TITLES[model]}" for model, some in study.networks.items())
     text = (
-        f"{first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, {first.epochs} epochs, "
-        f"{rates_text(study)}. {convergence_text(study)}"
+        f"`results/{first.study}`: {first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, "
+        f"{first.epochs} epochs, {rates_text(study)}. {convergence_text(study)}"
     )
     return "\n\n".join(filter(None, (text, stuck_text(study.records))))
 
