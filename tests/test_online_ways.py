@@ -80,9 +80,8 @@ def test_ways_that_are_none(options, message):
 
 
 def test_a_cut_is_a_large_change_of_the_whole_frame():
-    """Threshold 27: mean over hue, saturation and value. Value alone by 90 is 30, by 60 is 20."""
-    for step, expected in ((90, True), (60, False)):
-        cuts = Cuts()
-        levels = (100, 100, 100 + step, 100 + step)
-        found = [cuts.begins(np.full((48, 64, 3), level, np.uint8)) for level in levels]
-        assert found == [False, False, expected, False]
+    """Threshold 27 of 255, of all pixels' mean: half of them by 60 is 30, by 50 is 25."""
+    for step, expected in ((60, True), (50, False)):
+        cuts, frames = Cuts(), np.full((4, 48, 64, 3), 100, np.uint8)
+        frames[2:, 24:] += np.uint8(step)
+        assert [cuts.begins(frame) for frame in frames] == [False, False, expected, False]
