@@ -109,6 +109,15 @@ class Source:
         self.stopped.set()
 
     def __iter__(self) -> Iterator[Frame]:
+        try:
+            yield from self._frames()
+        finally:
+            self.stop()
+            until = time.monotonic() + 2  # a thread that comes out of OpenCV while Python ends would abort it
+            for reader in self.readers:
+                reader.join(max(0.0, until - time.monotonic()))
+
+    def _frames(self) -> Iterator[Frame]:
         began, last = self.clock(), None
         failed, tries = "", 0
         while not self.stopped.is_set():
@@ -117,11 +126,11 @@ class Source:
                     if why := failed or (last and _new_stream(last, frame)):
                         if failed:
                             self.reconnects += 1
-                        self.say(f"{self.name}: {why}; what was seen before is forgotten")
+                        self.say(f"source: {self.name}: {why}; what was seen before is forgotten")
                         frame = Frame(frame.image, frame.seconds, frame.came, why)
                     yield frame
                     last, failed, tries = frame, "", 0
-                why = "it ended"
+                why = f"source: {self.name} ended"
             except OSError as error:
                 if not self.live or last is None:
                     raise
@@ -131,12 +140,10 @@ class Source:
             if last is None:
                 raise SourceError(f"source: {self.name} was opened and gave no frame")
             if self.clock() - last.came > self.retry_for:
-                raise SourceError(
-                    f"source: {self.name} gave no frame for {self.clock() - last.came:.0f} s ({why}); given up"
-                )
-            failed = f"the source failed ({why}) and came back"
+                raise SourceError(f"{why}; given up after {self.clock() - last.came:.0f} s without a frame")
+            failed = "it came back"
             seconds = PAUSES[min(tries, len(PAUSES) - 1)]
-            self.say(f"{self.name}: {why}; opened again in {seconds} s")
+            self.say(f"{why}; opened again in {seconds} s")
             tries += 1
             self.pause(seconds)
 
@@ -163,7 +170,9 @@ class Source:
             if count == 0:
                 raise DecodeError(f"{self.name}: not one frame decodes; fetch the file again")
             if count < 0.95 * announced:  # containers may be off by a few frames
-                self.say(f"{self.name}: ends after {count} frames where it announces {announced:.0f}; is it whole?")
+                self.say(
+                    f"source: {self.name} ends after {count} frames where it announces {announced:.0f}; is it whole?"
+                )
 
     def _next(self, given: "queue.Queue[Any]", what: str) -> Any:
         """What the reader gives next; None at the end, and once this source is stopped."""
