@@ -81,6 +81,11 @@ def in_a_row(clips: Sequence[Clip]) -> list[Clip]:
     return [clips[k] for k in np.random.default_rng(0).permutation(len(clips))]
 
 
+def timed(record: Record) -> bool:
+    """Whether a run's test clips are video files: frames in folders or caches have no times."""
+    return not holds_images(read_split(record.experiment).test[0].path)
+
+
 def rate_of(clip: Clip) -> float:
     """Frames a second of its file. Raises ValueError where it says none, or is a folder of frames."""
     rate = 0.0 if holds_images(clip.path) else open_opencv(clip.path).get(cv2.CAP_PROP_FPS)
