@@ -54,6 +54,7 @@ def test_every_way_decides_as_it_would_alone(run, measured):
     """Though maps are shared: each way's decisions are those of its own recogniser on the same stream."""
     record, folder = run
     found, filed = measured
+    assert found.device == "CPU, 1 thread(s)" or torch.cuda.is_available()  # as many as the run had
     clips = filed.published.clips
     assert clips["frames"].tolist() == [14 + int(g[-2:]) % 3 for g in clips["group"]] and len(clips) == 4
     network = trained(record.experiment, 2, work=folder / "runs")

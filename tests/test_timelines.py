@@ -32,7 +32,8 @@ def made(study="s", *, released=True, dataset="made clips"):
         ways[timeline.RELEASED] = [(10 * k, k % 3) for k in range(12)]
     table = pd.DataFrame([(way, *each) for way, rows in ways.items() for each in rows])
     table.columns = ["way", "frame", "label"]
-    return of_content(study, {"dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8}, table)
+    content = {"dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
+    return of_content(study, content, table)
 
 
 def test_the_answer_is_computed():
@@ -45,16 +46,26 @@ def test_the_answer_is_computed():
     assert text.count("**Not run: ") == 2
     assert timelines.answer_text([made("ucf101-3"), made("ut-interaction")]).count("Not run") == 0
     assert timelines.answer_text([]).count("Not run") == 2
+    never = made()
+    never.published.shown[:] = timeline.NONE
+    assert ".** Most clips are never labelled right to their end; over all" in timelines.answer_text([never])
     rows = [made("b"), made("a"), made("c")]
     assert [row.study for row in timelines.ordered(rows, "c")] == ["c", "a", "b"]
 
 
 def test_published_against_released():
     text = timelines.released_text(made())
-    assert text.startswith("As released it shows another label for 50.0 % of the time, and is right for +50.0 points [")
-    assert "Told from chance, alone: none of the five departures." in text
+    assert text.startswith("As released it shows another label for 50.0 % of the time; its share of time right ")
+    assert "differs by +50.0 points [" in text
+    assert "Of its departures alone told from chance: none of the five." in text
     assert "**Not run:** the released script halves N again and again, and N = 8" in timelines.released_text(
         made(released=False)
+    )
+
+
+def test_the_cuts():
+    assert timelines.cuts_text(made()) == (
+        "*Cleared at cuts* found 2 of the 11 places where one clip follows another, and cleared 1 times elsewhere."
     )
 
 

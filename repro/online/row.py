@@ -7,7 +7,8 @@ files results/rendered/timeline.json and .parquet, which the report's page of Fi
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -187,11 +188,22 @@ def measure(
     network = trained(experiment, len(record.classes), work=work)
     clips = list(read_split(experiment).test)
     clips = in_a_row(clips if clips_per_class is None else first_of_each_class(clips, clips_per_class))
-    device = device_name("cuda" if torch.cuda.is_available() else "cpu")
-    with measured(experiment.study, timeline.NAME, device=device, results=results) as found:
+    with _threads_of(record), measured(experiment.study, timeline.NAME, results=results) as found:
+        found.device = device_name("cuda" if torch.cuda.is_available() else "cpu")
         content, found.table = recognise(network, record, clips)
         found.content |= content | {"of": of}
     return found
+
+
+@contextmanager
+def _threads_of(record: Record) -> Iterator[None]:
+    """As many threads as the run had, where its fields fix them: the last digits depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(record.experiment.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def main() -> int:

@@ -72,12 +72,16 @@ def answer_text(rows: Sequence[Row]) -> str:
 def _answer(row: Row) -> str:
     shown, lengths = row.published, _seconds(row.published)
     middle = float(np.median(shown.delays))
-    stable = f"after {middle:.1f} s" if np.isfinite(middle) else "never"
+    stable = (
+        f"The middle clip of {np.median(lengths):.1f} s is labelled right to its end after {middle:.1f} s"
+        if np.isfinite(middle)
+        else "Most clips are never labelled right to their end"
+    )
     return (
         f"**{row.content['dataset']}: with a clip's last frame the label is right for "
         f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
-        f"right for {percent(row.offline.point)}.** The middle clip of {np.median(lengths):.1f} s is labelled right to "
-        f"its end {stable}; over all of the time the label is right for {with_interval(shown.accuracy())} of it."
+        f"right for {percent(row.offline.point)}.** {stable}; over all of the time the label is right for "
+        f"{with_interval(shown.accuracy())} of it."
     )
 
 
@@ -93,10 +97,20 @@ def released_text(row: Row) -> str:
     sure = {way: found for way, found in moved.items() if found.low > 0 or found.high < 0}
     which = "; ".join(f"*{way.removeprefix('released: ')}* {with_interval(g, signed=True)}" for way, g in sure.items())
     return (
-        f"As released it shows another label for {percent(released.differs(row.published))} of the time, and is right "
-        f"for {with_interval(released.against(row.published), signed=True)} more of it. Told from chance, alone: "
-        f"{which or 'none of the five departures'}. Intervals resample the groups that clips were cut from; with one "
-        "network they say nothing of another training run."
+        f"As released it shows another label for {percent(released.differs(row.published))} of the time; its share of "
+        f"time right differs by {with_interval(released.against(row.published), signed=True)}. Of its departures alone "
+        f"told from chance: {which or 'none of the five'}. Intervals resample the groups that clips were cut from; "
+        "with one network they say nothing of another training run."
+    )
+
+
+def cuts_text(row: Row) -> str:
+    """How many joins of clips were found as cuts, and how often one was seen where there is none."""
+    joins = set(np.cumsum(row.published.clips["frames"])[:-1].tolist())
+    found = set(row.content["cuts"])
+    return (
+        f"*Cleared at cuts* found {len(found & joins)} of the {len(joins)} places where one clip follows another, and "
+        f"cleared {len(found - joins)} times elsewhere."
     )
 
 
@@ -206,7 +220,7 @@ def _by_hysteresis(axis: Axes, row: Row) -> str:
     axis.plot(values, changes, "o-", color=COLOURS[PUBLISHED])
     true = (len(row.published.clips) - 1) / row.published.minutes
     axis.axhline(true, color="black", linestyle=":")
-    axis.annotate("clips change", (values[-1], true), ha="right", va="bottom", fontsize=8)
+    axis.annotate("clips change", (values[0], true), ha="left", va="bottom", fontsize=8)
     axis.set(xlabel="hysteresis (probability)", ylabel="label changes a minute", title="Flicker")
     axis.set_ylim(bottom=0)
     shown = ", ".join(f"{c:.0f} at {h:g}" for h, c in zip(values, changes))
