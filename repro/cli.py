@@ -1,4 +1,6 @@
-"""The command line: ``repro prepare | render-demo | protocol | plan | train | table6 | records | claims | doctor``.
+"""The command line.
+
+``repro prepare | render-demo | protocol | plan | train | online | table6 | records | claims | doctor``.
 
 Each command calls one function.
 """
@@ -93,6 +95,12 @@ def _table6(arguments: Namespace) -> int:
     path = measure(names=arguments.only, precisions=arguments.precision, **options)
     print(f"{path}: shown on the report's page of Table 6 (make book)")
     return 0
+
+
+def _online(arguments: Namespace) -> int:
+    from repro.online.command import online
+
+    return online(**{name: value for name, value in vars(arguments).items() if name != "call"})
 
 
 def _records_check(arguments: Namespace) -> int:
@@ -237,6 +245,34 @@ def main() -> int:
     table6.add_argument("--precision", nargs="+", choices=both, default=both, help="(both)")
     table6.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
     table6.set_defaults(call=_table6)
+
+    online = commands.add_parser(
+        "online",
+        help="recognise a camera, a file or a stream while it runs: one JSON line a decision",
+        description="Recognise a camera, a file or a stream while it runs. A decision is one line of JSON on the "
+        "standard output. Ctrl-C ends it; so does closing the window, or q in it.",
+        epilog="examples: repro online --source 0 --run rendered/res34_se_im_net-split1-seed0; "
+        "... --source rtsp://camera/stream --save seen.mp4; ... --source clip.mp4 --realtime",
+    )
+    online.add_argument("--source", required=True, help="a camera's number, a file, rtsp://...")
+    online.add_argument("--run", required=True, metavar="STUDY/RUN", help="the record of the network, under results/")
+    online.add_argument(
+        "--weights", type=Path, default=None, metavar="FILE", help="its weights (build/runs/STUDY/RUN/weights.pt)"
+    )
+    online.add_argument(
+        "--seconds", type=float, default=None, help="that a decision spans (as published: N frames, whatever the rate)"
+    )
+    online.add_argument("--realtime", action="store_true", help="play a file at its own rate")
+    online.add_argument("--save", type=Path, default=None, metavar="FILE.mp4", help="write a video with the decisions")
+    online.add_argument("--no-window", dest="window", action="store_false", help="open none where there is a display")
+    online.add_argument("--unknown-below", type=float, default=0.0, metavar="P", help="probability (%(default)s)")
+    online.add_argument(
+        "--hysteresis", type=float, default=0.0, metavar="P", help="by which another label must lead (%(default)s)"
+    )
+    online.add_argument(
+        "--retry-for", type=float, default=60.0, metavar="S", help="seconds to try a lost live source (%(default)s)"
+    )
+    online.set_defaults(call=_online)
 
     records = commands.add_parser("records", help="check records that others made, and file them")
     actions = records.add_subparsers(required=True)

@@ -90,7 +90,9 @@ def test_a_page_comes_after_what_it_shows(bare):
     for name in ("data", "look-alikes", "online"):  # the clips of a recorded study are those that this profile renders
         assert drawn in pages[name].reads and pages[name].at_hand["clips of rendered"], name
         assert not pages[name].at_hand["clips of others"], name
-    assert pages["online"].makes == ("results/demo/online.json",)
+    measured = [f"results/demo/{name}" for name in ("online.json", "timeline.json", "timeline.parquet")]
+    assert list(pages["online"].makes) == measured
+    assert set(measured[1:]) <= set(pages["ledger"].reads) and not set(measured) & set(pages["online"].reads)
     assert "results/demo/online.json" in pages["answer"].reads
     for name in ("answer", "gate", "choices", "ledger", "runs", "online"):
         assert own in pages[name].reads and any("results/others/" in path for path in pages[name].reads), name

@@ -87,10 +87,10 @@ def train_view(
     return augment(frames, size, rng, flip=flip, scales=scales)[0]
 
 
-def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = None) -> np.ndarray:
+def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = None, right: int = 0) -> np.ndarray:
     """Short side to round(size * 256 / 224), then the centre crop: uint8 ``(N, size, size, 3)``.
 
-    ``count`` as for :func:`augment`.
+    ``count`` as for :func:`augment`. right: pixels by which the crop lies right of the centre, as far as there are any.
     """
     view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
     whole = None
@@ -99,7 +99,7 @@ def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = No
             scale = round(size * 256 / 224) / min(frame.shape[:2])
             height, width = (max(size, round(side * scale)) for side in frame.shape[:2])
             whole = np.empty((height, width, 3), np.uint8)
-            top, left = (height - size) // 2, (width - size) // 2
+            top, left = (height - size) // 2, min((width - size) // 2 + right, width - size)
         cv2.resize(frame, (width, height), dst=whole, interpolation=cv2.INTER_LINEAR)
         out[:] = whole[top : top + size, left : left + size]
     return view

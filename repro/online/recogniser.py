@@ -1,59 +1,110 @@
-"""Online recognition: a running guess while the frames come in.
+"""Online recognition: class probabilities while the frames come in, from maps that are computed once a frame.
 
-Source: ECO's Algorithm 1 (Zolfaghari et al. 2018, ref. 12), which the paper says it uses. A queue takes every frame;
-each N new frames the working set becomes half sampled from the queue, half from the old working set, and the new class
-probabilities are averaged with the previous ones. The script released with ECO differs: see the ledger of assumptions.
+The trunk sees one frame at a time, so its map of a frame (512 x 7 x 7 at the paper's size) is kept and a decision costs
+the maps of its new frames and the head: the same numbers as computing all N frames anew.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
-from repro.data.sampling import test_frames
-from repro.data.transforms import normalise, test_view
+from repro.data.transforms import normalise
+from repro.online.cuts import Cuts
+from repro.online.ways import PUBLISHED, Way
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of a frame: its time in the stream, and the trunk's map ``(1, C, h, w)``."""
+
+    seconds: float
+    map: Tensor  # uint8 pixels (1, 3, size, size) where maps are not kept
+    stream: int  # which of the streams that began, as counted by the recogniser
 
 
 class OnlineRecogniser:
-    """Push frames one by one; each N frames there is a new decision.
+    """Push frames one by one; class probabilities come whenever a decision is due.
+
+    `see` and `decide` are its two halves, for two threads; each has its own state.
 
     Args:
-        network: takes ``(1, N, 3, size, size)``; switched to evaluation.
-        frames: N, 2 or more.
+        network: with ``trunk`` and ``head`` as :class:`repro.models.FusedNet`; switched to evaluation.
+        classes: names, in the order of its outputs.
+        frames: N.
         size: pixels a side.
+        way: how frames are picked, seen and averaged.
         values: what the network is fed (:data:`repro.data.transforms.VALUES`), as in its training.
         device: where the network runs.
+        reuse: whether maps are kept; otherwise every decision computes those of all its N frames.
     """
 
     def __init__(
-        self, network: nn.Module, *, frames: int, size: int, values: str = "imagenet", device: str = "cpu"
+        self,
+        network: Any,
+        classes: Sequence[str],
+        *,
+        frames: int,
+        size: int,
+        way: Way = PUBLISHED,
+        values: str = "imagenet",
+        device: str = "cpu",
+        reuse: bool = True,
     ) -> None:
-        if frames < 2:
-            raise ValueError(f"frames: {frames}; the working set is half old, half new, so N must be 2 or more")
         self.network = network.eval().to(device)
-        self.frames, self.size, self.values, self.device = frames, size, values, device
+        self.classes, self.frames, self.size, self.way = tuple(classes), frames, size, way
+        self.values, self.device, self.reuse = values, device, reuse
+        self.sampling = way.sampled(frames)
+        self.streams = 0  # that began
+        self.decided_of = self.decided = 0  # the stream of the last decision, and how many that has
+        self.probabilities: np.ndarray | None = None
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything seen: a new stream begins."""
-        self.queue: list[np.ndarray] = []
-        self.working: np.ndarray | None = None  # uint8 (N, size, size, 3)
-        self.probabilities: np.ndarray | None = None
+        """Forget everything seen: a new stream begins. To be called where `see` is; `decide` follows by itself."""
+        self.sampling.reset()
+        self.cuts = Cuts()
+        self.streams += 1
 
-    def push(self, frame: np.ndarray) -> np.ndarray | None:
-        """Take one frame, uint8 RGB ``(H, W, 3)``; class probabilities ``(classes,)`` at every N-th, else None."""
-        self.queue.append(test_view(frame[None], self.size)[0])
-        if len(self.queue) < self.frames:
-            return None
-        fresh = np.stack(self.queue)
-        self.queue.clear()
-        if self.working is None:
-            self.working = fresh
-        else:
-            kept = self.frames // 2
-            old = self.working[test_frames(self.frames, kept)]
-            self.working = np.concatenate([old, fresh[test_frames(self.frames, self.frames - kept)]])
-        clip = torch.from_numpy(self.working).permute(0, 3, 1, 2)[None].to(self.device)
+    def push(self, frame: np.ndarray, seconds: float = 0.0) -> np.ndarray | None:
+        """Take one frame, uint8 RGB ``(H, W, 3)``, of this time in the stream; class probabilities ``(classes,)``
+        where a decision is due, else None."""
+        seen = self.see(frame, seconds)
+        return None if seen is None else self.decide(seen)
+
+    def see(self, frame: np.ndarray, seconds: float) -> list[Seen] | None:
+        """The first half of `push`: the N frames of a decision that is due."""
+        if self.way.at_cuts and self.cuts.begins(frame):
+            self.reset()
+            self.cuts.begins(frame)
+        return self.sampling.push(lambda: self._seen(frame, seconds), seconds)
+
+    def _seen(self, frame: np.ndarray, seconds: float) -> Seen:
+        label = None
+        if self.probabilities is not None and self.decided_of == self.streams:
+            label = self.classes[int(self.probabilities.argmax())]
+        view = self.way.view(frame, self.size, label)
+        pixels = torch.from_numpy(view).permute(2, 0, 1)[None].to(self.device)
+        return Seen(seconds, self._map(pixels) if self.reuse else pixels, self.streams)
+
+    @torch.inference_mode()
+    def _map(self, pixels: Tensor) -> Tensor:
+        return self.network.trunk(normalise(pixels, self.values))
+
+    def decide(self, seen: Sequence[Seen]) -> np.ndarray:
+        """The second half of `push`: class probabilities ``(classes,)``, averaged as the way says."""
+        maps = torch.cat([each.map for each in seen])
         with torch.inference_mode():
-            now = self.network(normalise(clip, self.values)).softmax(1)[0].cpu().numpy()
-        self.probabilities = now if self.probabilities is None else (self.probabilities + now) / 2
-        return self.probabilities
+            stack = (maps if self.reuse else self._map(maps)).transpose(0, 1)[None]
+            now = self.network.head(stack).softmax(1)[0].cpu().numpy()
+        if seen[-1].stream != self.decided_of:
+            self.decided_of, self.decided, self.probabilities = seen[-1].stream, 0, None
+        self.decided += 1
+        if self.probabilities is not None and self.way.average != "none":
+            share = 1 / 2 if self.way.average == "previous" else 1 / self.decided
+            now = self.probabilities + share * (now - self.probabilities)
+        self.probabilities = now
+        return now

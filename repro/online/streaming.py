@@ -142,7 +142,7 @@ def measure(record: Record, clips_per_class: int, *, results: Path = RESULTS, wo
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = trained(experiment, len(record.classes), work=work)
     frames, size, values = experiment.frames, experiment.size, experiment.values
-    online = OnlineRecogniser(network, frames=frames, size=size, values=values, device=device)
+    online = OnlineRecogniser(network, record.classes, frames=frames, size=size, values=values, device=device)
     clips = first_of_each_class(read_split(experiment).test, clips_per_class)
     with measured(experiment.study, "online", device=device_name(device), results=results) as found:
         found.content |= content(record, stream(online, clips)) | {"of": of}

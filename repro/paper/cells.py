@@ -173,7 +173,8 @@ class Peer(Written):
 
 class Reading(Written):
     """One way to read an open point. The numbers, where a reading has them, were counted (N = 16 frames of 224x224,
-    51 classes): params and head_params in millions, gmacs and head_gmacs in 10^9 multiply-adds a clip."""
+    51 classes): params and head_params in millions, gmacs and head_gmacs in 10^9 multiply-adds a clip. way: its name
+    among those that `repro.online.row` compares."""
 
     name: Words
     text: Words
@@ -181,6 +182,7 @@ class Reading(Written):
     gmacs: Number | None = None
     head_params: Number | None = None
     head_gmacs: Number | None = None
+    way: str = ""
 
 
 class Assumption(Written):

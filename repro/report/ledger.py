@@ -6,6 +6,8 @@ import pandas as pd
 from markupsafe import Markup
 
 from repro.claims.judging import where
+from repro.metrics.text import with_interval
+from repro.online.timeline import Row
 from repro.paper.cells import Assumption, Paper, load
 from repro.report.ablations import Variant, said
 from repro.report.show import Html, plain
@@ -20,12 +22,29 @@ def measured(assumption: Assumption, found: Sequence[Variant]) -> list[Variant]:
     return [variant for variant in found if variant.pairs[0][1].experiment.study in groups]
 
 
-def effects(assumption: Assumption, found: Sequence[Variant]) -> list[str]:
-    """What recorded runs of the other readings say, a line each; empty where none is recorded."""
-    return [
+def effects(assumption: Assumption, found: Sequence[Variant], rows: Sequence[Row] = ()) -> list[str]:
+    """What recorded runs of the other readings say, and streams that were recognised online by them (`rows`), a line
+    each; empty where none is recorded."""
+    trained = [
         f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
         for variant in measured(assumption, found)
     ]
+    return trained + [
+        f"{reading.name}: the label is right for {_more(row, reading.way)} of the time "
+        f"({len(row.published.clips)} clips in a row of {row.content['dataset']})"
+        for row in rows
+        for reading in assumption.readings
+        if reading.way in row.ways
+    ]
+
+
+def _more(row: Row, way: str) -> str:
+    return with_interval(row.ways[way].against(row.published), signed=True)
+
+
+def ways(assumption: Assumption) -> list[str]:
+    """The names of the ways of recognising online by which its other readings are measured."""
+    return [reading.way for reading in assumption.readings if reading.way]
 
 
 def _width(variant: Variant) -> float:
@@ -46,18 +65,18 @@ def answer_text(paper: Paper, found: Sequence[Variant]) -> str:
     return f"{text} Most was moved by *{plain(most.point)}* ({plain(variant.title)}): {said(variant)}."
 
 
-def points_table(paper: Paper, found: Sequence[Variant]) -> pd.DataFrame:
+def points_table(paper: Paper, found: Sequence[Variant], rows: Sequence[Row] = ()) -> pd.DataFrame:
     """One row a point: the reading taken, and what another one did to top-1; measured ones first."""
-    rows = [
+    table = [
         {
             "point": Html(a.point, Markup('<a href="#{}">{}</a>').format(anchor_of(a), a.point)),
             "taken here": a.taken,
-            "another reading: top-1": "; ".join(effects(a, found)) or DASH,
-            "state": status(a, effects(a, found)),
+            "another reading: top-1": "; ".join(effects(a, found, rows)) or DASH,
+            "state": status(a, effects(a, found, rows)),
         }
-        for a in sorted(paper.assumptions, key=lambda a: not measured(a, found))
+        for a in sorted(paper.assumptions, key=lambda a: not effects(a, found, rows))
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(table)
 
 
 def status(assumption: Assumption, lines: Sequence[str]) -> str:
@@ -70,9 +89,9 @@ def anchor_of(assumption: Assumption) -> str:
     return f"ledger-{assumption.id}"
 
 
-def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = ()) -> str:
+def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = (), rows: Sequence[Row] = ()) -> str:
     """An entry of the ledger as Markdown, under its number: readings, reasons, and what recorded runs measured."""
-    a, said_of_it = assumption, effects(assumption, found)
+    a, said_of_it = assumption, effects(assumption, found, rows)
     lines = [f'<span id="{anchor_of(a)}"></span>', "", f"**{number}. {plain(a.point)}**", ""]
     lines += [f"{plain(a.where)}. Status: **{status(a, said_of_it)}**. Pages: {', '.join(a.chapters)}.", ""]
     for r in a.readings:
@@ -82,6 +101,8 @@ def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = (
         lines += ["", "Measured, in place of what is taken here:", "", *(f"- {plain(line)}" for line in said_of_it)]
     elif a.ablations:
         lines += ["", f"Not run: {', '.join(a.ablations)} of profiles/rendered-choices.yaml."]
+    elif ways(a):
+        lines += ["", "Not run: python -m repro.online.row STUDY/RUN."]
     return "\n".join(lines)
 
 

@@ -67,7 +67,8 @@ KINDS = (
     Kind("look-alikes", "notebooks/10_look_alikes.ipynb", "Table 8, Figure 1: look-alikes", PAPERS, records=True,
          clips=True, weights=True),
     Kind("online", "notebooks/11_online.ipynb", "Figure 5: online recognition", PAPERS, records=True, takes="trained",
-         clips=True, weights=True, alone=True, makes=("results/{study}/online.json",)),
+         clips=True, weights=True, alone=True, files=("results/*/timeline.*", "results/online/pace.json"),
+         makes=("results/{study}/online.json", "results/{study}/timeline.json", "results/{study}/timeline.parquet")),
 
     Kind("choices", "notebooks/12_choices.ipynb", "One choice at a time", BEYOND, records=True),
     Kind("time", "notebooks/13_time.ipynb", "Does the head use time?", BEYOND, records=True),
@@ -78,7 +79,8 @@ KINDS = (
     Kind("server", "book/server.md", "On a GPU server", RUNNING),
     Kind("own-clips", "book/own-clips.md", "Your own clips", RUNNING),
     Kind("send", "book/send.md", "Send a record", RUNNING),
-    Kind("ledger", "notebooks/16_ledger.ipynb", "What the text leaves open", RUNNING, records=True),
+    Kind("ledger", "notebooks/16_ledger.ipynb", "What the text leaves open", RUNNING, records=True,
+         files=("results/*/timeline.*",)),
     Kind("plan", "book/plan.md", "The plan of the runs", RUNNING),
     Kind("runs", "notebooks/17_runs.ipynb", "Every run", RUNNING, records=True),
     Kind("references", "book/references.md", "References", RUNNING),
@@ -185,12 +187,13 @@ def pages_of(profile: Profile) -> list[Page]:
 
 
 def _page(kind: Kind, studies: Studies, made: Sequence[str]) -> Page:
+    makes = _made(kind, studies)
     return Page(
         name=kind.name,
         kind=kind,
         parameters=_parameters(kind, studies) | studies.profile.pages.get(kind.name, {}),
-        reads=(kind.source, *dict.fromkeys(_read(kind, studies, made))),
-        makes=_made(kind, studies),
+        reads=(kind.source, *(path for path in dict.fromkeys(_read(kind, studies, made)) if path not in makes)),
+        makes=makes,
         at_hand=_at_hand(kind, studies),
     )
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from repro.experiment.fields import Experiment
 from repro.files import write_whole
@@ -29,8 +29,17 @@ def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Mo
     weights = Path(work) / experiment.study / experiment.run / WEIGHTS
     if not weights.is_file():
         raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
+    return network_of(experiment, classes, read_weights(weights))
+
+
+def network_of(experiment: Experiment, classes: int, weights: Mapping[str, Tensor]) -> nn.Module:
+    """The network that a run trains, with these weights of it, in evaluation mode.
+
+    Raises ValueError where they do not fit, its classifier included.
+    """
     network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
-    load_network(network, read_weights(weights))
+    if left := list(load_network(network, weights).not_loaded):
+        raise ValueError(f"weights: {left[0]} is missing; these are of another network, or of other classes")
     return network.eval()
 
 

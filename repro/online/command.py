@@ -1,0 +1,128 @@
+"""What ``repro online`` does: recognise a source, write one JSON line a decision, show and save it on demand."""
+
+import contextlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from repro.files import whole
+from repro.models import read_weights
+from repro.online.display import Rate, Video, Window, overlay
+from repro.online.labels import Decision, Labelling
+from repro.online.live import Live
+from repro.online.recogniser import OnlineRecogniser
+from repro.online.sources import Source
+from repro.online.ways import Way
+from repro.records.record import RESULTS, Record, read_record
+from repro.training.run_folder import WORK, network_of, trained
+
+
+def recogniser_of(record: Record, way: Way, *, weights: Path | None = None, work: Path = WORK) -> OnlineRecogniser:
+    """The network of a run, ready for a stream, on the GPU where there is one.
+
+    weights: a file, instead of those that the run left in ``work``. Raises FileNotFoundError where there are none,
+    ValueError where they do not fit.
+    """
+    experiment, classes = record.experiment, record.classes
+    if weights is None:
+        network = trained(experiment, len(classes), work=work)
+    else:
+        network = network_of(experiment, len(classes), read_weights(weights))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    frames, size, values = experiment.frames, experiment.size, experiment.values
+    return OnlineRecogniser(network, classes, frames=frames, size=size, way=way, values=values, device=device)
+
+
+def online(
+    source: str,
+    run: str,
+    *,
+    weights: Path | None = None,
+    seconds: float | None = None,
+    realtime: bool = False,
+    save: Path | None = None,
+    window: bool = True,
+    unknown_below: float = 0.0,
+    hysteresis: float = 0.0,
+    retry_for: float = 60.0,
+    results: Path = RESULTS,
+    work: Path = WORK,
+) -> int:
+    """Recognise until the source ends, its window is closed, or the user interrupts; returns the exit status.
+
+    Args:
+        source: a camera's number, a device, an address or a file.
+        run: ``STUDY/RUN`` of a record under ``results``.
+        weights: a file, where they are not in ``work``.
+        seconds: that a decision spans; None for as published, N frames whatever the camera's rate.
+        realtime: a file is played at its own rate, and frames for which there is no time are dropped.
+        save: an ``.mp4`` file to write, with the decisions drawn in.
+        window: whether one is opened where there is a display.
+        unknown_below, hysteresis: as :class:`Labelling`.
+        retry_for: as :class:`Source`.
+
+    Raises ValueError and OSError, with a message for the user.
+    """
+    if save is not None and save.suffix != ".mp4":
+        raise ValueError(f"save: {save} must end in .mp4")
+    record = read_record(results / run)
+    way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
+    recogniser = recogniser_of(record, way, weights=weights, work=work)
+    labelling = Labelling(record.classes, unknown_below=unknown_below, hysteresis=hysteresis)
+    frames = Source(source, realtime=realtime, retry_for=retry_for, say=_say)
+    with contextlib.ExitStack() as stack:
+        shows: list[Callable] = []
+        if window:
+            try:
+                opened = Window(f"{source}: {run}")
+                stack.callback(opened.close)
+                shows.append(lambda image, _seconds: frames.stop() if opened.closed else opened.show(image))
+            except RuntimeError as error:
+                _say(str(error))
+        if save is not None:
+            video = Video(stack.enter_context(whole(save)))
+            stack.callback(video.close)
+            shows.append(video.write)
+        live = Live(recogniser, frames, labelling, frames=bool(shows))
+        decisions, failure = _follow(live, shows)
+    if failure:
+        _say(failure)
+    _say(f"{source}: {live.came} frames seen, {live.dropped} dropped, {decisions} decisions")
+    if not decisions:
+        _say(f"{source}: nothing was decided; the first decision takes {_first(recogniser)}")
+    return 0 if decisions and not failure else 1
+
+
+def _follow(live: Live, shows: list[Callable]) -> tuple[int, str]:
+    """Write and show what comes, until it ends, fails or the user interrupts: the number of decisions, and the failure.
+
+    A source that fails before its first frame raises: then there is no video to keep.
+    """
+    decision, decisions, rate = None, 0, Rate()
+    try:
+        for found in live:
+            if isinstance(found, Decision):
+                decision, decisions = found, decisions + 1
+                print(found.line(), flush=True)
+                continue
+            image = overlay(found.image, decision, rate.of(found))
+            for show in shows:
+                show(image, found.seconds)
+    except KeyboardInterrupt:
+        pass  # the usual way to end it
+    except OSError as error:
+        if not live.came:
+            raise
+        return decisions, str(error)
+    return decisions, ""
+
+
+def _first(recogniser: OnlineRecogniser) -> str:
+    seconds = recogniser.way.seconds
+    return f"{recogniser.frames} frames" if seconds is None else f"{seconds:g} s"
+
+
+def _say(text: str) -> None:
+    print(f"repro: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,222 @@
+"""Does online recognition keep up, what does keeping maps save, and does its memory stay as it is?
+
+    python -m repro.online.pace
+
+files results/online/pace.json, which the report's page of Figure 5 shows. The network is the paper's at 112 pixels with
+the weights that it starts from: how fast it is does not depend on them. Nothing else should run beside it.
+"""
+
+import argparse
+import itertools
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from repro.experiment.fields import ATTENTION
+from repro.metrics.peak import exact_float32
+from repro.metrics.speed import measure_speed
+from repro.metrics.timings import paired_ratio
+from repro.models import build
+from repro.online.display import Video
+from repro.online.labels import Decision, Labelling
+from repro.online.live import Live
+from repro.online.recogniser import OnlineRecogniser
+from repro.online.sources import Source
+from repro.online.ways import PUBLISHED, Way
+from repro.records.measure import Measurement, device_name, measured
+from repro.records.record import RESULTS
+
+STUDY, NAME = "online", "pace"
+RATE = 25  # frames a second
+SLOWER = 3
+KEPT, ANEW = "maps kept", "all computed"
+
+
+class Slowed:
+    """A network so many times slower, or one whose every map takes so many seconds at least."""
+
+    def __init__(self, network: Any, *, times: float = 1.0, seconds: float = 0.0) -> None:
+        self.network, self.times, self.seconds = network, times, seconds
+
+    def eval(self) -> "Slowed":
+        self.network.eval()
+        return self
+
+    def to(self, device: str) -> "Slowed":
+        self.network.to(device)
+        return self
+
+    def trunk(self, frames: Tensor) -> Tensor:
+        return self._slowly(self.network.trunk, frames, self.seconds)
+
+    def head(self, maps: Tensor) -> Tensor:
+        return self._slowly(self.network.head, maps, 0.0)
+
+    def _slowly(self, part: Callable[[Tensor], Tensor], values: Tensor, least: float) -> Tensor:
+        begin = time.monotonic()
+        found = part(values)
+        if found.is_cuda:
+            torch.cuda.synchronize()
+        took = time.monotonic() - begin
+        time.sleep(max((self.times - 1) * took, least - took))
+        return found
+
+
+class Endless:
+    """A capture that gives the same few frames over and over, ``count`` in all; ``seen`` is told each number."""
+
+    def __init__(self, frames: Sequence[np.ndarray], count: int, seen: Callable[[int], None]) -> None:
+        self.frames, self.count, self.seen, self.given = frames, count, seen, 0
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        if self.given == self.count:
+            return False, None
+        self.seen(self.given)
+        self.given += 1
+        return True, self.frames[self.given % len(self.frames)].copy()
+
+    def get(self, what: int) -> float:
+        milliseconds = 1000 * (self.given - 1) / RATE
+        known = {cv2.CAP_PROP_POS_MSEC: milliseconds, cv2.CAP_PROP_FRAME_COUNT: self.count, cv2.CAP_PROP_FPS: RATE}
+        return float(known[what])
+
+    def release(self) -> None:
+        pass
+
+
+def moving(count: int, height: int = 240, width: int = 320) -> list[np.ndarray]:
+    """Frames of smooth shapes that move: uint8 RGB."""
+    down, right = np.mgrid[:height, :width] / 40
+    waves = [np.sin(right + k / 7) + np.cos(down - k / 11) for k in range(count)]
+    return [np.stack([127 + 60 * wave, 127 - 60 * wave, 127 + 30 * wave], -1).astype(np.uint8) for wave in waves]
+
+
+def followed(live: Live) -> dict[str, float]:
+    """Run it to its end: frames and how many were dropped, decisions, what a decision took, how old its last frame."""
+    begin = time.monotonic()
+    decisions = [each for each in live if isinstance(each, Decision)]
+    seconds = time.monotonic() - begin
+    latencies, ages = ([getattr(d, name) for d in decisions] for name in ("latency_ms", "frame_age_ms"))
+    return {
+        "frames": live.came + live.dropped,
+        "dropped": live.dropped,
+        "decisions": len(decisions),
+        "decisions_a_minute": 60 * len(decisions) / seconds,
+        "latency_ms_median": float(np.median(latencies)),
+        "latency_ms_largest": max(latencies),
+        "frame_age_ms_median": float(np.median(ages)),
+        "frame_age_ms_largest": max(ages),
+    }
+
+
+def saving(make: Callable[..., OnlineRecogniser], frames: Sequence[np.ndarray], rounds: int) -> dict[str, Any]:
+    """How many times as fast a decision is where maps are kept, as published and with at most 3 new frames of N."""
+    found, seconds = {}, make().frames / RATE  # each frame begins a stretch of time
+    for name, way in (("as published", PUBLISHED), ("by time, 3 new frames", Way("time", seconds=seconds))):
+        cases = {title: _next_decision(make(way=way, reuse=title == KEPT), frames) for title in (KEPT, ANEW)}
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        ratio = paired_ratio(measure_speed(cases, device=device, repeats=rounds), KEPT, ANEW)
+        found[name] = {"times": ratio.point, "low": ratio.low, "high": ratio.high, "rounds": ratio.n}
+    return found
+
+
+def _next_decision(online: OnlineRecogniser, frames: Sequence[np.ndarray]) -> Callable[[], object]:
+    numbered = enumerate(itertools.cycle(frames))
+
+    def call() -> object:
+        for number, frame in numbered:
+            if (guess := online.push(frame, number / RATE)) is not None:
+                return guess
+        raise AssertionError("the frames never end")
+
+    return call
+
+
+def memory(make: Callable[..., OnlineRecogniser], frames: Sequence[np.ndarray], count: int) -> dict[str, Any]:
+    """Resident memory of this process, MB, at the beginning of each minute of a stream of ``count`` frames, which
+    comes as fast as the network takes it, and at the stream's end."""
+    megabytes: list[float] = []
+
+    def look(number: int) -> None:
+        if number % (60 * RATE) == 0:
+            megabytes.append(resident_megabytes())
+
+    online = make()
+    source = Source("made.mp4", open=lambda: Endless(frames, count, look))
+    result = followed(Live(online, source, Labelling(online.classes)))
+    return {"frames": result["frames"], "decisions": result["decisions"], "mb": [*megabytes, resident_megabytes()]}
+
+
+def resident_megabytes() -> float:
+    """Of this process; Linux."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+def measure(
+    *,
+    width: float = 1.0,
+    size: int = 112,
+    frames: int = 16,
+    seconds: float = 60.0,
+    stream_seconds: float = 3600.0,
+    rounds: int = 20,
+    results: Path = RESULTS,
+) -> Measurement:
+    """Measure all of it and file it.
+
+    Args:
+        width, size, frames: of the network and its input.
+        seconds: length of the file that is played at its own rate, three times.
+        stream_seconds: length of the stream that comes as fast as it can, for the memory.
+        rounds: of timings.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(0)
+    network = build(ATTENTION, classes=51, width=width)
+    names = [f"class {k}" for k in range(51)]
+
+    def make(network: Any = network, **options: Any) -> OnlineRecogniser:
+        return OnlineRecogniser(network, names, frames=frames, size=size, device=device, **options)
+
+    shapes = moving(64)
+    content: dict[str, Any] = {"model": ATTENTION, "width": width, "size": size, "frames": frames, "rate": RATE}
+    with measured(STUDY, NAME, device=device_name(device), results=results) as found, exact_float32():
+        content["saving"] = saving(make, shapes, rounds)
+        with tempfile.TemporaryDirectory() as folder:
+            video = Video(Path(folder) / "shapes.mp4")
+            for k, frame in zip(range(int(seconds * RATE)), itertools.cycle(shapes)):
+                video.write(frame, k / RATE)
+            video.close()
+            for title, slowed in (
+                ("as it is", network),
+                (f"{SLOWER} times slower", Slowed(network, times=SLOWER)),
+                (f"{SLOWER} frames' time for each map", Slowed(network, seconds=SLOWER / RATE)),
+            ):
+                source = Source(str(Path(folder) / "shapes.mp4"), realtime=True)
+                content.setdefault("paces", {})[title] = followed(Live(make(slowed), source, Labelling(names)))
+        content["memory"] = memory(make, shapes, int(stream_seconds * RATE))
+        found.content |= content
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m repro.online.pace", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--seconds", type=float, default=60.0, help="of the file played at its rate (%(default)s)")
+    parser.add_argument("--stream-seconds", type=float, default=3600.0, help="of the long stream (%(default)s)")
+    arguments = parser.parse_args()
+    print(f"{measure(**vars(arguments)).path}: shown on the report's page of Figure 5 (make book)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

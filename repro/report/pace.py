@@ -1,0 +1,60 @@
+"""Does online recognition keep up: what `repro.online.pace` filed, on the page of Figure 5."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from repro.records.measure import read_measurements
+from repro.records.record import RESULTS
+from repro.report.show import formatted
+
+COMMAND = "python -m repro.online.pace"
+OLDEST = 500  # ms that a frame may be old with its decision
+WARM = 5  # minutes, after which memory should stay as it is
+
+
+def read(results: Path = RESULTS) -> dict[str, Any] | None:
+    """What is filed; None where nothing is."""
+    return read_measurements("pace", results).get("online")
+
+
+def answer_text(content: Mapping[str, Any] | None) -> str:
+    """Whether 25 frames a second are kept, what keeping maps saves, whether memory grows."""
+    if content is None:
+        return f"**Not run:** `{COMMAND}`."
+    plain, memory = content["paces"]["as it is"], content["memory"]
+    kept = plain["dropped"] == 0 and plain["frame_age_ms_largest"] < OLDEST
+    saved = "; ".join(
+        f"{name}: {each['times']:.1f} times [{each['low']:.1f}, {each['high']:.1f}]"
+        for name, each in content["saving"].items()
+    )
+    hours, mb = memory["frames"] / content["rate"] / 3600, memory["mb"]
+    since = min(WARM, len(mb) - 1)
+    return (
+        f"**{content['rate']} frames a second are {'kept' if kept else 'not kept'}** by a network of width "
+        f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
+        f"{content['provenance']['device']} of {content['provenance']['processor']}: {plain['dropped']} of "
+        f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
+        f"Keeping each frame's map makes decisions faster, {saved}. Over {hours:.2g} hours of stream the process held "
+        f"{mb[since]:.0f} MB after {since} minutes and {mb[-1]:.0f} MB at the end."
+    )
+
+
+def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
+    """A file played at its own rate, by the network as it is and by slower ones."""
+    rows = [
+        {
+            "network": name,
+            "frames": found["frames"],
+            "dropped": found["dropped"],
+            "decisions a minute": found["decisions_a_minute"],
+            "latency (ms), median": found["latency_ms_median"],
+            "frame age (ms), median": found["frame_age_ms_median"],
+            "frame age (ms), largest": found["frame_age_ms_largest"],
+        }
+        for name, found in content["paces"].items()
+    ]
+    table = pd.DataFrame(rows)
+    return formatted(table, {name: ".0f" for name in table.columns[3:]})

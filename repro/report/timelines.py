@@ -1,0 +1,335 @@
+"""Online recognition of clips in a row, on its page: what was shown when, how soon it was right, published against
+released, and the paper's Figure 5. All from what `repro.online.row` filed.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from repro.data.clips import Clip
+from repro.data.decode import read_frames
+from repro.data.sampling import test_frames
+from repro.metrics.text import percent, with_interval
+from repro.online.timeline import (
+    AT_CUTS,
+    BY_TIME,
+    DROPS,
+    HYSTERESES,
+    NONE,
+    PUBLISHED,
+    RELEASED,
+    SLIPS,
+    THRESHOLDS,
+    UNKNOWN,
+    Row,
+    Timeline,
+    dropping,
+    holding,
+    knowing,
+)
+from repro.paper.look_alikes import named_pairs
+from repro.report.figures import frame_strip
+from repro.report.previews import Preview, preview
+from repro.report.show import formatted
+
+COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUTS: "#CC79A7"}
+RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
+SECONDS = 32.0  # of the time line that are drawn
+SIDE = 192  # pixels of a frame with its label
+WANTED = {
+    "ucf101-3": "UCF101's 104 real test clips of three classes, split 1",
+    "ut-interaction": "UT-Interaction, real look-alikes",
+}
+"""Studies whose clips the page should have, by the beginning of their names."""
+
+
+def ordered(rows: Sequence[Row], study: str) -> list[Row]:
+    """This study's first, then the others by name."""
+    return sorted(rows, key=lambda row: (row.study != study, row.study))
+
+
+# ---- sentences
+
+
+def answer_text(rows: Sequence[Row]) -> str:
+    """What the label is worth online beside the same weights offline, a sentence a stream; and what is not run."""
+    lines = [f"- {_answer(row)}" for row in rows]
+    lines += [
+        f"- **Not run: {what}.** `python -m repro.online.row STUDY/RUN` on a machine with such a run's weights."
+        for name, what in WANTED.items()
+        if not any(row.study.startswith(name) for row in rows)
+    ]
+    return "\n".join(lines)
+
+
+def _answer(row: Row) -> str:
+    shown, lengths = row.published, _seconds(row.published)
+    middle = float(np.median(shown.delays))
+    stable = (
+        f"The middle clip of {np.median(lengths):.1f} s is labelled right to its end after {middle:.1f} s"
+        if np.isfinite(middle)
+        else "Most clips are never labelled right to their end"
+    )
+    return (
+        f"**{row.content['dataset']}: with a clip's last frame the label is right for "
+        f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
+        f"right for {percent(row.offline.point)}.** {stable}; over all of the time the label is right for "
+        f"{with_interval(shown.accuracy())} of it."
+    )
+
+
+def released_text(row: Row) -> str:
+    """Where the released script decides otherwise than as published, which is right more often, which slip does it."""
+    if RELEASED not in row.ways:
+        return (
+            f"**Not run:** the released script halves N again and again, and N = {row.content['frames']} is no power "
+            "of two."
+        )
+    released = row.ways[RELEASED]
+    moved = {way: row.ways[way].against(row.published) for way in SLIPS.values()}
+    sure = {way: found for way, found in moved.items() if found.low > 0 or found.high < 0}
+    which = "; ".join(f"*{way.removeprefix('released: ')}* {with_interval(g, signed=True)}" for way, g in sure.items())
+    return (
+        f"As released it shows another label for {percent(released.differs(row.published))} of the time; its share of "
+        f"time right differs by {with_interval(released.against(row.published), signed=True)}. Of its departures alone "
+        f"told from chance: {which or 'none of the five'}. Intervals resample the groups that clips were cut from; "
+        "with one network they say nothing of another training run."
+    )
+
+
+def cuts_text(row: Row) -> str:
+    """How many joins of clips were found as cuts, and how often one was seen where there is none."""
+    joins = set(np.cumsum(row.published.clips["frames"])[:-1].tolist())
+    found = set(row.content["cuts"])
+    return (
+        f"*Cleared at cuts* found {len(found & joins)} of the {len(joins)} places where one clip follows another, and "
+        f"cleared {len(found - joins)} times elsewhere."
+    )
+
+
+def _seconds(shown: Timeline) -> np.ndarray:
+    return (shown.clips["frames"] / shown.clips["rate"]).to_numpy()
+
+
+# ---- the time line
+
+
+def timeline_figure(row: Row) -> tuple[Figure, str]:
+    """The first clips of the stream: what is shown, what is true; with the alternative text."""
+    ways = [way for way in COLOURS if way in row.ways]
+    ends = np.cumsum(_seconds(row.published))
+    clips = max(1, int((ends <= SECONDS).sum()))
+    fig, axis = plt.subplots(figsize=(10, 0.5 * (len(ways) + 1) + 0.7), layout="constrained")
+    truth = row.published.clips["label"].to_numpy()[:clips]
+    axis.broken_barh(
+        _spans(np.r_[0, ends[: clips - 1]], ends[:clips]), (-0.4, 0.8), facecolors="#dddddd", edgecolor="white"
+    )
+    for start, end, label in zip(np.r_[0, ends[: clips - 1]], ends[:clips], truth):
+        _write(axis, start, end, 0, row.content["classes"][label], ends[clips - 1])
+    for place, way in enumerate(ways, start=1):
+        _draw_way(axis, place, row, row.ways[way], clips)
+    axis.set_yticks(range(len(ways) + 1), ["truth", *ways])
+    axis.set(xlabel="seconds", xlim=(0, ends[clips - 1]), ylim=(len(ways) + 0.5, -0.5))
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    shares = ", ".join(f"{way} {percent(float(_first(row.ways[way], clips)))}" for way in ways)
+    return fig, (
+        f"The first {clips} clips in a row and the label shown with each frame, blue where it is right, orange where "
+        f"it is wrong. Share of this time right: {shares}."
+    )
+
+
+def _first(shown: Timeline, clips: int) -> np.floating[Any]:
+    return np.concatenate(shown.right[:clips]).mean()
+
+
+def _draw_way(axis: Axes, place: int, row: Row, shown: Timeline, clips: int) -> None:
+    """A way's labels, a piece each time that the label or the clip changes."""
+    starts = np.r_[0, np.cumsum(_seconds(shown))]
+    for clip, (labels, rate) in enumerate(zip(shown.each[:clips], shown.clips["rate"])):
+        edges = np.r_[0, np.flatnonzero(np.diff(labels)) + 1, len(labels)]
+        for first, after in itertools.pairwise(edges):
+            label, start, end = int(labels[first]), starts[clip] + first / rate, starts[clip] + after / rate
+            colour = RIGHT if label == shown.clips["label"][clip] else SILENT if label < 0 else WRONG
+            axis.broken_barh(_spans([start], [end]), (place - 0.4, 0.8), facecolors=colour, edgecolor="white")
+            _write(axis, start, end, place, _name(row, label), starts[clips])
+
+
+def _spans(starts: Any, ends: Any) -> list[tuple[float, float]]:
+    return [(start, end - start) for start, end in zip(starts, ends)]
+
+
+def _name(row: Row, label: int) -> str:
+    return row.content["classes"][label] if label >= 0 else {NONE: "", UNKNOWN: "?"}[label]
+
+
+def _write(axis: Axes, start: float, end: float, place: int, text: str, whole: float) -> None:
+    """The text in its piece, where there is room: some 150 characters fit the axis."""
+    if len(text) <= (end - start) / whole * 150:
+        axis.text((start + end) / 2, place, text, ha="center", va="center", fontsize=7)
+
+
+# ---- the four curves
+
+
+def curves_figure(row: Row) -> tuple[Figure, str]:
+    """Accuracy by seconds seen, delay until stably right, label changes, accuracy by the share of frames dropped."""
+    fig, axes = plt.subplots(2, 2, figsize=(10, 6.4), layout="constrained")
+    texts = [
+        _by_seconds(axes[0, 0], row),
+        _by_delay(axes[0, 1], row),
+        _by_hysteresis(axes[1, 0], row),
+        _by_drops(axes[1, 1], row),
+    ]
+    axes[0, 0].legend(frameon=False, fontsize=8)
+    return fig, " ".join(texts)
+
+
+def _by_seconds(axis: Axes, row: Row) -> str:
+    grid = np.arange(0, float(np.quantile(_seconds(row.published), 0.9)) + 1e-9, 0.1)
+    for way, colour in COLOURS.items():
+        if way in row.ways:
+            axis.plot(grid, [100 * row.ways[way].accuracy_after(at) for at in grid], color=colour, label=way)
+    axis.axhline(100 * row.offline.point, color="black", linestyle=":", label="whole clip at once")
+    axis.set(xlabel="seconds of the clip seen", ylabel="top-1 (%)", ylim=(0, 100), title="Right after how long")
+    last = percent(row.published.accuracy_after(float(grid[-1])))
+    return f"Top-1 as published after {grid[-1]:.1f} s of a clip: {last}; whole clip {percent(row.offline.point)}."
+
+
+def _by_delay(axis: Axes, row: Row) -> str:
+    for way, colour in COLOURS.items():
+        if way in row.ways:
+            delays = np.sort(row.ways[way].delays)
+            reached = delays[np.isfinite(delays)]
+            shares = 100 * np.arange(1, len(reached) + 1) / len(delays)
+            axis.step(np.r_[0, reached], np.r_[0, shares], where="post", color=colour)
+    axis.set(xlabel="delay (s)", ylabel="clips (%)", ylim=(0, 100), title="Labelled right from then to the clip's end")
+    return f"Clips that end with a right label as published: {percent(float(row.published.right_end.mean()))}."
+
+
+def _by_hysteresis(axis: Axes, row: Row) -> str:
+    values = [0.0, *HYSTERESES]
+    changes = [row.ways[holding(h)].changes_a_minute for h in values]
+    axis.plot(values, changes, "o-", color=COLOURS[PUBLISHED])
+    true = (len(row.published.clips) - 1) / row.published.minutes
+    axis.axhline(true, color="black", linestyle=":")
+    axis.annotate("clips change", (values[0], true), ha="left", va="bottom", fontsize=8)
+    axis.set(xlabel="hysteresis (probability)", ylabel="label changes a minute", title="Flicker")
+    axis.set_ylim(bottom=0)
+    shown = ", ".join(f"{c:.0f} at {h:g}" for h, c in zip(values, changes))
+    return f"Label changes a minute by hysteresis: {shown}; clips change {true:.0f} times."
+
+
+def _by_drops(axis: Axes, row: Row) -> str:
+    texts = []
+    for way in (PUBLISHED, BY_TIME):
+        shares = [row.ways[dropping(way, drop)].right_share.mean() for drop in (0.0, *DROPS)]
+        axis.plot([0, *(100 * d for d in DROPS)], [100 * s for s in shares], "o-", color=COLOURS[way], label=way)
+        texts.append(f"{way} {percent(shares[0])} with all frames, {percent(shares[-1])} with {DROPS[-1]:.0%} dropped")
+    axis.set(xlabel="frames dropped (%)", ylabel="right, share of time (%)", title="A network that is too slow")
+    axis.set_ylim(0, 100)
+    return f"Share of time right: {'; '.join(texts)}."
+
+
+# ---- tables
+
+
+def ways_table(row: Row) -> pd.DataFrame:
+    """Every way but those with dropped frames or held-back labels: how often it is right, and against as published."""
+    left_out = {dropping(way, share) for way in (PUBLISHED, BY_TIME) for share in DROPS}
+    left_out |= {*map(holding, HYSTERESES), *map(knowing, THRESHOLDS)}
+    rows = []
+    for way, shown in row.ways.items():
+        if way not in left_out:
+            other = way != PUBLISHED
+            middle = float(np.median(shown.delays))
+            rows.append(
+                {
+                    "way": way,
+                    "right, share of time": with_interval(shown.accuracy()),
+                    "minus as published": with_interval(shown.against(row.published), signed=True) if other else None,
+                    "right at clip's end": percent(float(shown.right_end.mean())),
+                    "median delay (s)": middle if np.isfinite(middle) else None,
+                    "changes a minute": shown.changes_a_minute,
+                    "another label than as published": percent(shown.differs(row.published)) if other else None,
+                }
+            )
+    return formatted(pd.DataFrame(rows), {"median delay (s)": ".1f", "changes a minute": ".0f"})
+
+
+def habits_table(row: Row) -> pd.DataFrame:
+    """What hysteresis and a threshold for *unknown* do to the decisions as published; both are off by default."""
+    rows = []
+    for way in (PUBLISHED, *map(holding, HYSTERESES), *map(knowing, THRESHOLDS)):
+        shown = row.ways[way]
+        named = shown.shown >= 0
+        right = np.concatenate(shown.right)
+        rows.append(
+            {
+                "habit": "none" if way == PUBLISHED else way,
+                "names a class": percent(float(named.mean())),
+                "right where it does": percent(float(right[named].mean())) if named.any() else None,
+                "right, share of time": percent(float(shown.right_share.mean())),
+                "changes a minute": shown.changes_a_minute,
+            }
+        )
+    return formatted(pd.DataFrame(rows), {"changes a minute": ".0f"})
+
+
+# ---- Figure 5
+
+
+def figure5(row: Row, clips: Mapping[str, Clip], *, classes: int = 6, frames: int = 5) -> tuple[Figure, str]:
+    """As the paper's Figure 5: a line a class, the label shown in the frame; drink and eat first, then look-alikes.
+
+    clips: by name.
+    """
+    strips, lines = [], []
+    for place in _chosen(row, classes):
+        at = test_frames(int(row.published.clips["frames"][place]), frames)
+        shown = [_name(row, int(label)) or "–" for label in row.published.each[place][at]]
+        right = row.published.right[place][at]
+        name = row.content["classes"][row.published.clips["label"][place]]
+        pictures = read_frames(clips[row.published.clips["name"][place]].path, at)
+        strips.append((name, np.stack([_labelled(f, t, r) for f, t, r in zip(pictures, shown, right)])))
+        lines.append(f"{name}: {', '.join(shown)}")
+    return frame_strip(strips), f"Frames of one clip a class with the label shown in each. {'; '.join(lines)}."
+
+
+def _chosen(row: Row, most: int) -> list[int]:
+    """The places of the first clip of each of some classes: drink and eat, look-alikes, then the others."""
+    names = [name.lower() for name in row.content["classes"]]
+    first = [names.index(name) for name in ("drink", "eat") if name in names]
+    pairs = [label for pair in named_pairs(row.content["classes"]) for label in pair]
+    labels = row.published.clips["label"].tolist()
+    order = [label for label in dict.fromkeys([*first, *pairs, *range(len(names))]) if label in labels]
+    return [labels.index(label) for label in order[:most]]
+
+
+def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
+    """A square picture of a frame with a text at its top, on blue where it is right, on orange where it is not."""
+    side = min(frame.shape[:2])
+    top, left = ((length - side) // 2 for length in frame.shape[:2])
+    shown = cv2.resize(frame[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    colour = tuple(int((RIGHT if right else WRONG)[k : k + 2], 16) for k in (1, 3, 5))
+    cv2.rectangle(shown, (0, 0), (SIDE, 26), colour, -1)
+    return cv2.putText(shown, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def moving(row: Row, clips: Mapping[str, Clip], *, count: int = 3, frames: int = 8) -> Preview:
+    """The first clips of the stream with the label shown in each frame, as a loop."""
+    pictures = []
+    for place in range(min(count, len(row.published.clips))):
+        at = test_frames(int(row.published.clips["frames"][place]), frames)
+        shown, right = row.published.each[place][at], row.published.right[place][at]
+        found = read_frames(clips[row.published.clips["name"][place]].path, at)
+        pictures += [_labelled(f, _name(row, int(s)) or "-", r) for f, s, r in zip(found, shown, right)]
+    seconds = float(_seconds(row.published)[:count].sum())
+    return preview(np.stack(pictures), f"The first {count} clips in a row with the label shown.", seconds=seconds)

@@ -1,0 +1,199 @@
+"""The page's words, pictures and tables on clips in a row, from made time lines."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+from matplotlib import pyplot as plt
+
+from repro.data.clips import Clip
+from repro.online import timeline
+from repro.online.timeline import of_content
+from repro.report import ledger, pace, timelines
+
+CLASSES = ["Sit", "Eat", "Drink"]
+
+
+def made(study="s", *, released=True, dataset="made clips"):
+    """Twelve clips of ten frames, two a second, of six groups: as published right from the sixth frame on, as released
+    from the first one; other ways as published."""
+    clips = [
+        {"name": f"c{k}", "group": f"g{k // 2}", "label": k % 3, "frames": 10, "rate": 2.0, "offline": k % 3}
+        for k in range(12)
+    ]
+    clips[0]["offline"] = 1
+    late = [(10 * k + at, label) for k in range(12) for at, label in ((0, (k + 1) % 3), (5, k % 3))]
+    names = [timeline.PUBLISHED, timeline.ENDS, timeline.BY_TIME, timeline.AT_CUTS, *timeline.SLIPS.values()]
+    names += [timeline.dropping(way, d) for way in (timeline.PUBLISHED, timeline.BY_TIME) for d in timeline.DROPS]
+    names += [*map(timeline.holding, timeline.HYSTERESES), *map(timeline.knowing, timeline.THRESHOLDS)]
+    ways = {name: late for name in names}
+    ways[timeline.knowing(0.7)] = [(at, timeline.UNKNOWN if at % 10 == 0 else label) for at, label in late]
+    if released:
+        ways[timeline.RELEASED] = [(10 * k, k % 3) for k in range(12)]
+    table = pd.DataFrame([(way, *each) for way, rows in ways.items() for each in rows])
+    table.columns = ["way", "frame", "label"]
+    content = {"dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
+    return of_content(study, content, table)
+
+
+def test_the_answer_is_computed():
+    text = timelines.answer_text([made()])
+    assert "**made clips: with a clip's last frame the label is right for 100.0 % [" in text
+    assert "of 12 clips in a row; scored whole, the same weights are right for 91.7 %.**" in text
+    assert (
+        "The middle clip of 5.0 s is labelled right to its end after 2.5 s" in text and "is right for 50.0 % [" in text
+    )
+    assert text.count("**Not run: ") == 2
+    assert timelines.answer_text([made("ucf101-3"), made("ut-interaction")]).count("Not run") == 0
+    assert timelines.answer_text([]).count("Not run") == 2
+    never = made()
+    never.published.shown[:] = timeline.NONE
+    assert ".** Most clips are never labelled right to their end; over all" in timelines.answer_text([never])
+    rows = [made("b"), made("a"), made("c")]
+    assert [row.study for row in timelines.ordered(rows, "c")] == ["c", "a", "b"]
+
+
+def test_published_against_released():
+    text = timelines.released_text(made())
+    assert text.startswith("As released it shows another label for 50.0 % of the time; its share of time right ")
+    assert "differs by +50.0 points [" in text
+    assert "Of its departures alone told from chance: none of the five." in text
+    assert "**Not run:** the released script halves N again and again, and N = 8" in timelines.released_text(
+        made(released=False)
+    )
+
+
+def test_the_cuts():
+    assert timelines.cuts_text(made()) == (
+        "*Cleared at cuts* found 2 of the 11 places where one clip follows another, and cleared 1 times elsewhere."
+    )
+
+
+def test_the_time_line():
+    fig, alt = timelines.timeline_figure(made())
+    (axis,) = fig.axes
+    texts = [text.get_text() for text in axis.texts]
+    assert alt.startswith("The first 6 clips in a row") and "as published 50.0 %, as released 100.0 %" in alt
+    assert [text.get_text() for text in axis.get_yticklabels()][:3] == ["truth", "as published", "as released"]
+    assert texts[:6] == ["Sit", "Eat", "Drink"] * 2  # the truth
+    assert texts[6:10] == ["Eat", "Sit", "Drink", "Eat"]  # as published: first another label, then the clip's own
+    plt.close(fig)
+
+
+def test_the_curves():
+    fig, alt = timelines.curves_figure(made())
+    seconds, delays, flicker, drops = fig.axes
+    published = seconds.lines[0]
+    assert published.get_ydata()[:25].max() == 0 and published.get_ydata()[25:50].min() == 100  # from 2.5 s on
+    assert delays.lines[0].get_xdata()[1] == 2.5 and delays.lines[0].get_ydata()[-1] == 100
+    assert flicker.lines[0].get_ydata() == pytest.approx([23] * 5)  # 24 pieces in a minute
+    assert drops.lines[0].get_ydata() == pytest.approx([50] * 5)
+    assert "Top-1 as published after 5.0 s" in alt and "clips change 11 times" in alt
+    plt.close(fig)
+
+
+def test_the_tables():
+    table = timelines.ways_table(made()).set_index("way")
+    assert table.loc[timeline.RELEASED, "minus as published"].startswith("+50.0 points [")
+    assert (
+        table.loc[timeline.RELEASED, "median delay (s)"] == 0 and table.loc["as published", "median delay (s)"] == 2.5
+    )
+    assert pd.isna(table.loc["as published", "minus as published"]) and len(table) == 10
+    habits = timelines.habits_table(made()).set_index("habit")
+    assert habits.loc["none", "right where it does"] == "50.0 %"
+    row = habits.loc[timeline.knowing(0.7)]
+    assert (row["names a class"], row["right where it does"], row["right, share of time"]) == (
+        "50.0 %",
+        "100.0 %",
+        "50.0 %",
+    )
+
+
+def test_figure_5(tmp_path):
+    """A line a class, drink and eat first; the frame under the label is the clip's, the label's ground says right."""
+    row = made()
+    paths = {f"c{k}": tiny.write_video(tmp_path / f"{k}.avi", frames=10, brightness=10 * k) for k in range(12)}
+    clips = {name: Clip(name, path, 0, "g") for name, path in paths.items()}
+    fig, alt = timelines.figure5(row, clips, frames=2)
+    assert alt == (
+        "Frames of one clip a class with the label shown in each. Drink: Sit, Drink; Eat: Drink, Eat; Sit: Eat, Sit."
+    )
+    picture = fig.axes[0].images[0].get_array()
+    assert picture.shape == (timelines.SIDE, timelines.SIDE, 3)
+    assert picture[2, 2].tolist() == [0xFD, 0xBF, 0x8F], "orange: the first label is wrong"
+    assert fig.axes[1].images[0].get_array()[2, 2].tolist() == [0x9E, 0xCA, 0xE1]
+    plt.close(fig)
+    loop = timelines.moving(row, clips, count=2, frames=3)
+    assert loop.animation[:4] == b"RIFF" and loop.alt == "The first 2 clips in a row with the label shown."
+
+
+def test_the_ledgers_effects_come_from_what_is_filed():
+    point = next(a for a in ledger.load().assumptions if a.id == "online-sampling")
+    (line,) = ledger.effects(point, [], [made()])
+    assert line.startswith("released script: the label is right for +50.0 points [")
+    assert line.endswith("of the time (12 clips in a row of made clips)") and ledger.effects(point, []) == []
+    assert "Not run: python -m repro.online.row STUDY/RUN." in ledger.entry_text(1, point)
+    assert "Status: **measured**" in ledger.entry_text(1, point, [], [made()])
+    table = ledger.points_table(ledger.load(), [], [made()])
+    assert "released script: the label" in table["another reading: top-1"][0]
+
+
+def test_every_way_that_the_ledger_names_is_compared():
+    from repro.online.row import compared
+
+    named = {way for a in ledger.load().assumptions for way in ledger.ways(a)}
+    assert named and named <= set(compared(16, 2.0))
+
+
+# ---- pace
+
+PACE = {
+    "width": 1.0,
+    "size": 112,
+    "frames": 16,
+    "rate": 25,
+    "saving": {"as published": {"times": 1.81, "low": 1.7, "high": 1.9, "rounds": 20}},
+    "paces": {
+        name: {
+            "frames": 1500,
+            "dropped": dropped,
+            "decisions": 93,
+            "decisions_a_minute": 93.0,
+            "latency_ms_median": 40.0,
+            "latency_ms_largest": 90.0,
+            "frame_age_ms_median": 50.0,
+            "frame_age_ms_largest": 120.0,
+        }
+        for name, dropped in (("as it is", 0), ("3 times slower", 400))
+    },
+    "memory": {"frames": 90000, "decisions": 5625, "mb": [400.0, 410.0, 411.0, 411.0, 411.0, 412.0, 412.5]},
+    "provenance": {"device": "CPU, 2 thread(s)", "processor": "a processor"},
+}
+
+
+def test_the_pace():
+    text = pace.answer_text(PACE)
+    assert "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 thread(s)" in text
+    assert "0 of 1500 frames dropped, the oldest 120 ms" in text and "as published: 1.8 times [1.7, 1.9]" in text
+    assert "Over 1 hours of stream the process held 412 MB after 5 minutes and 412 MB at the end" in text
+    slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
+    assert "**25 frames a second are not kept**" in pace.answer_text(slow)
+    assert pace.pace_table(PACE)["dropped"].tolist() == [0, 400]
+    assert pace.answer_text(None) == "**Not run:** `python -m repro.online.pace`."
+
+
+def test_the_pace_is_read_where_it_is_filed(tmp_path):
+    from repro.records.measure import write_measurement
+
+    assert pace.read(tmp_path) is None
+    content = {name: value for name, value in PACE.items() if name != "provenance"}
+    write_measurement("online", "pace", content, provenance=PACE["provenance"], results=tmp_path)
+    assert pace.answer_text(pace.read(tmp_path)) == pace.answer_text(PACE)
+
+
+def test_numbers_are_of_the_stream_alone():
+    """A clip of another rate counts its own seconds."""
+    row = made()
+    clips = row.published.clips.assign(rate=[1.0] + [2.0] * 11)
+    assert timeline.Timeline(clips, row.published.shown).minutes == pytest.approx((10 + 55) / 60)
+    assert np.isclose(row.published.minutes, 1.0)
