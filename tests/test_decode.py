@@ -20,6 +20,7 @@ from repro.data.decode import (
     read_frames,
 )
 from repro.data.prepare.frame_cache import cache_frames
+from repro.data.prepare.inspect import inspect_clip
 from repro.experiment.fields import choices
 
 
@@ -91,10 +92,53 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content, decoder):
 
 
 def test_frames_of_another_size_are_refused(video, monkeypatch):
-    sizes = {0: (4, 6, 3), 2: (6, 4, 3)}
-    monkeypatch.setitem(DECODERS, "opencv", lambda path, wanted: (np.zeros(sizes[i], np.uint8) for i in wanted))
-    with pytest.raises(DecodeError, match=r"frame 2 is 4x6 pixels, frame 0 is 6x4"):
+    class Wrong(decode.ByOpenCV):
+        def _convert(self):
+            frame = super()._convert()
+            return frame[:, :90] if frame[36, 20, 0] > 200 else frame  # the bar of frame 2 is there
+
+    monkeypatch.setitem(DECODERS, "opencv", Wrong)
+    with pytest.raises(DecodeError, match=r"frame 2 is 90x72 pixels, frame 0 is 96x72"):
         read_frames(video, [0, 2])
+
+
+def write_leaning(path):
+    """Three frames as mp4 whose every corner is another."""
+    ramp = np.add.outer(np.arange(48) * 3, np.arange(64)).astype(np.uint8)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12, (64, 48))
+    for index in range(3):
+        writer.write(np.stack([ramp + 5 * index, 255 - ramp, ramp // 2], axis=2))
+    writer.release()
+    return path
+
+
+SHOWN = {
+    "turned by 90": lambda frame: np.rot90(frame, -1),  # clockwise
+    "turned by 180": lambda frame: np.rot90(frame, 2),
+    "turned by 270": lambda frame: np.rot90(frame),
+    "mirrored": lambda frame: frame[:, ::-1],
+    "upside down": lambda frame: frame[::-1],
+    "mirrored, turned by 90": lambda frame: frame.swapaxes(0, 1),
+    "mirrored, turned by 270": lambda frame: np.rot90(frame, 2).swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("how", tiny.TURNS)
+def test_frames_are_upright_by_every_reader(tmp_path, decoder, how):
+    path = write_leaning(tmp_path / "phone.mp4")
+    as_stored = read_frames(path, range(3), decoder=decoder)
+    tiny.turn(path, how)
+    for shown, stored in zip(read_frames(path, range(3), decoder=decoder), as_stored, strict=True):
+        np.testing.assert_array_equal(shown, SHOWN[how](stored))
+    facts = inspect_clip(path)
+    assert (facts["height"], facts["width"]) == SHOWN[how](as_stored[0]).shape[:2]
+    cache_frames({"phone.mp4": path}, tmp_path / "frames", workers=1)
+    cached = read_frames(tmp_path / "frames" / "phone.zip", [0])[0]
+    assert np.abs(cached.astype(int) - SHOWN[how](as_stored[0])).mean() < 4  # JPEG
+
+
+def test_a_portrait_clip_of_a_phone_is_upright(shared_data, decoder):
+    assert read_frames(shared_data / "odd-files" / "rotated-90.mp4", [0], decoder=decoder).shape == (1, 320, 240, 3)
 
 
 def test_decoding_stops_with_the_last_wanted_frame():

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -43,6 +44,27 @@ def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 9
     for index in range(frames):
         video.write(_frame(index, height, width, brightness))
     video.release()
+    return path
+
+
+TURNS = {  # how a picture is to be shown -> the first two of each of the first two rows of its display matrix
+    "turned by 90": (0, 1, -1, 0),
+    "turned by 180": (-1, 0, 0, -1),
+    "turned by 270": (0, -1, 1, 0),
+    "mirrored": (-1, 0, 0, 1),
+    "upside down": (1, 0, 0, -1),
+    "mirrored, turned by 90": (0, 1, 1, 0),
+    "mirrored, turned by 270": (0, -1, -1, 0),
+}
+
+
+def turn(path: Path, how: str) -> Path:
+    """Have an mp4 ask for one of :data:`TURNS`: its frames stay, the track's header says how they are to be shown."""
+    a, b, c, d = (65536 * value for value in TURNS[how])
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # ISO/IEC 14496-12, 8.3.2: the matrix of version 0
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
     return path
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from repro.data.decode import DecodeError, open_opencv, read_frames
+from repro.data.decode import DecodeError, open_video, read_frames
 from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
 from repro.data.sampling import test_frames
@@ -49,23 +49,19 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
         file.seek(0)
         start = file.read(64)
     try:
-        video = open_opencv(path)
+        video = open_video(path)
     except DecodeError:
         return facts | {"reason": _why_not_a_video(size, start)}
-    announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))  # below 0: the container does not say
-    # The middle frames by the announced count: converting every frame to choose among them would triple the time
-    positions = test_frames(max(1, announced), PRINTS).tolist()
-    count = 0
-    converted: dict[int, np.ndarray] = {}
-    while video.grab():
-        if count in positions:
-            ok, frame = video.retrieve()
-            converted |= {count: cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)} if ok else {}
-        count += 1
-    fps = video.get(cv2.CAP_PROP_FPS)
-    fourcc = int(video.get(cv2.CAP_PROP_FOURCC))
-    video.release()
-    facts |= {"codec": fourcc.to_bytes(4, "little", signed=fourcc < 0).decode("latin-1").strip("\0 ")}
+    with video:
+        announced, fps, codec = video.announced()
+        # The middle frames by the announced count: converting every frame to choose among them would triple the time
+        positions = test_frames(max(1, announced), PRINTS).tolist()
+        count = 0
+        converted: dict[int, np.ndarray] = {}
+        for count, convert in enumerate(video, start=1):
+            if count - 1 in positions:
+                converted[count - 1] = convert()
+    facts |= {"codec": codec}
     if fps > 0:
         facts |= {"fps": fps, "seconds": count / fps}
     middle = [converted[index] for index in positions if index in converted]
