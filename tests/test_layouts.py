@@ -9,7 +9,7 @@ import tiny
 
 from repro.data.clips import ClipFields, read_lists, read_split
 from repro.data.demo import PAIRS
-from repro.data.folder import write_splits
+from repro.data.folder import on_disk, write_splits
 from repro.data.layouts import LAYOUTS, TWINS
 from repro.experiment.fields import choices
 
@@ -159,6 +159,10 @@ def own(folder: Path, *clips: str) -> dict:
     return {"layout": "folder", "videos": folder / "videos", "annotations": folder / "annotations"}
 
 
+def draw(data):
+    return write_splits(data["videos"], data["annotations"], on_disk(data["videos"], data["annotations"]))
+
+
 def many(classes="abc", groups=10, clips=2) -> list[str]:
     return [f"{c}/x_g{g:02d}_{k}.mp4" for c in classes for g in range(groups) for k in range(clips)]
 
@@ -201,7 +205,7 @@ def test_drawn_lists_say_what_was_drawn(tmp_path):
     data = own(tmp_path, *many(), 'a/"q", x.avi', "b/take 1.3")
     (tmp_path / "annotations" / "groups.csv").write_text("clip,group\na/x_g00_0.mp4,one\nb/x_g00_0.mp4,one\n")
     drawn = [read(data, split=k) for k in (1, 2, 3)]
-    written = write_splits(data["videos"], data["annotations"])
+    written = draw(data)
     assert [path.name for path in written] == ["split1.csv", "split2.csv", "split3.csv"]
     assert [read(data, split=k) for k in (1, 2, 3)] == drawn
     (tmp_path / "videos" / "a" / "x_g01_0.mp4").unlink()
@@ -214,7 +218,7 @@ def test_a_name_that_a_list_cannot_hold(tmp_path):
     (tmp_path / "videos" / "b" / "2 ").unlink()
     (tmp_path / "videos" / "b" / "2 ").mkdir()
     with pytest.raises(ValueError, match=r"videos/b/2 ': spaces at an end, or not UTF-8; rename it"):
-        write_splits(data["videos"], data["annotations"])
+        draw(data)
     assert list(data["annotations"].iterdir()) == []
 
 

@@ -15,6 +15,8 @@ Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's 
 import csv
 import os
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -45,20 +47,20 @@ def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     others = sorted(other.name for other in annotations.glob("split*.csv"))
     if others:
         raise FileNotFoundError(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
-    return _seeded(_on_disk(videos, annotations), split)
+    return _seeded(on_disk(videos, annotations), split)
 
 
-def write_splits(videos: Path, annotations: Path) -> list[Path]:
+def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[Path]:
     """Draw the seeded splits 1 to 3 and write them as split files, each whole or not at all; the files written.
 
-    Clips without enough groups for a second or third split get those that can be drawn. Raises ValueError, as
-    :func:`read_folder` does for split 1, and for a name that a list cannot hold.
+    ``clips`` are those of :func:`on_disk`. Where they have too few groups for a second or third split, what can be
+    drawn is. Raises ValueError, as :func:`read_folder` does for split 1, and for a name that a list cannot hold.
     """
     drawn: dict[Path, list[tuple[str, str, str]]] = {}
     for split in (1, 2, 3):
         path = annotations / f"split{split}.csv"
         try:
-            lists = _seeded(_on_disk(videos, annotations), split)
+            lists = _seeded(clips, split)
         except ValueError:
             if split == 1:
                 raise
@@ -139,7 +141,7 @@ def _listed(path: Path) -> Lists:
     )
 
 
-def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
+def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     """Every clip under ``videos``, with the groups of ``groups.csv``."""
     require_folder("videos", videos)
     clips: dict[str, Listed] = {}
@@ -175,6 +177,35 @@ def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 )
             clips[name] = clips[name]._replace(group=row["group"])
     return list(clips.values())
+
+
+def keep_together(clips: list[Listed], pairs: Iterable[tuple[str, str]]) -> list[Listed]:
+    """The clips with one group for each set of groups that pairs of clips, by name, connect: the first of its names."""
+    groups = {clip.name: clip.group for clip in clips}
+    first: dict[str, str] = {}  # of a group that was joined: one nearer to the first of its set
+
+    def root(group: str) -> str:
+        while group in first:
+            group = first[group]
+        return group
+
+    for pair in pairs:
+        one, other = sorted(root(groups[name]) for name in pair)
+        if one != other:
+            first[other] = one
+    return [clip._replace(group=root(clip.group)) for clip in clips]
+
+
+def splits_well(clips: list[Listed]) -> bool:
+    """Whether a split can be drawn, and no group has more than half of a class."""
+    sizes: dict[str, Counter[str]] = {}
+    for clip in clips:
+        sizes.setdefault(clip.folders[0], Counter())[clip.group] += 1
+    try:
+        _seeded(clips, 1)
+    except ValueError:
+        return False
+    return all(2 * max(groups.values()) <= groups.total() for groups in sizes.values())
 
 
 def _seeded(clips: list[Listed], split: int) -> Lists:
