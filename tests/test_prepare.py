@@ -398,6 +398,17 @@ def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys
     assert len(said) == 1 and "1 in training and test, first run/" in said[0] and "1 in two classes, first " in said[0]
 
 
+def test_clips_that_pyav_reads_are_used_and_said(tmp_path, capsys):
+    own_clips(tmp_path)
+    tiny.write_av1(tmp_path / "videos" / "run" / "a, 1.mp4")
+    (tmp_path / "videos" / "run" / "a, 1.avi").unlink()
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    out = capsys.readouterr().out
+    assert "8 ok" in out and "unusable" not in yaml.safe_load("\n".join(ready.lines()))
+    assert "  read by PyAV, since OpenCV cannot: 1 clips (av01), first run/a, 1\n" in out
+    assert trained_batch(ready) > 0
+
+
 def test_clips_of_one_room_are_drawn_one_by_one(tmp_path, capsys):
     for number in range(12):
         label = ("run", "walk")[number % 2]
@@ -436,7 +447,7 @@ def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     command = [sys.executable, "-m", "repro.cli", "prepare", "folder", "--root", str(tmp_path), "--audit"]
     done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV can open" in done.stdout
+    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV or PyAV can open" in done.stdout
     assert "run/b 6" not in done.stdout and "  and 2 more\n  training stops at those" in done.stdout
     assert "  unusable: leave_out  # 7 cannot be used\n" in done.stdout
 

@@ -6,6 +6,7 @@ import struct
 import subprocess
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +45,19 @@ def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 9
     for index in range(frames):
         video.write(_frame(index, height, width, brightness))
     video.release()
+    return path
+
+
+def write_av1(path: Path, *, frames: int = 6) -> Path:
+    """The frames of :func:`write_video` as AV1, which OpenCV's wheel does not decode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libsvtav1", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(_frame(index, 72, 96, 0), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
     return path
 
 

@@ -1,9 +1,10 @@
 """Frames of a clip by index, wherever they are: a video file, a folder of frames, or a frame cache (.zip).
 
 Indices count the frames that a sequential decode gives, from 0, whatever the container announces. Video files are read
-by OpenCV, as in the paper, or by PyAV, which also reads AV1. Both decode every frame, one after the other, convert only
-the wanted ones and set them upright: seeking gives other frames on some ordinary files. Each decoder has one thread,
-because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts wrong frames.
+by OpenCV, as in the paper, or by PyAV, which also reads what OpenCV cannot (AV1). Both decode every frame, one after
+the other, convert only the wanted ones and set them upright: seeking gives other frames on some ordinary files. Each
+decoder has one thread, because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts
+wrong frames.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from repro.data.images import DecodeError, count_images, holds_images, iter_imag
 from repro.files import check_names
 
 OPENCV_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+DECODERS = ("opencv", "pyav")
 T = TypeVar("T")
 Convert = Callable[[], np.ndarray]  # the frame last come to, as uint8 (H, W, 3), RGB, upright
 
@@ -49,7 +51,7 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     DecodeError where a frame is not there, does not decode, or differs in size from the first; ValueError for other
     indices and for an unknown decoder.
     """
-    check_names([decoder], list(DECODERS), "decoder")
+    check_names([decoder], DECODERS, "decoder")
     wanted = [int(i) for i in indices]
     if not wanted or wanted[0] < 0 or any(b < a for a, b in itertools.pairwise(wanted)):
         raise ValueError(f"indices must be a non-empty, non-decreasing list from 0, not {wanted}")
@@ -93,6 +95,8 @@ class ByOpenCV:
     Turns of 90, 180 and 270 degrees that the container asks for are made. Raises DecodeError.
     """
 
+    name = "opencv"
+
     def __init__(self, path: Path) -> None:
         _check_file(path)
         self.path = path
@@ -100,10 +104,12 @@ class ByOpenCV:
         if not self.capture.isOpened():
             size = Path(path).stat().st_size
             raise DecodeError(f"{path}: OpenCV cannot open this clip ({size} bytes); fetch it again")
+        self.has_frame = self.capture.grab()  # the first
 
     def __iter__(self) -> Iterator[Convert]:
-        while self.capture.grab():
+        while self.has_frame:
             yield self._convert
+            self.has_frame = self.capture.grab()
 
     def _convert(self) -> np.ndarray:
         try:
@@ -129,6 +135,8 @@ class ByPyAV:
 
     A packet that does not decode is passed over, as OpenCV does.
     """
+
+    name = "pyav"
 
     def __init__(self, path: Path) -> None:
         _check_file(path)
@@ -177,17 +185,29 @@ class ByPyAV:
         self.container.close()
 
 
-DECODERS: dict[str, type[ByOpenCV] | type[ByPyAV]] = {"opencv": ByOpenCV, "pyav": ByPyAV}
-"""A reader of video files for each library."""
+_BY_PYAV: set[tuple[Path, int, int]] = set()  # files, by size and time, that OpenCV was found not to read
 
 
 def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
-    """The file, opened by this decoder; by PyAV where OpenCV would not set its frames upright. Raises DecodeError."""
+    """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or none that is upright.
+
+    Raises DecodeError where it cannot be opened; where it opens and has no frame, iterating gives none.
+    """
     _check_file(path)
     state = Path(path).stat()
-    if decoder == "opencv" and _is_mirrored(path, state.st_size, state.st_mtime_ns):
-        decoder = "pyav"
-    return DECODERS[decoder](path)
+    file = (path, state.st_size, state.st_mtime_ns)
+    if decoder == "pyav" or file in _BY_PYAV or _is_mirrored(*file):
+        return ByPyAV(path)
+    try:
+        video = ByOpenCV(path)
+    except DecodeError:
+        if _first_frame(path) is None:
+            raise
+    else:
+        if video.has_frame or _first_frame(path) is None:
+            return video
+    _BY_PYAV.add(file)
+    return ByPyAV(path)
 
 
 @functools.cache  # some 3 ms a file
@@ -196,12 +216,17 @@ def _is_mirrored(path: Path, _size: int, _modified: int) -> bool:
     with open(path, "rb") as file:
         if file.read(4) == b"RIFF":
             return False
+    across, down, swapped = _matrix(_first_frame(path))
+    return (across * down < 0) != swapped
+
+
+def _first_frame(path: Path) -> Any:
+    """The file's first frame by PyAV, or None."""
     try:
         with ByPyAV(path) as video:
-            across, down, swapped = _matrix(next(video.frames(), None))
-    except DecodeError:  # whoever reads the clip says so
-        return False
-    return (across * down < 0) != swapped
+            return next(video.frames(), None)
+    except DecodeError:
+        return None
 
 
 def _matrix(frame: Any) -> tuple[int, int, bool]:

@@ -19,6 +19,7 @@ FIELDS: dict[str, Any] = {
     "height": 0,
     "seconds": math.nan,
     "codec": "",
+    "reader": "",  # the decoder that read it: "opencv", or "pyav" where OpenCV cannot; "" for images
     "verdict": DOES_NOT_DECODE,
     "reason": "",
     "prints": "",

@@ -35,17 +35,17 @@ def select_clips(experiment: Experiment) -> Selection:
     if leave_out:
         require_folder("videos", experiment.videos)
     split = read_split(experiment, check=not leave_out)
-    split, notes = _without_unusable(split) if leave_out else (split, {})
-    table = build_manifest([*split.train, *split.test])
+    split, notes = _without_unusable(split, experiment.decoder) if leave_out else (split, {})
+    table = build_manifest([*split.train, *split.test], decoder=experiment.decoder)
     _say_copies(split, table)
     train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]
     data = {"hash": manifest_hash(train, test), "clips": {"train": len(train), "test": len(test)}}
     return Selection(split, table.set_index("name")["frames"], data | notes)
 
 
-def _without_unusable(split: Split) -> tuple[Split, dict[str, Any]]:
+def _without_unusable(split: Split, decoder: str) -> tuple[Split, dict[str, Any]]:
     """The split without its unusable clips, and what the record says of them; nothing where all can be used."""
-    reasons = unusable([*split.train, *split.test])
+    reasons = unusable([*split.train, *split.test], decoder=decoder)
     if not reasons:
         return split, {}
     listed = {"train": split.train, "test": split.test}

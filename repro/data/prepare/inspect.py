@@ -1,4 +1,5 @@
-"""What one clip on disk really is: decoded once from end to end by OpenCV on one thread, as training will read it.
+"""What one clip on disk really is: decoded once from end to end on one thread, as training will read it: by
+OpenCV, or by PyAV where OpenCV cannot.
 
 HMDB51 as distributed announces one frame more than decodes: the last packet of its files is empty. So "count differs"
 is usual there and harmless; a count that is short by more is told as a clip that may have been cut.
@@ -61,7 +62,7 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
         for count, convert in enumerate(video, start=1):
             if count - 1 in positions:
                 converted[count - 1] = convert()
-    facts |= {"codec": codec}
+    facts |= {"codec": codec, "reader": video.name if count else ""}
     if fps > 0:
         facts |= {"fps": fps, "seconds": count / fps}
     middle = [converted[index] for index in positions if index in converted]
@@ -119,4 +120,4 @@ def _why_not_a_video(size: int, start: bytes) -> str:
         return "empty file (0 bytes); extract or fetch it again"
     if start.isascii() and start.decode("ascii").replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable():
         return f"not a video: a text file that starts with {start[:32].decode('ascii')!r}; fetch the clip again"
-    return f"no video that OpenCV can open ({size} bytes, starts with {start[:8].hex(' ')}); fetch it again"
+    return f"no video that OpenCV or PyAV can open ({size} bytes, starts with {start[:8].hex(' ')}); fetch it again"

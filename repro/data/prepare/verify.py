@@ -75,7 +75,13 @@ def _say_later(videos: Path, annotations: Path, others: Collection[Path]) -> Non
 
 
 def say_unusable(table: pd.DataFrame) -> list[str]:
-    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them."""
+    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them.
+
+    Those that PyAV reads because OpenCV cannot are counted.
+    """
+    if len(other := table[table["reader"] == "pyav"]):
+        codecs = ", ".join(sorted(set(other["codec"])))
+        print(f"  read by PyAV, since OpenCV cannot: {len(other):,} clips ({codecs}), first {other['name'].iat[0]}")
     bad = table[table["verdict"] == DOES_NOT_DECODE]
     for row in bad.head(SHOWN).itertuples():
         print(f"  {row.name}: {row.reason}")
