@@ -1,11 +1,13 @@
 """Which clips a dataset holds, and where each lies: the lists of a layout, matched with the files on the disk.
 
 A listed clip is found as the path as listed, else as the same stem with ``.zip`` (a frame-cache file), else as a folder
-of that stem (frames). Names that differ from the list's in case or in ``_`` for a space count as the same where one
-alone does: UCF101 writes HandstandPushups and HandStandPushups for one class, Kinetics' folders come with both.
+of that stem (frames). Names that differ from the list's in case, in ``_`` for a space, or in Unicode's form of letters
+and spaces (NFKC) count as the same where one alone does: UCF101 writes HandstandPushups and HandStandPushups for
+one class, Kinetics' folders come with both, macOS takes accents apart and puts a narrow space into a recording's name.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,18 +169,19 @@ class _Folder:
         self.names = set(os.listdir(path))
         self.near: dict[str, list[str]] = {}
         for name in self.names:
-            self.near.setdefault(_folded(name), []).append(name)
+            self.near.setdefault(folded(name), []).append(name)
 
     def same(self, name: str) -> str | None:
-        """The entry of that name, or the only one that differs in case or spaces alone."""
+        """The entry of that name, or the only one that is the same but for case, spaces and Unicode's form."""
         if name in self.names:
             return name
-        near = self.near.get(_folded(name), ())
+        near = self.near.get(folded(name), ())
         return near[0] if len(near) == 1 else None
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
+def folded(name: str) -> str:
+    """What names that count as the same have in common."""
+    return unicodedata.normalize("NFKC", name.casefold()).replace("_", " ")
 
 
 def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
@@ -198,6 +201,8 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
 def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
+    same = {unicodedata.normalize("NFC", name): name for name in known}
+    classes = [same.get(unicodedata.normalize("NFC", name), name) for name in classes]
     unknown = [name for name in classes if name not in known]
     if unknown:
         raise ValueError(f"classes: {unknown[0]!r} is not a class of {where}")

@@ -15,6 +15,7 @@ Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's 
 import csv
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.data.lists import Listed, Lists, Once, read_table, require_folder
-from repro.files import whole
+from repro.files import is_utf8, whole
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
@@ -39,7 +40,8 @@ def split_suffix(file: str) -> tuple[str, str]:
 def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     """The split file of that number, or else the seeded split of that seed over what lies under ``videos``.
 
-    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache.
+    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache; in Unicode's form NFC, so
+    it has one name on every machine (macOS writes file names in NFD).
     """
     path = annotations / f"split{split}.csv"
     if path.is_file():
@@ -68,13 +70,23 @@ def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[P
         parts = [(clip, part) for part, clips in (("train", lists.train), ("test", lists.test)) for clip in clips]
         rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
         for name, clip, _, group in rows:
-            if any(text != text.strip() or not text.isprintable() for text in (f"{name}/{clip}", group)):
-                raise ValueError(f"{str(videos / name / clip)!r}: spaces at an end, or not UTF-8; rename it")
+            for text in (f"{name}/{clip}", group):
+                if fault := _breaks_a_list(text):
+                    raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *lines])
     return list(drawn)
+
+
+def _breaks_a_list(text: str) -> str:
+    """Why a list cannot hold this, or nothing. Spaces of all kinds and joined emoji inside are no reason."""
+    if "\n" in text or "\r" in text:
+        return "a line of a list ends at the line break in it"
+    if text != text.strip():
+        return "a list loses the space that it begins or ends with"
+    return "" if is_utf8(text) else "it is not UTF-8, as lists are"
 
 
 def skipped(videos: Path) -> list[Path]:
@@ -106,14 +118,14 @@ def _clip(path: Path, number: int, value: str, group: str = "") -> Listed:
     stem, _ = split_suffix(file)
     in_name = re.search(r"_(g\d+)_", stem)
     own = f"{name}/{in_name[1] if in_name else stem}"
-    return Listed(f"{name}/{stem}", -1, group or own, (name,), file)
+    return Listed(unicodedata.normalize("NFC", f"{name}/{stem}"), -1, group or own, (name,), file)
 
 
 def _labelled(clips: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
     """The sorted class names, and the clips with their labels."""
-    classes = sorted({clip.folders[0] for clip in clips})
-    labels = {name: label for label, name in enumerate(classes)}
-    return tuple(classes), [clip._replace(label=labels[clip.folders[0]]) for clip in clips]
+    names = [clip.name.partition("/")[0] for clip in clips]
+    labels = {name: label for label, name in enumerate(sorted(set(names)))}
+    return tuple(labels), [clip._replace(label=labels[name]) for clip, name in zip(clips, names, strict=True)]
 
 
 def _listed(path: Path) -> Lists:

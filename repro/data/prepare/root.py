@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.data.catalogue import Archive, Dataset
-from repro.data.clips import ClipFields, read_lists
+from repro.data.clips import ClipFields, folded, read_lists
 from repro.data.layouts import LAYOUTS
 
 ARCHIVES = "archives"  # folder in ROOT for what is downloaded
@@ -94,8 +94,8 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
         # Kinetics' train and val both go into videos/; of the others, one name is used
         return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
     lists = read_lists(ClipFields(one.layout, root, annotations))
-    tops = {_folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
-    folders = [Path(e) for e in os.scandir(root) if e.is_dir() and _folded(e.name) in tops and _has(e, suffix)]
+    tops = {folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
+    folders = [Path(e) for e in os.scandir(root) if e.is_dir() and folded(e.name) in tops and _has(e, suffix)]
     return Tree(sorted(folders), False) if folders else None
 
 
@@ -137,10 +137,6 @@ def _holds_clips(folder: Path, suffix: str) -> bool:
 
 def _has(folder: os.PathLike[str], suffix: str) -> bool:
     return any(entry.name.lower().endswith(suffix) for entry in os.scandir(folder))
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
 
 
 # ---- filling a part
