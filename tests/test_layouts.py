@@ -413,6 +413,25 @@ def test_a_wrong_encoding_is_named_with_its_line(tmp_path, make, name):
 
 
 @pytest.mark.parametrize("make, name", LISTS)
+def test_lines_may_end_with_a_carriage_return_alone(tmp_path, make, name):
+    data = make(tmp_path / "set")
+    path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))
+    path.write_text(path.read_text(), newline="\r")
+    assert b"\n" not in path.read_bytes() and read_lists(ClipFields(**data)) == lists
+    path.write_bytes(b"\r\rCaf\xe9\r" + path.read_bytes())
+    with pytest.raises(ValueError, match=rf"{name}, line 3: byte 0xe9 is not UTF-8; save the list as UTF-8"):
+        read(data)
+
+
+def test_files_of_macos_beside_the_lists_are_no_lists(tmp_path):
+    data = tiny.write_hmdb51(tmp_path, HMDB51)
+    lists = read_lists(ClipFields(**data))
+    for path in list(Path(data["annotations"]).iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert read_lists(ClipFields(**data)) == lists
+
+
+@pytest.mark.parametrize("make, name", LISTS)
 def test_a_byte_order_mark_of_utf_8_is_passed_over(tmp_path, make, name):
     data = make(tmp_path / "set")
     path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))

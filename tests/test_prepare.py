@@ -409,6 +409,19 @@ def test_clips_that_pyav_reads_are_used_and_said(tmp_path, capsys):
     assert trained_batch(ready) > 0
 
 
+def test_litter_and_links_to_nowhere_are_no_own_clips(tmp_path, capsys):
+    own_clips(tmp_path)
+    run = tmp_path / "videos" / "run"
+    for place in (tmp_path, tmp_path / "videos", run):
+        (place / "__MACOSX").mkdir()
+        (place / "__MACOSX" / "._a, 1.avi").touch()
+        (place / "up").symlink_to("..")
+        (place / "loop.avi").symlink_to("loop.avi")
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    assert "8 ok" in capsys.readouterr().out and trained_batch(ready) > 0
+    assert "loop" not in (ready.annotations / "split1.csv").read_text()
+
+
 def test_clips_of_one_room_are_drawn_one_by_one(tmp_path, capsys):
     for number in range(12):
         label = ("run", "walk")[number % 2]

@@ -16,7 +16,7 @@ import numpy as np
 
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
-from repro.data.lists import Listed, Lists, line_of, require_folder
+from repro.data.lists import Listed, Lists, is_aside, leads_nowhere, line_of, require_folder
 from repro.experiment.fields import Experiment
 
 
@@ -166,7 +166,7 @@ class _Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.names = set(os.listdir(path))
+        self.names = {entry.name for entry in os.scandir(path) if not leads_nowhere(entry)}
         self.near: dict[str, list[str]] = {}
         for name in self.names:
             self.near.setdefault(folded(name), []).append(name)
@@ -187,7 +187,7 @@ def folded(name: str) -> str:
 def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
     """Video files and frame caches down to ``depth`` folders, and the frame folders at that depth."""
     for entry in os.scandir(folder):
-        if entry.name.startswith("."):
+        if is_aside(entry):
             continue
         if not entry.is_dir():
             if split_suffix(entry.name)[1]:

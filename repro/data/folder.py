@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repro.data.lists import Listed, Lists, Once, read_table, require_folder
+from repro.data.lists import Listed, Lists, Once, is_aside, leads_nowhere, read_table, require_folder
 from repro.files import is_utf8, whole
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
@@ -89,11 +89,21 @@ def _breaks_a_list(text: str) -> str:
     return "" if is_utf8(text) else "it is not UTF-8, as lists are"
 
 
+def class_folders(videos: Path) -> dict[Path, list[Path]]:
+    """The folders under ``videos`` and what may be clips in each, sorted; see :func:`repro.data.lists.is_aside`."""
+    folders = sorted(path for path in videos.iterdir() if path.is_dir() and not is_aside(path))
+    return {folder: sorted(path for path in folder.iterdir() if not is_aside(path)) for folder in folders}
+
+
 def skipped(videos: Path) -> list[Path]:
-    """Files under ``videos`` that no reader takes for a clip: outside the class folders, or of unknown suffixes."""
-    files = (path for pattern in ("[!.]*", "[!.]*/[!.]*") for path in videos.glob(pattern))
+    """Files and links under ``videos`` that no reader takes for a clip: outside the class folders, of unknown suffixes,
+    leading nowhere."""
+    places = (videos, *class_folders(videos))
+    entries = (path for place in places for path in place.iterdir() if not path.name.startswith("."))
     return sorted(
-        path for path in files if not (path.parent != videos and split_suffix(path.name)[1]) and not path.is_dir()
+        path
+        for path in entries
+        if leads_nowhere(path) or not (path.is_dir() or (path.parent != videos and split_suffix(path.name)[1]))
     )
 
 
@@ -157,10 +167,10 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     """Every clip under ``videos``, with the groups of ``groups.csv``."""
     require_folder("videos", videos)
     clips: dict[str, Listed] = {}
-    for folder in sorted(path for path in videos.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for folder, entries in class_folders(videos).items():
         before = len(clips)
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith(".") or not (split_suffix(entry.name)[1] or entry.is_dir()):
+        for entry in entries:
+            if not (split_suffix(entry.name)[1] or entry.is_dir()):
                 continue
             if entry.is_dir():
                 refuse_nested(entry)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
 from repro.data.facts import STORE
-from repro.data.folder import keep_together, on_disk, refuse_nested, splits_well, write_splits
+from repro.data.folder import class_folders, keep_together, on_disk, refuse_nested, splits_well, write_splits
 from repro.data.parallel import quiet_decoders
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips
@@ -211,8 +211,8 @@ def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tup
         if annotations is not None or not os.access(root, os.W_OK):
             raise FileNotFoundError(f"annotations: there is no folder {lists}; make it (it may be empty)")
         lists.mkdir()
-    for folder in sorted(videos.glob("[!.]*/[!.]*/")):
-        refuse_nested(folder)
+    for entry in (entry for entries in class_folders(videos).values() for entry in entries if entry.is_dir()):
+        refuse_nested(entry)
     if any(lists.glob("split*.csv")):
         return videos, lists
     if annotations is None and os.access(lists, os.W_OK):
