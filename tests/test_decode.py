@@ -150,6 +150,29 @@ def test_av1_is_read_whichever_decoder_is_asked_for(tmp_path, decoder):
     assert count_frames(tmp_path / "frames" / "clip.zip") == 9
 
 
+@pytest.mark.parametrize("cover", [True, False])
+def test_a_song_is_no_clip_whatever_its_cover(tmp_path, decoder, cover):
+    path = tiny.write_song(tmp_path / "song.mp4", cover=cover)
+    message = f"{path}: holds sound{' and a cover picture' * cover}, no video; put the video there or take it out"
+    for read in (count_frames, lambda path, **options: read_frames(path, [0], **options)):
+        with pytest.raises(DecodeError) as caught:
+            read(path, decoder=decoder)
+        assert str(caught.value) == message
+    facts = inspect_clip(path)
+    assert (facts["verdict"], f"{path}: {facts['reason']}") == ("does not decode", message)
+
+
+def test_a_video_with_a_cover_is_one(tmp_path, decoder):
+    path = tiny.write_song(tmp_path / "video.mp4", video=True)
+    assert count_frames(path, decoder=decoder) == 6
+    assert read_frames(path, [0, 5], decoder=decoder).shape == (2, 72, 96, 3)
+
+
+def test_the_song_of_a_bug_report_is_no_clip(shared_data, decoder):
+    with pytest.raises(DecodeError, match=r"song-with-cover\.mp4: holds sound and a cover picture, no video"):
+        count_frames(shared_data / "odd-files" / "song-with-cover.mp4", decoder=decoder)
+
+
 def test_decoding_stops_with_the_last_wanted_frame():
     source = iter(range(100))
     assert list(decode._pick("clip", source, [3, 7])) == [3, 7]

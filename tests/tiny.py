@@ -61,6 +61,28 @@ def write_av1(path: Path, *, frames: int = 6) -> Path:
     return path
 
 
+def write_song(path: Path, *, cover: bool = True, video: bool = False) -> Path:
+    """A second of silence as mp4, with a cover picture before it, and six frames of video after it, or without."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        pictures = [container.add_stream("mjpeg", rate=1)] if cover else []
+        for stream in pictures:
+            stream.width, stream.height, stream.pix_fmt, stream.disposition = 64, 64, "yuvj420p", 1024  # attached
+        sound = container.add_stream("aac", rate=44100)
+        videos = [container.add_stream("mpeg4", rate=12)] if video else []
+        for stream in videos:
+            stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        samples = av.AudioFrame.from_ndarray(np.zeros((2, 44100), np.float32), format="fltp", layout="stereo")
+        samples.sample_rate = 44100
+        container.mux([*sound.encode(samples), *sound.encode()])
+        for stream in (*pictures, *videos):
+            for index in range(1 if stream in pictures else 6):
+                pixels = _frame(index, stream.height, stream.width, 0)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
+            container.mux(stream.encode())
+    return path
+
+
 TURNS = {  # how a picture is to be shown -> the first two of each of the first two rows of its display matrix
     "turned by 90": (0, 1, -1, 0),
     "turned by 180": (-1, 0, 0, -1),

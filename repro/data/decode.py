@@ -14,11 +14,12 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 
 from repro.data.images import DecodeError, count_images, holds_images, iter_images
 from repro.files import check_names
@@ -89,6 +90,10 @@ def quick_opening() -> None:
     os.environ.setdefault(OPENCV_OPTIONS, "fpsprobesize;0")
 
 
+class NoVideo(DecodeError):
+    """A file of sound, maybe with a cover picture, which OpenCV gives as a clip of one frame."""
+
+
 class ByOpenCV:
     """A video file read by OpenCV: of each frame in order, a function that gives it as uint8 ``(H, W, 3)``, RGB.
 
@@ -144,9 +149,16 @@ class ByPyAV:
         self.reformatter = av.video.reformatter.VideoReformatter()  # one for all frames: each new one is set up again
         try:
             self.container = av.open(str(path))
-            self.stream = self.container.streams.video[0]
-        except (av.FFmpegError, IndexError) as error:
+        except av.FFmpegError as error:
             raise _failed("PyAV", path, error) from None
+        pictures = self.container.streams.video
+        videos = [stream for stream in pictures if not stream.disposition & Disposition.attached_pic]
+        if not videos:
+            only = " and ".join(["sound"] * bool(self.container.streams.audio) + ["a cover picture"] * bool(pictures))
+            if only:
+                raise NoVideo(f"{path}: holds {only}, no video; put the video there or take it out")
+            raise _failed("PyAV", path, ValueError("it holds no video"))
+        self.stream, self.after_cover = videos[0], videos[0] is not pictures[0]
         self.stream.thread_type, self.stream.codec_context.thread_count = "NONE", 1
 
     def frames(self) -> Iterator[Any]:
@@ -189,44 +201,55 @@ _BY_PYAV: set[tuple[Path, int, int]] = set()  # files, by size and time, that Op
 
 
 def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
-    """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or none that is upright.
+    """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or the wrong ones.
 
     Raises DecodeError where it cannot be opened; where it opens and has no frame, iterating gives none.
     """
     _check_file(path)
     state = Path(path).stat()
     file = (path, state.st_size, state.st_mtime_ns)
-    if decoder == "pyav" or file in _BY_PYAV or _is_mirrored(*file):
+    if decoder == "pyav" or file in _BY_PYAV or _misread(*file):
         return ByPyAV(path)
     try:
         video = ByOpenCV(path)
     except DecodeError:
-        if _first_frame(path) is None:
+        if not _look(path).frame:
             raise
     else:
-        if video.has_frame or _first_frame(path) is None:
+        if video.has_frame or not _look(path).frame:
             return video
     _BY_PYAV.add(file)
     return ByPyAV(path)
 
 
 @functools.cache  # some 3 ms a file
-def _is_mirrored(path: Path, _size: int, _modified: int) -> bool:
-    """Whether the frames are to be shown mirrored: OpenCV knows turns alone (5.0, as 4.11). An avi cannot say so."""
+def _misread(path: Path, _size: int, _modified: int) -> bool:
+    """Whether OpenCV (5.0, as 4.11) gives the wrong frames: not mirrored, though they should be, or a cover picture.
+
+    An avi has neither. Raises NoVideo where there is no video beside the cover.
+    """
     with open(path, "rb") as file:
         if file.read(4) == b"RIFF":
             return False
-    across, down, swapped = _matrix(_first_frame(path))
-    return (across * down < 0) != swapped
+    frame, after_cover = _look(path)
+    across, down, swapped = _matrix(frame)
+    return after_cover or (across * down < 0) != swapped
 
 
-def _first_frame(path: Path) -> Any:
-    """The file's first frame by PyAV, or None."""
+class _Look(NamedTuple):
+    frame: Any = None  # the first
+    after_cover: bool = False
+
+
+def _look(path: Path) -> _Look:
+    """What PyAV makes of a file. Raises NoVideo."""
     try:
         with ByPyAV(path) as video:
-            return next(video.frames(), None)
+            return _Look(next(video.frames(), None), video.after_cover)
+    except NoVideo:
+        raise
     except DecodeError:
-        return None
+        return _Look()
 
 
 def _matrix(frame: Any) -> tuple[int, int, bool]:

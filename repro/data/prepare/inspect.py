@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from repro.data.decode import DecodeError, open_video, read_frames
+from repro.data.decode import DecodeError, NoVideo, open_video, read_frames
 from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
 from repro.data.sampling import test_frames
@@ -51,6 +51,8 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
         start = file.read(64)
     try:
         video = open_video(path)
+    except NoVideo as error:
+        return facts | {"reason": str(error).removeprefix(f"{path}: ")}
     except DecodeError:
         return facts | {"reason": _why_not_a_video(size, start)}
     with video:
