@@ -151,6 +151,11 @@ def read_toml(path: Path, **options: Any) -> dict[str, Any]:
         raise ValueError(f"{path}: not readable as TOML in UTF-8: {error}; mend that line") from None
 
 
+def is_utf8(text: str) -> bool:
+    """Whether the text, which may be a file's name, can be written as UTF-8."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 # ---- said as it goes on
 
 

@@ -120,7 +120,7 @@ def test_places_where_no_audit_can_be_written(clips, tmp_path):
         audit(paths, tmp_path / "file" / "manifest.parquet")
     with only_one(tmp_path / "manifest.lock"), pytest.raises(BlockingIOError, match="another process is at this"):
         audit(paths, tmp_path / "manifest.parquet")
-    with pytest.raises(ValueError, match=r"'Foo/\\udce9.avi': a clip's name must be printable UTF-8"):
+    with pytest.raises(ValueError, match=r"'Foo/\\udce9.avi': a clip's name must be UTF-8"):
         audit({"Foo/\udce9.avi": clips[0].path}, tmp_path / "manifest.parquet")
 
 

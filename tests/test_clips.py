@@ -9,6 +9,7 @@ import pytest
 import tiny
 
 from repro.data.clips import Clip, ClipFields, carve_validation, read_split, unlisted
+from repro.data.folder import skipped
 
 UCF101_3 = {1: (290, 104), 2: (283, 111), 3: (282, 112)}
 
@@ -116,8 +117,8 @@ def test_the_three_real_classes_are_all_there(number):
 
 def test_each_folder_is_listed_once(ucf101, monkeypatch):
     seen = Counter()
-    listdir = os.listdir
-    monkeypatch.setattr(os, "listdir", lambda path: seen.update([Path(path).name]) or listdir(path))
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: seen.update([Path(path).name]) or scandir(path))
     read(ucf101)
     assert seen == {"videos": 1, "Bar": 1, "Foo": 1, "Qux": 1}
 
@@ -221,6 +222,39 @@ def test_clips_that_no_list_names_are_listed_and_are_no_error(ucf101):
         (folder / name).touch()  # no clips, or the frame cache of a listed one
     assert unlisted(ClipFields(**ucf101)) == strays
     assert len(read(ucf101).train) == 9
+
+
+def litter(folder: Path) -> None:
+    """What disk servers, unpackers and people leave in a folder of class folders, and in each of these."""
+    for place in [folder, *(path for path in folder.iterdir() if path.is_dir())]:
+        for name in ("@eaDir", "__MACOSX", "lost+found"):
+            (place / name / "inside").mkdir(parents=True)
+            (place / name / "inside" / "v_Bar_g01_c01.avi").touch()
+        (place / "._v_Bar_g01_c01.avi").write_bytes(b"\0\5\x16\7")
+        (place / "up").symlink_to(place.parent if place != folder else folder)
+        (place / "to itself.avi").symlink_to("to itself.avi")
+        (place / "to nothing.avi").symlink_to("gone.avi")
+
+
+def test_what_systems_leave_and_links_to_nowhere_are_no_clips(ucf101, tmp_path):
+    whole = read(ucf101)
+    litter(videos(ucf101))
+    assert read(ucf101) == whole and unlisted(ClipFields(**ucf101)) == []
+    folder = videos(ucf101) / "Foo"
+    (folder / "v_Foo_g08_c01.avi").unlink()
+    (folder / "v_Foo_g08_c01.avi").symlink_to("gone.avi")
+    with pytest.raises(FileNotFoundError, match=r"1 of 15 listed clips are not under .*, first Foo/v_Foo_g08_c01.avi"):
+        read(ucf101)
+
+
+@pytest.mark.parametrize("write", [tiny.write_folder, tiny.write_kinetics400, tiny.write_something_v1])
+def test_so_in_other_layouts(tmp_path, write):
+    data = write(tmp_path / "set")
+    whole, others = read(data), unlisted(ClipFields(**data))
+    litter(videos(data))
+    assert read(data) == whole and unlisted(ClipFields(**data)) == others
+    if data["layout"] == "folder":
+        assert [path.name for path in skipped(videos(data))] == ["to itself.avi", "to nothing.avi", "up"] * 3
 
 
 def test_unused_clips_are_listed_ones(tmp_path):

@@ -20,6 +20,7 @@ from repro.data.decode import (
     read_frames,
 )
 from repro.data.prepare.frame_cache import cache_frames
+from repro.data.prepare.inspect import inspect_clip
 from repro.experiment.fields import choices
 
 
@@ -91,10 +92,85 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content, decoder):
 
 
 def test_frames_of_another_size_are_refused(video, monkeypatch):
-    sizes = {0: (4, 6, 3), 2: (6, 4, 3)}
-    monkeypatch.setitem(DECODERS, "opencv", lambda path, wanted: (np.zeros(sizes[i], np.uint8) for i in wanted))
-    with pytest.raises(DecodeError, match=r"frame 2 is 4x6 pixels, frame 0 is 6x4"):
+    class Wrong(decode.ByOpenCV):
+        def _convert(self):
+            frame = super()._convert()
+            return frame[:, :90] if frame[36, 20, 0] > 200 else frame  # the bar of frame 2 is there
+
+    monkeypatch.setattr(decode, "ByOpenCV", Wrong)
+    with pytest.raises(DecodeError, match=r"frame 2 is 90x72 pixels, frame 0 is 96x72"):
         read_frames(video, [0, 2])
+
+
+def write_leaning(path):
+    """Three frames as mp4 whose every corner is another."""
+    ramp = np.add.outer(np.arange(48) * 3, np.arange(64)).astype(np.uint8)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 12, (64, 48))
+    for index in range(3):
+        writer.write(np.stack([ramp + 5 * index, 255 - ramp, ramp // 2], axis=2))
+    writer.release()
+    return path
+
+
+SHOWN = {
+    "turned by 90": lambda frame: np.rot90(frame, -1),  # clockwise
+    "turned by 180": lambda frame: np.rot90(frame, 2),
+    "turned by 270": lambda frame: np.rot90(frame),
+    "mirrored": lambda frame: frame[:, ::-1],
+    "upside down": lambda frame: frame[::-1],
+    "mirrored, turned by 90": lambda frame: frame.swapaxes(0, 1),
+    "mirrored, turned by 270": lambda frame: np.rot90(frame, 2).swapaxes(0, 1),
+}
+
+
+@pytest.mark.parametrize("how", tiny.TURNS)
+def test_frames_are_upright_by_every_reader(tmp_path, decoder, how):
+    path = write_leaning(tmp_path / "phone.mp4")
+    as_stored = read_frames(path, range(3), decoder=decoder)
+    tiny.turn(path, how)
+    for shown, stored in zip(read_frames(path, range(3), decoder=decoder), as_stored, strict=True):
+        np.testing.assert_array_equal(shown, SHOWN[how](stored))
+    facts = inspect_clip(path)
+    assert (facts["height"], facts["width"]) == SHOWN[how](as_stored[0]).shape[:2]
+    cache_frames({"phone.mp4": path}, tmp_path / "frames", workers=1)
+    cached = read_frames(tmp_path / "frames" / "phone.zip", [0])[0]
+    assert np.abs(cached.astype(int) - SHOWN[how](as_stored[0])).mean() < 4  # JPEG
+
+
+def test_a_portrait_clip_of_a_phone_is_upright(shared_data, decoder):
+    assert read_frames(shared_data / "odd-files" / "rotated-90.mp4", [0], decoder=decoder).shape == (1, 320, 240, 3)
+
+
+def test_av1_is_read_whichever_decoder_is_asked_for(tmp_path, decoder):
+    path = tiny.write_av1(tmp_path / "clip.mp4", frames=9)
+    assert count_frames(path, decoder=decoder) == 9
+    frames = read_frames(path, [1, 4, 4], decoder=decoder)
+    assert np.abs(frames.astype(int) - plain(tiny.write_video(tmp_path / "same.avi", frames=9))[[1, 4, 4]]).mean() < 6
+    cache_frames({"clip.mp4": path}, tmp_path / "frames", workers=1)
+    assert count_frames(tmp_path / "frames" / "clip.zip") == 9
+
+
+@pytest.mark.parametrize("cover", [True, False])
+def test_a_song_is_no_clip_whatever_its_cover(tmp_path, decoder, cover):
+    path = tiny.write_song(tmp_path / "song.mp4", cover=cover)
+    message = f"{path}: holds sound{' and a cover picture' * cover}, no video; put the video there or take it out"
+    for read in (count_frames, lambda path, **options: read_frames(path, [0], **options)):
+        with pytest.raises(DecodeError) as caught:
+            read(path, decoder=decoder)
+        assert str(caught.value) == message
+    facts = inspect_clip(path)
+    assert (facts["verdict"], f"{path}: {facts['reason']}") == ("does not decode", message)
+
+
+def test_a_video_with_a_cover_is_one(tmp_path, decoder):
+    path = tiny.write_song(tmp_path / "video.mp4", video=True)
+    assert count_frames(path, decoder=decoder) == 6
+    assert read_frames(path, [0, 5], decoder=decoder).shape == (2, 72, 96, 3)
+
+
+def test_the_song_of_a_bug_report_is_no_clip(shared_data, decoder):
+    with pytest.raises(DecodeError, match=r"song-with-cover\.mp4: holds sound and a cover picture, no video"):
+        count_frames(shared_data / "odd-files" / "song-with-cover.mp4", decoder=decoder)
 
 
 def test_decoding_stops_with_the_last_wanted_frame():
@@ -128,7 +204,7 @@ def test_a_folder_of_frames_and_a_frame_cache_are_read_alike(video, tmp_path, ki
 
 
 def test_the_experiment_knows_the_same_decoders():
-    assert tuple(DECODERS) == choices("decoder")
+    assert choices("decoder") == DECODERS
 
 
 def test_an_unknown_decoder_is_refused(video):

@@ -10,6 +10,7 @@ import tiny
 from repro.data.decode import DecodeError
 from repro.data.images import FrameZip, count_images, frame_name, holds_images, open_images, read_images
 from repro.data.prepare.frame_cache import cache_frames
+from repro.data.prepare.inspect import inspect_clip
 
 
 @pytest.fixture
@@ -86,3 +87,12 @@ def test_places_that_hold_no_frames(tmp_path, cached):
         pass
     with pytest.raises(DecodeError, match="holds no frame; delete it and make the frame cache again"):
         count_images(cached)
+
+
+def test_files_of_macos_beside_the_frames_are_no_frames(tmp_path):
+    folder = tiny.write_frames(tmp_path / "7", frames=3)
+    for index in range(1, 4):
+        (folder / f"._{index:05d}.jpg").write_bytes(b"\0\5\x16\7")
+    (folder / "link").symlink_to("gone")
+    facts = inspect_clip(folder)
+    assert (facts["verdict"], facts["frames"]) == ("ok", 3)

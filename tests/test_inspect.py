@@ -69,7 +69,7 @@ def test_short_clips_are_usable(tmp_path, frames):
     [
         (b"", r"empty file \(0 bytes\); extract or fetch it again"),
         (b"<html>404 Not found</html>\n", r"not a video: a text file that starts with '<html>404 Not found</html>"),
-        (bytes(range(128, 256)) * 40, r"no video that OpenCV can open \(5120 bytes, starts with 80 81 82 83"),
+        (bytes(range(128, 256)) * 40, r"no video that OpenCV or PyAV can open \(5120 bytes, starts with 80 81 82 83"),
     ],
 )
 def test_files_that_are_no_videos(tmp_path, content, reason):

@@ -1,6 +1,7 @@
 """What the lists of each layout say: the official ones by their known numbers, made ones for every fault."""
 
 import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import tiny
 
 from repro.data.clips import ClipFields, read_lists, read_split
 from repro.data.demo import PAIRS
-from repro.data.folder import write_splits
+from repro.data.folder import on_disk, write_splits
 from repro.data.layouts import LAYOUTS, TWINS
+from repro.data.prepare.audit import audit
 from repro.experiment.fields import choices
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
@@ -159,6 +161,10 @@ def own(folder: Path, *clips: str) -> dict:
     return {"layout": "folder", "videos": folder / "videos", "annotations": folder / "annotations"}
 
 
+def draw(data):
+    return write_splits(data["videos"], data["annotations"], on_disk(data["videos"], data["annotations"]))
+
+
 def many(classes="abc", groups=10, clips=2) -> list[str]:
     return [f"{c}/x_g{g:02d}_{k}.mp4" for c in classes for g in range(groups) for k in range(clips)]
 
@@ -201,7 +207,7 @@ def test_drawn_lists_say_what_was_drawn(tmp_path):
     data = own(tmp_path, *many(), 'a/"q", x.avi', "b/take 1.3")
     (tmp_path / "annotations" / "groups.csv").write_text("clip,group\na/x_g00_0.mp4,one\nb/x_g00_0.mp4,one\n")
     drawn = [read(data, split=k) for k in (1, 2, 3)]
-    written = write_splits(data["videos"], data["annotations"])
+    written = draw(data)
     assert [path.name for path in written] == ["split1.csv", "split2.csv", "split3.csv"]
     assert [read(data, split=k) for k in (1, 2, 3)] == drawn
     (tmp_path / "videos" / "a" / "x_g01_0.mp4").unlink()
@@ -209,13 +215,56 @@ def test_drawn_lists_say_what_was_drawn(tmp_path):
     assert sorted(p.name for p in data["annotations"].iterdir()) == ["groups.csv", *(p.name for p in written)]
 
 
-def test_a_name_that_a_list_cannot_hold(tmp_path):
-    data = own(tmp_path, "a /1.avi", "a /2.avi", "b/1.avi", "b/2 ")
-    (tmp_path / "videos" / "b" / "2 ").unlink()
-    (tmp_path / "videos" / "b" / "2 ").mkdir()
-    with pytest.raises(ValueError, match=r"videos/b/2 ': spaces at an end, or not UTF-8; rename it"):
-        write_splits(data["videos"], data["annotations"])
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("2 ", "a list loses the space that it begins or ends with"),
+        ("2\u3000", "a list loses the space that it begins or ends with"),
+        ("2\n3", "a line of a list ends at the line break in it"),
+        (b"2\xff".decode(errors="surrogateescape"), "it is not UTF-8, as lists are"),
+    ],
+)
+def test_a_name_that_a_list_cannot_hold(tmp_path, name, reason):
+    data = own(tmp_path, "a/1.avi", "a/2.avi", "b/1.avi")
+    (tmp_path / "videos" / "b" / name).mkdir()
+    with pytest.raises(ValueError) as caught:
+        draw(data)
+    assert str(caught.value) == f"{str(data['videos'] / 'b' / name)!r}: {reason}; rename it"
     assert list(data["annotations"].iterdir()) == []
+
+
+ODD_NAMES = (
+    "Bildschirmaufnahme 2026-11-02 um 9.41.00\u202fAM",
+    "no\u00a0break",
+    "\u65e5\u672c\u3000\u8a9e",
+    "\U0001f469\u200d\U0001f4bb",
+    'tab\tand "quotes", too',
+)
+
+
+def test_names_that_only_look_odd_are_taken(tmp_path):
+    data = own(
+        tmp_path,
+        *(f"{c}/{name}.mp4" for c in ("caf\u00e9", "\u0939\u093f\u0928\u094d\u0926\u0940") for name in ODD_NAMES),
+    )
+    drawn = read(data)
+    draw(data)
+    assert read(data) == drawn and len(drawn.train) + len(drawn.test) == 2 * len(ODD_NAMES)
+    paths = {clip.name: clip.path for clip in (*drawn.train, *drawn.test)}
+    audit(paths, tmp_path / "manifest.parquet", workers=1)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_list_and_files_in_other_forms_of_unicode(tmp_path, forms):
+    listed, on_disk = ([unicodedata.normalize(form, f"caf\u00e9/\u00fcbung {k}") for k in range(4)] for form in forms)
+    data = own(tmp_path, *(f"{name}.mp4" for name in on_disk), *(f"b/{k}.mp4" for k in range(4)))
+    names = [f"{name}.mp4" for name in (*listed, *(f"b/{k}" for k in range(4)))]
+    names[0] = names[0].replace(" ", "\u202f")  # as macOS writes some spaces
+    rows = [f"{name},{('train', 'test')[k % 2]}" for k, name in enumerate(names)]
+    (tmp_path / "annotations" / "split1.csv").write_text("\n".join(["clip,part", *rows]), encoding="utf-8")
+    split = read(data, classes=[unicodedata.normalize("NFD", "caf\u00e9"), "b"])
+    assert split.classes == ("b", "caf\u00e9")
+    assert [len(split.train), len(split.test)] == [4, 4] and all(clip.path.is_file() for clip in split.train)
 
 
 def test_a_folder_of_videos_in_a_class_folder_is_no_clip(tmp_path):
@@ -361,6 +410,25 @@ def test_a_wrong_encoding_is_named_with_its_line(tmp_path, make, name):
     path.write_text(text, encoding="utf-16")
     with pytest.raises(ValueError, match=rf"{name}, line 1: is UTF-16; save the list as UTF-8"):
         read(data)
+
+
+@pytest.mark.parametrize("make, name", LISTS)
+def test_lines_may_end_with_a_carriage_return_alone(tmp_path, make, name):
+    data = make(tmp_path / "set")
+    path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))
+    path.write_text(path.read_text(), newline="\r")
+    assert b"\n" not in path.read_bytes() and read_lists(ClipFields(**data)) == lists
+    path.write_bytes(b"\r\rCaf\xe9\r" + path.read_bytes())
+    with pytest.raises(ValueError, match=rf"{name}, line 3: byte 0xe9 is not UTF-8; save the list as UTF-8"):
+        read(data)
+
+
+def test_files_of_macos_beside_the_lists_are_no_lists(tmp_path):
+    data = tiny.write_hmdb51(tmp_path, HMDB51)
+    lists = read_lists(ClipFields(**data))
+    for path in list(Path(data["annotations"]).iterdir()):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert read_lists(ClipFields(**data)) == lists
 
 
 @pytest.mark.parametrize("make, name", LISTS)

@@ -23,9 +23,9 @@ def counted(monkeypatch):
     """Names of the files that were really decoded."""
     names = []
 
-    def count(path):
+    def count(path, *, decoder):
         names.append(str(path).rsplit("/", 1)[1])
-        return count_frames(path)
+        return count_frames(path, decoder=decoder)
 
     monkeypatch.setattr(manifest, "count_frames", count)
     return names
@@ -104,6 +104,21 @@ def test_counts_come_from_the_audit_while_clips_are_unchanged(clips, counted, tm
     tiny.write_video(clips[1].path, frames=12)
     assert build_manifest(clips[:5], cache=None)["frames"].tolist() == [8, 12, 7, 8, 6]
     assert counted == [clips[1].path.name]
+
+
+def test_clips_are_judged_by_the_reader_that_reads_them(clips, counted, tmp_path):
+    tiny.write_av1(clips[0].path)  # whatever its name says; OpenCV decodes none of it
+    table = audit({clip.name: clip.path for clip in clips}, tmp_path / "set" / STORE, workers=1)
+    assert table["reader"].tolist() == ["pyav", *["opencv"] * 5] and table["codec"].tolist()[:2] == ["AV01", "MJPG"]
+    assert table["verdict"].tolist() == ["ok"] * 6 and table["announced"].tolist()[0] == 6
+    assert unusable(clips, cache=None) == unusable(clips, decoder="pyav", cache=None) == {}
+    assert sorted(counted) == sorted(
+        clip.path.name for clip in clips[1:]
+    )  # the audit read these by OpenCV: it cannot speak for PyAV
+    cache = tmp_path / "counts.parquet"
+    (tmp_path / "set" / STORE).unlink()
+    for decoder in ("opencv", "pyav"):
+        assert build_manifest(clips, decoder=decoder, cache=cache)["frames"].tolist() == [6, 6, 7, 8, 6, 7]
 
 
 def test_the_hash_is_of_what_the_clips_are_not_of_their_order():

@@ -14,6 +14,8 @@ import threading
 import time
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 import tiny
@@ -311,10 +313,21 @@ def test_a_folder_of_ones_own(tmp_path, capsys):
         prepare("folder", tmp_path / "nowhere")
 
 
+def write_noise(path, seed, frames=6, size=(96, 72)):
+    """A clip of one picture of noise, so that no two of them look the same."""
+    picture = np.random.default_rng(seed).integers(0, 255, (9, 8, 3), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    codec = "MJPG" if path.suffix == ".avi" else "mp4v"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 12, size)
+    for _ in range(frames):
+        writer.write(cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST))
+    writer.release()
+
+
 def own_clips(root, groups=4):
-    for label in ("run", "walk"):
+    for number, label in enumerate(("run", "walk")):
         for group in range(1, groups + 1):
-            tiny.write_video(root / "videos" / label / f"a, {group}.avi", frames=3 + group)
+            write_noise(root / "videos" / label / f"a, {group}.avi", 100 * number + group, frames=3 + group)
 
 
 def parts(ready, videos, split=1):
@@ -347,6 +360,77 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     assert times.items() <= {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}.items()
 
 
+def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys):
+    videos = tmp_path / "videos"
+    for number in range(20):
+        write_noise(videos / ("run", "walk")[number % 2] / f"{number:02d}.avi", number)
+    for number in range(0, 20, 4):
+        shutil.copy(videos / "run" / f"{number:02d}.avi", videos / "run" / f"copy {number}.avi")
+    shutil.copy(videos / "run" / "02.avi", videos / "walk" / "wrong.avi")
+    write_noise(videos / "walk" / "smaller.mp4", 1, size=(80, 60))  # the same pictures in other bytes
+    ready = prepare("folder", tmp_path, workers=1)
+    out = capsys.readouterr().out
+    assert (
+        "  14 clips are the same or nearly the same as another and in one group with it, first run/00 and run/copy 0"
+        in out
+    )
+    pairs = [(f"run/{k:02d}", f"run/copy {k}") for k in range(0, 20, 4)]
+    pairs += [("run/02", "walk/wrong"), ("walk/01", "walk/smaller")]
+    for split in (1, 2, 3):
+        sides = [{name for name, _, _ in part} for part in parts(ready, ready.videos, split)]
+        assert [pair for pair in pairs if not any(side >= set(pair) for side in sides)] == []
+        # somebody's own lists may differ
+    rows = (tmp_path / "annotations" / "split1.csv").read_text().splitlines()
+    mine = [row for row in rows if not row.startswith(("run/copy 0", "walk/wrong", "walk/smaller"))]
+    part = next(row.split(",")[1] for row in rows if row.startswith("run/00"))
+    other = "train" if part == "test" else "test"
+    mine += [f"run/copy 0.avi,{other},a", "walk/wrong.avi,train,b", "walk/smaller.mp4,train,c"]
+    for number in (1, 2, 3):
+        (tmp_path / "annotations" / f"split{number}.csv").write_text("\n".join(mine) + "\n")
+    prepare("folder", tmp_path, audit=True, workers=1)
+    out = capsys.readouterr().out
+    assert (
+        "  clips that are copies, the same bytes in two classes: 1 pairs, first run/02 and walk/wrong; the same " in out
+    )
+    assert "the same bytes in training and test: 1 pairs, first run/00 and run/copy 0" in out
+    select_clips(tiny.experiment({"layout": "folder", "videos": str(videos), "annotations": str(ready.annotations)}))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("the same bytes: ")]
+    assert len(said) == 1 and "1 in training and test, first run/" in said[0] and "1 in two classes, first " in said[0]
+
+
+def test_clips_that_pyav_reads_are_used_and_said(tmp_path, capsys):
+    own_clips(tmp_path)
+    tiny.write_av1(tmp_path / "videos" / "run" / "a, 1.mp4")
+    (tmp_path / "videos" / "run" / "a, 1.avi").unlink()
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    out = capsys.readouterr().out
+    assert "8 ok" in out and "unusable" not in yaml.safe_load("\n".join(ready.lines()))
+    assert "  read by PyAV, since OpenCV cannot: 1 clips (av01), first run/a, 1\n" in out
+    assert trained_batch(ready) > 0
+
+
+def test_litter_and_links_to_nowhere_are_no_own_clips(tmp_path, capsys):
+    own_clips(tmp_path)
+    run = tmp_path / "videos" / "run"
+    for place in (tmp_path, tmp_path / "videos", run):
+        (place / "__MACOSX").mkdir()
+        (place / "__MACOSX" / "._a, 1.avi").touch()
+        (place / "up").symlink_to("..")
+        (place / "loop.avi").symlink_to("loop.avi")
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    assert "8 ok" in capsys.readouterr().out and trained_batch(ready) > 0
+    assert "loop" not in (ready.annotations / "split1.csv").read_text()
+
+
+def test_clips_of_one_room_are_drawn_one_by_one(tmp_path, capsys):
+    for number in range(12):
+        label = ("run", "walk")[number % 2]
+        tiny.write_video(tmp_path / "videos" / label / f"{number:02d}.avi", brightness=5 * number)
+    ready = prepare("folder", tmp_path, workers=1)
+    assert "most clips of a class look the same, first run/00 and " in capsys.readouterr().out
+    assert [len(part) for part in parts(ready, ready.videos)] == [8, 4]
+
+
 def test_own_lists_are_not_written_where_the_user_named_a_folder(tmp_path, capsys):
     own_clips(tmp_path)
     (tmp_path / "mine").mkdir()
@@ -376,7 +460,7 @@ def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     command = [sys.executable, "-m", "repro.cli", "prepare", "folder", "--root", str(tmp_path), "--audit"]
     done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV can open" in done.stdout
+    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV or PyAV can open" in done.stdout
     assert "run/b 6" not in done.stdout and "  and 2 more\n  training stops at those" in done.stdout
     assert "  unusable: leave_out  # 7 cannot be used\n" in done.stdout
 

@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -43,6 +45,62 @@ def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 9
     for index in range(frames):
         video.write(_frame(index, height, width, brightness))
     video.release()
+    return path
+
+
+def write_av1(path: Path, *, frames: int = 6) -> Path:
+    """The frames of :func:`write_video` as AV1, which OpenCV's wheel does not decode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libsvtav1", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(_frame(index, 72, 96, 0), format="bgr24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_song(path: Path, *, cover: bool = True, video: bool = False) -> Path:
+    """A second of silence as mp4, with a cover picture before it, and six frames of video after it, or without."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        pictures = [container.add_stream("mjpeg", rate=1)] if cover else []
+        for stream in pictures:
+            stream.width, stream.height, stream.pix_fmt, stream.disposition = 64, 64, "yuvj420p", 1024  # attached
+        sound = container.add_stream("aac", rate=44100)
+        videos = [container.add_stream("mpeg4", rate=12)] if video else []
+        for stream in videos:
+            stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+        samples = av.AudioFrame.from_ndarray(np.zeros((2, 44100), np.float32), format="fltp", layout="stereo")
+        samples.sample_rate = 44100
+        container.mux([*sound.encode(samples), *sound.encode()])
+        for stream in (*pictures, *videos):
+            for index in range(1 if stream in pictures else 6):
+                pixels = _frame(index, stream.height, stream.width, 0)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="bgr24")))
+            container.mux(stream.encode())
+    return path
+
+
+TURNS = {  # how a picture is to be shown -> the first two of each of the first two rows of its display matrix
+    "turned by 90": (0, 1, -1, 0),
+    "turned by 180": (-1, 0, 0, -1),
+    "turned by 270": (0, -1, 1, 0),
+    "mirrored": (-1, 0, 0, 1),
+    "upside down": (1, 0, 0, -1),
+    "mirrored, turned by 90": (0, 1, 1, 0),
+    "mirrored, turned by 270": (0, -1, -1, 0),
+}
+
+
+def turn(path: Path, how: str) -> Path:
+    """Have an mp4 ask for one of :data:`TURNS`: its frames stay, the track's header says how they are to be shown."""
+    a, b, c, d = (65536 * value for value in TURNS[how])
+    content = bytearray(path.read_bytes())
+    start = content.index(b"tkhd") + 4 + 40  # ISO/IEC 14496-12, 8.3.2: the matrix of version 0
+    content[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
     return path
 
 

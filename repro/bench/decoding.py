@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from repro.data.decode import OPENCV_OPTIONS, iter_frames, open_opencv, quick_opening
+from repro.data.decode import OPENCV_OPTIONS, ByOpenCV, iter_frames, quick_opening
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.sampling import test_frames
 from repro.data.transforms import augment
@@ -51,9 +51,9 @@ class Reader(NamedTuple):
 
 
 def _grab_only(path: Path, _wanted: list[int]) -> Iterable[np.ndarray]:
-    video = open_opencv(path)
-    while video.grab():
-        pass
+    with ByOpenCV(path) as video:
+        while video.capture.grab():
+            pass
     return ()
 
 
@@ -168,10 +168,8 @@ def exactness(
 
 def _sequential(path: Path) -> list[np.ndarray]:
     """Every frame as OpenCV gives them one after the other: uint8 RGB ``(H, W, 3)``."""
-    video, frames = open_opencv(path), []
-    while (read := video.read())[0]:
-        frames.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
-    return frames
+    with ByOpenCV(path) as video:
+        return [convert() for convert in video]
 
 
 def _signatures(frames: Sequence[np.ndarray]) -> np.ndarray:

@@ -1,11 +1,13 @@
 """Which clips a dataset holds, and where each lies: the lists of a layout, matched with the files on the disk.
 
 A listed clip is found as the path as listed, else as the same stem with ``.zip`` (a frame-cache file), else as a folder
-of that stem (frames). Names that differ from the list's in case or in ``_`` for a space count as the same where one
-alone does: UCF101 writes HandstandPushups and HandStandPushups for one class, Kinetics' folders come with both.
+of that stem (frames). Names that differ from the list's in case, in ``_`` for a space, or in Unicode's form of letters
+and spaces (NFKC) count as the same where one alone does: UCF101 writes HandstandPushups and HandStandPushups for
+one class, Kinetics' folders come with both, macOS takes accents apart and puts a narrow space into a recording's name.
 """
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy as np
 
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
-from repro.data.lists import Listed, Lists, line_of, require_folder
+from repro.data.lists import Listed, Lists, is_aside, leads_nowhere, line_of, require_folder
 from repro.experiment.fields import Experiment
 
 
@@ -164,27 +166,28 @@ class _Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.names = set(os.listdir(path))
+        self.names = {entry.name for entry in os.scandir(path) if not leads_nowhere(entry)}
         self.near: dict[str, list[str]] = {}
         for name in self.names:
-            self.near.setdefault(_folded(name), []).append(name)
+            self.near.setdefault(folded(name), []).append(name)
 
     def same(self, name: str) -> str | None:
-        """The entry of that name, or the only one that differs in case or spaces alone."""
+        """The entry of that name, or the only one that is the same but for case, spaces and Unicode's form."""
         if name in self.names:
             return name
-        near = self.near.get(_folded(name), ())
+        near = self.near.get(folded(name), ())
         return near[0] if len(near) == 1 else None
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
+def folded(name: str) -> str:
+    """What names that count as the same have in common."""
+    return unicodedata.normalize("NFKC", name.casefold()).replace("_", " ")
 
 
 def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
     """Video files and frame caches down to ``depth`` folders, and the frame folders at that depth."""
     for entry in os.scandir(folder):
-        if entry.name.startswith("."):
+        if is_aside(entry):
             continue
         if not entry.is_dir():
             if split_suffix(entry.name)[1]:
@@ -198,6 +201,8 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
 def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
+    same = {unicodedata.normalize("NFC", name): name for name in known}
+    classes = [same.get(unicodedata.normalize("NFC", name), name) for name in classes]
     unknown = [name for name in classes if name not in known]
     if unknown:
         raise ValueError(f"classes: {unknown[0]!r} is not a class of {where}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from repro.data.catalogue import dataset
 from repro.data.clips import ClipFields, read_lists
+from repro.data.lists import is_aside
 
 
 def count_lists(name: str, annotations: Path | str) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def count_lists(name: str, annotations: Path | str) -> dict[str, Any]:
         found["listed without label"] = sum(clip.label < 0 for clip in lists.unused)
     found["clips"] = len(named)
     found = {quantity: found[quantity] for quantity in one.counts if quantity in found}
-    files = sorted({path for pattern in one.lists for path in folder.glob(pattern)})
+    files = sorted({path for pattern in one.lists for path in folder.glob(pattern) if not is_aside(path)})
     content = hashlib.sha256()
     for path in files:
         content.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -1,38 +1,44 @@
 """Frames of a clip by index, wherever they are: a video file, a folder of frames, or a frame cache (.zip).
 
 Indices count the frames that a sequential decode gives, from 0, whatever the container announces. Video files are read
-by OpenCV, as in the paper, or by PyAV, which also reads AV1. Both decode every frame, one after
-the other, and convert only the wanted ones: seeking gives other frames on some ordinary files. Each decoder has one
-thread, because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts wrong frames.
+by OpenCV, as in the paper, or by PyAV, which also reads what OpenCV cannot (AV1). Both decode every frame, one after
+the other, convert only the wanted ones and set them upright: seeking gives other frames on some ordinary files. Each
+decoder has one thread, because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts
+wrong frames.
 """
 
+import contextlib
+import functools
 import itertools
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 
 from repro.data.images import DecodeError, count_images, holds_images, iter_images
 from repro.files import check_names
 
 OPENCV_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+DECODERS = ("opencv", "pyav")
 T = TypeVar("T")
+Convert = Callable[[], np.ndarray]  # the frame last come to, as uint8 (H, W, 3), RGB, upright
 
 
-def count_frames(path: Path) -> int:
+def count_frames(path: Path, *, decoder: str = "opencv") -> int:
     """Frames that really decode, not the number that the container announces; of a folder or cache, those it holds.
 
     Raises DecodeError when there is none.
     """
     if holds_images(path):
         return count_images(path)
-    video = open_opencv(path)
-    count = sum(1 for _ in iter(video.grab, False))
+    with open_video(path, decoder) as video:
+        count = sum(1 for _ in video)
     if count == 0:
         raise DecodeError(f"{path}: not one frame decodes; fetch the clip again")
     return count
@@ -46,7 +52,7 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     DecodeError where a frame is not there, does not decode, or differs in size from the first; ValueError for other
     indices and for an unknown decoder.
     """
-    check_names([decoder], list(DECODERS), "decoder")
+    check_names([decoder], DECODERS, "decoder")
     wanted = [int(i) for i in indices]
     if not wanted or wanted[0] < 0 or any(b < a for a, b in itertools.pairwise(wanted)):
         raise ValueError(f"indices must be a non-empty, non-decreasing list from 0, not {wanted}")
@@ -55,13 +61,15 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
         return
     times = Counter(wanted)
     shape = None
-    for index, frame in zip(times, DECODERS[decoder](path, list(times))):
-        if shape is None:
-            shape = frame.shape
-        elif frame.shape != shape:
-            sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
-            raise DecodeError(f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}")
-        yield from itertools.repeat(frame, times[index])
+    with open_video(path, decoder) as video:
+        for index, convert in zip(times, _pick(path, video, list(times))):
+            frame = convert()
+            if shape is None:
+                shape = frame.shape
+            elif frame.shape != shape:
+                sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
+                raise DecodeError(f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}")
+            yield from itertools.repeat(frame, times[index])
 
 
 def read_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str = "opencv") -> np.ndarray:
@@ -82,51 +90,180 @@ def quick_opening() -> None:
     os.environ.setdefault(OPENCV_OPTIONS, "fpsprobesize;0")
 
 
-def open_opencv(path: Path) -> cv2.VideoCapture:
-    """The file, opened by OpenCV with its decoder on one thread. Raises DecodeError."""
+class NoVideo(DecodeError):
+    """A file of sound, maybe with a cover picture, which OpenCV gives as a clip of one frame."""
+
+
+class ByOpenCV:
+    """A video file read by OpenCV: of each frame in order, a function that gives it as uint8 ``(H, W, 3)``, RGB.
+
+    Turns of 90, 180 and 270 degrees that the container asks for are made. Raises DecodeError.
+    """
+
+    name = "opencv"
+
+    def __init__(self, path: Path) -> None:
+        _check_file(path)
+        self.path = path
+        self.capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        if not self.capture.isOpened():
+            size = Path(path).stat().st_size
+            raise DecodeError(f"{path}: OpenCV cannot open this clip ({size} bytes); fetch it again")
+        self.has_frame = self.capture.grab()  # the first
+
+    def __iter__(self) -> Iterator[Convert]:
+        while self.has_frame:
+            yield self._convert
+            self.has_frame = self.capture.grab()
+
+    def _convert(self) -> np.ndarray:
+        try:
+            return cv2.cvtColor(self.capture.retrieve()[1], cv2.COLOR_BGR2RGB)
+        except cv2.error as error:
+            raise _failed("OpenCV", self.path, error) from None
+
+    def announced(self) -> tuple[int, float, str]:
+        """Frames (0: the container does not say), frames a second, and the codec's four letters, as the header says."""
+        code = int(self.capture.get(cv2.CAP_PROP_FOURCC))
+        letters = code.to_bytes(4, "little", signed=code < 0).decode("latin-1").strip("\0 ")
+        return max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))), self.capture.get(cv2.CAP_PROP_FPS), letters
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.capture.release()
+
+
+class ByPyAV:
+    """A video file read by PyAV, as :class:`ByOpenCV`; mirrored ones, too, are set upright.
+
+    A packet that does not decode is passed over, as OpenCV does.
+    """
+
+    name = "pyav"
+
+    def __init__(self, path: Path) -> None:
+        _check_file(path)
+        self.path = path
+        self.reformatter = av.video.reformatter.VideoReformatter()  # one for all frames: each new one is set up again
+        try:
+            self.container = av.open(str(path))
+        except av.FFmpegError as error:
+            raise _failed("PyAV", path, error) from None
+        pictures = self.container.streams.video
+        videos = [stream for stream in pictures if not stream.disposition & Disposition.attached_pic]
+        if not videos:
+            only = " and ".join(["sound"] * bool(self.container.streams.audio) + ["a cover picture"] * bool(pictures))
+            if only:
+                raise NoVideo(f"{path}: holds {only}, no video; put the video there or take it out")
+            raise _failed("PyAV", path, ValueError("it holds no video"))
+        self.stream, self.after_cover = videos[0], videos[0] is not pictures[0]
+        self.stream.thread_type, self.stream.codec_context.thread_count = "NONE", 1
+
+    def frames(self) -> Iterator[Any]:
+        """The frames as they decode."""
+        try:
+            for packet in self.container.demux(self.stream):
+                with contextlib.suppress(av.InvalidDataError):
+                    yield from packet.decode()
+        except av.FFmpegError as error:
+            raise _failed("PyAV", self.path, error) from None
+
+    def __iter__(self) -> Iterator[Convert]:
+        for frame in self.frames():
+            yield functools.partial(self._convert, frame)
+
+    def _convert(self, frame: Any) -> np.ndarray:
+        try:
+            rgb = self.reformatter.reformat(frame, format="rgb24").to_ndarray()
+        except av.FFmpegError as error:
+            raise _failed("PyAV", self.path, error) from None
+        across, down, swapped = _matrix(frame)
+        if (across, down, swapped) == (1, 1, False):
+            return rgb
+        return np.ascontiguousarray((rgb.swapaxes(0, 1) if swapped else rgb)[::down, ::across])
+
+    def announced(self) -> tuple[int, float, str]:
+        """As :meth:`ByOpenCV.announced`; where the container gives no count, its duration says it, as OpenCV has it."""
+        fps, codec = float(self.stream.average_rate or 0), self.stream.codec_context
+        frames = self.stream.frames or round(fps * (self.container.duration or 0) / av.time_base)
+        return frames, fps, codec.codec_tag.strip("\0 ") or codec.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.container.close()
+
+
+_BY_PYAV: set[tuple[Path, int, int]] = set()  # files, by size and time, that OpenCV was found not to read
+
+
+def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
+    """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or the wrong ones.
+
+    Raises DecodeError where it cannot be opened; where it opens and has no frame, iterating gives none.
+    """
     _check_file(path)
-    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-    if not video.isOpened():
-        raise DecodeError(f"{path}: OpenCV cannot open this clip ({Path(path).stat().st_size} bytes); fetch it again")
-    return video
-
-
-def _read_opencv(path: Path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
-    video = open_opencv(path)
+    state = Path(path).stat()
+    file = (path, state.st_size, state.st_mtime_ns)
+    if decoder == "pyav" or file in _BY_PYAV or _misread(*file):
+        return ByPyAV(path)
     try:
-        for _ in _pick(path, iter(video.grab, False), wanted):
-            yield cv2.cvtColor(video.retrieve()[1], cv2.COLOR_BGR2RGB)
-    except cv2.error as error:
-        raise _failed("OpenCV", path, error) from None
+        video = ByOpenCV(path)
+    except DecodeError:
+        if not _look(path).frame:
+            raise
+    else:
+        if video.has_frame or not _look(path).frame:
+            return video
+    _BY_PYAV.add(file)
+    return ByPyAV(path)
 
 
-def _read_pyav(path: Path, wanted: Sequence[int]) -> Iterator[np.ndarray]:
-    """A packet that does not decode is passed over, as OpenCV does."""
-    _check_file(path)
-    reformatter = av.video.reformatter.VideoReformatter()  # one for all frames: each new one is set up again
+@functools.cache  # some 3 ms a file
+def _misread(path: Path, _size: int, _modified: int) -> bool:
+    """Whether OpenCV (5.0, as 4.11) gives the wrong frames: not mirrored, though they should be, or a cover picture.
 
-    def frames(container: Any, stream: Any) -> Iterator[Any]:
-        for packet in container.demux(stream):
-            try:
-                yield from packet.decode()
-            except av.InvalidDataError:
-                continue
+    An avi has neither. Raises NoVideo where there is no video beside the cover.
+    """
+    with open(path, "rb") as file:
+        if file.read(4) == b"RIFF":
+            return False
+    frame, after_cover = _look(path)
+    across, down, swapped = _matrix(frame)
+    return after_cover or (across * down < 0) != swapped
 
+
+class _Look(NamedTuple):
+    frame: Any = None  # the first
+    after_cover: bool = False
+
+
+def _look(path: Path) -> _Look:
+    """What PyAV makes of a file. Raises NoVideo."""
     try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-            for frame in _pick(path, frames(container, stream), wanted):
-                yield reformatter.reformat(frame, format="rgb24").to_ndarray()
-    except (av.FFmpegError, IndexError) as error:
-        raise _failed("PyAV", path, error) from None
+        with ByPyAV(path) as video:
+            return _Look(next(video.frames(), None), video.after_cover)
+    except NoVideo:
+        raise
+    except DecodeError:
+        return _Look()
 
 
-DECODERS: dict[str, Callable[[Path, Sequence[int]], Iterator[np.ndarray]]] = {
-    "opencv": _read_opencv,
-    "pyav": _read_pyav,
-}
-"""A reader of video files for each library: path and rising indices -> the frames one after the other."""
+def _matrix(frame: Any) -> tuple[int, int, bool]:
+    """How a frame is to be shown: steps across and down (-1 mirrors), after rows and columns were swapped or not.
+
+    By its display matrix (ISO/IEC 14496-12, 8.3.2): 3x3 whole numbers, the first two of each of two rows turn.
+    """
+    data = frame.side_data.get("DISPLAYMATRIX") if frame is not None else None
+    if data is None:
+        return 1, 1, False
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
+    swapped = abs(a) < abs(b)
+    across, down = (c, b) if swapped else (a, d)
+    return -1 if across < 0 else 1, -1 if down < 0 else 1, swapped
 
 
 def _pick(path: Path, frames: Iterable[T], wanted: Sequence[int]) -> Iterator[T]:

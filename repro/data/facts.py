@@ -19,6 +19,7 @@ FIELDS: dict[str, Any] = {
     "height": 0,
     "seconds": math.nan,
     "codec": "",
+    "reader": "",  # the decoder that read it: "opencv", or "pyav" where OpenCV cannot; "" for images
     "verdict": DOES_NOT_DECODE,
     "reason": "",
     "prints": "",
@@ -35,7 +36,7 @@ def state_of(path: Path) -> tuple[int, int]:
     if not os.path.isdir(path):
         return state.st_size, state.st_mtime_ns
     with os.scandir(path) as entries:
-        return sum(entry.stat().st_size for entry in entries), state.st_mtime_ns
+        return sum(entry.stat().st_size for entry in entries if entry.is_file()), state.st_mtime_ns
 
 
 def is_unchanged(path: Path, facts: Mapping[str, Any]) -> bool:

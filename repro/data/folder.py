@@ -15,12 +15,15 @@ Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's 
 import csv
 import os
 import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from repro.data.lists import Listed, Lists, Once, read_table, require_folder
-from repro.files import whole
+from repro.data.lists import Listed, Lists, Once, is_aside, leads_nowhere, read_table, require_folder
+from repro.files import is_utf8, whole
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
@@ -37,7 +40,8 @@ def split_suffix(file: str) -> tuple[str, str]:
 def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     """The split file of that number, or else the seeded split of that seed over what lies under ``videos``.
 
-    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache.
+    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache; in Unicode's form NFC, so
+    it has one name on every machine (macOS writes file names in NFD).
     """
     path = annotations / f"split{split}.csv"
     if path.is_file():
@@ -45,20 +49,20 @@ def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     others = sorted(other.name for other in annotations.glob("split*.csv"))
     if others:
         raise FileNotFoundError(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
-    return _seeded(_on_disk(videos, annotations), split)
+    return _seeded(on_disk(videos, annotations), split)
 
 
-def write_splits(videos: Path, annotations: Path) -> list[Path]:
+def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[Path]:
     """Draw the seeded splits 1 to 3 and write them as split files, each whole or not at all; the files written.
 
-    Clips without enough groups for a second or third split get those that can be drawn. Raises ValueError, as
-    :func:`read_folder` does for split 1, and for a name that a list cannot hold.
+    ``clips`` are those of :func:`on_disk`. Where they have too few groups for a second or third split, what can be
+    drawn is. Raises ValueError, as :func:`read_folder` does for split 1, and for a name that a list cannot hold.
     """
     drawn: dict[Path, list[tuple[str, str, str]]] = {}
     for split in (1, 2, 3):
         path = annotations / f"split{split}.csv"
         try:
-            lists = _seeded(_on_disk(videos, annotations), split)
+            lists = _seeded(clips, split)
         except ValueError:
             if split == 1:
                 raise
@@ -66,8 +70,9 @@ def write_splits(videos: Path, annotations: Path) -> list[Path]:
         parts = [(clip, part) for part, clips in (("train", lists.train), ("test", lists.test)) for clip in clips]
         rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
         for name, clip, _, group in rows:
-            if any(text != text.strip() or not text.isprintable() for text in (f"{name}/{clip}", group)):
-                raise ValueError(f"{str(videos / name / clip)!r}: spaces at an end, or not UTF-8; rename it")
+            for text in (f"{name}/{clip}", group):
+                if fault := _breaks_a_list(text):
+                    raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
@@ -75,11 +80,30 @@ def write_splits(videos: Path, annotations: Path) -> list[Path]:
     return list(drawn)
 
 
+def _breaks_a_list(text: str) -> str:
+    """Why a list cannot hold this, or nothing. Spaces of all kinds and joined emoji inside are no reason."""
+    if "\n" in text or "\r" in text:
+        return "a line of a list ends at the line break in it"
+    if text != text.strip():
+        return "a list loses the space that it begins or ends with"
+    return "" if is_utf8(text) else "it is not UTF-8, as lists are"
+
+
+def class_folders(videos: Path) -> dict[Path, list[Path]]:
+    """The folders under ``videos`` and what may be clips in each, sorted; see :func:`repro.data.lists.is_aside`."""
+    folders = sorted(path for path in videos.iterdir() if path.is_dir() and not is_aside(path))
+    return {folder: sorted(path for path in folder.iterdir() if not is_aside(path)) for folder in folders}
+
+
 def skipped(videos: Path) -> list[Path]:
-    """Files under ``videos`` that no reader takes for a clip: outside the class folders, or of unknown suffixes."""
-    files = (path for pattern in ("[!.]*", "[!.]*/[!.]*") for path in videos.glob(pattern))
+    """Files and links under ``videos`` that no reader takes for a clip: outside the class folders, of unknown suffixes,
+    leading nowhere."""
+    places = (videos, *class_folders(videos))
+    entries = (path for place in places for path in place.iterdir() if not path.name.startswith("."))
     return sorted(
-        path for path in files if not (path.parent != videos and split_suffix(path.name)[1]) and not path.is_dir()
+        path
+        for path in entries
+        if leads_nowhere(path) or not (path.is_dir() or (path.parent != videos and split_suffix(path.name)[1]))
     )
 
 
@@ -104,14 +128,14 @@ def _clip(path: Path, number: int, value: str, group: str = "") -> Listed:
     stem, _ = split_suffix(file)
     in_name = re.search(r"_(g\d+)_", stem)
     own = f"{name}/{in_name[1] if in_name else stem}"
-    return Listed(f"{name}/{stem}", -1, group or own, (name,), file)
+    return Listed(unicodedata.normalize("NFC", f"{name}/{stem}"), -1, group or own, (name,), file)
 
 
 def _labelled(clips: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
     """The sorted class names, and the clips with their labels."""
-    classes = sorted({clip.folders[0] for clip in clips})
-    labels = {name: label for label, name in enumerate(classes)}
-    return tuple(classes), [clip._replace(label=labels[clip.folders[0]]) for clip in clips]
+    names = [clip.name.partition("/")[0] for clip in clips]
+    labels = {name: label for label, name in enumerate(sorted(set(names)))}
+    return tuple(labels), [clip._replace(label=labels[name]) for clip, name in zip(clips, names, strict=True)]
 
 
 def _listed(path: Path) -> Lists:
@@ -139,14 +163,14 @@ def _listed(path: Path) -> Lists:
     )
 
 
-def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
+def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     """Every clip under ``videos``, with the groups of ``groups.csv``."""
     require_folder("videos", videos)
     clips: dict[str, Listed] = {}
-    for folder in sorted(path for path in videos.iterdir() if path.is_dir() and not path.name.startswith(".")):
+    for folder, entries in class_folders(videos).items():
         before = len(clips)
-        for entry in sorted(folder.iterdir()):
-            if entry.name.startswith(".") or not (split_suffix(entry.name)[1] or entry.is_dir()):
+        for entry in entries:
+            if not (split_suffix(entry.name)[1] or entry.is_dir()):
                 continue
             if entry.is_dir():
                 refuse_nested(entry)
@@ -175,6 +199,35 @@ def _on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 )
             clips[name] = clips[name]._replace(group=row["group"])
     return list(clips.values())
+
+
+def keep_together(clips: list[Listed], pairs: Iterable[tuple[str, str]]) -> list[Listed]:
+    """The clips with one group for each set of groups that pairs of clips, by name, connect: the first of its names."""
+    groups = {clip.name: clip.group for clip in clips}
+    first: dict[str, str] = {}  # of a group that was joined: one nearer to the first of its set
+
+    def root(group: str) -> str:
+        while group in first:
+            group = first[group]
+        return group
+
+    for pair in pairs:
+        one, other = sorted(root(groups[name]) for name in pair)
+        if one != other:
+            first[other] = one
+    return [clip._replace(group=root(clip.group)) for clip in clips]
+
+
+def splits_well(clips: list[Listed]) -> bool:
+    """Whether a split can be drawn, and no group has more than half of a class."""
+    sizes: dict[str, Counter[str]] = {}
+    for clip in clips:
+        sizes.setdefault(clip.folders[0], Counter())[clip.group] += 1
+    try:
+        _seeded(clips, 1)
+    except ValueError:
+        return False
+    return all(2 * max(groups.values()) <= groups.total() for groups in sizes.values())
 
 
 def _seeded(clips: list[Listed], split: int) -> Lists:

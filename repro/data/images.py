@@ -113,9 +113,10 @@ class FrameFolder:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            self.images = {name for name in os.listdir(path) if name.lower().endswith((".jpg", ".jpeg"))}
+            names = [name for name in os.listdir(path) if not name.startswith(".")]  # ._00001.jpg of macOS
         except OSError as error:
             raise DecodeError(f"{path}: {error.strerror}") from None
+        self.images = {name for name in names if name.lower().endswith((".jpg", ".jpeg"))}
         if frame_name(0) not in self.images:
             found = f"the first of {len(self.images)} is {min(self.images)}" if self.images else "it holds no JPEG file"
             raise DecodeError(f"{path}: frames must be numbered from {frame_name(0)}, but {found}; extract it again")

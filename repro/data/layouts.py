@@ -77,7 +77,7 @@ def ucf101_group(clip: str, name: str) -> str | None:
 def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
     """HMDB51. A group is the film that the file's name begins with: ``<film>_<class>_<six properties>``."""
     suffix = f"_test_split{split}.txt"
-    classes = sorted(path.name.removesuffix(suffix) for path in annotations.glob(f"*{suffix}"))
+    classes = sorted(path.name.removesuffix(suffix) for path in annotations.glob(f"[!.]*{suffix}"))
     if not classes:
         raise FileNotFoundError(f"annotations: {annotations} holds no file *{suffix}; take HMDB51's split files")
     parts: dict[str, list[Listed]] = {"0": [], "1": [], "2": []}

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,23 @@ class Once:
             )
 
 
+LEFT_BY_SYSTEMS = ("@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")
+
+
+def is_aside(entry: Path | os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is no part of a dataset: hidden (``._name`` of macOS), left by a disk server or an
+    unpacker, or a link that leads nowhere or back up."""
+    return entry.name.startswith(".") or entry.name in LEFT_BY_SYSTEMS or leads_nowhere(entry)
+
+
+def leads_nowhere(entry: Path | os.DirEntry[str]) -> bool:
+    """Whether it is a link to nothing, to itself or to a folder above it."""
+    if not entry.is_symlink():
+        return False
+    here, target = os.path.realpath(os.path.dirname(entry)), os.path.realpath(entry)
+    return not os.path.exists(entry) or Path(here).is_relative_to(target)
+
+
 def require_folder(field: str, folder: Path | str) -> None:
     """Raises FileNotFoundError that names the field when the folder is not there."""
     if not Path(folder).is_dir():
@@ -74,11 +92,12 @@ def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
+        number = len(re.findall(rb"\r\n?|\n", content[: error.start])) + 1
         raise ValueError(
             f"{path}, line {number}: byte 0x{content[error.start]:02x} is not UTF-8; save the list as UTF-8"
         ) from None
-    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = re.split(r"\r\n?|\n", text)  # some editors of macOS end lines with CR alone
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
 def line_of(path: Path, text: str) -> int:

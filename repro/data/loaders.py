@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from repro.data.batches import Batches, Order
 from repro.data.clips import Clip
 from repro.data.decode import DecodeError, iter_frames, quick_opening
+from repro.data.parallel import quiet_decoders
 from repro.data.sampling import POLICIES
 from repro.data.transforms import SCALES, augment, planes, test_view
 
@@ -116,6 +117,7 @@ class ClipDataset(Dataset):
 
 def _prepare_worker(_worker: int) -> None:
     cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
+    quiet_decoders()
     quick_opening()  # the frames alone matter here
 
 

@@ -16,22 +16,24 @@ import pandas as pd
 from repro.data.clips import Clip
 from repro.data.decode import DecodeError, count_frames
 from repro.data.facts import DOES_NOT_DECODE, FIELDS, STORE, is_unchanged, state_of
-from repro.data.parallel import cores
+from repro.data.parallel import cores, quiet_decoders
 from repro.files import progress, whole
 
 LEVELS = 4  # folders from a clip's own up to its dataset's: class, part, videos, root
 CACHE = Path("build/frame_counts.parquet")
-COLUMNS = ["path", "bytes", "modified", "frames"]
+COLUMNS = ["decoder", "path", "bytes", "modified", "frames"]
+Key = tuple[str, str, int, int]  # decoder, path, bytes, modified
 
 
-def build_manifest(clips: Sequence[Clip], *, cache: Path | None = CACHE) -> pd.DataFrame:
+def build_manifest(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Path | None = CACHE) -> pd.DataFrame:
     """Decoded frame counts: columns ``name, label, group, bytes, frames``, one row a clip, in the given order.
 
-    Counts come from the audit (``manifest.parquet`` beside the videos' folder), else from ``cache``, while the clip is
-    unchanged; the others are counted now and added to ``cache``.
+    Clips are judged by the reader that this ``decoder`` uses (:func:`repro.data.decode.open_video`). Counts come from
+    the audit (``manifest.parquet`` beside the videos' folder), else from ``cache``, while the clip is unchanged; the
+    others are counted now and added to ``cache``.
     Raises DecodeError that says how many clips are missing or do not decode; the counts of the others are kept.
     """
-    table, left_out = _count(clips, cache)
+    table, left_out = _count(clips, decoder, cache)
     if left_out:
         path = {clip.name: clip.path for clip in clips}
         first = min(f"{path[name]}: {reason}" for name, reason in left_out.items())
@@ -42,21 +44,22 @@ def build_manifest(clips: Sequence[Clip], *, cache: Path | None = CACHE) -> pd.D
     return table
 
 
-def unusable(clips: Sequence[Clip], *, cache: Path | None = CACHE) -> dict[str, str]:
+def unusable(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Path | None = CACHE) -> dict[str, str]:
     """The reason by name for clips that are missing or do not decode, in the given order."""
-    return _count(clips, cache)[1]
+    return _count(clips, decoder, cache)[1]
 
 
-def _count(clips: Sequence[Clip], cache: Path | None) -> tuple[pd.DataFrame, dict[str, str]]:
+def _count(clips: Sequence[Clip], decoder: str, cache: Path | None) -> tuple[pd.DataFrame, dict[str, str]]:
     """The manifest's rows of usable clips, and the reason by name for the others."""
     audited = _read_audits(clips)
     sizes: dict[str, int] = {}
     counts: dict[str, int] = {}
     reasons: dict[str, str] = {}
-    keys: dict[str, tuple[str, int, int]] = {}  # of clips that no audit speaks for
+    keys: dict[str, Key] = {}  # of clips that no audit speaks for
     for clip in clips:
         facts = audited.get(clip.name)
-        if facts and is_unchanged(clip.path, facts):
+        read_so = facts and (decoder == "opencv" or facts["reader"] != "opencv")  # the audit falls back as OpenCV does
+        if facts and read_so and is_unchanged(clip.path, facts):
             sizes[clip.name], counts[clip.name] = facts["bytes"], facts["frames"]
             if facts["verdict"] == DOES_NOT_DECODE:
                 reasons[clip.name] = facts["reason"]
@@ -66,7 +69,7 @@ def _count(clips: Sequence[Clip], cache: Path | None) -> tuple[pd.DataFrame, dic
         except OSError as error:
             reasons[clip.name] = str(error.strerror)
         else:
-            keys[clip.name] = (str(clip.path.resolve()), sizes[clip.name], modified)
+            keys[clip.name] = (decoder, str(clip.path.resolve()), sizes[clip.name], modified)
     found, faults = _count_now(list(keys.values()), cache)
     counts |= {name: found[key] for name, key in keys.items() if key in found}
     reasons |= {name: faults[key] for name, key in keys.items() if key in faults}
@@ -92,24 +95,24 @@ def _read_audits(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _count_now(
-    keys: Sequence[tuple[str, int, int]], cache: Path | None
-) -> tuple[dict[tuple[str, int, int], int], dict[tuple[str, int, int], str]]:
-    """Counts and faults by (path, bytes, modified); new counts are added to ``cache``."""
-    known: dict[tuple[str, int, int], int] = {}
+def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int], dict[Key, str]]:
+    """Counts and faults by key; new counts are added to ``cache``."""
+    known: dict[Key, int] = {}
     if cache is not None and cache.is_file():
         table = pd.read_parquet(cache)
-        known = dict(zip(zip(*(table[c] for c in COLUMNS[:3]), strict=True), table["frames"], strict=True))
+        if list(table.columns) == COLUMNS:  # else of an earlier version: counted again
+            known = dict(zip(zip(*(table[c] for c in COLUMNS[:-1]), strict=True), table["frames"], strict=True))
     new = list(dict.fromkeys(key for key in keys if key not in known))
-    faults: dict[tuple[str, int, int], str] = {}
+    faults: dict[Key, str] = {}
 
-    def count(key: tuple[str, int, int]) -> None:
+    def count(key: Key) -> None:
         try:
-            known[key] = count_frames(Path(key[0]))
+            known[key] = count_frames(Path(key[1]), decoder=key[0])
         except DecodeError as error:
-            faults[key] = str(error).removeprefix(f"{key[0]}: ")
+            faults[key] = str(error).removeprefix(f"{key[1]}: ")
 
     try:
+        quiet_decoders()
         with ThreadPoolExecutor(cores()) as pool, progress(len(new), "counting frames") as advance:
             for _ in pool.map(count, new):  # OpenCV releases the interpreter's lock while it decodes
                 advance()

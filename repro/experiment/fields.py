@@ -71,7 +71,7 @@ class Experiment:
     classes: Result[list[str] | None] = None  # a subset by name; None: all
     split: Result[int] = 1  # official split, 1 to 3; the seed where a folder of your own has no split file
     unusable: Result[Unusable] = "error"  # listed clips that are missing or do not decode: error; leave_out
-    decoder: Result[Decoder] = "opencv"  # of video files: opencv, as in the paper; pyav reads AV1 too
+    decoder: Result[Decoder] = "opencv"  # of video files: opencv, as in the paper; AV1 is read by pyav in any case
 
     # network
     model: Result[str] = "res34_se_im_net"  # see repro.models.MODELS

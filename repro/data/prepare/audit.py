@@ -11,7 +11,7 @@ import pandas as pd
 from repro.data.facts import DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
 from repro.data.parallel import run_all
 from repro.data.prepare.inspect import inspect_clip
-from repro.files import only_one, whole
+from repro.files import is_utf8, only_one, whole
 
 
 def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None) -> pd.DataFrame:
@@ -32,8 +32,8 @@ def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None)
     store = Path(store)
     journal = store.with_suffix(".journal")
     for name in paths:
-        if not name.isprintable():
-            raise ValueError(f"{name!r}: a clip's name must be printable UTF-8; rename the file (and in the lists)")
+        if not is_utf8(name):
+            raise ValueError(f"{name!r}: a clip's name must be UTF-8; rename the file (and in the lists)")
     done: dict[str, dict[str, Any]] = {}
     try:
         store.parent.mkdir(parents=True, exist_ok=True)

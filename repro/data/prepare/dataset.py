@@ -16,11 +16,12 @@ from typing import NamedTuple
 
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
 from repro.data.facts import STORE
-from repro.data.folder import refuse_nested, write_splits
+from repro.data.folder import class_folders, keep_together, on_disk, refuse_nested, splits_well, write_splits
 from repro.data.parallel import quiet_decoders
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips
 from repro.data.prepare.download import by_hand, fetch
+from repro.data.prepare.duplicates import alike
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.prepare.root import (
     adopt,
@@ -76,7 +77,7 @@ def prepare(
         name: a dataset of the catalogue, or "folder" for a user's own clips in ROOT/videos/<class>/.
         root: its folder.
         annotations: folder with the official lists, if they are elsewhere; it is left as it is.
-        audit: decode every clip once, into ROOT/manifest.parquet.
+        audit: decode every clip once, into ROOT/manifest.parquet. Done in any case where a split is drawn.
         frames: make the frame cache ROOT/frames.
         workers: processes; None takes every core.
         download: fetch what is missing from the official addresses.
@@ -92,7 +93,7 @@ def prepare(
     quiet_decoders()
     root = Path(root)
     if name == OWN:
-        title, layout, videos, lists = root.absolute().name, OWN, *_own(root, annotations)
+        title, layout, videos, lists = root.absolute().name, OWN, *_own(root, annotations, workers)
     else:
         one = dataset(name)
         title, layout = one.title, one.layout
@@ -112,6 +113,7 @@ def prepare(
         table = audit_clips(clips, store, workers=workers)
         print(f"{store}: {', '.join(f'{n:,} {verdict}' for verdict, n in table['verdict'].value_counts().items())}")
         bad |= set(verify.say_unusable(table))
+        verify.say_copies(table, splits)
         counts = dict(zip(table["name"], table["frames"], strict=True))
     if frames:
         cache = root / "frames"
@@ -199,7 +201,7 @@ def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, do
     return final
 
 
-def _own(root: Path, annotations: Path | str | None) -> tuple[Path, Path]:
+def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tuple[Path, Path]:
     """The folders of a user's own clips and lists. Lists are drawn and written once, unless there are some."""
     videos = root / "videos"
     if not videos.is_dir():
@@ -209,16 +211,40 @@ def _own(root: Path, annotations: Path | str | None) -> tuple[Path, Path]:
         if annotations is not None or not os.access(root, os.W_OK):
             raise FileNotFoundError(f"annotations: there is no folder {lists}; make it (it may be empty)")
         lists.mkdir()
-    for folder in sorted(videos.glob("[!.]*/[!.]*/")):
-        refuse_nested(folder)
+    for entry in (entry for entries in class_folders(videos).values() for entry in entries if entry.is_dir()):
+        refuse_nested(entry)
     if any(lists.glob("split*.csv")):
         return videos, lists
     if annotations is None and os.access(lists, os.W_OK):
-        names = ", ".join(path.name for path in write_splits(videos, lists))
-        print(f"{lists}: {names} drawn, 30 % of each class's groups for testing; runs read them from now on")
+        _draw(videos, lists, workers)
     else:
         print(f"{lists}: no split*.csv, and none is written there; each run draws from the clips that it finds")
     return videos, lists
+
+
+def _draw(videos: Path, lists: Path, workers: int | None) -> None:
+    """Write split files in which no clip and its copy are on both sides, and say so.
+
+    Which clips are alike the audit tells, whose decoding the first training would else have to do. Clips that only look
+    the same are drawn one by one where together they are most of a class: one room, one camera that stands.
+    """
+    clips = on_disk(videos, lists)
+    paths = {clip.name: videos / clip.folders[0] / clip.file for clip in clips}
+    same, near = alike(audit_clips(paths, videos.parent / STORE, workers=workers))
+    clips = keep_together(clips, same)
+    together = splits_well(wider := keep_together(clips, near))
+    names = ", ".join(path.name for path in write_splits(videos, lists, wider if together else clips))
+    print(f"{lists}: {names} drawn, 30 % of each class's groups for testing; runs read them from now on")
+    if pairs := same + near * together:
+        count, (one, other) = len({name for pair in pairs for name in pair}), pairs[0]
+        words = "the same" if pairs == same else "the same or nearly the same"
+        print(f"  {count:,} clips are {words} as another and in one group with it, first {one} and {other}")
+    if near and not together:
+        one, other = near[0]
+        print(
+            f"  most clips of a class look the same, first {one} and {other}, and are drawn one by one: where they are "
+            f" cut from one recording, say so in {lists}/groups.csv, delete split*.csv and run this again"
+        )
 
 
 # ---- steps

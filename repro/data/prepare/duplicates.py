@@ -4,6 +4,8 @@ Every function takes the audit's table (``repro.data.prepare.audit``), a split, 
 is read.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -39,19 +41,25 @@ def near_duplicates(audit: pd.DataFrame, split: Split, *, distance: int = NEAR) 
         raise ValueError(f"distance: {distance} must be 0 to 64 bits")
     prints = audit[audit["prints"] != ""].set_index("name")["prints"]
     train, test = (_named(clips, part, prints) for clips, part in ((split.train, "train"), (split.test, "test")))
-    rows = []
-    left, right = _as_numbers(train["prints"]), _as_numbers(test["prints"])
-    for start in range(0, len(left), BLOCK):
-        block = left[start : start + BLOCK]
-        near = np.argwhere(np.bitwise_count(block[:, None, 0] ^ right[None, :, 0]) <= distance)
-        bits = np.bitwise_count(block[near[:, 0]] ^ right[near[:, 1]]).max(axis=1, initial=0)
-        rows += [(start + i, j, b) for (i, j), b in zip(near[bits <= distance], bits[bits <= distance], strict=True)]
+    rows = _near(_as_numbers(train["prints"]), _as_numbers(test["prints"]), distance)
     group = {clip.name: clip.group for clip in (*split.train, *split.test)}
     pairs = pd.DataFrame(
-        [(train["train"].iat[i], test["test"].iat[j], int(b)) for i, j, b in rows], columns=["train", "test", "bits"]
+        [(train["train"].iat[i], test["test"].iat[j], b) for i, j, b in rows], columns=["train", "test", "bits"]
     )
     pairs["same_group"] = pairs["train"].map(group) == pairs["test"].map(group)
     return pairs.sort_values(["bits", "train", "test"], ignore_index=True)
+
+
+def alike(audit: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Pairs of clips, whatever split: each clip of the same bytes as an earlier one, with the first of them; and pairs
+    of other bytes that look the same (:data:`NEAR`)."""
+    known = audit[audit["sha256"] != ""]
+    first = known.groupby("sha256")["name"].transform("first")
+    same = [(one, other) for one, other in zip(first, known["name"], strict=True) if one != other]
+    printed = audit[audit["prints"] != ""]
+    names, sums, prints = printed["name"].tolist(), printed["sha256"].tolist(), _as_numbers(printed["prints"])
+    pairs = _near(prints, prints, NEAR)
+    return same, [(names[i], names[j]) for i, j, _ in pairs if i < j and sums[i] != sums[j]]
 
 
 def shared_groups(split: Split) -> pd.DataFrame:
@@ -90,6 +98,16 @@ def _named(clips: tuple[Clip, ...], part: str, values: pd.Series) -> pd.DataFram
     """The clips of one part that have a value: columns ``part`` (their names) and the value's own."""
     names = pd.Series([clip.name for clip in clips], name=part, dtype=str)
     return names.to_frame().join(values, on=part, how="inner").reset_index(drop=True)
+
+
+def _near(left: np.ndarray, right: np.ndarray, distance: int) -> Iterator[tuple[int, int, int]]:
+    """Places (i, j) in two arrays of prints that differ by ``distance`` bits at most, and by how many."""
+    for start in range(0, len(left), BLOCK):
+        block = left[start : start + BLOCK]
+        near = np.argwhere(np.bitwise_count(block[:, None, 0] ^ right[None, :, 0]) <= distance)
+        bits = np.bitwise_count(block[near[:, 0]] ^ right[near[:, 1]]).max(axis=1, initial=0)
+        for (i, j), b in zip(near[bits <= distance], bits[bits <= distance], strict=True):
+            yield start + i, j, int(b)
 
 
 def _as_numbers(prints: pd.Series) -> np.ndarray:

@@ -31,7 +31,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from repro.data.decode import DecodeError, open_opencv
+from repro.data.decode import DecodeError, open_video
 from repro.data.folder import split_suffix
 from repro.data.images import FrameZip, count_images, decode_image, frame_name, holds_images, open_images
 from repro.data.parallel import run_all
@@ -249,12 +249,11 @@ def jpegs(path: Path, short_side: int, quality: int) -> Iterator[bytes]:
     if holds_images(path):
         yield from _from_images(path, short_side, quality)
         return
-    video = open_opencv(path)
-    count = 0
-    while (read := video.read())[0]:
-        yield _encode(_shrunk(read[1], short_side), quality)
-        count += 1
-    if count == 0:
+    convert = None
+    with open_video(path) as video:
+        for convert in video:
+            yield _encode(_shrunk(convert(), short_side), quality)
+    if convert is None:
         raise DecodeError(f"{path}: not one frame decodes; fetch the clip again")
 
 
@@ -271,11 +270,13 @@ def _from_images(path: Path, short_side: int, quality: int) -> Iterator[bytes]:
             if min(frame.shape[:2]) <= short_side:
                 yield data.tobytes()
             else:
-                yield _encode(cv2.cvtColor(_shrunk(frame, short_side), cv2.COLOR_RGB2BGR), quality)
+                yield _encode(_shrunk(frame, short_side), quality)
 
 
 def _encode(frame: np.ndarray, quality: int) -> bytes:
-    return cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[
+        1
+    ].tobytes()
 
 
 def _shrunk(frame: np.ndarray, short_side: int) -> np.ndarray:
@@ -319,4 +320,5 @@ def estimate_space(
 def _announced(path: Path) -> int:
     if holds_images(path):
         return count_images(path)
-    return max(0, int(open_opencv(path).get(cv2.CAP_PROP_FRAME_COUNT)))
+    with open_video(path) as video:
+        return video.announced()[0]

@@ -1,4 +1,5 @@
-"""What one clip on disk really is: decoded once from end to end by OpenCV on one thread, as training will read it.
+"""What one clip on disk really is: decoded once from end to end on one thread, as training will read it: by
+OpenCV, or by PyAV where OpenCV cannot.
 
 HMDB51 as distributed announces one frame more than decodes: the last packet of its files is empty. So "count differs"
 is usual there and harmless; a count that is short by more is told as a clip that may have been cut.
@@ -12,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from repro.data.decode import DecodeError, open_opencv, read_frames
+from repro.data.decode import DecodeError, NoVideo, open_video, read_frames
 from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
 from repro.data.sampling import test_frames
@@ -49,23 +50,21 @@ def _inspect_video(path: Path, size: int) -> dict[str, Any]:
         file.seek(0)
         start = file.read(64)
     try:
-        video = open_opencv(path)
+        video = open_video(path)
+    except NoVideo as error:
+        return facts | {"reason": str(error).removeprefix(f"{path}: ")}
     except DecodeError:
         return facts | {"reason": _why_not_a_video(size, start)}
-    announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))  # below 0: the container does not say
-    # The middle frames by the announced count: converting every frame to choose among them would triple the time
-    positions = test_frames(max(1, announced), PRINTS).tolist()
-    count = 0
-    converted: dict[int, np.ndarray] = {}
-    while video.grab():
-        if count in positions:
-            ok, frame = video.retrieve()
-            converted |= {count: cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)} if ok else {}
-        count += 1
-    fps = video.get(cv2.CAP_PROP_FPS)
-    fourcc = int(video.get(cv2.CAP_PROP_FOURCC))
-    video.release()
-    facts |= {"codec": fourcc.to_bytes(4, "little", signed=fourcc < 0).decode("latin-1").strip("\0 ")}
+    with video:
+        announced, fps, codec = video.announced()
+        # The middle frames by the announced count: converting every frame to choose among them would triple the time
+        positions = test_frames(max(1, announced), PRINTS).tolist()
+        count = 0
+        converted: dict[int, np.ndarray] = {}
+        for count, convert in enumerate(video, start=1):
+            if count - 1 in positions:
+                converted[count - 1] = convert()
+    facts |= {"codec": codec, "reader": video.name if count else ""}
     if fps > 0:
         facts |= {"fps": fps, "seconds": count / fps}
     middle = [converted[index] for index in positions if index in converted]
@@ -123,4 +122,4 @@ def _why_not_a_video(size: int, start: bytes) -> str:
         return "empty file (0 bytes); extract or fetch it again"
     if start.isascii() and start.decode("ascii").replace("\n", " ").replace("\t", " ").replace("\r", " ").isprintable():
         return f"not a video: a text file that starts with {start[:32].decode('ascii')!r}; fetch the clip again"
-    return f"no video that OpenCV can open ({size} bytes, starts with {start[:8].hex(' ')}); fetch it again"
+    return f"no video that OpenCV or PyAV can open ({size} bytes, starts with {start[:8].hex(' ')}); fetch it again"

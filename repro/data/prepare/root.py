@@ -6,13 +6,14 @@ While ``videos`` is filled, from archives or by renaming, it is called ``videos.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from repro.data.catalogue import Archive, Dataset
-from repro.data.clips import ClipFields, read_lists
+from repro.data.clips import ClipFields, folded, read_lists
 from repro.data.layouts import LAYOUTS
+from repro.data.lists import is_aside
 
 ARCHIVES = "archives"  # folder in ROOT for what is downloaded
 DONE = "unpacked.json"  # archives that are read from the start (tar) and need not be read again
@@ -28,7 +29,7 @@ REPLACING = ".replacing"  # in videos.part: Kinetics clips that take the place o
 def groups(archive: Archive, root: Path) -> list[tuple[Path, ...]]:
     """The archive's files in ROOT or ROOT/archives: one group for each to unpack, all parts of a cut tar in one."""
     for folder in (root, root / ARCHIVES):
-        files = sorted(path for path in folder.glob(archive.file) if path.is_file())
+        files = sorted(path for path in _glob(folder, archive.file) if path.is_file())
         if files:
             return [tuple(files)] if archive.kind == "tar in parts" else [(path,) for path in files]
     return []
@@ -60,7 +61,7 @@ def is_absent(archive: Archive, root: Path) -> bool:
 
 def holds_lists(one: Dataset, folder: Path) -> bool:
     """Whether every official list that is needed is in the folder."""
-    return folder.is_dir() and all(any(folder.glob(pattern)) for pattern in one.lists)
+    return folder.is_dir() and all(_glob(folder, pattern) for pattern in one.lists)
 
 
 def find_lists(one: Dataset, root: Path) -> list[Path]:
@@ -70,7 +71,7 @@ def find_lists(one: Dataset, root: Path) -> list[Path]:
             return [root / name]
     patterns = {*one.lists, *(archive.file for archive in one.of("annotations") if archive.kind == "file")}
     found = {
-        pattern: [path for folder in (root, root / ARCHIVES) for path in folder.glob(pattern)] for pattern in patterns
+        pattern: [path for folder in (root, root / ARCHIVES) for path in _glob(folder, pattern)] for pattern in patterns
     }
     if not all(found[pattern] for pattern in one.lists):
         return []
@@ -94,8 +95,8 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
         # Kinetics' train and val both go into videos/; of the others, one name is used
         return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
     lists = read_lists(ClipFields(one.layout, root, annotations))
-    tops = {_folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
-    folders = [Path(e) for e in os.scandir(root) if e.is_dir() and _folded(e.name) in tops and _has(e, suffix)]
+    tops = {folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
+    folders = [Path(e) for e in _entries(root) if e.is_dir() and folded(e.name) in tops and _has(e, suffix)]
     return Tree(sorted(folders), False) if folders else None
 
 
@@ -106,7 +107,7 @@ def has_clips(one: Dataset, root: Path) -> bool:
         return True
     if not root.is_dir():
         return False
-    for folder in [Path(entry) for entry in os.scandir(root) if entry.is_dir()]:
+    for folder in [Path(entry) for entry in _entries(root) if entry.is_dir()]:
         with contextlib.suppress(PermissionError):  # lost+found
             if _holds_clips(folder, suffix):
                 return True
@@ -126,21 +127,25 @@ def inner_archives(one: Dataset, root: Path) -> list[Path]:
         return []
     outer = {archive.file for archive in one.archives}
     for folder in (root, root / ARCHIVES, *(root / name for name in one.folders)):
-        if rars := sorted(path for path in folder.glob("*.rar") if path.name not in outer):
+        if rars := sorted(path for path in _glob(folder, "*.rar") if path.name not in outer):
             return rars
     return []
 
 
 def _holds_clips(folder: Path, suffix: str) -> bool:
-    return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in os.scandir(folder) if e.is_dir()))
+    return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in _entries(folder) if e.is_dir()))
 
 
 def _has(folder: os.PathLike[str], suffix: str) -> bool:
-    return any(entry.name.lower().endswith(suffix) for entry in os.scandir(folder))
+    return any(entry.name.lower().endswith(suffix) for entry in _entries(folder))
 
 
-def _folded(name: str) -> str:
-    return name.casefold().replace("_", " ")
+def _entries(folder: os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+    return (entry for entry in os.scandir(folder) if not is_aside(entry))
+
+
+def _glob(folder: Path, pattern: str) -> list[Path]:
+    return [path for path in folder.glob(pattern) if not is_aside(path)]
 
 
 # ---- filling a part

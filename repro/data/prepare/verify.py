@@ -12,6 +12,7 @@ from repro.data.counts import count_lists
 from repro.data.facts import DOES_NOT_DECODE
 from repro.data.folder import skipped
 from repro.data.layouts import LAYOUTS
+from repro.data.prepare.duplicates import alike
 from repro.data.prepare.root import DONE
 
 OWN = "folder"  # the name for a user's own clips, which are in no catalogue
@@ -74,7 +75,13 @@ def _say_later(videos: Path, annotations: Path, others: Collection[Path]) -> Non
 
 
 def say_unusable(table: pd.DataFrame) -> list[str]:
-    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them."""
+    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them.
+
+    Those that PyAV reads because OpenCV cannot are counted.
+    """
+    if len(other := table[table["reader"] == "pyav"]):
+        codecs = ", ".join(sorted(set(other["codec"])))
+        print(f"  read by PyAV, since OpenCV cannot: {len(other):,} clips ({codecs}), first {other['name'].iat[0]}")
     bad = table[table["verdict"] == DOES_NOT_DECODE]
     for row in bad.head(SHOWN).itertuples():
         print(f"  {row.name}: {row.reason}")
@@ -83,6 +90,31 @@ def say_unusable(table: pd.DataFrame) -> list[str]:
     if len(bad):
         print("  training stops at those that a list names, unless the profile says unusable: leave_out")
     return list(bad["name"])
+
+
+def say_copies(table: pd.DataFrame, splits: Mapping[int, Split]) -> None:
+    """Print one line where an audit found a clip in two classes, or on both sides of a split."""
+    clips = [clip for split in splits.values() for clip in (*split.train, *split.test)]
+    labels, groups = ({clip.name: getattr(clip, field) for clip in clips} for field in ("label", "group"))
+    sides = [({clip.name for clip in split.train}, {clip.name for clip in split.test}) for split in splits.values()]
+
+    def across(pair: tuple[str, str]) -> bool:
+        one, other = pair
+        return any((one in a and other in b) or (one in b and other in a) for a, b in sides)
+
+    same, near = ([pair for pair in pairs if labels.keys() >= set(pair)] for pairs in alike(table))
+    found = {
+        "the same bytes in two classes": [(one, other) for one, other in same if labels[one] != labels[other]],
+        "the same bytes in training and test": [pair for pair in same if across(pair)],
+        "nearly the same in training and test": [
+            (one, other) for one, other in near if groups[one] != groups[other] and across((one, other))
+        ],
+    }
+    texts = [
+        f"{words}: {len(pairs):,} pairs, first {' and '.join(pairs[0])}" for words, pairs in found.items() if pairs
+    ]
+    if texts:
+        print(f"  clips that are copies, {'; '.join(texts)}")
 
 
 def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
