@@ -90,6 +90,15 @@ def quick_opening() -> None:
     os.environ.setdefault(OPENCV_OPTIONS, "fpsprobesize;0")
 
 
+def open_opencv(path: Path) -> cv2.VideoCapture:
+    """The file, opened by OpenCV with its decoder on one thread. Raises DecodeError."""
+    _check_file(path)
+    video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    if not video.isOpened():
+        raise DecodeError(f"{path}: OpenCV cannot open this clip ({Path(path).stat().st_size} bytes); fetch it again")
+    return video
+
+
 class NoVideo(DecodeError):
     """A file of sound, maybe with a cover picture, which OpenCV gives as a clip of one frame."""
 
@@ -103,12 +112,7 @@ class ByOpenCV:
     name = "opencv"
 
     def __init__(self, path: Path) -> None:
-        _check_file(path)
-        self.path = path
-        self.capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
-        if not self.capture.isOpened():
-            size = Path(path).stat().st_size
-            raise DecodeError(f"{path}: OpenCV cannot open this clip ({size} bytes); fetch it again")
+        self.path, self.capture = path, open_opencv(path)
         self.has_frame = self.capture.grab()  # the first
 
     def __iter__(self) -> Iterator[Convert]:
