@@ -344,7 +344,9 @@ def test_confusing_actions_matter(tmp_path, outcome):
     found = verdict("confusing-actions-matter", MATTERS[outcome](tmp_path))
     assert found.outcome == outcome
     if outcome == "reproduced":
-        assert "on HMDB51: 80.0 % [" in found.evidence and "by chance 2.0 % (120 test clips in 120" in found.evidence
+        assert (
+            "on HMDB51: 80.0 % [" in found.evidence and "by chance 2.0 % (120 wrong test clips in 120" in found.evidence
+        )
         assert "6.3 % of all clips" in found.evidence  # 8 x 12 of 1530
 
 
