@@ -160,6 +160,15 @@ def test_the_last_label_stands_in_the_frame_that_the_network_sees():
     assert seen == [None, None, "b", "a", None, None]
 
 
+def test_warming_up_computes_a_decision_and_leaves_no_trace():
+    network = Seeing()
+    online = recogniser(network, frames=4)
+    online.warm_up()
+    assert network.shapes == [(1, 3, 4, 8, 8)] and online.probabilities is None
+    assert [k for k, guess in enumerate(push(online, range(8))) if guess is not None] == [3, 7]
+    assert network.seen[1:] == [[0, 1, 2, 3], [1, 3, 5, 7]]
+
+
 def test_reset_forgets_queue_set_and_average():
     third = float(np.log(1 / 3))
     network = Seeing([[0.0, third], [third, 0.0]])

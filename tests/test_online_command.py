@@ -1,6 +1,10 @@
 """``repro online``: from a source and a run to JSON lines, a video and an exit status."""
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -106,6 +110,32 @@ def test_an_interruption_keeps_the_video(recognise, tmp_path, monkeypatch):
     assert status == 0 and 1 <= len(found) <= 3 and "frames seen" in err and "Traceback" not in err
     with av.open(str(tmp_path / "seen.mp4")) as file:
         assert len(list(file.decode(video=0))) == 9
+
+
+def test_ctrl_c_ends_the_process_cleanly(run, tmp_path):
+    """A minute of video played at its own rate, ended after the first decision."""
+    path = tiny.write_video(tmp_path / "clip.avi", frames=720)
+    program = Path(sys.executable).with_name("repro")
+    arguments = [
+        "online",
+        "--source",
+        path,
+        "--run",
+        "s/r",
+        "--realtime",
+        "--no-window",
+        "--save",
+        tmp_path / "seen.mp4",
+    ]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([program, *arguments], cwd=run, **pipes) as process:
+        first = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and first["label"] in tiny.CLASSES
+    assert "frames seen" in err and "Traceback" not in err and "Fatal" not in err
+    with av.open(str(tmp_path / "seen.mp4")) as file:
+        assert 1 <= len(list(file.decode(video=0))) < 700
 
 
 def test_a_window_is_shown_until_it_is_closed(run, monkeypatch, capsys, tmp_path):

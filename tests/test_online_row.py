@@ -108,6 +108,15 @@ def test_frames_without_a_rate(tmp_path):
     assert rate_of(Clip("2", tiny.write_video(tmp_path / "2.avi"), 0, "g")) == 12
 
 
+def test_a_run_on_frames_files_that_they_have_no_times(run, tmp_path, monkeypatch):
+    """So that the page's own file is there, and says nothing."""
+    record, folder = run
+    monkeypatch.setattr(row, "holds_images", lambda _path: True)
+    found = row.measure(record, results=tmp_path, work=folder / "runs")
+    assert found.content["not_run"] == "its clips are frames without times"
+    assert (tmp_path / "s" / "timeline.parquet").is_file() and read_rows(tmp_path) == []
+
+
 def test_equal_frames_are_mapped_once():
     class Counting(torch.nn.Module):
         head, calls = None, 0

@@ -32,7 +32,9 @@ def recogniser_of(record: Record, way: Way, *, weights: Path | None = None, work
         network = network_of(experiment, len(classes), read_weights(weights))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     frames, size, values = experiment.frames, experiment.size, experiment.values
-    return OnlineRecogniser(network, classes, frames=frames, size=size, way=way, values=values, device=device)
+    found = OnlineRecogniser(network, classes, frames=frames, size=size, way=way, values=values, device=device)
+    found.warm_up()
+    return found
 
 
 def online(

@@ -69,6 +69,13 @@ class OnlineRecogniser:
         self.cuts = Cuts()
         self.streams += 1
 
+    def warm_up(self) -> None:
+        """Compute a decision for nothing: at the first one libraries are loaded and kernels picked, for seconds in
+        which a camera's frames would be dropped."""
+        pixels = torch.zeros(1, 3, self.size, self.size, dtype=torch.uint8, device=self.device)
+        with torch.inference_mode():
+            self.network.head(self._map(pixels).repeat(self.frames, 1, 1, 1).transpose(0, 1)[None])
+
     def push(self, frame: np.ndarray, seconds: float = 0.0) -> np.ndarray | None:
         """Take one frame, uint8 RGB ``(H, W, 3)``, of this time in the stream; class probabilities ``(classes,)``
         where a decision is due, else None."""

@@ -32,6 +32,8 @@ from repro.records.measure import Measurement, device_name, measured, measured_b
 from repro.records.record import RESULTS, Record, read_record
 from repro.training.run_folder import WORK, trained
 
+COLUMNS = ["way", "frame", "label"]
+
 
 class Shared:
     """A network whose trunk maps equal frames once, until `forget`: most ways see the same pixels."""
@@ -157,7 +159,7 @@ def recognise(network: Any, record: Record, clips: Sequence[Clip]) -> tuple[dict
         "clips": of_clips,
         "cuts": cuts,
     }
-    return content, pd.DataFrame(rows, columns=["way", "frame", "label"])
+    return content, pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _held_back(probabilities: Sequence[tuple[int, np.ndarray]], classes: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -173,8 +175,9 @@ def measure(
 ) -> Measurement:
     """Recognise the first test clips of each class (None: all) in a row, by every way, and file it.
 
-    What is filed already of this very run, by this code, is returned instead. Raises as
-    :func:`repro.training.run_folder.trained`, and ValueError for clips without a frame rate.
+    Of clips that are frames without times it files only that they are. What is filed already of this very run, by this
+    code, is returned instead. Raises as :func:`repro.training.run_folder.trained`, and ValueError for a video file
+    without a frame rate.
     """
     experiment = record.experiment
     of: Mapping[str, Any] = {
@@ -190,7 +193,10 @@ def measure(
     clips = in_a_row(clips if clips_per_class is None else first_of_each_class(clips, clips_per_class))
     with _threads_of(record), measured(experiment.study, timeline.NAME, results=results) as found:
         found.device = device_name("cuda" if torch.cuda.is_available() else "cpu")
-        content, found.table = recognise(network, record, clips)
+        if timed(record):
+            content, found.table = recognise(network, record, clips)
+        else:
+            content, found.table = {"not_run": "its clips are frames without times"}, pd.DataFrame(columns=COLUMNS)
         found.content |= content | {"of": of}
     return found
 
