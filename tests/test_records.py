@@ -106,7 +106,7 @@ def test_a_missing_field_is_named(folder, field):
 
 def test_a_record_of_another_version_says_so_once(folder, shared_data):
     """A later version's record has fields that this one does not know: its schema is what the reader is told."""
-    mend = r"record.json: schema: {}: this version of repro reads 1; read it with the one that wrote it"
+    mend = r"record.json: schema: {}: this version of repro reads 1; a later version of repro wrote this record: update"
     edit(folder, lambda known: known.update(schema=99, more={}))
     with pytest.raises(ValueError, match=mend.format(99)):
         read_record(folder)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,7 @@ def test_what_can_be_sent(sent, form):
     [
         (
             lambda c: c.update(schema=99),
-            "schema: 99: this version of repro reads 1; read it with the one that wrote it",
+            "schema: 99: this version of repro reads 1; a later version of repro wrote this record: update repro",
         ),
         (lambda c: c.pop("digest"), "digest: Field required"),
         (lambda c: c["experiment"].update(lerning_rate=1), "unknown name 'lerning_rate'; did you mean 'learning_rate'"),
@@ -260,11 +261,31 @@ def test_uncommitted_changes_are_noted(tmp_path, here):
 def test_what_cannot_be_read_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"sent: there is no such file or folder"):
         record_folders(tmp_path / "sent")
+    with pytest.raises(ValueError, match=f"{tmp_path}: holds no record.json; unpack what was sent"):
+        record_folders(tmp_path)
     archive = tmp_path / "sent.zip"
     archive.write_bytes(b"PK")
-    for path in (tmp_path, archive):
-        with pytest.raises(ValueError, match=f"{path}: holds no record.json; unpack what was sent"):
-            record_folders(path)
+    with pytest.raises(ValueError, match=f"{archive}: is a file; unpack what was sent and give the folder"):
+        record_folders(archive)
+
+
+def test_an_archive_of_windows_says_how_to_unpack_it(sent, tmp_path):
+    with zipfile.ZipFile(tmp_path / "sent.zip", "w") as archive:
+        for path in sent.iterdir():
+            archive.writestr(f"made\\run\\{path.name}", path.read_bytes())
+    zipfile.ZipFile(tmp_path / "sent.zip").extractall(tmp_path / "unpacked")
+    with pytest.raises(ValueError, match="packed on Windows; unpack it with unzip or 7z") as caught:
+        record_folders(tmp_path / "unpacked")
+    assert "made\\run\\record.json: folders became part of the file's name" in str(caught.value)
+
+
+def test_a_record_of_a_later_version_says_to_update(sent, here, shared_data):
+    """Whatever its other files are, or are called."""
+    shutil.copy(shared_data / "odd-files" / "record-of-a-later-version.json", sent / "record.json")
+    (sent / "predictions.parquet").unlink()
+    (finding,) = check(sent, DIGEST, results=here)
+    mend = "this version of repro reads 1; a later version of repro wrote this record: update repro, then read it"
+    assert str(finding) == f"FAULT  {sent / 'record.json'}: schema: 2: {mend}"
 
 
 # ---------------------------------------- the official lists

@@ -73,6 +73,13 @@ def record_folders(path: Path) -> list[Path]:
     found = [path] if path.name == "record.json" else sorted(path.rglob("record.json"))
     # a folder that begins with a dot is a draft, or what a desktop left
     inside = [one.parent for one in found if not any(part.startswith(".") for part in one.relative_to(path).parts)]
+    if not inside and path.is_file():
+        raise ValueError(f"{path}: is a file; unpack what was sent and give the folder that the runs are in")
+    if not inside and (flat := next(path.rglob("*\\record.json"), None)):
+        raise ValueError(
+            f"{flat}: folders became part of the file's name, since the archive was packed on Windows; unpack it with "
+            "unzip or 7z, which know that, and give the folder that the runs are in"
+        )
     if not inside:
         raise ValueError(f"{path}: holds no record.json; unpack what was sent and give the folder that the runs are in")
     return inside

@@ -161,7 +161,10 @@ def read_record(folder: Path) -> Record:
     path, table = folder / "record.json", folder / "predictions.parquet"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        _check_version(content, path)  # first: another version may have other files
         predictions = pd.read_parquet(table)
+    except _OtherVersion:
+        raise
     except (OSError, ValueError) as error:
         raise ValueError(f"{folder}: this record cannot be read ({error}); {RERUN}") from None
     try:
@@ -231,11 +234,21 @@ def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray
     return found
 
 
+class _OtherVersion(ValueError):
+    """The record is of a form that this version of repro does not read."""
+
+
+def _check_version(content: Any, path: Path) -> None:
+    """Raises ValueError that says of another version's record what to do; whatever is no version is left to others."""
+    written = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(written, int) or written == SCHEMA:
+        return
+    mend = "a later version of repro wrote this record: update repro, then read it" if written > SCHEMA else RERUN
+    raise _OtherVersion(f"{path}: schema: {written}: this version of repro reads {SCHEMA}; {mend}")
+
+
 def _experiment(content: Any) -> Experiment:
     """The experiment of a record's content, all of which is checked. Raises ValueError that names the field."""
-    if isinstance(content, dict) and content.get("schema") != SCHEMA:
-        written = content.get("schema")
-        raise ValueError(f"schema: {written}: this version of repro reads {SCHEMA}; read it with the one that wrote it")
     fields = checked(_Content, content, "").experiment
     if gone := [name for name in GONE if name in fields]:
         raise ValueError(
