@@ -302,4 +302,4 @@ def test_claims_without_and_with_records(shown, tmp_path):
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     text = shown(OF["answer"], {"results": str(tmp_path / "some")})
-    assert "4 on made clips" in text and "main point: **1 reproduced" in text and "+41.7 points" in text
+    assert "runs on made clips" in text and "main point: **1 reproduced" in text and "+41.7 points" in text

@@ -1,5 +1,6 @@
 """``repro online``: from a source and a run to JSON lines, a video and an exit status."""
 
+import functools
 import json
 import signal
 import subprocess
@@ -128,7 +129,9 @@ def test_ctrl_c_ends_the_process_cleanly(run, tmp_path):
         tmp_path / "seen.mp4",
     ]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([program, *arguments], cwd=run, **pipes) as process:
+    # whoever starts the tests in the background hands down a SIGINT that is ignored
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen([program, *arguments], cwd=run, preexec_fn=heeded, **pipes) as process:
         first = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

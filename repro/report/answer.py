@@ -81,7 +81,7 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
     return (
         f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}, with networks of "
-        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs) stopped early or "
+        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs.html) stopped early or "
         "chose settings. Sizes and speeds, online recognition apart, are those of the "
         "networks at full size."
     )

@@ -174,7 +174,7 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
     return (
         f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs}, s held at its mean over clips "
-        f"changes {percent(_mean(changed))} of predictions: {what}. {constant_text(found)} [More](gate)."
+        f"changes {percent(_mean(changed))} of predictions: {what}. {constant_text(found)} [More](gate.html)."
     )
 
 

@@ -67,7 +67,7 @@ def answer_text(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> str:
         lines.append(
             f"- **{NAMES[dataset]}**: the paper states {stated:g} % for {TITLES[ATTENTION]}; {above} of {len(found)} "
             f"published results of any kind are above it, {sum(value > stated for value in counted)} of the "
-            f"{len(counted)} that [the verdict](answer) counts: RGB frames alone, I3D apart, read in a source."
+            f"{len(counted)} that [the verdict](index.html) counts: RGB frames alone, I3D apart, read in a source."
         )
     return "\n".join(lines)
 

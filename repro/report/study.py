@@ -117,7 +117,7 @@ def _apart(record: Record, others: Sequence[Record]) -> list[str]:
 
 def none_text(results: Path = RESULTS) -> str:
     """What a page says where there is no study to show."""
-    return f"**Not run:** `{results}` holds no fresh record. See [From a bare machine](reproduce)."
+    return f"**Not run:** `{results}` holds no fresh record. See [From a bare machine](reproduce.html)."
 
 
 def study_text(study: Study) -> str:
