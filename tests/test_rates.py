@@ -55,9 +55,10 @@ def test_variants_take_the_rate_of_their_reference(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_profile_s_rates_are_those_that_the_recorded_validation_clips_chose(path):
+    records = read_all()
     for experiment in read_profile(path).experiments:
         if experiment.rate_chosen_by:
-            assert experiment.learning_rate == rate_for(read_all(), experiment.rate_chosen_by, experiment.model)
+            assert experiment.learning_rate == rate_for(records, experiment.rate_chosen_by, experiment.model)
 
 
 COST = re.compile(r"^# (\d+) of (\d+) runs, ([\d.]+) hours of one core: ", re.MULTILINE)

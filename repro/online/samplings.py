@@ -5,7 +5,7 @@ a decision will look at and for no other, so what is costly (cropping, the trunk
 come. A decision's N frames come oldest first.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
 import numpy as np
@@ -44,7 +44,24 @@ class Sampling(Protocol[T]):
         """Forget everything seen: a new stream begins."""
 
 
-class Halves(Generic[T]):
+class _Queued(Generic[T]):
+    """A queue of N frames, of which those at some places are kept."""
+
+    frames: int
+
+    def _begin(self, places: Iterable[int]) -> None:
+        self.queue: list[T] = []
+        self.came, self.places = 0, {int(place) for place in places}
+
+    def _full(self, take: Callable[[], T]) -> bool:
+        """Take one frame; whether it was the N-th."""
+        if self.came in self.places:
+            self.queue.append(take())
+        self.came += 1
+        return self.came == self.frames
+
+
+class Halves(_Queued[T]):
     """ECO's Algorithm 1 (Zolfaghari et al. 2018, ref. 12), which the paper says it uses.
 
     A queue takes every frame; each N new frames the working set becomes half picked from the queue, half from the old
@@ -67,15 +84,8 @@ class Halves(Generic[T]):
         self.working: list[T] = []
         self._begin(np.arange(self.frames))
 
-    def _begin(self, places: np.ndarray) -> None:
-        self.queue: list[T] = []
-        self.came, self.places = 0, set(places.tolist())
-
     def push(self, take: Callable[[], T], seconds: float) -> list[T] | None:
-        if self.came in self.places:
-            self.queue.append(take())
-        self.came += 1
-        if self.came < self.frames:
+        if not self._full(take):
             return None
         old = [self.working[k] for k in self.pick(self.frames, self.frames // 2, self.rng)] if self.working else []
         self.working = old + self.queue
@@ -83,7 +93,7 @@ class Halves(Generic[T]):
         return self.working
 
 
-class Slots(Generic[T]):
+class Slots(_Queued[T]):
     """The script released with ECO: slots of N frames, each thinned to its ends and what lies between them, for good.
 
     A decision each N frames. Of k slots the newest gives N/2 frames, the one before N/4 and so on; the oldest gives as
@@ -103,15 +113,8 @@ class Slots(Generic[T]):
         self.slots: list[list[T]] = []
         self._begin(range(self.frames))
 
-    def _begin(self, places: "range | np.ndarray") -> None:
-        self.queue: list[T] = []
-        self.came, self.places = 0, {int(place) for place in places}
-
     def push(self, take: Callable[[], T], seconds: float) -> list[T] | None:
-        if self.came in self.places:
-            self.queue.append(take())
-        self.came += 1
-        if self.came < self.frames:
+        if not self._full(take):
             return None
         most = self.frames.bit_length()
         self.slots = [*self.slots, self.queue][-most:]
