@@ -1,6 +1,7 @@
 """The command line.
 
-``repro prepare | render-demo | protocol | plan | train | online | table6 | records | claims | doctor``.
+``repro prepare | render-demo | protocol | plan | train | predict | online | export | table6 | records | claims |
+doctor``.
 
 Each command calls one function.
 """
@@ -144,36 +145,34 @@ def _claims(_arguments: Namespace) -> int:
     return 0
 
 
-def _doctor(_arguments: Namespace) -> int:
-    """Say what this machine has; status 1 when something that every run needs does not work."""
-    import importlib
-    import platform
-    import shutil
-    from importlib.metadata import version
+def _predict(arguments: Namespace) -> int:
+    from repro.inference.command import predict_command
+
+    return predict_command(**{name: value for name, value in vars(arguments).items() if name != "call"})
+
+
+def _export(arguments: Namespace) -> int:
+    from repro.inference.export import export
+
+    path = export(**{name: value for name, value in vars(arguments).items() if name != "call"})
+    print(f"{path}: {', '.join(sorted(each.name for each in path.iterdir()))}; repro predict CLIP --weights {path}")
+    return 0
+
+
+def _doctor(arguments: Namespace) -> int:
+    """Status 1 when something that every run needs does not work."""
+    from repro.training.doctor import findings
 
     faults = 0
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {shutil.disk_usage('.').free / 1e9:.0f} GB free"
-    )
-    for module, package in (("torch", "torch"), ("torchvision", "torchvision")):
-        try:
-            importlib.import_module(module)
-            print(f"{package} {version(package)}")
-        except Exception as error:  # any failure to import is what the user came to hear about
-            faults += 1
-            print(f"{package} does not import ({error}); run `make book` or install requirements.lock again")
-    try:
-        import cv2
-
-        reads_video = cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
-        faults += not reads_video
-        print(f"OpenCV {cv2.__version__}, {'reads' if reads_video else 'CANNOT read'} video through FFmpeg")
-    except ImportError as error:
-        faults += 1
-        print(f"OpenCV does not import ({error}); on a server without libGL use opencv-python-headless")
-    if torch := sys.modules.get("torch"):
-        print(f"GPU: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'none, runs use the CPU'}")
+    for finding in findings(arguments.profile):
+        faults += finding.fault
+        print(finding.text, flush=True)
     return 1 if faults else 0
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
+    parser.add_argument("--work", type=Path, default=Path("build/runs"), help="folder of the weights (%(default)s)")
 
 
 def main() -> int:
@@ -210,8 +209,7 @@ def main() -> int:
 
     train = commands.add_parser("train", help="train and evaluate one network, file its record")
     train.add_argument("parameters", type=Path, help="YAML file of experiment fields (repro/experiment/fields.py)")
-    train.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
-    train.add_argument("--work", type=Path, default=Path("build/runs"), help="folder of checkpoints (%(default)s)")
+    _add_places(train)
     train.set_defaults(call=_train)
 
     plan = commands.add_parser("plan", help="say what a profile's runs will cost, before any of them starts")
@@ -229,6 +227,25 @@ def main() -> int:
     protocol.add_argument("habits", nargs="*", help="habits of published code (repro/experiment/protocols.py)")
     protocol.add_argument("--layout", default="ucf101", help="of the dataset it is for (%(default)s)")
     protocol.set_defaults(call=_protocol)
+
+    predicting = commands.add_parser(
+        "predict",
+        help="label clips by a network that was trained here or exported",
+        description="Label clips by a network that was trained: one line a clip, with the three best classes.",
+        epilog="examples: repro predict clip.mp4 folder/ --to labels.csv; ... --weights EXPORTED",
+    )
+    predicting.add_argument("clips", type=Path, nargs="+", metavar="CLIP", help="a video, or a folder of clips")
+    predicting.add_argument("--to", type=Path, default=None, metavar="FILE", help="write all of it: .csv or .json")
+    exporting = commands.add_parser(
+        "export",
+        help="write a trained network as a folder for others: weights, model card, ONNX",
+        epilog="example: repro export rendered/res34_se_im_net-split1-seed0 --to network --onnx",
+    )
+    exporting.add_argument("run", metavar="STUDY/RUN", help="whose training was done on this machine")
+    exporting.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
+    exporting.add_argument("--onnx", action="store_true", help="also model.onnx")
+    predicting.set_defaults(call=_predict)
+    exporting.set_defaults(call=_export)
 
     table6 = commands.add_parser(
         "table6",
@@ -255,10 +272,6 @@ def main() -> int:
         "... --source rtsp://camera/stream --save seen.mp4; ... --source clip.mp4 --realtime",
     )
     online.add_argument("--source", required=True, help="a camera's number, a file, rtsp://...")
-    online.add_argument("--run", required=True, metavar="STUDY/RUN", help="the record of the network, under results/")
-    online.add_argument(
-        "--weights", type=Path, default=None, metavar="FILE", help="its weights (build/runs/STUDY/RUN/weights.pt)"
-    )
     online.add_argument(
         "--seconds", type=float, default=None, help="that a decision spans (as published: N frames, whatever the rate)"
     )
@@ -273,6 +286,13 @@ def main() -> int:
         "--retry-for", type=float, default=60.0, metavar="S", help="seconds to try a lost live source (%(default)s)"
     )
     online.set_defaults(call=_online)
+    for each in (predicting, online):
+        each.add_argument("--run", default=None, metavar="STUDY/RUN", help="of results/ (the one last trained here)")
+        each.add_argument(
+            "--weights", type=Path, default=None, metavar="PATH", help="a folder of repro export, or the run's weights"
+        )
+    for each in (predicting, online, exporting):
+        _add_places(each)
 
     records = commands.add_parser("records", help="check records that others made, and file them")
     actions = records.add_subparsers(required=True)
@@ -292,7 +312,9 @@ def main() -> int:
         each.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
 
     commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
-    commands.add_parser("doctor", help="say what this machine has").set_defaults(call=_doctor)
+    doctor = commands.add_parser("doctor", help="say what works here, what is missing and the next command")
+    doctor.add_argument("profile", type=Path, nargs="?", default=None, help="also what its runs need (all datasets)")
+    doctor.set_defaults(call=_doctor)
 
     arguments = parser.parse_args()
     try:

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from repro.bench import backends
-from repro.bench.backends import BACKENDS, agreement, eager, fast, folded
 from repro.data.clips import Clip
 from repro.data.transforms import normalise
 from repro.experiment.fields import Experiment
+from repro.inference.backends import BACKENDS, agreement, eager, fast, folded
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import backends as report

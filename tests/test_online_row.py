@@ -9,13 +9,13 @@ import torch
 
 from repro.data.clips import Clip
 from repro.data.decode import count_frames, read_frames
+from repro.inference.trained import trained
 from repro.online import pace, row, timeline
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.row import Shared, compared, in_a_row, rate_of
 from repro.online.timeline import read_rows
 from repro.online.ways import PUBLISHED, RELEASED
 from repro.training.loop import train
-from repro.training.run_folder import trained
 
 
 @pytest.fixture(scope="module")

@@ -8,38 +8,29 @@ from pathlib import Path
 import torch
 
 from repro.files import whole
-from repro.models import read_weights
+from repro.inference.trained import Trained, find_trained
 from repro.online.display import Rate, Video, Window, overlay
 from repro.online.labels import Decision, Labelling
 from repro.online.live import Live
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.sources import Source
 from repro.online.ways import Way
-from repro.records.record import RESULTS, Record, read_record
-from repro.training.run_folder import WORK, network_of, trained
+from repro.records.record import RESULTS
+from repro.training.run_folder import WORK
 
 
-def recogniser_of(record: Record, way: Way, *, weights: Path | None = None, work: Path = WORK) -> OnlineRecogniser:
-    """The network of a run, ready for a stream, on the GPU where there is one.
-
-    weights: a file, instead of those that the run left in ``work``. Raises FileNotFoundError where there are none,
-    ValueError where they do not fit.
-    """
-    experiment, classes = record.experiment, record.classes
-    if weights is None:
-        network = trained(experiment, len(classes), work=work)
-    else:
-        network = network_of(experiment, len(classes), read_weights(weights))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    frames, size, values = experiment.frames, experiment.size, experiment.values
-    found = OnlineRecogniser(network, classes, frames=frames, size=size, way=way, values=values, device=device)
+def recogniser_of(trained: Trained, way: Way) -> OnlineRecogniser:
+    """A network ready for a stream, on the GPU where there is one."""
+    experiment, device = trained.experiment, "cuda" if torch.cuda.is_available() else "cpu"
+    options = {name: getattr(experiment, name) for name in ("frames", "size", "values")}
+    found = OnlineRecogniser(trained.network, trained.classes, way=way, device=device, **options)
     found.warm_up()
     return found
 
 
 def online(
     source: str,
-    run: str,
+    run: str | None = None,
     *,
     weights: Path | None = None,
     seconds: float | None = None,
@@ -56,8 +47,7 @@ def online(
 
     Args:
         source: a camera's number, a device, an address or a file.
-        run: ``STUDY/RUN`` of a record under ``results``.
-        weights: a file, where they are not in ``work``.
+        run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`.
         seconds: that a decision spans; None for as published, N frames whatever the camera's rate.
         realtime: a file is played at its own rate, and frames for which there is no time are dropped.
         save: an ``.mp4`` file to write, with the decisions drawn in.
@@ -69,16 +59,16 @@ def online(
     """
     if save is not None and save.suffix != ".mp4":
         raise ValueError(f"save: {save} must end in .mp4")
-    record = read_record(results / run)
+    trained = find_trained(run, weights, results=results, work=work)
     way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
-    recogniser = recogniser_of(record, way, weights=weights, work=work)
-    labelling = Labelling(record.classes, unknown_below=unknown_below, hysteresis=hysteresis)
+    recogniser = recogniser_of(trained, way)
+    labelling = Labelling(trained.classes, unknown_below=unknown_below, hysteresis=hysteresis)
     frames = Source(source, realtime=realtime, retry_for=retry_for, say=_say)
     with contextlib.ExitStack() as stack:
         shows: list[Callable] = []
         if window:
             try:
-                opened = Window(f"{source}: {run}")
+                opened = Window(f"{source}: {trained.name}")
                 stack.callback(opened.close)
                 shows.append(lambda image, _seconds: frames.stop() if opened.closed else opened.show(image))
             except RuntimeError as error:

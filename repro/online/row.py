@@ -22,6 +22,7 @@ from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, iter_frames, open_opencv
 from repro.data.images import holds_images
 from repro.files import progress
+from repro.inference.trained import trained
 from repro.metrics.peak import exact_float32
 from repro.online import timeline, ways
 from repro.online.labels import UNKNOWN, Labelling
@@ -30,7 +31,7 @@ from repro.online.ways import Way
 from repro.records.freshness import sources_state
 from repro.records.measure import Measurement, device_name, measured, measured_before
 from repro.records.record import RESULTS, Record, read_record
-from repro.training.run_folder import WORK, trained
+from repro.training.run_folder import WORK
 
 COLUMNS = ["way", "frame", "label"]
 

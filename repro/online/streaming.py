@@ -11,6 +11,7 @@ import torch
 
 from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, read_frames
+from repro.inference.trained import trained
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.peak import exact_float32
@@ -18,7 +19,7 @@ from repro.online.recogniser import OnlineRecogniser
 from repro.records.freshness import sources_state
 from repro.records.measure import Measurement, device_name, measured, measured_before
 from repro.records.record import RESULTS, Record
-from repro.training.run_folder import WORK, trained
+from repro.training.run_folder import WORK
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import ipywidgets
 import numpy as np
 from markupsafe import Markup
 
+from repro.inference.trained import Trained
 from repro.online.command import recogniser_of
 from repro.online.display import Rate, overlay
 from repro.online.labels import Decision, Labelling
 from repro.online.live import Live
 from repro.online.sources import Source
 from repro.online.ways import Way
-from repro.records.record import Record
 
 LINES = 5  # last decisions that are shown
 SIDE = 320  # pixels of the picture's shorter side, at least: overlays on smaller ones cannot be read
@@ -52,18 +52,16 @@ class Watch(ipywidgets.VBox):
         self.text.value += Markup("<p>{}: {}</p>").format(said, counts)
 
 
-def watch(source: str, record: Record, *, seconds: float | None = None, realtime: bool = True) -> Watch:
-    """Recognise a source by a run's network: a camera's number, an address or a file; display what this returns.
+def watch(source: str, trained: Trained, *, seconds: float | None = None, realtime: bool = True) -> Watch:
+    """Recognise a source by a trained network: a camera's number, an address or a file; display what this returns.
 
     Args:
         seconds: that a decision spans; None for as published.
         realtime: a file is played at its own rate.
-
-    Raises as :func:`repro.online.command.recogniser_of`.
     """
     way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
     frames = Source(source, realtime=realtime, say=lambda _text: None)
-    return Watch(Live(recogniser_of(record, way), frames, Labelling(record.classes), frames=True))
+    return Watch(Live(recogniser_of(trained, way), frames, Labelling(trained.classes), frames=True))
 
 
 def enlarged(image: np.ndarray) -> np.ndarray:

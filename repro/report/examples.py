@@ -112,7 +112,7 @@ def are_recorded(networks: Mapping[str, "FusedNet"], pair: tuple[Record, Record]
 
 def recorded_networks(pair: tuple[Record, Record], clips: Mapping[str, Clip]) -> dict[str, "FusedNet"]:
     """The trained networks of two recorded runs by name; none where their weights are not on this machine."""
-    from repro.training.run_folder import trained
+    from repro.inference.trained import trained
 
     try:
         networks = {run.experiment.model: cast("FusedNet", trained(run.experiment, len(run.classes))) for run in pair}

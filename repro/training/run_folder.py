@@ -8,39 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
-
 from repro.experiment.fields import Experiment
 from repro.files import write_whole
-from repro.models import build, load_network, options_of, read_weights
 from repro.records.compare import deciding_fields
 from repro.records.freshness import Digest, differences
 from repro.records.record import Record, read_record, write_record
 
 WORK = Path("build/runs")
 LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
-
-
-def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
-    """The network of a run that was finished on this machine, with its weights, in evaluation mode.
-
-    Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
-    """
-    weights = Path(work) / experiment.study / experiment.run / WEIGHTS
-    if not weights.is_file():
-        raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
-    return network_of(experiment, classes, read_weights(weights))
-
-
-def network_of(experiment: Experiment, classes: int, weights: Mapping[str, Tensor]) -> nn.Module:
-    """The network that a run trains, with these weights of it, in evaluation mode.
-
-    Raises ValueError where they do not fit, its classifier included.
-    """
-    network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
-    if left := list(load_network(network, weights).not_loaded):
-        raise ValueError(f"weights: {left[0]} is missing; these are of another network, or of other classes")
-    return network.eval()
 
 
 def fresh_record(experiment: Experiment, results: Path, data: Mapping[str, Any], sections: Digest) -> Record | None:

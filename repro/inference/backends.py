@@ -1,0 +1,170 @@
+"""Fast inference of the study's two networks: the same function, sooner.
+
+``fast`` makes a ready network: batch norm folded into its convolutions, the trunk in channels-last layout, and the
+precision asked for. ``BACKENDS`` has it and the others, each a function of a network and an example clip, so that they
+can be timed and checked side by side (``repro.bench.backends``); ``agreement`` says how far a backend's logits are from
+the eager network's.
+
+Every backend runs on a CPU; the eager and compiled ones on a GPU too. Export needs the extra packages of
+``pip install 'repro[export]'`` (requirements.lock has them).
+"""
+
+import copy
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # names of a convolution and the batch norm that follows it
+
+Predictor = Callable[[Tensor], Tensor]
+"""Takes float32 clips ``(B, N, 3, H, W)``, gives float32 logits ``(B, classes)``; evaluation, no gradients."""
+
+
+def folded(network: nn.Module) -> nn.Module:
+    """A copy for evaluation in which each batch norm is part of its convolution; exact up to rounding.
+
+    Raises ValueError where a batch norm is left, because it follows no convolution under a name that `PAIRS` has.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in list(network.modules()):
+        children = dict(module.named_children())
+        for convolution, norm in PAIRS:
+            normed, before = children.get(norm), children.get(convolution)
+            if isinstance(normed, nn.modules.batchnorm._BatchNorm) and isinstance(before, nn.Conv2d | nn.Conv3d):
+                setattr(module, convolution, fuse_conv_bn_eval(before, normed))
+                setattr(module, norm, nn.Identity())
+    left = [name for name, part in network.named_modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    if left:
+        raise ValueError(f"batch norm {left[0]} follows no convolution known by name ({PAIRS}); it cannot be folded")
+    return network
+
+
+def fast(network: nn.Module, *, precision: str = "fp32", compiled: bool = False) -> Predictor:
+    """A network for inference: folded, trunk in channels-last layout, in this precision, compiled if asked.
+
+    precision: "fp32" or "bf16" (weights and activations; logits come back in float32). compiled: by torch.compile at
+    the first call, which takes about half a minute. The network itself stays as it is. Raises ValueError for an
+    unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
+    dtype = PRECISIONS[precision]
+    ready = folded(network).to(dtype)
+    ready.trunk.to(memory_format=torch.channels_last)
+    # frozen weights are laid out once for the library, not at every call
+    call = torch.compile(ready, options={"freezing": True}) if compiled else ready
+
+    def predict(clips: Tensor) -> Tensor:
+        with torch.no_grad():  # inference_mode hides weights from torch.compile's freezing
+            return call(clips.to(dtype)).float()
+
+    return predict
+
+
+def eager(network: nn.Module) -> Predictor:
+    """The network as it is, in evaluation mode: what the others are compared with."""
+    network = copy.deepcopy(network).eval()
+
+    def predict(clips: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return network(clips)
+
+    return predict
+
+
+def export_onnx(network: nn.Module, clips: Tensor, path: Path, *, any_batch: bool = False) -> Path:
+    """Write the folded network as an ONNX file for inputs of the clips' shape; ImportError without onnxscript.
+
+    any_batch: of any number of clips; then ``clips`` must hold two, for torch takes a 1 as fixed.
+    """
+    _needed("onnxscript")
+    shapes = {"clips": {0: torch.export.Dim("batch")}} if any_batch else None
+    program = torch.onnx.export(folded(network), (clips,), dynamo=True, verbose=False, dynamic_shapes=shapes)
+    assert program is not None  # it is with dynamo
+    program.save(str(path))
+    return Path(path)
+
+
+def onnx_runtime(network: nn.Module, clip: Tensor) -> Predictor:
+    """By ONNX Runtime on the CPU; clips of the example's shape."""
+    with TemporaryDirectory() as folder:
+        return onnx_predictor(export_onnx(network, clip, Path(folder) / "network.onnx"))
+
+
+def onnx_predictor(path: Path) -> Predictor:
+    """A file of `export_onnx`, by ONNX Runtime on the CPU with torch's number of threads."""
+    runtime = _needed("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    return lambda clips: torch.from_numpy(session.run(None, {name: clips.numpy()})[0])
+
+
+def openvino(network: nn.Module, clip: Tensor, *, precision: str = "fp32") -> Predictor:
+    """By OpenVINO on the CPU, with torch's number of threads; clips of the example's shape."""
+    library = _needed("openvino")
+    exported = torch.export.export(folded(network), (clip,))
+    hints = {
+        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    model = library.Core().compile_model(library.convert_model(exported), "CPU", hints)
+    return lambda clips: torch.from_numpy(model(clips.numpy())[0].copy())
+
+
+BACKENDS: dict[str, Callable[[nn.Module, Tensor], Predictor]] = {
+    "eager, fp32": lambda network, clip: eager(network),
+    "folded, channels-last, fp32": lambda network, clip: fast(network),
+    "torch.compile, fp32": lambda network, clip: fast(network, compiled=True),
+    "ONNX Runtime, fp32": onnx_runtime,
+    "OpenVINO, fp32": openvino,
+    "folded, channels-last, bf16": lambda network, clip: fast(network, precision="bf16"),
+    "torch.compile, bf16": lambda network, clip: fast(network, precision="bf16", compiled=True),
+    "OpenVINO, bf16": lambda network, clip: openvino(network, clip, precision="bf16"),
+}
+"""By name, with the precision; the first is the one that gains are measured against."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far logits are from a reference's: the largest difference as a share of the reference's largest |logit|,
+    clips with the same top class, and clips whose top class differs although the reference's margin exceeds the
+    difference that ``tolerance`` allows."""
+
+    difference: float
+    same: int
+    clips: int
+    contradicted: int
+
+
+def agreement(logits: Tensor, reference: Tensor, *, tolerance: float = 1e-3) -> Agreement:
+    """Compare logits ``(clips, classes)``, two classes or more. Raises ValueError for shapes that differ."""
+    if logits.shape != reference.shape or logits.ndim != 2 or logits.shape[1] < 2:
+        raise ValueError(f"logits are {tuple(logits.shape)}, the reference's {tuple(reference.shape)}: compare alike")
+    largest = reference.abs().max()
+    best = reference.topk(2, dim=1).values
+    same = logits.argmax(1) == reference.argmax(1)
+    sure = best[:, 0] - best[:, 1] > tolerance * largest
+    return Agreement(
+        difference=float((logits - reference).abs().max() / largest),
+        same=int(same.sum()),
+        clips=len(same),
+        contradicted=int((~same & sure).sum()),
+    )
+
+
+def _needed(package: str) -> ModuleType:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(f"{package} is not installed: `pip install 'repro[export]'` ({error})") from None

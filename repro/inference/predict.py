@@ -1,0 +1,140 @@
+"""What a trained network says of whole clips: the same frames, crop and numbers as in the test of its run."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from repro.data.clips import Clip
+from repro.data.decode import count_frames
+from repro.data.folder import VIDEO_SUFFIXES, split_suffix
+from repro.data.images import DecodeError, frame_name
+from repro.data.lists import is_aside
+from repro.files import progress
+from repro.inference.trained import Trained, find_trained
+from repro.records.record import RESULTS
+from repro.training.network_and_clips import make_dataset
+from repro.training.recogniser import Recogniser
+from repro.training.run_folder import WORK
+
+BATCH = 8  # clips a forward pass
+RANKS = ("", "_2", "_3", "_4", "_5")  # of the columns label and score
+
+
+def predict(
+    clips: Iterable[Path | str],
+    *,
+    run: str | None = None,
+    weights: Path | None = None,
+    results: Path = RESULTS,
+    work: Path = WORK,
+) -> pd.DataFrame:
+    """Label clips by a network that was trained.
+
+    Args:
+        clips: video files, frame caches (.zip), folders of frames (00001.jpg ...), and folders with any of these.
+        run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`; by default the one
+            last trained on this machine.
+
+    Returns a row a clip: ``clip`` (path), ``frames``; ``label`` and ``score``, ``label_2`` and ``score_2`` ... of the
+    first five classes; ``problem``, why a clip could not be read, else "". Scores are softmax probabilities; nobody
+    has calibrated them, and a network answers with one of its classes whatever it sees.
+    Raises FileNotFoundError, ValueError for clips that are not there, none at all, or as ``find_trained``.
+    """
+    paths = find_clips(clips)
+    return pd.DataFrame(predictions(find_trained(run, weights, results=results, work=work), paths))
+
+
+def find_clips(given: Iterable[Path | str]) -> list[Path]:
+    """The clips among these files and folders, each once, folders in the order of names.
+
+    Raises FileNotFoundError for what is not there, ValueError for a file or folder without a clip.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, given):
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: there is no such file or folder")
+        if path.is_file() and not split_suffix(path.name)[1]:
+            raise ValueError(f"{path}: not a clip by its name; clips end in {', '.join(VIDEO_SUFFIXES)} or .zip")
+        inside = list(_inside(path)) if path.is_dir() else [path]
+        if not inside:
+            raise ValueError(f"{path}: no clip is in this folder; clips end in {', '.join(VIDEO_SUFFIXES)} or .zip")
+        found |= dict.fromkeys(inside)
+    if not found:
+        raise ValueError("clips: name a file or a folder")
+    return list(found)
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    if (folder / frame_name(0)).is_file():
+        yield folder
+        return
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if is_aside(entry):
+            continue
+        if entry.is_dir():
+            yield from _inside(folder / entry.name)
+        elif split_suffix(entry.name)[1]:
+            yield folder / entry.name
+
+
+def predictions(trained: Trained, clips: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    recogniser = Recogniser(trained.network, trained.experiment).eval().to(device)
+    with progress(len(clips), "predict") as advance:
+        waiting: list[tuple[Path, Tensor | None, int, str]] = []
+        for clip in _read(trained, clips):
+            waiting.append(clip)
+            if len(waiting) == BATCH:
+                yield from _rows(trained, recogniser, waiting, device)
+                advance(len(waiting))
+                waiting = []
+        yield from _rows(trained, recogniser, waiting, device)
+        advance(len(waiting))
+
+
+def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[tuple[Path, Tensor | None, int, str]]:
+    """Each clip's path, pixels (uint8 ``(N, 3, size, size)``), frames, and why it cannot be read, in their order."""
+
+    def read(path: Path) -> tuple[Path, Tensor | None, int, str]:
+        experiment = trained.experiment
+        try:
+            frames = count_frames(path, decoder=experiment.decoder)
+            dataset = make_dataset(experiment, [Clip("", path, 0, "")], pd.Series({"": frames}), trained.classes)
+            return path, dataset[0][0], frames, ""
+        except DecodeError as error:
+            return path, None, 0, str(error)
+
+    readers = min(4, os.cpu_count() or 1)
+    coming: deque[Future] = deque()
+    with ThreadPoolExecutor(readers) as pool:
+        for path in clips:
+            coming.append(pool.submit(read, path))
+            if len(coming) > readers + BATCH:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+
+
+def _rows(
+    trained: Trained, recogniser: Recogniser, clips: list[tuple[Path, Tensor | None, int, str]], device: str
+) -> Iterator[dict[str, Any]]:
+    views = [view for _, view, _, _ in clips if view is not None]
+    scores = iter(())
+    if views:
+        with torch.inference_mode():
+            scores = iter(recogniser(torch.stack(views).to(device)).softmax(1).cpu())
+    for path, view, frames, problem in clips:
+        row: dict[str, Any] = {"clip": str(path), "frames": frames}
+        best = next(scores).topk(min(len(RANKS), len(trained.classes))) if view is not None else None
+        for rank, name in enumerate(RANKS[: len(trained.classes)]):
+            row[f"label{name}"] = trained.classes[best.indices[rank]] if best else None
+            row[f"score{name}"] = float(best.values[rank]) if best else None
+        yield row | {"problem": problem}

@@ -1,0 +1,156 @@
+"""A network with its weights, wherever they are: a run of this machine, a file, or a folder that was exported."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from repro.experiment.fields import Experiment
+from repro.files import Written, checked
+from repro.models import build, load_network, options_of, read_weights
+from repro.records.compare import deciding_fields
+from repro.records.record import RESULTS, Record, read_record
+from repro.training.run_folder import WEIGHTS, WORK
+
+CONFIG, TENSORS, FORM = "config.json", "model.safetensors", 1  # of an exported folder
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network in evaluation mode, on the CPU, and what it is fed."""
+
+    name: str  # study/run
+    network: nn.Module
+    experiment: Experiment
+    classes: tuple[str, ...]  # in the order of its outputs
+
+
+def find_trained(
+    run: str | None = None, weights: Path | None = None, *, results: Path = RESULTS, work: Path = WORK
+) -> Trained:
+    """The network of a run, with the weights that its training left in ``work``; by default the run last finished.
+
+    Args:
+        run: ``STUDY/RUN`` of a record under ``results``.
+        weights: a file of that run's weights, if they are elsewhere; or a folder that ``repro export`` wrote, which
+            says itself what it is.
+
+    Raises FileNotFoundError where record or weights are not there, ValueError where they do not fit.
+    """
+    if weights is not None and Path(weights).is_dir():
+        if run:
+            raise ValueError(f"run: the folder {weights} says itself which run it is; leave run away")
+        return read_exported(Path(weights))
+    if run is None:
+        if weights is not None:
+            raise ValueError(
+                f"weights: {weights} does not say which classes it knows; name its record by run, or the folder that "
+                "`repro export` wrote"
+            )
+        run = _newest(results, work)
+    record = record_of(run, results)
+    if weights is None:
+        network = trained(record.experiment, len(record.classes), work=work)
+    else:
+        network = network_of(record.experiment, len(record.classes), read_weights(weights))
+    return Trained(record.name, network, record.experiment, record.classes)
+
+
+def record_of(run: str, results: Path = RESULTS) -> Record:
+    """The record ``STUDY/RUN``. Raises FileNotFoundError that names the nearest ones where there is none."""
+    if not (results / run / "record.json").is_file():
+        known = sorted(str(path.parent.relative_to(results)) for path in results.glob("*/[!.]*/record.json"))
+        near = difflib.get_close_matches(run, known, n=3, cutoff=0.4) or known[:3]
+        raise FileNotFoundError(f"run: there is no record {results / run}; there are {', '.join(near) or 'none'}")
+    return read_record(results / run)
+
+
+def _newest(results: Path, work: Path) -> str:
+    """The run that finished last of those with weights in ``work`` and a record."""
+    found = [path for path in work.glob(f"*/[!.]*/{WEIGHTS}") if (results / _run(path) / "record.json").is_file()]
+    if not found:
+        raise FileNotFoundError(
+            f"run: no network was trained on this machine (no {WEIGHTS} in {work}): `make book` trains two in some "
+            "15 minutes, `repro train` one; or name a folder that `repro export` wrote as weights"
+        )
+    return _run(max(found, key=lambda path: path.stat().st_mtime))
+
+
+def _run(weights: Path) -> str:
+    return "/".join(weights.parts[-3:-1])
+
+
+def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
+    """The network of a run that was finished on this machine, with its weights, in evaluation mode.
+
+    Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
+    """
+    weights = Path(work) / experiment.study / experiment.run / WEIGHTS
+    if not weights.is_file():
+        raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
+    return network_of(experiment, classes, read_weights(weights))
+
+
+def network_of(experiment: Experiment, classes: int, weights: Mapping[str, Tensor]) -> nn.Module:
+    """The network that a run trains, with these weights of it, in evaluation mode.
+
+    Raises ValueError where they do not fit, its classifier included.
+    """
+    network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
+    if left := list(load_network(network, weights).not_loaded):
+        raise ValueError(f"weights: {left[0]} is missing; these are of another network, or of other classes")
+    return network.eval()
+
+
+# ---- exported folders
+
+
+class _Config(Written):
+    """config.json of an exported folder."""
+
+    form: Literal[FORM]  # type: ignore[valid-type]
+    name: str
+    experiment: dict[str, Any]
+    classes: list[str] = Field(min_length=1)
+    sha256: str
+
+
+def config_text(record: Record, tensors: Path) -> str:
+    """What config.json says: the run's name, the fields that decide its result, its classes, the weights' sum."""
+    content = {
+        "form": FORM,
+        "name": record.name,
+        "experiment": deciding_fields(record.experiment),
+        "classes": list(record.classes),
+        "sha256": sum_of(tensors),
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def read_exported(folder: Path) -> Trained:
+    """What ``repro export`` wrote. Raises FileNotFoundError, ValueError that names the file and the mend."""
+    config, tensors = folder / CONFIG, folder / TENSORS
+    for path in (config, tensors):
+        if not path.is_file():
+            raise FileNotFoundError(f"weights: {folder} is no folder that `repro export` wrote: it has no {path.name}")
+    try:
+        content = checked(_Config, json.loads(config.read_text(encoding="utf-8")), "")
+        experiment = Experiment.from_mapping(content.experiment)
+    except ValueError as error:
+        raise ValueError(f"{config}: {error}; export the run again") from None
+    if sum_of(tensors) != content.sha256:
+        raise ValueError(f"{tensors}: is not the file that {CONFIG} names (its sha256 differs); copy the folder again")
+    network = network_of(experiment, len(content.classes), read_weights(tensors))
+    return Trained(content.name, network, experiment, tuple(content.classes))
+
+
+def sum_of(path: Path) -> str:
+    """sha256 of a file, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,181 @@
+"""What works on this machine, what is missing, and the next command: ``repro doctor``.
+
+It must also say so where libraries do not import, so nothing but what is always there is imported at its head.
+"""
+
+import importlib
+import os
+import platform
+import resource
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
+from pathlib import Path
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+
+from repro.files import size_text
+
+MEND = "`make setup`, or install requirements.lock again"
+SMALL_SHARED, FEW_FILES = 1 << 30, 1024  # bytes of shared memory, open files: below these loader processes may fail
+
+
+class Finding(NamedTuple):
+    """One line. ``fault``: something that every run needs does not work."""
+
+    text: str
+    fault: bool = False
+
+
+def findings(profile: Path | None = None) -> Iterator[Finding]:
+    """All lines, one after the other: of the machine, of one profile and what its runs need, or of every profile's
+    datasets.
+
+    Raises FileNotFoundError, ValueError for a profile that is not there or not understood.
+    """
+    cores, free = os.cpu_count(), size_text(shutil.disk_usage(".").free)
+    yield Finding(f"Python {platform.python_version()}, {cores} cores, {free} of disk free")
+    tried = list(libraries())
+    faults = [finding for finding in tried if finding.fault]
+    yield from faults
+    if not faults:
+        yield Finding(f"libraries: all {len(tried)} import, torch {version('torch')} among them")
+    yield from video()
+    yield from machine()
+    if faults:
+        yield Finding("datasets: looked for once the libraries import")
+        return
+    yield from datasets([profile] if profile else sorted(Path("profiles").glob("*.yaml")))
+    if profile:
+        yield from room(profile)
+
+
+def libraries() -> Iterator[Finding]:
+    """Every library that pyproject.toml asks for: whether it imports, in a version that was asked for."""
+    names: dict[str, list[str]] = {}
+    for module, distributions in packages_distributions().items():
+        for distribution in distributions:
+            if not module.startswith("_"):
+                names.setdefault(_same(distribution), []).append(module)
+    try:
+        asked = requires("repro") or ()
+    except PackageNotFoundError:
+        yield Finding(f"repro is not installed, so its libraries are not known; {MEND}", True)
+        return
+    for needed in map(Requirement, asked):
+        name = needed.name
+        if needed.marker and not needed.marker.evaluate({"extra": ""}):
+            continue  # of tests, export and Slurm
+        try:
+            found = version(name)
+            for module in sorted(names.get(_same(name), ())):
+                importlib.import_module(module)
+            if needed.specifier.contains(found, prereleases=True):
+                yield Finding(f"{name} {found}")
+            else:
+                yield Finding(f"{name} {found} is not {needed.specifier}, as pyproject.toml asks; {MEND}", True)
+        except PackageNotFoundError:
+            yield Finding(f"{name} is not installed; {MEND}", True)
+        except Exception as error:  # any failure to import is what the user came to hear about
+            yield Finding(f"{name} does not import ({error}); {MEND}", True)
+
+
+def _same(name: str) -> str:
+    """A distribution's name in the form in which two that count as the same are equal."""
+    return name.lower().replace("-", "_").replace(".", "_")
+
+
+def video() -> Iterator[Finding]:
+    """Which clips can be read."""
+    try:
+        import cv2
+
+        reads = cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
+        yield Finding(
+            f"OpenCV {cv2.__version__}, {'reads' if reads else 'CANNOT read'} video through FFmpeg", not reads
+        )
+    except ImportError as error:
+        yield Finding(f"OpenCV does not import ({error}); on a server without libGL use opencv-python-headless", True)
+    try:
+        import av
+
+        names = av.codecs_available
+        yield Finding(f"PyAV {av.__version__}, {'reads' if 'libdav1d' in names else 'CANNOT read'} AV1")
+    except ImportError:
+        pass  # said with the libraries
+
+
+def machine() -> Iterator[Finding]:
+    """The GPU, memory, and what a server or a container may withhold."""
+    if torch := sys.modules.get("torch"):
+        from repro.metrics.memory import available_memory
+
+        if torch.cuda.is_available():
+            free, name = size_text(available_memory("cuda")), torch.cuda.get_device_name()
+            yield Finding(f"GPU: {name}, {free} of memory free; {torch.cuda.device_count()} in all")
+        else:
+            yield Finding("GPU: none, runs use the CPU")
+        yield Finding(f"memory: {size_text(available_memory('cpu'))} free")
+    if not os.access(".", os.W_OK):
+        yield Finding("this folder cannot be written: give --results and --work of every command, folders that can")
+    home = Path.home()
+    if not os.access(home, os.W_OK):
+        yield Finding(
+            f"{home} cannot be written: set HOME, or TORCH_HOME for torchvision's weights, to a folder that can"
+        )
+    shared = Path("/dev/shm")
+    if shared.is_dir() and (size := shutil.disk_usage(shared).total) < SMALL_SHARED:
+        yield Finding(f"{shared} has {size_text(size)}: with workers a batch may not fit; docker run --shm-size=2g")
+    if (files := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < FEW_FILES:
+        yield Finding(f"{files} open files are allowed: with workers that may be too few; ulimit -n {FEW_FILES}")
+    for tool, what in (("git", "records cannot say their commit"),):
+        if shutil.which(tool) is None:
+            yield Finding(f"{tool} is not here: {what}")
+
+
+def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
+    """Whether the folders that profiles name are there, and what brings them; a line a dataset and place."""
+    from repro.data.catalogue import CATALOGUE
+    from repro.experiment.profile import read_profile
+
+    named_by: dict[tuple[str, str], list[str]] = {}
+    for path in paths:
+        profile = read_profile(path)
+        for each in profile.experiments:
+            absent = [folder for folder in (each.videos, each.annotations) if not Path(folder).is_dir()]
+            root = Path(each.videos).parent
+            if not absent:
+                text, mend = f"{each.dataset} is in {root}", ""
+            elif profile.demo_set and Path(profile.demo_set["root"]) == root:
+                text, mend = f"{each.dataset}: not rendered yet in {root}", "`make book` does"
+            else:
+                layout = each.layout if each.layout in CATALOGUE else "folder"
+                text = f"{each.dataset}: there is no folder {absent[0]}"
+                mend = f"repro prepare {layout} --root {root} --audit, or set videos and annotations"
+            names = named_by.setdefault((text, mend), [])
+            names += [path.name] if path.name not in names else []
+    for (text, mend), names in named_by.items():
+        yield Finding(f"{text} ({', '.join(names)}){f'; {mend}' if mend else ''}")
+
+
+def room(path: Path) -> Iterator[Finding]:
+    """What the profile's runs need of memory and disk, beside what is here."""
+    import torch
+
+    from repro.experiment.profile import read_profile
+    from repro.metrics.memory import available_memory
+    from repro.training.costs import cost_table
+
+    profile = read_profile(path)
+    table = cost_table(profile.experiments, demo_set=profile.demo_set)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    for what, needed, free, mend in (
+        ("memory a device", table["GB a device"].max(), available_memory(device), "set a smaller batch_size"),
+        ("disk", table["GB of disk"].sum(), shutil.disk_usage(".").free, "free some, or name another --work"),
+    ):
+        enough = needed * 1e9 < free
+        text = f"{path}: {needed:,.1f} GB of {what} are needed, {free / 1e9:,.1f} GB are free"
+        yield Finding(text if enough else f"{text}: {mend}")
+    yield Finding(f"next: repro plan {path}")

@@ -1,0 +1,114 @@
+"""``repro doctor``: what it finds missing, on made machines, and that its next command is the right one."""
+
+import ast
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+from test_cli import call
+
+from repro.training import doctor
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_a_sound_machine(monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, "doctor")
+    assert status == 0
+    for name in ("Python 3.", "OpenCV ", "reads video", "reads AV1", "GPU: ", "memory: ", "libraries: all "):
+        assert name in out
+    (line,) = [line for line in out.splitlines() if line.startswith("HMDB51")]
+    assert "there is no folder /data/hmdb51/videos (hmdb51.yaml, paper.yaml, server.yaml); " in line
+    assert "repro prepare hmdb51 --root /data/hmdb51 --audit, or set videos and annotations" in line
+
+
+def imported_by_the_study() -> set[str]:
+    """Names of the libraries that the module's files and the notebooks' cells import."""
+    sources = [path.read_text() for path in (ROOT / "repro").rglob("*.py")]
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        sources += ["".join(cell["source"]) for cell in cells]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"repro"}
+
+
+def test_every_library_that_the_study_imports_is_tried():
+    code = "import sys; from repro.training import doctor; print([f.text for f in doctor.libraries() if f.fault])"
+    code += "; print(*{name.partition('.')[0] for name in sys.modules})"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    faults, tried = run.stdout.splitlines()[-2:]
+    assert faults == "[]"
+    needed = imported_by_the_study()
+    assert {"torch", "yaml", "pandas", "IPython"} <= needed and len(needed) > 20
+    assert needed <= set(tried.split()), "libraries that break the study and pass doctor"
+    assert {"pyarrow", "jupyter_book", "snakemake", "av"} <= set(tried.split())
+    assert not {"pytest", "playwright", "onnxruntime"} & set(tried.split()), "what only tests and exports need"
+
+
+@pytest.mark.parametrize(
+    "module, name", [("pyarrow", "pyarrow"), ("torch", "torch"), ("yaml", "pyyaml"), ("jupyter_book", "jupyter-book")]
+)
+def test_a_library_that_does_not_import(monkeypatch, capsys, module, name):
+    monkeypatch.setitem(sys.modules, module, None)  # as if it were not there
+    status, out, _ = call(monkeypatch, capsys, "doctor")
+    assert status == 1 and f"{name} does not import" in out and "make setup" in out
+
+
+def test_a_library_of_another_version(monkeypatch):
+    monkeypatch.setattr(doctor, "requires", lambda _: ["pyarrow>=9999"])
+    (finding,) = doctor.libraries()
+    assert finding.fault and "is not >=9999" in finding.text
+    monkeypatch.setattr(doctor, "requires", lambda _: ["no-such-library>=1"])
+    (finding,) = doctor.libraries()
+    assert finding.fault and "no-such-library is not installed; `make setup`" in finding.text
+
+
+def test_a_small_container(monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1 << 26, 0, 1 << 26))
+    monkeypatch.setattr(doctor.resource, "getrlimit", lambda _: (128, 128))
+    monkeypatch.setattr(doctor.os, "access", lambda *_: False)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    text = "\n".join(finding.text for finding in doctor.machine())
+    for said in ("--shm-size", "ulimit -n", "this folder cannot be written", "set HOME", "git is not here"):
+        assert said in text
+
+
+def test_a_profile_beside_its_plan(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "profiles" / "hmdb51.yaml").read_text().replace("/data/hmdb51", str(tmp_path))
+    (tmp_path / "p.yaml").write_text(text)
+    status, out, _ = call(monkeypatch, capsys, "doctor", tmp_path / "p.yaml")
+    assert (
+        status == 0 and f"there is no folder {tmp_path}/videos (p.yaml); repro prepare hmdb51 --root {tmp_path}" in out
+    )
+    assert "of memory a device are needed" in out and "of disk are needed" in out and "repro plan" in out
+    assert "ucf101-3" not in out, "the other profiles are not asked about"
+    for name in ("videos", "annotations"):
+        (tmp_path / name).mkdir()
+    _, out, _ = call(monkeypatch, capsys, "doctor", tmp_path / "p.yaml")
+    assert f"HMDB51 is in {tmp_path} (p.yaml)" in out
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 0))
+    _, out, _ = call(monkeypatch, capsys, "doctor", tmp_path / "p.yaml")
+    assert "0.0 GB are free: free some" in out
+
+
+def test_a_profile_that_is_not_there(monkeypatch, capsys):
+    status, _, err = call(monkeypatch, capsys, "doctor", "nowhere.yaml")
+    assert status == 1 and "there is no profile nowhere.yaml" in err
+
+
+def test_without_the_packages_own_metadata(monkeypatch):
+    def gone(_):
+        raise importlib.metadata.PackageNotFoundError("repro")
+
+    monkeypatch.setattr(doctor, "requires", gone)
+    (finding,) = doctor.libraries()
+    assert finding.fault and "repro is not installed" in finding.text
