@@ -54,6 +54,17 @@ def write_whole(path: Path, content: bytes | memoryview | str) -> None:
         draft.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
+@contextmanager
+def best_effort(path: Path) -> Iterator[None]:
+    """Around writing a cache: in a folder that cannot be written the work goes on without it, and a line says so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        print(f"{path}: cannot be written, so it is found out anew each time", file=sys.stderr, flush=True)
+
+
 def is_disk_full(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 

@@ -162,10 +162,11 @@ def test_a_run_that_torchrun_ends_badly_says_so(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("tasks, nodes, first", [
-    ("1", "gpu7", None), ("2", "gpu7", "gpu7"), ("2", "gpu[003-005,7],other", "gpu003"), ("2", "a,b", "a"),
+    ("1", "gpu7", None), ("", "gpu7", None), ("2", "gpu7", "gpu7"),
+    ("2", "gpu[003-005,7],other", "gpu003"), ("2", "a,b", "a"),
 ])  # fmt: skip
 def test_processes_that_srun_started(monkeypatch, tasks, nodes, first):
-    """A Slurm job of one task is a plain process."""
+    """A Slurm job of one task is a plain process, and so is what inherited an empty number of tasks."""
     slurm = {"NTASKS": tasks, "PROCID": "1", "JOB_ID": "1234567", "LOCALID": "0", "NODELIST": nodes}
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)

@@ -17,7 +17,7 @@ from repro.data.clips import Clip
 from repro.data.decode import DecodeError, count_frames
 from repro.data.facts import DOES_NOT_DECODE, FIELDS, STORE, is_unchanged, state_of
 from repro.data.parallel import cores, quiet_decoders
-from repro.files import progress, whole
+from repro.files import best_effort, progress, whole
 
 LEVELS = 4  # folders from a clip's own up to its dataset's: class, part, videos, root
 CACHE = Path("build/frame_counts.parquet")
@@ -119,7 +119,7 @@ def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int],
     finally:
         if new and cache is not None:
             table = pd.DataFrame([(*key, n) for key, n in known.items()], columns=COLUMNS)
-            with whole(cache) as draft:
+            with best_effort(cache), whole(cache) as draft:
                 table.to_parquet(draft)
     return known, faults
 

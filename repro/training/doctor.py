@@ -120,7 +120,7 @@ def machine() -> Iterator[Finding]:
         yield Finding(f"memory: {size_text(available_memory('cpu'))} free")
     if not os.access(".", os.W_OK):
         yield Finding("this folder cannot be written: give --results and --work of every command, folders that can")
-    home = Path.home()
+    home = os.path.expanduser("~")  # as it is where this user has none
     if not os.access(home, os.W_OK):
         yield Finding(
             f"{home} cannot be written: set HOME, or TORCH_HOME for torchvision's weights, to a folder that can"

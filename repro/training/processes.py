@@ -89,7 +89,7 @@ def _numbers() -> dict[str, str] | None:
     if _by_torchrun():
         return {name: os.environ[name] for name in names if name in os.environ}
     slurm = {name.removeprefix("SLURM_"): value for name, value in os.environ.items() if name.startswith("SLURM_")}
-    if int(slurm.get("NTASKS", "1")) == 1 or "PROCID" not in slurm:
+    if slurm.get("NTASKS", "") in ("", "1") or "PROCID" not in slurm:
         return None
     nodes = slurm.get("STEP_NODELIST") or slurm["NODELIST"]
     first_node = re.sub(r"\[(\d+).*|,.*", r"\1", nodes)  # gpu[003-005,7],other begins with gpu003

@@ -1,0 +1,83 @@
+"""What servers and containers withhold: a folder to write into, a home, a name, open files; what Slurm leaves."""
+
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+import yaml
+
+from repro.data.clips import read_split
+from repro.data.manifest import build_manifest
+from repro.files import best_effort, whole
+from repro.training.behaviour import todays_digest
+
+ROOT = Path(__file__).parents[1]
+NOBODY = 54321  # no passwd entry has this number
+
+
+def as_nobody(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    """``repro ...`` in this checkout by a user without name, home or right to write here, 128 open files allowed."""
+
+    def few_files() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+
+    own = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "TMPDIR": str(folder), **environment}
+    command = [sys.executable, "-m", "repro.cli", *arguments]
+    options = {"cwd": ROOT, "env": own, "capture_output": True, "text": True, "preexec_fn": few_files}
+    return subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[], check=False, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a process as another user")
+def test_training_and_predicting_from_a_checkout_that_cannot_be_written(tmp_path):
+    try:
+        subprocess.run([sys.executable, "-c", ""], user=NOBODY, group=NOBODY, extra_groups=[], check=True)
+    except PermissionError:
+        pytest.skip(f"{sys.executable} is closed to other users here")
+    home = Path(f"/tmp/repro-nobody-{os.getpid()}")  # pytest's own folders are closed to others
+    home.mkdir()
+    try:
+        data = tiny.write_ucf101(home / "set", frames=8)
+        os.chmod(home, 0o777)
+        parameters = tiny.experiment(
+            data, epochs=1, frames=4, workers=2, study="s", run="r", accelerator="cpu"
+        ).to_dict()
+        (home / "p.yaml").write_text(yaml.safe_dump(parameters))
+        places = ["--results", str(home / "results"), "--work", str(home / "runs")]
+        slurm = {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "77", "SLURM_LOCALID": "0"}
+        trained = as_nobody(home, "train", str(home / "p.yaml"), *places, SLURM_NODELIST="n1", **slurm)
+        assert trained.returncode == 0, trained.stderr
+        assert (home / "results" / "s" / "r" / "record.json").is_file()
+        clip = next((home / "set" / "videos").rglob("*.avi"))
+        found = as_nobody(home, "predict", str(clip), "--to", str(home / "t.csv"), *places, SLURM_NTASKS="")
+        assert found.returncode == 0 and str(clip) in found.stdout, found.stderr
+        assert "Traceback" not in trained.stderr + found.stderr
+    finally:
+        shutil.rmtree(home)
+
+
+def cannot_write(*_: object, **__: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system", "build")
+
+
+def test_caches_are_best_effort(tmp_path, monkeypatch, capsys):
+    clips = read_split(tiny.experiment(tiny.write_ucf101(tmp_path / "set"))).train
+    expected = build_manifest(clips, cache=None)
+    digest = todays_digest()
+    monkeypatch.setattr(Path, "mkdir", cannot_write)
+    assert build_manifest(clips, cache=tmp_path / "none" / "counts.parquet").equals(expected)
+    monkeypatch.setattr("repro.training.digest.digest", lambda: digest)
+    assert todays_digest(tmp_path / "none") == digest
+    said = capsys.readouterr().err
+    assert said.count("cannot be written, so it is found out anew each time") == 2 and "counts.parquet" in said
+
+
+def test_a_full_disk_is_no_reason_to_go_on(tmp_path):
+    with pytest.raises(OSError, match="the disk is full"), best_effort(tmp_path / "a"), whole(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
