@@ -22,6 +22,7 @@ from repro.records.scores import (
 )
 from repro.report import figures
 from repro.report.learned import Pairs
+from repro.report.names import in_markdown
 from repro.report.show import formatted
 from repro.report.study import Study
 
@@ -56,7 +57,7 @@ def _fell_text(study: Study) -> str:
     for ((i, j), change), p in zip(tested.items(), holm([change.p for change in tested.values()])):
         words = CANNOT_TELL if p >= LEVEL else "falls" if change.point < 0 else "rises"
         effect = "" if words == CANNOT_TELL else f" {indicator_text(change, signed=True)}"  # the figure has the others'
-        found[words].append(f"{classes[i]} / {classes[j]}{effect}")
+        found[words].append(in_markdown(f"{classes[i]} / {classes[j]}") + effect)
     parts = [f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs]
     falls = sum(change.point < 0 for change in tested.values())
     rises = sum(change.point > 0 for change in tested.values())

@@ -18,6 +18,7 @@ from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITL
 from repro.metrics.statistics import Estimate
 from repro.records.questions import CONVERGED
 from repro.records.record import Record
+from repro.report.names import in_figure
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
@@ -37,7 +38,7 @@ def frame_strip(rows: Sequence[tuple[str, np.ndarray]], *, width: float = 10) ->
             axis.set_xticks([])
             axis.set_yticks([])
             axis.set_frame_on(False)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        line[0].set_ylabel(in_figure(name), rotation=0, ha="right", va="center", fontsize=9)
     fig.subplots_adjust(wspace=0.03, hspace=0.06)
     return fig
 
@@ -191,7 +192,7 @@ def confusion_plot(matrices: Mapping[str, np.ndarray], classes: Sequence[str], o
     )
     for axis in axes.flat[len(panels) :]:
         axis.remove()
-    names = [classes[k] for k in order]
+    names = [in_figure(classes[k]) for k in order]
     for (title, share, signed), axis in zip(panels, axes.flat, strict=False):
         _matrix(axis, share[np.ix_(order, order)], names, signed=signed)
         axis.set_title(title, fontsize=9)
@@ -250,7 +251,9 @@ def backwards_plot(table: pd.DataFrame) -> Figure:
             axis.plot([100 * row["low"], 100 * row["high"]], [at, at], color=COLOURS[row["model"]], linewidth=2)
             axis.plot(100 * row["point"], at, "o", color=COLOURS[row["model"]])
         axis.axvline(50, color="black", linestyle=":", linewidth=1)
-        axis.set(title=f"{pair} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval", xlim=(0, 102))
+        axis.set(
+            title=f"{in_figure(pair)} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval", xlim=(0, 102)
+        )
         axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, seed {r['seed']}" for _, r in rows.iterrows()])
     axes[0][0].invert_yaxis()
     fig.tight_layout()
@@ -269,7 +272,7 @@ def pair_plot(rows: Sequence[tuple[str, Estimate | None, Estimate | None]]) -> F
             axis.plot([found.low, found.high], [at, at], color=COLOURS[model], linewidth=2)
         points, heights = [found.point for _, found in marks], [at for at, _ in marks]
         axis.plot(points, heights, shape, color=COLOURS[model], label=TITLES[model])
-    axis.set_yticks(range(len(rows)), [pair for pair, _, _ in rows])
+    axis.set_yticks(range(len(rows)), [in_figure(pair) for pair, _, _ in rows])
     axis.set(title="Classes taken for each other", ylim=(len(rows) - 0.5, -0.5))
     axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better), 95 % interval")
     axis.set_xlim(left=-0.02)

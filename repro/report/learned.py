@@ -9,6 +9,7 @@ from repro.metrics.text import percent, with_interval
 from repro.records.questions import learned_nothing
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
+from repro.report.names import in_markdown
 
 Pairs = Sequence[tuple[Record, Record]]
 NOTHING = "learned nothing"
@@ -33,7 +34,7 @@ def stuck_text(records: Sequence[Record]) -> str:
 def _answer(record: Record) -> str:
     """What a run answers most."""
     most = np.bincount(record.scores.argmax(1), minlength=len(record.classes))
-    answer = f"answers {record.classes[most.argmax()]} to {percent(most.max() / most.sum())} of clips"
+    answer = f"answers {in_markdown(record.classes[most.argmax()])} to {percent(most.max() / most.sum())} of clips"
     experiment = record.experiment
     return f"{TITLES[experiment.model]}, split {experiment.split}, seed {experiment.seed}, {answer}"
 

@@ -23,6 +23,7 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from repro.claims.judging import OUTCOMES
+from repro.report.names import find_fonts, in_markdown
 from repro.report.svg import svg_of
 
 CSS_DPI = 96  # CSS pixels an inch
@@ -69,7 +70,10 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
     if not alt:
         raise ValueError("alt: say in a sentence what the figure shows")
     content: str | bytes
+    numbered: list[str] = []
     if any(_is_photograph(image) for axis in fig.axes for image in axis.images):
+        numbered = find_fonts(fig)
+        alt = "; ".join([alt, *numbered])
         mime, content, size = _photograph(fig)
     else:
         mime, content, size = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>', {}
@@ -78,6 +82,7 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
         shown = Markup(content) if isinstance(content, str) else _img(mime, content, alt)
         mime, content, size = "text/html", str(_fold(folded, shown)), {}
     display({mime: content, "text/plain": alt}, metadata={mime: size | {"alt": alt}}, raw=True)
+    say(f"In the picture: {in_markdown('; '.join(numbered))}." if numbered else "")
 
 
 def _img(mime: str, content: bytes, alt: str) -> Markup:

@@ -6,6 +6,7 @@ Importing this module sets the style of the figures drawn after it.
 import hashlib
 import io
 import re
+import warnings
 from xml.etree import ElementTree
 
 from cycler import cycler
@@ -42,7 +43,8 @@ def svg_of(fig: Figure, alt: str) -> str:
         for artist in (*meshes, *axis.texts) if meshes or axis.images else ():
             artist.set_gid(ON_MAP)
     buffer = io.BytesIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "repro"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing")  # the page's fonts have it: words stay words
         fig.savefig(
             buffer,
             format="svg",

@@ -36,6 +36,7 @@ from repro.online.timeline import (
 )
 from repro.paper.look_alikes import named_pairs
 from repro.report.figures import frame_strip
+from repro.report.names import in_figure
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
 
@@ -173,7 +174,7 @@ def _name(row: Row, label: int) -> str:
 def _write(axis: Axes, start: float, end: float, place: int, text: str, whole: float) -> None:
     """The text in its piece, where there is room: some 150 characters fit the axis."""
     if len(text) <= (end - start) / whole * 150:
-        axis.text((start + end) / 2, place, text, ha="center", va="center", fontsize=7)
+        axis.text((start + end) / 2, place, in_figure(text), ha="center", va="center", fontsize=7)
 
 
 # ---- the four curves
