@@ -8,6 +8,7 @@ Each command calls one function.
 
 import argparse
 import os
+import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -155,7 +156,8 @@ def _export(arguments: Namespace) -> int:
     from repro.inference.export import export
 
     path = export(**{name: value for name, value in vars(arguments).items() if name != "call"})
-    print(f"{path}: {', '.join(sorted(each.name for each in path.iterdir()))}; repro predict CLIP --weights {path}")
+    files = ", ".join(sorted(each.name for each in path.iterdir()))
+    print(f"{path}: {files}; repro predict CLIP --weights {shlex.quote(str(path))}")
     return 0
 
 

@@ -37,6 +37,7 @@ def exported(made, tmp_path_factory):
 def test_it_comes_back_as_the_same_network(made, exported):
     folder, record, places = made
     assert sorted(path.name for path in exported.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert (exported / "model.safetensors").stat().st_mode == (exported / "config.json").stat().st_mode
     clips = [folder / "set" / "videos" / name for name in record.predictions["clip"]]
     own, back = predict(clips, run="s/r", **places), predict(clips, weights=exported)
     assert own.equals(back)

@@ -77,7 +77,7 @@ def card_text(record: Record, network: nn.Module, files: Sequence[Path]) -> str:
 |---|---|
 {table}
 
-Classes, in the order of its outputs: {", ".join(record.classes)}.
+Classes, in the order of its outputs: {", ".join(f"`{name}`" for name in record.classes)}.
 
 ## What it cannot do
 
@@ -124,10 +124,10 @@ def _training(experiment: Experiment) -> str:
 
 def _input(experiment: Experiment) -> str:
     values = VALUES[experiment.values]
-    order = "BGR" if values.bgr else "RGB"
+    order, size, short = "BGR" if values.bgr else "RGB", experiment.size, round(experiment.size * 256 / 224)
     return (
         f"{experiment.frames} frames, one of each of as many equal parts of the clip ({experiment.sampling}), the "
-        f"middle {experiment.size}x{experiment.size} pixels of the short side at {round(experiment.size * 256 / 224)}, "
+        f"short side made {short} pixels, of it the middle {size}x{size}, "
         f"{order}, minus {values.mean} over {values.deviation} for values of 0 to {255 // values.scale:g}"
     )
 
@@ -154,7 +154,7 @@ def _limits(record: Record) -> list[str]:
     wrong = counts - np.diag(np.diag(counts))
     worst = [np.unravel_index(place, wrong.shape) for place in wrong.argsort(axis=None)[::-1][:MOST_CONFUSED]]
     pairs = [
-        f"{classes[i]} taken for {classes[j]} ({wrong[i, j]} of {counts[i].sum()})" for i, j in worst if wrong[i, j]
+        f"`{classes[i]}` taken for `{classes[j]}` ({wrong[i, j]} of {counts[i].sum()})" for i, j in worst if wrong[i, j]
     ]
     if pairs:
         limits.append(f"Wrong most often: {'; '.join(pairs)}.")

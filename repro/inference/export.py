@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 import torch
@@ -35,6 +36,7 @@ def export(run: str, to: Path, *, onnx: bool = False, results: Path = RESULTS, w
     try:
         draft.mkdir(parents=True)
         save_file({name: value.contiguous() for name, value in trained.network.state_dict().items()}, draft / TENSORS)
+        os.chmod(draft / TENSORS, stat.S_IMODE(draft.stat().st_mode) & 0o666)  # safetensors closes it to others
         (draft / CONFIG).write_text(config_text(record, draft / TENSORS), encoding="utf-8")
         if onnx:
             _write_onnx(trained, draft / ONNX)
