@@ -152,7 +152,7 @@ class ByPyAV:
         self.path = path
         self.reformatter = av.video.reformatter.VideoReformatter()  # one for all frames: each new one is set up again
         try:
-            self.container = av.open(str(path))
+            self.container = av.open(str(path), metadata_errors="replace")  # a title in another encoding is no fault
         except av.FFmpegError as error:
             raise _failed("PyAV", path, error) from None
         pictures = self.container.streams.video
@@ -163,6 +163,8 @@ class ByPyAV:
                 raise NoVideo(f"{path}: holds {only}, no video; put the video there or take it out")
             raise _failed("PyAV", path, ValueError("it holds no video"))
         self.stream, self.after_cover = videos[0], videos[0] is not pictures[0]
+        if self.stream.codec_context is None:
+            raise _failed("PyAV", path, ValueError("no decoder knows its encoding"))
         self.stream.thread_type, self.stream.codec_context.thread_count = "NONE", 1
 
     def frames(self) -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -113,15 +112,22 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
     row of another length than the header.
     """
     lines = read_lines(path, of=of)
-    rows = csv.reader(io.StringIO("\n".join(line for _, line in lines)), skipinitialspace=True)
-    header = [name.strip() for name in next(rows, [])]
+
+    def values(number: int, line: str) -> list[str]:
+        try:  # a row is a line: a quote that is not closed would swallow the rest of the list
+            return [value.strip() for value in next(csv.reader([line], skipinitialspace=True, strict=True))]
+        except csv.Error as error:
+            raise ValueError(f"{path}, line {number}: not a row of comma-separated values ({error})") from None
+
+    header = values(*lines[0]) if lines else []
     for column in columns:
         if column not in header:
             separator = "; values must be separated by commas" if re.search("[;\t]", ",".join(header)) else ""
             raise ValueError(
                 f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}{separator}"
             )
-    for (number, _), row in zip(lines[1:], rows):
+    for number, line in lines[1:]:
+        row = values(number, line)
         if len(row) != len(header):
             raise ValueError(f"{path}, line {number}: {len(row)} values for {len(header)} columns ({','.join(header)})")
-        yield number, {name: value.strip() for name, value in zip(header, row)}
+        yield number, dict(zip(header, row))

@@ -16,6 +16,7 @@ from repro.data.decode import count_frames
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.images import DecodeError, frame_name
 from repro.data.lists import is_aside
+from repro.data.parallel import quiet_decoders
 from repro.files import progress
 from repro.inference.trained import Trained, find_trained
 from repro.records.record import RESULTS
@@ -88,6 +89,7 @@ def predictions(trained: Trained, clips: Sequence[Path]) -> Iterator[dict[str, A
     """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     recogniser = Recogniser(trained.network, trained.experiment).eval().to(device)
+    quiet_decoders()
     with progress(len(clips), "predict") as advance:
         waiting: list[tuple[Path, Tensor | None, int, str]] = []
         for clip in _read(trained, clips):

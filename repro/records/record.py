@@ -166,7 +166,7 @@ def read_record(folder: Path) -> Record:
     except _OtherVersion:
         raise
     except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: this record cannot be read ({error}); {RERUN}") from None
+        raise ValueError(f"{folder}: this record cannot be read ({_one_line(error)}); {RERUN}") from None
     try:
         experiment = _experiment(content)
     except ValueError as error:
@@ -199,6 +199,10 @@ def read_record(folder: Path) -> Record:
     )
 
 
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
 def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows of altered.parquet: one an alteration and clip."""
     parts = []
@@ -221,7 +225,7 @@ def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); {RERUN}") from None
+        raise ValueError(f"{path}: cannot be read ({_one_line(error)}); {RERUN}") from None
     if list(table.columns) != ["altered", "clip", *predictions.columns[3:]]:
         raise ValueError(f"{path}: columns are not altered, clip and the logits of predictions.parquet; {RERUN}")
     found = {}
