@@ -209,6 +209,6 @@ def progress(total: int | None, title: str, unit: str = "clip", *, done: int = 0
             of = f" of {show(total)}" if total is not None else ""
             left = f", about {(total - done) / rate / 60:.0f} minutes to go" if total is not None else ""
             pace = f"{size_text(rate)}" if unit == "B" else f"{rate:.1f}"
-            print(f"{title}: {show(done)}{of}{name}, {pace} a second{left}", flush=True)
+            print(f"{title}: {show(done)}{of}{name}, {pace} a second{left}", file=sys.stderr, flush=True)
 
         yield advance

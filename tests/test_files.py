@@ -85,6 +85,6 @@ def test_progress_says_lines_in_a_log(capsys, monkeypatch) -> None:
         advance()
     with progress(None, "fetching", "B") as advance:
         advance(2_000_000)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("decoding: 2 of 3 clips, ") and lines[0].endswith("about 0 minutes to go")
     assert lines[1].startswith("fetching: 2.0 MB, ")

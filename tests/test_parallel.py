@@ -57,9 +57,9 @@ def test_nothing_to_do():
 def test_progress_in_a_log_is_lines_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(files, "SECONDS_BETWEEN_LINES", 0)
     list(run_all(double, TASKS, title="doubling", unit="file", workers=1))
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 12 and lines[2].startswith("doubling: 3 of 12 files, ")
     assert lines[2].endswith("a second, about 0 minutes to go")
     monkeypatch.setattr(files, "SECONDS_BETWEEN_LINES", 60)
     list(run_all(double, TASKS, title="doubling", workers=1))
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
+from made import record
 from matplotlib import pyplot as plt
 
 from repro.data.clips import Clip
@@ -32,7 +33,7 @@ def made(study="s", *, released=True, dataset="made clips"):
         ways[timeline.RELEASED] = [(10 * k, k % 3) for k in range(12)]
     table = pd.DataFrame([(way, *each) for way, rows in ways.items() for each in rows])
     table.columns = ["way", "frame", "label"]
-    content = {"dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
+    content = {"run": "r", "dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
     return of_content(study, content, table)
 
 
@@ -49,8 +50,20 @@ def test_the_answer_is_computed():
     never = made()
     never.published.shown[:] = timeline.NONE
     assert ".** Most clips are never labelled right to their end; over all" in timelines.answer_text([never])
+
+
+def test_rows_of_runs_that_converged_come_first(tmp_path):
     rows = [made("b"), made("a"), made("c")]
-    assert [row.study for row in timelines.ordered(rows, "c")] == ["c", "a", "b"]
+    assert [row.study for row in timelines.ordered(rows, "c", tmp_path)] == ["c", "a", "b"]
+    learned = pd.DataFrame([{"epoch": 0, "train_loss": 0.1, "train_top1": 0.99}])
+    fields = {"study": "b", "run": "r", "dataset": "made", "remark": "A remark.", "history": learned}
+    record(tmp_path, labels=[0, 1, 2], scores=np.eye(3), **fields)
+    assert [row.study for row in timelines.ordered(rows, "c", tmp_path)] == ["b", "c", "a"]
+    assert timelines.run_text(rows[0], tmp_path).endswith(
+        "**. A remark. All of its runs had learned their training clips when they ended."
+    )
+    assert timelines.run_text(rows[1], tmp_path) == "Network of run `a/r` on **made clips**."
+    assert timelines.at_hand(rows, tmp_path) is None, "its clips are not here"
 
 
 def test_published_against_released():

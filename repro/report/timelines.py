@@ -2,8 +2,10 @@
 released, and the paper's Figure 5. All from what `repro.online.row` filed.
 """
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repro.data.clips import Clip
+from repro.data.clips import Clip, read_split
 from repro.data.decode import read_frames
 from repro.data.sampling import test_frames
 from repro.metrics.text import percent, with_interval
@@ -35,10 +37,13 @@ from repro.online.timeline import (
     knowing,
 )
 from repro.paper.look_alikes import named_pairs
+from repro.records.questions import has_converged
+from repro.records.record import RESULTS, Record, read_record
 from repro.report.figures import frame_strip
 from repro.report.names import in_figure
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
+from repro.report.study import Study, convergence_text
 
 COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUTS: "#CC79A7"}
 RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
@@ -51,12 +56,39 @@ WANTED = {
 """Studies whose clips the page should have, by the beginning of their names."""
 
 
-def ordered(rows: Sequence[Row], study: str) -> list[Row]:
-    """This study's first, then the others by name."""
-    return sorted(rows, key=lambda row: (row.study != study, row.study))
+def ordered(rows: Sequence[Row], study: str, results: Path = RESULTS) -> list[Row]:
+    """Those of runs that had learned their training clips first, of them this study's, then the others by name."""
+
+    def key(row: Row) -> tuple[bool, bool, str]:
+        record = record_of(row, results)
+        return record is None or not has_converged(record), row.study != study, row.study
+
+    return sorted(rows, key=key)
+
+
+def record_of(row: Row, results: Path = RESULTS) -> Record | None:
+    """The record of the run that was streamed, where it is at hand."""
+    folder = Path(results) / row.study / row.content["run"]
+    return read_record(folder) if (folder / "record.json").is_file() else None
+
+
+def at_hand(rows: Sequence[Row], results: Path = RESULTS) -> tuple[Row, dict[str, Clip]] | None:
+    """The first of the rows whose clips are on this machine, with them by name; None without one."""
+    for row in rows:
+        if record := record_of(row, results):
+            with contextlib.suppress(FileNotFoundError):
+                return row, {clip.name: clip for clip in read_split(record.experiment).test}
+    return None
 
 
 # ---- sentences
+
+
+def run_text(row: Row, results: Path = RESULTS) -> str:
+    """Whose labels these are."""
+    text = f"Network of run `{row.study}/{row.content['run']}` on **{row.content['dataset']}**."
+    record = record_of(row, results)
+    return f"{text} {record.experiment.remark} {convergence_text(Study(row.study, (record,)))}" if record else text
 
 
 def answer_text(rows: Sequence[Row]) -> str:
