@@ -39,7 +39,7 @@ def made(study="s", *, released=True, dataset="made clips"):
 
 def test_the_answer_is_computed():
     text = timelines.answer_text([made()])
-    assert "**made clips: with a clip's last frame the label is right for 100.0 % [" in text
+    assert "**made clips (s): with a clip's last frame the label is right for 100.0 % [" in text
     assert "of 12 clips in a row; scored whole, the same weights are right for 91.7 %.**" in text
     assert (
         "The middle clip of 5.0 s is labelled right to its end after 2.5 s" in text and "is right for 50.0 % [" in text

@@ -111,7 +111,7 @@ def _answer(row: Row) -> str:
         else "Most clips are never labelled right to their end"
     )
     return (
-        f"**{row.content['dataset']}: with a clip's last frame the label is right for "
+        f"**{row.content['dataset']} ({row.study}): with a clip's last frame the label is right for "
         f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
         f"right for {percent(row.offline.point)}.** {stable}; over all of the time the label is right for "
         f"{with_interval(shown.accuracy())} of it."
