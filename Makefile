@@ -6,6 +6,11 @@ ARGS =
 
 V = .venv/bin/python
 
+# A container's user may have no home to write into
+ifneq ($(shell [ -w "$$HOME" ] || echo no),)
+export UV_NO_CACHE = 1
+endif
+
 .PHONY: help book test lint lab lock clean setup
 
 help:
