@@ -185,3 +185,14 @@ def test_the_cosine_ends_at_zero():
         cosine.step()
         rates.append(optimiser.param_groups[0]["lr"])
     assert rates == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0], abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [("size", 32), ("width", 0.001), ("dropout", 1.5), ("momentum", -1.0), ("split", 0), ("seed", -1), ("workers", -2),
+     ("threads", -1), ("clip_gradient", 0.0), ("weight_decay", -1.0), ("validation_fraction", 1.0),
+     ("learning_rate", float("inf")), ("gate_bias", float("nan"))],
+)  # fmt: skip
+def test_a_number_out_of_range_is_named_with_its_range(name, value):
+    with pytest.raises(ValueError, match=rf"^{name}: {value}: input should be (greater|less|a finite)"):
+        Experiment.from_mapping({name: value})

@@ -81,3 +81,13 @@ def test_caches_are_best_effort(tmp_path, monkeypatch, capsys):
 def test_a_full_disk_is_no_reason_to_go_on(tmp_path):
     with pytest.raises(OSError, match="the disk is full"), best_effort(tmp_path / "a"), whole(tmp_path / "a"):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("home, said", [("/nonexistent", "1"), ("here", "")])
+def test_make_setup_keeps_no_cache_where_there_is_no_home(tmp_path, home, said):
+    home = str(tmp_path) if home == "here" else home
+    command = ["make", "--silent", "--eval", 'show: ; @echo "$$UV_NO_CACHE"', "show"]
+    shown = subprocess.run(
+        command, cwd=ROOT, env={"PATH": os.environ["PATH"], "HOME": home}, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == said

@@ -36,7 +36,9 @@ Result = Annotated[T, "result"]
 Filing = Annotated[T, "filing"]
 Machine = Annotated[T, "machine"]
 
-Positive = Annotated[T, Field(gt=0)]
+Positive = Annotated[T, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[T, Field(ge=0, allow_inf_nan=False)]
+BelowOne = Annotated[T, Field(ge=0, lt=1)]
 Role = Literal["main", "ablation", "tuning"]
 Layout = Literal["ucf101", "hmdb51", "something_v1", "kinetics400", "folder"]  # read by repro.data.layouts.LAYOUTS
 Decoder = Literal["opencv", "pyav"]  # called by repro.data.decode
@@ -69,25 +71,27 @@ class Experiment:
     videos: Filing[str] = "data/demo/videos"  # folder with the clips, or with their frame caches
     annotations: Filing[str] = "data/demo/annotations"  # folder with the official split files
     classes: Result[list[str] | None] = None  # a subset by name; None: all
-    split: Result[int] = 1  # official split, 1 to 3; the seed where a folder of your own has no split file
+    split: Result[Positive[int]] = 1  # official split, 1 to 3; the seed where a folder of your own has no split file
     unusable: Result[Unusable] = "error"  # listed clips that are missing or do not decode: error; leave_out
     decoder: Result[Decoder] = "opencv"  # of video files: opencv, as in the paper; AV1 is read by pyav in any case
 
     # network
     model: Result[str] = "res34_se_im_net"  # see repro.models.MODELS
-    width: Result[Positive[float]] = 1.0  # channels relative to the paper's; 1 is the paper
+    width: Result[Annotated[float, Field(ge=1 / 64, allow_inf_nan=False)]] = (
+        1.0  # channels relative to the paper's; 1 is the paper
+    )
     gate: Result[str | None] = None  # gate of the SE-IM network (repro.models.blocks.GATES); None: the network's own
     reduction: Result[Positive[int]] = 16  # the gate's ratio r
-    gate_bias: Result[float] = 0.0  # start value of the gate's last bias
+    gate_bias: Result[Annotated[float, Field(allow_inf_nan=False)]] = 0.0  # start value of the gate's last bias
     head_stride: Result[list[int]] = dataclasses.field(default_factory=lambda: [2, 2, 2])  # time, height, width
-    dropout: Result[float] = 0.5  # paper, section 4.1
+    dropout: Result[BelowOne[float]] = 0.5  # paper, section 4.1
     trunk_weights: Result[str | None] = None  # a file or ResNet34_Weights.IMAGENET1K_V1; None: from scratch
     head_weights: Result[str | None] = None  # a file or R3D_18_Weights.KINETICS400_V1; shapes that match
     start_from: Result[str | None] = None  # an own network: study/run of a finished run, or a weights file
 
     # input
     frames: Result[Positive[int]] = 16  # segments N; paper, section 4.1
-    size: Result[Positive[int]] = 224  # pixels a side after cropping; gives the paper's 7x7 maps
+    size: Result[Annotated[int, Field(ge=64)]] = 224  # pixels a side after cropping; gives the paper's 7x7 maps
     sampling: Result[Sampling] = "paper_text"  # eco_pytorch: frames as ref. 12's code takes them, defects too
     values: Result[Values] = "imagenet"  # imagenet: RGB, normalised; the others: ref. 12's BGR slips
     crop_scales: Result[list[float]] = dataclasses.field(default_factory=lambda: [1.0, 0.875, 0.75, 0.66])  # ref. 12
@@ -96,29 +100,33 @@ class Experiment:
     mirror_sides: Result[bool] = False  # ref. 12's code: mirrored, and still labelled "left"
 
     # optimisation
-    seed: Result[int] = 0  # training seed: weights, order, augmentation
+    seed: Result[NotNegative[int]] = 0  # training seed: weights, order, augmentation
     epochs: Result[Positive[int]] = 40  # not stated in the text; ECO-pytorch's default
     batch_size: Result[Positive[int]] = 16  # clips a forward pass, over all devices; not stated in the text
     accumulate: Result[Positive[int]] = 1  # forward passes a step: the effective batch is batch_size x accumulate
     last_batch: Result[LastBatch] = "keep"  # keep; drop_partial; drop: always, as ref. 12's code does
     learning_rate: Result[Positive[float]] = 0.001  # paper, section 4.1
     rate_chosen_by: Result[str | None] = None  # the tuning study whose validation clips chose each network's rate
-    momentum: Result[float] = 0.9  # value not stated in the text
-    weight_decay: Result[float] = 0.0005  # value not stated in the text
+    momentum: Result[BelowOne[float]] = 0.9  # value not stated in the text
+    weight_decay: Result[NotNegative[float]] = 0.0005  # value not stated in the text
     nesterov: Result[bool] = False  # not stated in the text
     schedule: Result[Schedule] = "plateau"  # plateau: the paper's; cosine: to zero over the epochs, for short budgets
     saturate: Result[Positive[int]] = 5  # plateau: epochs without a better top-1 before the rate falls
-    clip_gradient: Result[float] = 50.0  # largest gradient norm; paper, section 4.1
+    clip_gradient: Result[Positive[float]] = 50.0  # largest gradient norm; paper, section 4.1
     clipping: Result[Clipping] = "before_step"  # before_step; after_step as ref. 12's code does, which clips nothing
     parameter_groups: Result[Groups] = "one"  # eco_pytorch: biases faster, they and norms without decay
     batch_norm: Result[BatchNorm] = "all"  # layers whose statistics are trained: all; first (partial BN, ref. 7); none
     precision: Result[Precision] = "32-true"  # of matrix products; a GPU's convolutions are then TF32, torch's default
-    validation_fraction: Result[float] = 0.1  # share of training groups set aside for the schedule; 0 with cosine
+    validation_fraction: Result[BelowOne[float]] = (
+        0.1  # share of training groups set aside for the schedule; 0 with cosine
+    )
     watch: Result[Steers] = "validation"  # steers schedule and checkpoint; test: unsound, as ref. 12's code
 
     # machine: these do not change a result beyond rounding
-    threads: Machine[int] = 0  # CPU threads of the network; 0: all. Summation order, so the last digits, depend on it
-    workers: Machine[int] = 0  # loader processes
+    threads: Machine[NotNegative[int]] = (
+        0  # CPU threads of the network; 0: all. Summation order, so the last digits, depend on it
+    )
+    workers: Machine[NotNegative[int]] = 0  # loader processes
     prefetch: Machine[Positive[int]] = 2  # batches that each loader process prepares ahead
     accelerator: Machine[Accelerator] = "auto"  # auto: a GPU where there is one; cpu; cuda
     devices: Machine[Positive[int]] = 1  # GPUs (or CPU processes) of a node; each takes its share of batch_size
@@ -129,8 +137,6 @@ class Experiment:
     def _fields_fit(self) -> "Experiment":
         check_names([self.model], list(TITLES), "model")
         self._check_mirroring()
-        if not 0 <= self.validation_fraction < 1:
-            raise ValueError(f"validation_fraction: {self.validation_fraction} must be in 0 to 1")
         if self.schedule == "plateau" and self.validation_fraction == 0 and self.watch == "validation":
             raise ValueError(
                 "validation_fraction: validation clips steer the plateau schedule, so it must be more than 0 "
