@@ -6,8 +6,9 @@ ARGS =
 
 V = .venv/bin/python
 
-# A container's user may have no home to write into
-ifneq ($(shell [ -w "$$HOME" ] || echo no),)
+# A container's user may have no home to write into: Snakemake, Jupyter and matplotlib would fail or complain
+ifneq ($(shell [ -w "$$HOME" ] || mkdir -p build/home && [ -w "$$HOME" ] || echo no),)
+export HOME := $(CURDIR)/build/home
 export UV_NO_CACHE = 1
 endif
 

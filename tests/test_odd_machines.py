@@ -83,11 +83,14 @@ def test_a_full_disk_is_no_reason_to_go_on(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize("home, said", [("/nonexistent", "1"), ("here", "")])
-def test_make_setup_keeps_no_cache_where_there_is_no_home(tmp_path, home, said):
-    home = str(tmp_path) if home == "here" else home
-    command = ["make", "--silent", "--eval", 'show: ; @echo "$$UV_NO_CACHE"', "show"]
-    shown = subprocess.run(
-        command, cwd=ROOT, env={"PATH": os.environ["PATH"], "HOME": home}, capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.strip() == said
+@pytest.mark.parametrize("there", [True, False])
+def test_make_finds_a_home_where_there_is_none(tmp_path, there):
+    """Snakemake, Jupyter and uv write into it."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    own = tmp_path / "own"
+    own.mkdir()
+    command = ["make", "--silent", "--eval", 'show: ; @echo "$$HOME|$$UV_NO_CACHE"', "show"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(own) if there else "/nonexistent"}
+    shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    made = tmp_path / "build" / "home"
+    assert shown.stdout.strip() == (f"{own}|" if there else f"{made}|1") and made.is_dir() != there
