@@ -61,6 +61,8 @@ def online(
         raise ValueError(f"save: {save} must end in .mp4")
     trained = find_trained(run, weights, results=results, work=work)
     way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
+    if run is None:
+        _say(f"by {trained.name}, which knows {len(trained.classes)} classes")
     recogniser = recogniser_of(trained, way)
     labelling = Labelling(trained.classes, unknown_below=unknown_below, hysteresis=hysteresis)
     frames = Source(source, realtime=realtime, retry_for=retry_for, say=_say)
