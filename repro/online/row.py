@@ -177,7 +177,7 @@ def measure(
     """Recognise the first test clips of each class (None: all) in a row, by every way, and file it.
 
     Of clips that are frames without times it files only that they are. What is filed already of this very run, by this
-    code, is returned instead. Raises as :func:`repro.training.run_folder.trained`, and ValueError for a video file
+    code, is returned instead. Raises as :func:`repro.inference.trained.trained`, and ValueError for a video file
     without a frame rate.
     """
     experiment = record.experiment

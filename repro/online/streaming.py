@@ -133,7 +133,7 @@ def measure(record: Record, clips_per_class: int, *, results: Path = RESULTS, wo
     """Stream the first test clips of each class through the run's network and file :func:`content`.
 
     What is filed already of this very run, by this code, is returned instead. Raises as
-    :func:`repro.training.run_folder.trained`.
+    :func:`repro.inference.trained.trained`.
     """
     experiment = record.experiment
     of: dict[str, Any] = {"run": record.name, "started": record.provenance["started"]}
