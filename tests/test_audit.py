@@ -158,7 +158,9 @@ def test_an_audit_that_is_killed_goes_on_without_redoing_finished_clips(tmp_path
 
     def start(log: Path, pause: float) -> subprocess.Popen:
         log.touch()
-        return subprocess.Popen([sys.executable, script, root, log, str(pause)], stdout=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, script, root, log, str(pause)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def workers() -> set[str]:
         return {line.split()[0] for line in (tmp_path / "first.log").read_text().splitlines()}

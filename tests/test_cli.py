@@ -25,25 +25,6 @@ def call(monkeypatch, capsys, *arguments):
     return status, captured.out, captured.err
 
 
-def test_doctor(monkeypatch, capsys):
-    status, out, _ = call(monkeypatch, capsys, "doctor")
-    assert status == 0
-    for name in ("Python 3.", "torch ", "torchvision ", "OpenCV ", "reads video", "GPU: "):
-        assert name in out
-
-
-def test_doctor_reports_what_does_not_import(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torchvision", None)  # as if it were not there
-    status, out, _ = call(monkeypatch, capsys, "doctor")
-    assert status == 1 and "torchvision does not import" in out and "make book" in out
-
-
-def test_doctor_without_torch_says_so(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    status, out, _ = call(monkeypatch, capsys, "doctor")
-    assert status == 1 and "torch does not import" in out
-
-
 def test_render_demo(monkeypatch, capsys, tmp_path):
     arguments = ["--clips-per-class", 3, "--clips-per-group", 1, "--frames", 4, "--size", 64, "--workers", 1]
     status, out, _ = call(monkeypatch, capsys, "render-demo", "--root", tmp_path / "demo", *arguments)

@@ -37,8 +37,9 @@ Filing = Annotated[T, "filing"]
 Machine = Annotated[T, "machine"]
 
 Positive = Annotated[T, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[T, Field(ge=0, allow_inf_nan=False)]
-BelowOne = Annotated[T, Field(ge=0, lt=1)]
+From0 = Annotated[T, Field(ge=0, allow_inf_nan=False)]
+Width = Annotated[float, Field(ge=1 / 64, allow_inf_nan=False)]  # of 64 channels one is left
+Share = Annotated[T, Field(ge=0, lt=1)]
 Role = Literal["main", "ablation", "tuning"]
 Layout = Literal["ucf101", "hmdb51", "something_v1", "kinetics400", "folder"]  # read by repro.data.layouts.LAYOUTS
 Decoder = Literal["opencv", "pyav"]  # called by repro.data.decode
@@ -77,14 +78,12 @@ class Experiment:
 
     # network
     model: Result[str] = "res34_se_im_net"  # see repro.models.MODELS
-    width: Result[Annotated[float, Field(ge=1 / 64, allow_inf_nan=False)]] = (
-        1.0  # channels relative to the paper's; 1 is the paper
-    )
+    width: Result[Width] = 1.0  # channels relative to the paper's; 1 is the paper
     gate: Result[str | None] = None  # gate of the SE-IM network (repro.models.blocks.GATES); None: the network's own
     reduction: Result[Positive[int]] = 16  # the gate's ratio r
     gate_bias: Result[Annotated[float, Field(allow_inf_nan=False)]] = 0.0  # start value of the gate's last bias
     head_stride: Result[list[int]] = dataclasses.field(default_factory=lambda: [2, 2, 2])  # time, height, width
-    dropout: Result[BelowOne[float]] = 0.5  # paper, section 4.1
+    dropout: Result[Share[float]] = 0.5  # paper, section 4.1
     trunk_weights: Result[str | None] = None  # a file or ResNet34_Weights.IMAGENET1K_V1; None: from scratch
     head_weights: Result[str | None] = None  # a file or R3D_18_Weights.KINETICS400_V1; shapes that match
     start_from: Result[str | None] = None  # an own network: study/run of a finished run, or a weights file
@@ -100,15 +99,15 @@ class Experiment:
     mirror_sides: Result[bool] = False  # ref. 12's code: mirrored, and still labelled "left"
 
     # optimisation
-    seed: Result[NotNegative[int]] = 0  # training seed: weights, order, augmentation
+    seed: Result[From0[int]] = 0  # training seed: weights, order, augmentation
     epochs: Result[Positive[int]] = 40  # not stated in the text; ECO-pytorch's default
     batch_size: Result[Positive[int]] = 16  # clips a forward pass, over all devices; not stated in the text
     accumulate: Result[Positive[int]] = 1  # forward passes a step: the effective batch is batch_size x accumulate
     last_batch: Result[LastBatch] = "keep"  # keep; drop_partial; drop: always, as ref. 12's code does
     learning_rate: Result[Positive[float]] = 0.001  # paper, section 4.1
     rate_chosen_by: Result[str | None] = None  # the tuning study whose validation clips chose each network's rate
-    momentum: Result[BelowOne[float]] = 0.9  # value not stated in the text
-    weight_decay: Result[NotNegative[float]] = 0.0005  # value not stated in the text
+    momentum: Result[Share[float]] = 0.9  # value not stated in the text
+    weight_decay: Result[From0[float]] = 0.0005  # value not stated in the text
     nesterov: Result[bool] = False  # not stated in the text
     schedule: Result[Schedule] = "plateau"  # plateau: the paper's; cosine: to zero over the epochs, for short budgets
     saturate: Result[Positive[int]] = 5  # plateau: epochs without a better top-1 before the rate falls
@@ -117,16 +116,12 @@ class Experiment:
     parameter_groups: Result[Groups] = "one"  # eco_pytorch: biases faster, they and norms without decay
     batch_norm: Result[BatchNorm] = "all"  # layers whose statistics are trained: all; first (partial BN, ref. 7); none
     precision: Result[Precision] = "32-true"  # of matrix products; a GPU's convolutions are then TF32, torch's default
-    validation_fraction: Result[BelowOne[float]] = (
-        0.1  # share of training groups set aside for the schedule; 0 with cosine
-    )
+    validation_fraction: Result[Share[float]] = 0.1  # share of training groups set aside for the schedule; cosine: 0
     watch: Result[Steers] = "validation"  # steers schedule and checkpoint; test: unsound, as ref. 12's code
 
     # machine: these do not change a result beyond rounding
-    threads: Machine[NotNegative[int]] = (
-        0  # CPU threads of the network; 0: all. Summation order, so the last digits, depend on it
-    )
-    workers: Machine[NotNegative[int]] = 0  # loader processes
+    threads: Machine[From0[int]] = 0  # CPU threads; 0: all. Summation order, so the last digits, depend on it
+    workers: Machine[From0[int]] = 0  # loader processes
     prefetch: Machine[Positive[int]] = 2  # batches that each loader process prepares ahead
     accelerator: Machine[Accelerator] = "auto"  # auto: a GPU where there is one; cpu; cuda
     devices: Machine[Positive[int]] = 1  # GPUs (or CPU processes) of a node; each takes its share of batch_size
