@@ -11,6 +11,10 @@ ifneq ($(shell [ -w "$$HOME" ] || mkdir -p build/home && [ -w "$$HOME" ] || echo
 export HOME := $(CURDIR)/build/home
 export UV_NO_CACHE = 1
 endif
+# ... nor a name, which Snakemake asks for
+ifneq ($(shell id -un >/dev/null 2>&1 || echo no),)
+export USER = nobody
+endif
 
 .PHONY: help book test lint lab lock clean setup
 
