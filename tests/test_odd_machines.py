@@ -94,3 +94,14 @@ def test_make_finds_a_home_where_there_is_none(tmp_path, there):
     shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     made = tmp_path / "build" / "home"
     assert shown.stdout.strip() == (f"{own}|" if there else f"{made}|1") and made.is_dir() != there
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may start a process as another user")
+def test_make_finds_a_name_for_who_has_none():
+    """Snakemake asks for it."""
+    show = ["--file", "-", "--silent", "--eval", 'show: ; @echo "$$USER"', "show"]
+    options = {"env": {"PATH": "/usr/bin:/bin", "HOME": "/"}, "cwd": "/", "capture_output": True, "text": True}
+    options |= {"input": (ROOT / "Makefile").read_text(), "check": True}
+    named = subprocess.run(["make", *show], **options)
+    nameless = subprocess.run(["make", *show], user=NOBODY, group=NOBODY, extra_groups=[], **options)
+    assert (named.stdout.strip(), nameless.stdout.strip()) == ("", "nobody")
