@@ -188,7 +188,7 @@ def test_the_pace():
     text = pace.answer_text(PACE)
     assert "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 thread(s)" in text
     assert "0 of 1500 frames dropped, the oldest 120 ms" in text and "as published: 1.8 times [1.7, 1.9]" in text
-    assert "Over 1 hours of stream the process held 412 MB after 5 minutes and 412 MB at the end" in text
+    assert "Over 1 h of stream the process held 412 MB after 5 minutes and 412 MB at the end" in text
     slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
     assert "**25 frames a second are not kept**" in pace.answer_text(slow)
     assert pace.pace_table(PACE)["dropped"].tolist() == [0, 400]

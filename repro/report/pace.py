@@ -37,7 +37,7 @@ def answer_text(content: Mapping[str, Any] | None) -> str:
         f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
         f"{content['provenance']['device']} of {content['provenance']['processor']}: {plain['dropped']} of "
         f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
-        f"Keeping each frame's map makes decisions faster, {saved}. Over {hours:.2g} hours of stream the process held "
+        f"Keeping each frame's map makes decisions faster, {saved}. Over {hours:.2g} h of stream the process held "
         f"{mb[since]:.0f} MB after {since} minutes and {mb[-1]:.0f} MB at the end."
     )
 
