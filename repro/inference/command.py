@@ -1,4 +1,4 @@
-"""What ``repro predict`` and ``repro export`` print and write."""
+"""What ``repro predict`` prints and writes."""
 
 import json
 import sys

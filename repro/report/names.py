@@ -36,7 +36,7 @@ def find_fonts(fig: Figure) -> list[str]:
             text.set_fontfamily([*text.get_fontfamily(), found])
         else:
             text.set_text(f"({numbers.setdefault(words, len(numbers) + 1)})")
-    return [f"({number}) {words}" for words, number in numbers.items()]
+    return [f"({number}) {words}".replace(r"\$", "$") for words, number in numbers.items()]
 
 
 def _fonts() -> Iterator[tuple[str, frozenset[int]]]:

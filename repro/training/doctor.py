@@ -130,9 +130,8 @@ def machine() -> Iterator[Finding]:
         yield Finding(f"{shared} has {size_text(size)}: with workers a batch may not fit; docker run --shm-size=2g")
     if (files := resource.getrlimit(resource.RLIMIT_NOFILE)[0]) < FEW_FILES:
         yield Finding(f"{files} open files are allowed: with workers that may be too few; ulimit -n {FEW_FILES}")
-    for tool, what in (("git", "records cannot say their commit"),):
-        if shutil.which(tool) is None:
-            yield Finding(f"{tool} is not here: {what}")
+    if shutil.which("git") is None:
+        yield Finding("git is not here: records cannot say their commit")
 
 
 def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
