@@ -15,17 +15,12 @@ from repro.inference.predict import predict
 from repro.inference.trained import find_trained
 from repro.metrics.text import with_interval
 from repro.records.scores import is_right, share_of
-from repro.training.loop import train
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.quick(patch)
-        data = tiny.write_ucf101(folder / "set", frames=14)
-        experiment = tiny.experiment(data, epochs=2, frames=4, study="s", run="r", dataset="made clips", remark="Made.")
-        record = train(experiment, results=folder / "results", work=folder / "runs")
+    record = tiny.trained(folder, epochs=2, dataset="made clips", remark="Made.")
     return folder, record, {"results": folder / "results", "work": folder / "runs"}
 
 

@@ -13,19 +13,13 @@ from test_cli import call
 
 from repro.inference.predict import find_clips, predict
 from repro.inference.trained import find_trained
-from repro.training.loop import train
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Two runs on two classes of made clips; the first one is older."""
     folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.quick(patch)
-        data = tiny.write_ucf101(folder / "set", frames=14)
-        for seed in (0, 1):
-            experiment = tiny.experiment(data, epochs=1, frames=4, study="s", run=f"r{seed}", seed=seed)
-            record = train(experiment, results=folder / "results", work=folder / "runs")
+    _, record = (tiny.trained(folder, run=f"r{seed}", seed=seed) for seed in (0, 1))
     old = folder / "runs" / "s" / "r0" / "weights.pt"
     os.utime(old, (1, 1))
     return folder, record

@@ -15,17 +15,12 @@ from repro.online.recogniser import OnlineRecogniser
 from repro.online.row import Shared, compared, in_a_row, rate_of
 from repro.online.timeline import read_rows
 from repro.online.ways import PUBLISHED, RELEASED
-from repro.training.loop import train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.quick(patch)
-        data = tiny.write_ucf101(folder / "set", frames=14)
-        experiment = tiny.experiment(data, epochs=1, frames=4, study="s", run="r")
-        return train(experiment, results=folder / "results", work=folder / "runs"), folder
+    return tiny.trained(folder), folder
 
 
 @pytest.fixture(scope="module")

@@ -270,6 +270,23 @@ def experiment(data: dict[str, str], **fields) -> Experiment:
     return Experiment(**{**small, **data, **fields})
 
 
+def trained(folder: Path, **fields):
+    """The record of a short run on made clips: set, results and runs lie in ``folder``."""
+    from repro.training.loop import train  # torch, for the tests that train alone
+
+    data = {
+        "layout": "ucf101",
+        "videos": str(folder / "set" / "videos"),
+        "annotations": str(folder / "set" / "annotations"),
+    }
+    if not (folder / "set").is_dir():
+        write_ucf101(folder / "set", frames=14)
+    with pytest.MonkeyPatch.context() as patch:
+        quick(patch)
+        made = experiment(data, **{"frames": 4, "epochs": 1, "study": "s", "run": "r"} | fields)
+        return train(made, results=folder / "results", work=folder / "runs")
+
+
 def copy_of_repository(folder: Path, *, results: tuple[str, ...] = ("results/",)) -> Path:
     """A copy of the tracked and new files in ``folder``; of what is recorded, what begins with ``results``."""
     root = Path(__file__).parents[1]
