@@ -7,6 +7,7 @@ went wrong: cells that stopped with an error, cells that were not run, messages 
 """
 
 import argparse
+import json
 import os
 import socket
 import subprocess
@@ -32,6 +33,7 @@ CODE = """() => {
         })),
     };
 }"""
+SHUT_DOWN = "() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()"  # a kernel keeps 1.2 GB
 OPEN = """() => {
     const panel = window.jupyterapp?.shell.currentWidget;
     return panel?.context?.isReady && panel.sessionContext?.session?.kernel?.status === "idle"
@@ -96,9 +98,16 @@ def run(browser, address: str, notebook: str, *, seconds: float = 600, screensho
         if not problems and not _ended(found):
             waiting = [k for k, cell in enumerate(found["cells"]) if not cell["run"]]
             problems.append(f"{notebook}: code cells {waiting} were not run after {seconds:.0f} s")
+        page.evaluate(SHUT_DOWN)
     finally:
         context.close()
     return problems
+
+
+def kernels(address: str) -> list[str]:
+    """The kernels that are at work there."""
+    with urlopen(f"{address}/api/kernels?token={TOKEN}", timeout=60) as answer:
+        return [kernel["id"] for kernel in json.load(answer)]
 
 
 def _ended(found: dict) -> bool:

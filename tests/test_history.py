@@ -55,7 +55,7 @@ def test_what_is_not_finite():
 
 
 def test_short_epochs_do_not_flood_a_log(tmp_path, capsys):
-    row = {"train_loss": 1.0, "train_top1": 0.5, "clips_per_second": 9.0, "waiting_share": 0.25}
+    row = {"train_loss": 1.0, "train_top1": 0.5, "clips_per_second": 9.0, "waiting_share": 0.25, "seconds": 9.0}
     log = Log(tiny.experiment({}, run="r", epochs=3), tmp_path, PLACE)
     for epoch in range(3):
         log.step(epoch, 1.0, None)
@@ -69,3 +69,16 @@ def test_short_epochs_do_not_flood_a_log(tmp_path, capsys):
     other.epoch(row | {"epoch": 1})
     other.close()
     assert capsys.readouterr().out == "" and not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("seconds, waiting, said", [(100.0, 0.25, 1), (100.0, 0.19, 0), (20.0, 0.25, 0)])
+def test_a_run_that_waits_for_clips_says_what_would_help_once(tmp_path, capsys, seconds, waiting, said):
+    """From the second epoch on: the first starts loader processes. Not where a whole run waits for seconds."""
+    log = Log(tiny.experiment({}, run="r", epochs=5), tmp_path, PLACE, lambda *given: f"more than {given}")
+    lines = []
+    for epoch in range(5):
+        log.epoch({"epoch": epoch, "train_loss": 1.0, "train_top1": 0.5, "clips_per_second": 9.0}
+                  | {"seconds": seconds, "waiting_share": 0.9 if epoch == 0 else waiting})  # fmt: skip
+        lines.append(capsys.readouterr().out)
+    log.close()
+    assert [f"r: more than ({seconds}, {waiting})\n" in line for line in lines] == [False, bool(said), *3 * [False]]

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab import run, serving
+from lab import kernels, run, serving
 from nbformat.v4 import new_code_cell
 from tiny import copy_of_repository
 
@@ -39,3 +39,4 @@ def lab(tmp_path_factory):
 def test_a_notebook_and_its_exercises_run_in_jupyterlab(lab, browser, name):
     assert exercises_of(json.loads((ROOT / "notebooks" / name).read_text(encoding="utf-8")))
     assert run(browser, lab, f"notebooks/{name}") == []
+    assert kernels(lab) == []

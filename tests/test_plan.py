@@ -17,10 +17,10 @@ GB = 10**9
 SIZE = Size(parameters=10_000_000, multiply_adds=2 * GB, memory=TrainingMemory(fixed=GB, per_clip=GB // 2))
 
 
-def made(available=40 * GB, step=None, load=None, clips=(100, 20, 30), **fields) -> Plan:
+def made(available=40 * GB, step=None, load=None, clips=(100, 20, 30), device=plan.CPU, cores=4, **fields) -> Plan:
     parts = dict(zip(("train", "validation", "test"), clips))
     fields = {"schedule": "cosine", "batch_size": 16, "epochs": 4, "run": "r", **fields}
-    return Plan(Experiment(**fields), parts, SIZE, "the CPU", available, step, load)
+    return Plan(Experiment(**fields), parts, SIZE, device, available, step, load, cores)
 
 
 def test_counts_by_hand():
@@ -37,10 +37,58 @@ def test_counts_by_hand():
 def test_time_by_hand():
     assert made().epoch_seconds is None
     # training 100 and scoring 20 clips at a third: 106.67 x 0.3 s; reading 120 x 0.1 s
-    assert made(step=0.3, load=0.1).epoch_seconds == pytest.approx(32 + 12)  # in one process: one after the other
-    assert made(step=0.3, load=0.1, workers=2).epoch_seconds == pytest.approx(32)  # beside
-    assert made(step=0.03, load=0.1, workers=2).epoch_seconds == pytest.approx(6)  # starved
-    assert made(step=0.3, load=0.1, workers=2, devices=2).epoch_seconds == pytest.approx(16)
+    assert made(step=0.3, load=0.1, workers=0).epoch_seconds == pytest.approx(32 + 12)  # one after the other
+    assert made(step=0.3, load=0.1, workers=2, device="GPU").epoch_seconds == pytest.approx(32)  # beside
+    assert made(step=0.3, load=0.1, workers=2).epoch_seconds == pytest.approx(32 + 12 / 4)  # on the same four cores
+    assert made(step=0.03, load=0.1, workers=2).epoch_seconds == pytest.approx(6.2)  # 3.2 + 3 of arithmetic's cores
+    assert made(step=0.003, load=0.1, workers=2).epoch_seconds == pytest.approx(6)  # starved
+    assert made(step=0.3, load=0.1, workers=2, devices=2, device="GPU").epoch_seconds == pytest.approx(16)
+
+
+@pytest.mark.parametrize("fields, workers", [
+    ({"step": 0.3, "load": 0.03, "epochs": 500}, 0),  # reading is a ninth of the time
+    ({"step": 0.03, "load": 0.1, "epochs": 2}, 0),  # 18 s could be saved: what starting processes takes
+    ({"step": 0.03, "load": 0.1, "device": "GPU", "epochs": 20}, 4),  # 3.75 would do
+    ({"step": 0.04, "load": 0.1, "device": "GPU", "epochs": 20, "cores": 16}, 3),  # 2.8 would do: more bring nothing
+    ({"step": 0.01, "load": 0.1, "device": "GPU", "epochs": 20}, 4),  # 11 would do, there are four cores
+    ({"step": 0.03, "load": 0.1, "epochs": 20}, 2),  # on a CPU, 3.2 s of arithmetic and 12 of reading on four cores
+    ({"step": 0.03, "load": 0.1, "epochs": 20, "workers": 3}, 3),  # said is said
+    ({"epochs": 20}, 0),  # nothing was measured
+])  # fmt: skip
+def test_loader_processes_by_hand(fields, workers):
+    assert made(**fields).workers == workers
+
+
+def test_what_would_help_a_run_that_waits():
+    said = made(step=0.03, load=0.1, workers=2).slow_reading(60.0, 0.75, cached=False)
+    assert said == (
+        "75% of the time went by waiting for clips: without it an epoch takes 15.0 seconds, not 60.0 seconds. More "
+        "loader processes (workers: 4, one a core; now 2) or frame caches, which read several times as fast (repro "
+        "prepare --frames) would help"
+    )
+    assert (
+        made(workers=4)
+        .slow_reading(60.0, 0.5, cached=True)
+        .endswith("30.0 seconds, not 60.0 seconds. More cores would help")
+    )
+
+
+def test_reading_is_measured_as_most_epochs_find_it(data):
+    """From the file where the set cannot be kept in memory, else of the copies; the dataset stays as it was."""
+    experiment = tiny.experiment(data)
+    split, lengths, _ = training.select_clips(experiment)
+    dataset = training.make_dataset(experiment, split.train, lengths, split.classes)
+    read, times = [], iter(range(100))
+    item, clock = type(dataset).__getitem__, plan.time.perf_counter
+    for room, passes in ((0, 2), (10**9, 3), (1000, 2)):
+        dataset.keep_decoded(room)
+        read.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(type(dataset), "__getitem__", lambda self, key: read.append(key) or item(self, key))
+            patch.setattr(plan.time, "perf_counter", lambda: next(times))
+            assert plan.reading_seconds(dataset) == 1 / 4  # the clock ticks once a pass of four clips
+        assert len(read) == 4 * passes
+    assert plan.time.perf_counter is clock
 
 
 def test_what_it_says():
@@ -115,8 +163,24 @@ def test_costs_of_runs_by_hand(data, monkeypatch):
     assert row["PFLOP"] == pytest.approx(2 * 12e9 * (6 * 5 + 4 / 3) / 1e15)
     assert row["GB a device"] == pytest.approx(2.5) and row["GB of disk"] == pytest.approx(2 * 0.2)
     monkeypatch.setattr(costs, "step_seconds", lambda *_: 36.0)
+    monkeypatch.setattr(costs, "seconds_to_read", lambda _: 18.0)
     (row,) = costs.cost_table(runs, device=torch.device("cpu")).to_dict("records")
-    assert row["hours"] == pytest.approx(2 * (6 * 5 + 4 / 3) * 36 / 3600)
+    assert row["hours"] == pytest.approx(2 * (6 * 5 * (36 + 18) + 4 / 3 * 36) / 3600)
+    assert (row["ms a step"], row["ms to read"], row["loaders"]) == (36_000, 18_000, 0)
+    monkeypatch.setattr(costs, "seconds_to_read", lambda _: None)  # no clips are at hand
+    assert "  -" in costs.cost_text(runs, measure=True) and "feed" not in costs.cost_text(runs, measure=True)
+    monkeypatch.setattr(costs, "seconds_to_read", lambda _: 180.0)
+    monkeypatch.setattr(costs, "cores", lambda: 2)
+    assert "tiny: 5 cores that read clips would feed one device, 2 are here; frame" in costs.cost_text(
+        runs, measure=True
+    )
+
+
+def test_reading_of_a_profile_is_measured_on_clips_at_hand(data):
+    experiment = tiny.experiment(data)
+    assert 0 < costs.seconds_to_read(experiment) < 10
+    assert costs.seconds_to_read(tiny.experiment(data | {"annotations": "/nowhere"})) is None
+    assert costs.seconds_to_read(tiny.experiment(data | {"videos": "/nowhere"})) is None
 
 
 @pytest.mark.parametrize("fields, parts, classes", [

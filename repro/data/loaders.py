@@ -67,8 +67,11 @@ class ClipDataset(Dataset):
         self.room = 0  # bytes that more of them may take
 
     def keep_decoded(self, room: int) -> None:
-        """Keep clips decoded for training in memory, up to ``room`` bytes in this process: the same frames, sooner."""
-        self.room = room
+        """Keep clips decoded for training in memory, up to ``room`` bytes in this process: the same frames, sooner.
+
+        Those that were kept before are let go.
+        """
+        self.kept, self.room = {}, room
 
     def _frames(self, index: int, indices: list[int]) -> Iterable[np.ndarray]:
         """The clip's frames at these indices: of the copy in memory, which is made now where there is room."""

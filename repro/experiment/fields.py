@@ -121,7 +121,7 @@ class Experiment:
 
     # machine: these do not change a result beyond rounding
     threads: Machine[From0[int]] = 0  # CPU threads; 0: all. Summation order, so the last digits, depend on it
-    workers: Machine[From0[int]] = 0  # loader processes
+    workers: Machine[From0[int] | None] = None  # loader processes; None: as many as keep reading off the clock
     prefetch: Machine[Positive[int]] = 2  # batches that each loader process prepares ahead
     accelerator: Machine[Accelerator] = "auto"  # auto: a GPU where there is one; cpu; cuda
     devices: Machine[Positive[int]] = 1  # GPUs (or CPU processes) of a node; each takes its share of batch_size

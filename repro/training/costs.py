@@ -1,9 +1,11 @@
 """What a profile's runs will cost, before any of them starts: the table of ``repro plan`` and of Snakemake's dry run.
 
 Clips are counted in the official lists where they are at hand, else taken from the catalogue. Arithmetic is counted;
-hours are those counts at the speed of a training step measured on this machine, without reading clips.
+hours are those counts at the speed of a training step and of reading a clip measured on this machine, of a step alone
+where the clips are not at hand.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,15 +17,19 @@ import torch
 
 from repro.data.catalogue import CATALOGUE
 from repro.data.clips import read_split
+from repro.data.decode import count_frames
 from repro.data.demo import demo_counts
+from repro.data.parallel import cores
 from repro.experiment.fields import TITLES, Experiment
 from repro.experiment.profile import PROFILES, read_profile
 from repro.experiment.protocols import protocol_of
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import training_flops
 from repro.models import build, options_of
-from repro.training.plan import Plan, Size, size_of, step_seconds
+from repro.training.network_and_clips import make_dataset
+from repro.training.plan import CPU, PROBE_CLIPS, Plan, Size, reading_seconds, size_of, step_seconds
 
+READING_FIELDS = ("videos", "frames", "size", "sampling", "decoder")
 NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames", "size", "precision")
 
 
@@ -75,6 +81,17 @@ def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clip
     return _parts(experiment, train, test, classes, "demo set")
 
 
+def seconds_to_read(experiment: Experiment) -> float | None:
+    """Seconds that a training clip takes in one process, of a few spread over the list; None where none can be read."""
+    try:
+        split = read_split(experiment, check=False)
+        some = split.train[:: max(1, len(split.train) // PROBE_CLIPS)][:PROBE_CLIPS]
+        lengths = pd.Series({clip.name: count_frames(clip.path, decoder=experiment.decoder) for clip in some})
+        return reading_seconds(make_dataset(experiment, some, lengths, split.classes))
+    except (OSError, ValueError):  # said in full when the run starts
+        return None
+
+
 def cost_table(
     experiments: Sequence[Experiment],
     *,
@@ -85,9 +102,11 @@ def cost_table(
 
     Columns: study, network, protocol, runs, training clips (the largest run's) and where they were counted, epochs,
     steps an epoch, GMACs a clip, PFLOP of all runs, GB of memory a device, GB of disk of all runs; with a ``device``
-    hours of arithmetic of all runs there.
+    hours of all runs there, milliseconds of a training step and of reading, a clip each (NaN where no clips are at
+    hand), and loader processes a device.
     """
     sizes: dict[str, tuple[Size, float | None]] = {}
+    reading: dict[str, float | None] = {}
     rows: dict[tuple, dict] = {}
     free = available_memory(device or torch.device("cpu"))
     for experiment in experiments:
@@ -104,12 +123,19 @@ def cost_table(
             {"study": place[0], "network": place[1], "protocol": place[2], "runs": 0, "training clips": 0}
             | {"counted in": "not at hand", "epochs": experiment.epochs, "steps an epoch": 0}
             | {"GMACs a clip": size.multiply_adds / 1e9, "PFLOP": 0.0, "GB a device": 0.0, "GB of disk": 0.0}
-            | ({"hours": 0.0} if device else {}),
+            | ({"hours": 0.0, "ms a step": 0.0, "ms to read": math.nan, "loaders": 0} if device else {}),
         )
         row["runs"] += 1
         if clips is None:
             continue
-        plan = Plan(experiment, clips.parts, size, "", free)
+        load = None
+        if device:
+            source = str([getattr(experiment, name) for name in READING_FIELDS])
+            if source not in reading:
+                reading[source] = seconds_to_read(experiment)
+            load = reading[source]
+        name = CPU if device and device.type == "cpu" else ""
+        plan = Plan(experiment, clips.parts, size, name, free, seconds, load or 0.0, cores() // experiment.devices)
         # scoring takes a forward pass, a third of a training step
         passes = (clips.parts["train"] + clips.parts["validation"] / 3) * experiment.epochs + clips.parts["test"] / 3
         if clips.parts["train"] > row["training clips"]:
@@ -118,7 +144,9 @@ def cost_table(
         row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
         row["GB of disk"] += plan.disk / 1e9
         if seconds is not None:
-            row["hours"] += passes * seconds / (experiment.devices * experiment.nodes) / 3600
+            scoring = clips.parts["test"] / 3 * seconds / (experiment.devices * experiment.nodes)
+            row["hours"] += ((plan.epoch_seconds or 0.0) * experiment.epochs + scoring) / 3600
+            row |= {"ms a step": 1e3 * seconds, "ms to read": 1e3 * load if load else math.nan, "loaders": plan.workers}
     return pd.DataFrame(rows.values())
 
 
@@ -130,23 +158,36 @@ def cost_text(
     device = torch.device("cuda" if has_gpu else "cpu") if (has_gpu if measure is None else measure) else None
     table = cost_table(experiments, demo_set=demo_set, device=device)
     formats = {"training clips": ",d", "GMACs a clip": ".1f", "PFLOP": ",.1f", "GB a device": ".1f"}
-    formats |= {"GB of disk": ",.1f", "hours": ",.1f"}
+    formats |= {"GB of disk": ",.1f", "hours": ",.1f", "ms a step": ".1f", "ms to read": ".1f"}
     shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
-    lines = [table.to_string(index=False, formatters=shown)]
+    lines = [table.to_string(index=False, formatters=shown, na_rep="-")]
     total = (
         f"{table['runs'].sum()} runs, {table['PFLOP'].sum():,.0f} PFLOP, {table['GB of disk'].sum():,.0f} GB of disk"
     )
     if device:
         name = torch.cuda.get_device_name() if device.type == "cuda" else "this machine's CPU"
-        total += (
-            f", {table['hours'].sum():,.1f} hours of arithmetic on {name} (from one training step each, measured now)"
-        )
+        total += f", {table['hours'].sum():,.1f} hours on {name} (from a training step each, measured now, and the "
+        total += "reading of a few clips where they are at hand)"
+        lines += slow_reading(table)
     absent = table.loc[~table["counted in"].isin(("lists", "demo set")), "study"]
     if len(absent):
         total += (
             f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue where it has them"
         )
     return "\n".join([*lines, total])
+
+
+def slow_reading(table: pd.DataFrame) -> list[str]:
+    """A line for each study whose devices would wait for clips, with what feeds one."""
+    found = []
+    for row in table.drop_duplicates("study").to_dict("records"):
+        if row["ms to read"] > row["ms a step"] * cores():
+            needed = -(-row["ms to read"] // row["ms a step"])
+            found.append(
+                f"{row['study']}: {needed:.0f} cores that read clips would feed one device, {cores()} are here; frame "
+                "caches read several times as fast (repro prepare --frames)"
+            )
+    return found
 
 
 @cache

@@ -167,7 +167,7 @@ def gates_rows(seen: dict[str, np.ndarray], labels: np.ndarray, classes: Sequenc
 
 def loading(experiment: Experiment, place: Place) -> dict[str, Any]:
     """How loaders deal out clips."""
-    options = {"batch_size": experiment.batch_size, "workers": experiment.workers, "prefetch": experiment.prefetch}
+    options = {"batch_size": experiment.batch_size, "workers": experiment.workers or 0, "prefetch": experiment.prefetch}
     return options | {"rank": place.rank, "processes": place.processes}
 
 

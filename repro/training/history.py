@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from repro.training.processes import Place, sum_over_all
 
 TIMINGS = ("seconds", "clips_per_second", "waiting_share", "flops", "peak_share")
 """Columns of a history that say how fast a run was, and differ from run to run."""
+
+MUCH_WAITING, SECONDS_WAITED = 0.2, 60.0
+"""Share of an epoch, and seconds of a run, that waiting for clips takes before the run says so."""
 
 
 class Tally:
@@ -89,10 +92,20 @@ def check_finite(loss: float, norm: float | None, experiment: Experiment) -> Non
 
 
 class Log:
-    """Lines for a person and curves for TensorBoard, of the first process; the others say nothing."""
+    """Lines for a person and curves for TensorBoard, of the first process; the others say nothing.
 
-    def __init__(self, experiment: Experiment, folder: Path, place: Place) -> None:
+    slow_reading: what would help, said once, an epoch of these seconds, this share of them waiting for clips.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        place: Place,
+        slow_reading: Callable[[float, float], str] | None = None,
+    ) -> None:
         self.experiment, self.said = experiment, time.monotonic()
+        self.slow_reading = slow_reading
         self.board = None
         if place.first:
             from torch.utils.tensorboard import SummaryWriter  # its import takes a second
@@ -114,6 +127,11 @@ class Log:
             self.board.add_scalar(f"epoch/{name}", value, int(row["epoch"]))
         self.board.flush()
         epoch, epochs = int(row["epoch"]) + 1, self.experiment.epochs
+        seconds, waiting = row["seconds"], row["waiting_share"]
+        # of the first, loader processes that start are a part, and clips that are kept in memory from then on
+        if epoch > 1 and waiting > MUCH_WAITING and waiting * seconds * epochs > SECONDS_WAITED and self.slow_reading:
+            print(f"{self.experiment.run}: {self.slow_reading(seconds, waiting)}", flush=True)
+            self.slow_reading = None
         if epoch < epochs and not watched() and time.monotonic() - self.said < SECONDS_BETWEEN_LINES:
             return
         self.said = time.monotonic()

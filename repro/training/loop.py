@@ -5,6 +5,8 @@ last finished epoch; where a fresh record is there already, it is returned at on
 """
 
 import contextlib
+import dataclasses
+import functools
 import os
 import time
 import warnings
@@ -21,6 +23,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from repro.data.batches import Batches, window_clips
+from repro.data.images import holds_images
 from repro.data.loaders import ClipDataset, test_loader, train_loader
 from repro.data.selection import select_clips
 from repro.experiment.fields import Experiment
@@ -38,7 +41,7 @@ from repro.training.history import Log, Pace, Tally, check_finite, gradient_colu
 from repro.training.network_and_clips import check_shapes, make_dataset, make_network, parts_of
 from repro.training.optimiser import clip_gradient, freeze_statistics, make_optimiser, make_schedule, parameter_groups
 from repro.training.plan import Plan, make_plan
-from repro.training.processes import Place, first_alone, join, leave, run_by_torchrun, wait_for_all
+from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
 from repro.training.recogniser import Recogniser
 from repro.training.run_folder import (
     BEST,
@@ -113,11 +116,14 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
             prepare_folder(folder, experiment, sections, data, started)
 
     datasets = {part: make_dataset(experiment, clips, lengths, split.classes) for part, clips in parts.items()}
-    datasets["train"].keep_decoded(room_for_clips(experiment))
+    datasets["train"].keep_decoded(room_for_clips(experiment.devices))
     counts = {part: len(clips) for part, clips in parts.items()}
     probe = datasets["train"] if place.first else None
     plan = make_plan(experiment, network, clips=counts, device=place.device, dataset=probe)
     print("\n".join(plan.lines()), flush=True)
+    experiment = dataclasses.replace(experiment, workers=gathered(plan.workers)[0])  # the first has measured
+    if experiment.workers:  # they keep clips, and would be sent what this process has
+        datasets["train"].keep_decoded(room_for_clips(experiment.devices * experiment.workers))
     peak = measure_peak(place.device, experiment.precision, seconds=SECONDS_FOR_PEAK) if place.first else None
     pace = Pace(plan.size.multiply_adds, peak, place.processes)
 
@@ -125,7 +131,9 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
         recogniser = Recogniser(network, experiment).to(place.device)
         tested = datasets["test"], split.classes, experiment, place
         start = gates_at_start(recogniser, *tested)
-        with contextlib.closing(Log(experiment, folder, place)) as log:
+        cached = holds_images(parts["train"][0].path)
+        advise = functools.partial(plan.slow_reading, cached=cached)
+        with contextlib.closing(Log(experiment, folder, place, advise)) as log:
             history = fit(recogniser, datasets, experiment, folder, place, pace, log)
         scored = evaluate(recogniser, *tested)
         if place.first:
@@ -294,9 +302,8 @@ def use_deterministic_algorithms(device: torch.device) -> None:
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
 
 
-def room_for_clips(experiment: Experiment) -> int:
+def room_for_clips(readers: int) -> int:
     """Bytes of decoded clips that each process that reads them may keep: an eighth of the free memory between them."""
-    readers = experiment.devices * max(1, experiment.workers)
     return min(MOST_FOR_CLIPS, available_memory("cpu") // 8) // readers
 
 

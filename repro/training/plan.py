@@ -2,7 +2,7 @@
 
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import nn
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from repro.data.batches import scored_clips
 from repro.data.loaders import ClipDataset
+from repro.data.parallel import cores
 from repro.experiment.fields import Experiment
 from repro.metrics.complexity import multiply_adds, parameters
 from repro.metrics.memory import TrainingMemory, available_memory, is_out_of_memory, training_memory
@@ -18,6 +19,10 @@ from repro.training.recogniser import Recogniser
 
 MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the estimate
 PROBE_CLIPS = 4
+LONG_STEP = 10.0  # seconds: of the probe's, which is not repeated then
+CPU = "the CPU"
+SHARE_WORTH, SECONDS_WORTH = 0.2, 60.0
+"""Loader processes are started where they save this share of a run and so many seconds: each takes some to start."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Plan:
     clips: by part, train, validation (which steer schedule and checkpoint; may be none) and test. batches, steps: of an
     epoch, forward passes and optimiser steps. available: bytes of memory free on the device. step_seconds,
     load_seconds: of one clip in training on one device, and of reading one clip in one process, measured; None where
-    not measured.
+    not measured. cores: that each of the run's processes may use.
     """
 
     experiment: Experiment
@@ -54,6 +59,7 @@ class Plan:
     available: int
     step_seconds: float | None = None
     load_seconds: float | None = None
+    cores: int = field(default_factory=cores)
 
     @property
     def batches(self) -> int:
@@ -83,14 +89,35 @@ class Plan:
 
     @property
     def epoch_seconds(self) -> float | None:
-        """Of training and of scoring the validation clips (a third of a training step each); reading goes on beside."""
+        """Of training and of scoring the validation clips (a third of a training step each), reading included."""
+        return self.seconds_with(self.workers)
+
+    def seconds_with(self, workers: int) -> float | None:
+        """An epoch's seconds with so many loader processes a device, which read beside the arithmetic of a GPU.
+
+        On a CPU the two share its cores.
+        """
         if self.step_seconds is None or self.load_seconds is None:
             return None
         processes = self.experiment.devices * self.experiment.nodes
         arithmetic = (self.clips["train"] + self.clips["validation"] / 3) * self.step_seconds / processes
-        reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds
-        workers = self.experiment.workers * processes
-        return max(arithmetic, reading / workers) if workers else arithmetic + reading / processes
+        reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds / processes
+        if not workers:
+            return arithmetic + reading
+        return max(arithmetic + (reading / self.cores if self.device == CPU else 0.0), reading / workers)
+
+    @property
+    def workers(self) -> int:
+        """Loader processes a device: the experiment's, or as few as bring most, none where they bring little."""
+        if self.experiment.workers is not None:
+            return self.experiment.workers
+        seconds = [self.seconds_with(workers) for workers in range(self.cores + 1)]
+        known = [each for each in seconds if each is not None]
+        if not known:
+            return 0
+        saved = known[0] - min(known)
+        worth = saved > max(SHARE_WORTH * known[0], SECONDS_WORTH / self.experiment.epochs)
+        return known.index(min(known)) if worth else 0
 
     def lines(self) -> list[str]:
         """A few lines for a person."""
@@ -111,9 +138,21 @@ class Plan:
             found.append(
                 f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
                 f"(probe: {1e3 * self.step_seconds:.0f} ms of arithmetic and {1e3 * self.load_seconds:.0f} ms of "
-                "reading a clip)"
+                f"reading a clip; loader processes: {self.workers or 'none'})"
             )
         return found
+
+    def slow_reading(self, seconds: float, waiting: float, *, cached: bool) -> str:
+        """What would help a run of which an epoch took so many seconds, this share of them waiting for clips."""
+        mends = []
+        if self.workers < self.cores:
+            mends.append(f"more loader processes (workers: {self.cores}, one a core; now {self.workers})")
+        if not cached:
+            mends.append("frame caches, which read several times as fast (repro prepare --frames)")
+        said = f"{waiting:.0%} of the time went by waiting for clips: without it an epoch takes "
+        said += f"{_time((1 - waiting) * seconds)}, not {_time(seconds)}"
+        text = " or ".join(mends) or "more cores"
+        return f"{said}. {text[0].upper()}{text[1:]} would help"
 
     def advice(self) -> str:
         """What would fit, for a run that ran out of memory."""
@@ -159,22 +198,33 @@ def make_plan(
     """
     step = load = None
     if dataset is not None:
-        load = _reading_seconds(dataset)
+        load = reading_seconds(dataset)
         try:
             step = step_seconds(experiment, network, device)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "the CPU"
-    return Plan(experiment, clips, size_of(network, experiment), name, available_memory(device), step, load)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else CPU
+    own = max(1, cores() // experiment.devices)
+    return Plan(experiment, clips, size_of(network, experiment), name, available_memory(device), step, load, own)
 
 
-def _reading_seconds(dataset: ClipDataset) -> float:
-    count = min(PROBE_CLIPS, len(dataset))
-    start = time.perf_counter()
-    for index in range(count):
-        dataset[0, index]
-    return (time.perf_counter() - start) / count
+def reading_seconds(dataset: ClipDataset) -> float:
+    """Seconds that reading a clip takes in one process, of its copy in memory where the whole set can be kept there."""
+    count, room = min(PROBE_CLIPS, len(dataset)), dataset.room
+
+    def read() -> float:
+        start = time.perf_counter()
+        for index in range(count):
+            dataset[0, index]
+        return (time.perf_counter() - start) / count
+
+    dataset.keep_decoded(0)
+    from_file = read()
+    dataset.keep_decoded(room)
+    read()
+    fits = 0 < (room - dataset.room) / count * len(dataset) <= room
+    return read() if fits and all(whole is not None for whole in dataset.kept.values()) else from_file
 
 
 def step_seconds(experiment: Experiment, network: nn.Module, device: torch.device) -> float:
@@ -192,6 +242,5 @@ def step_seconds(experiment: Experiment, network: nn.Module, device: torch.devic
             torch.cuda.synchronize(device)
         return time.perf_counter() - start
 
-    if device.type == "cuda":  # the first step chooses kernels
-        step()
-    return step() / count
+    first = step()  # chooses kernels and asks for memory: up to thirty times as long as the next
+    return (first if first > LONG_STEP else step()) / count
