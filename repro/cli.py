@@ -293,6 +293,12 @@ def main() -> int:
         each.add_argument(
             "--weights", type=Path, default=None, metavar="PATH", help="a folder of repro export, or the run's weights"
         )
+        each.add_argument(
+            "--backend",
+            default=None,
+            metavar="NAME",
+            help="auto: the fastest exact one here; openvino-int8 ... (PyTorch)",
+        )
     for each in (predicting, online, exporting):
         _add_places(each)
 

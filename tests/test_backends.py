@@ -14,7 +14,8 @@ from repro.bench import backends
 from repro.data.clips import Clip
 from repro.data.transforms import normalise
 from repro.experiment.fields import Experiment
-from repro.inference.backends import BACKENDS, agreement, eager, fast, folded
+from repro.inference import backends as inference
+from repro.inference.backends import BACKENDS, agreement, check_option, choose, eager, fast, folded, openvino, option_of
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.report import backends as report
@@ -66,6 +67,60 @@ def test_every_backend_gives_the_eager_logits(name):
     assert agreement(found, reference).difference < limit
 
 
+@pytest.mark.slow
+def test_int8_is_of_integers_whose_ranges_are_those_of_its_clips():
+    """Equal logits would mean that nothing was quantised; ranges of clips a hundred times darker clip all the rest."""
+    reference = eager(trained())(clips())
+    right = agreement(openvino(trained(), clips(), precision="int8")(clips()), reference)
+    assert 1e-4 < right.difference < 0.1
+    wrong = agreement(openvino(trained(), clips() / 100, precision="int8")(clips()), reference)
+    assert wrong.difference > 2 * right.difference
+
+
+def test_auto_takes_the_fastest_that_gives_the_same_numbers(monkeypatch):
+    """Of made backends, one a known time slower than another; the fastest of all is wrong."""
+
+    def made(seconds, factor=1.0):
+        def make(network, clips):
+            predict = eager(network)
+            return lambda clips: (time.sleep(seconds), factor * predict(clips))[1]
+
+        return make
+
+    def missing(network, clips):
+        raise ImportError("not here")
+
+    listed = {"eager, fp32": made(1.0), "Quick, fp32": made(0.2), "Wrong, fp32": made(0.0, 1.1), "None, fp32": missing}
+    listed["Rough, bf16"] = made(0.0)
+    monkeypatch.setattr(inference, "BACKENDS", listed)
+    monkeypatch.setattr(inference, "OPTIONS", {option_of(name): name for name in listed})
+    said = []
+    predict = choose("auto", trained(), clips(), say=said.append)
+    torch.testing.assert_close(predict(clips()), eager(trained())(clips()))
+    assert said[0].startswith("backend: quick-fp32, ") and said[0].endswith(" times as fast as eager-fp32")
+    assert 1 < float(said[0].split()[2]) < 5.5
+    assert choose("rough-bf16", trained(), clips())(clips()).shape == (3, 4)
+    with pytest.raises(ValueError, match="backend: unknown name 'quik-fp32'; did you mean 'quick-fp32'"):
+        choose("quik-fp32", trained(), clips())
+
+
+def test_backends_of_a_cpu_are_no_choice_on_a_gpu():
+    check_option("openvino-int8", gpu=False)
+    check_option("torch.compile-bf16", gpu=True)
+    with pytest.raises(ValueError, match="backend: unknown name 'openvino-int8'"):
+        check_option("openvino-int8", gpu=True)
+
+
+@pytest.mark.parametrize("option", ["eager-fp32", "folded-channels-last-fp32"])
+def test_the_halves_of_a_network_take_a_backend_each(option):
+    network, pixels = trained(), clips(1)[0]
+    maps = network.trunk(pixels)
+    torch.testing.assert_close(choose(option, network.trunk, pixels)(pixels), maps, rtol=1e-3, atol=1e-3)
+    stack = maps.detach().transpose(0, 1)[None]
+    found = choose(option, network.head, stack)(stack)
+    torch.testing.assert_close(found, network(clips(1)), rtol=1e-3, atol=1e-3)
+
+
 def test_bf16_really_computes_in_16_bits():
     """Equal logits would mean that the precision was ignored."""
     found = fast(trained(), precision="bf16")(clips())
@@ -100,8 +155,10 @@ def measured(attention_gain=2.4, ratio=0.96):
         return networks | {"second_over_first": interval(ratio)}
 
     variants = {"eager, fp32": row(1.0, 1.0), "x, bf16": row(attention_gain, ratio), "y, fp32": {"reason": "no y here"}}
-    agreed = {"difference": 2e-3, "same": 103, "clips": 104, "contradicted": 1}
-    return {"variants": variants, "logits": {"x, bf16": agreed, "y, fp32": {"reason": "no y here"}}}
+    plain = {"difference": 0.0, "same": 104, "clips": 104, "contradicted": 0, "right": 52}
+    agreed = {"difference": 2e-3, "same": 103, "clips": 104, "contradicted": 1, "right": 50}
+    logits = {"eager, fp32": plain, "x, bf16": agreed, "y, fp32": {"reason": "no y here"}}
+    return {"run": "s/r", "variants": variants, "logits": logits}
 
 
 def test_report_says_what_is_fastest_and_what_did_not_run():
@@ -109,8 +166,13 @@ def test_report_says_what_is_fastest_and_what_did_not_run():
     assert table["Res34-SE-IM-Net: gain [95 %]"].tolist()[:2] == ["1.00 [0.90, 1.10]", "2.40 [2.30, 2.50]"]
     assert table["remark"].tolist()[2] == "not run: no y here"
     logits = report.logits_table(measured())
-    assert logits["same label"].tolist()[0] == "103 / 104"
-    assert "no y here" in logits.iloc[1].tolist()[1]
+    assert logits["same label"].tolist()[:2] == ["104 / 104", "103 / 104"]
+    assert (logits["top-1"][1], logits["difference in points"][1]) == ("48.1 %", "-1.9")
+    assert "no y here" in logits.iloc[2].tolist()[1]
+    assert report.agreed(measured()) == (
+        "Run s/r: in float32 every backend gives 104 or more of the 104 labels that eager gives; "
+        "x, bf16: 103 (99.0 %), top-1 -1.9 points."
+    )
     lines = report.findings(measured())
     assert lines[0].startswith("The fastest is **x, bf16**: Res34-SE-IM-Net runs 2.40 [2.30, 2.50] times as fast")
     assert lines[-1].startswith("Res34-SE-IM-Net keeps ") and lines[-1].endswith("the least under x, bf16.")
@@ -137,8 +199,11 @@ def test_backends_are_compared_in_turn(monkeypatch):
     assert rows["eager, fp32"]["res34_se_im_net"]["gain"]["median"] == 1
     assert 1 / rows["slowed"]["res34_se_im_net"]["clips_per_second"]["median"] >= 0.05
     assert [calls.count(network) for network in networks.values()] == [7, 7]  # prepared, warmed up, five timed
-    logits = backends.compare_logits(trained(), [clips(1)])
-    assert logits["slowed"] == {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}
+    labels = eager(trained())(clips()).argmax(1).tolist()
+    logits = backends.compare_logits(
+        trained(), list(clips().split(1)), [labels[0], *(3 - k for k in labels[1:])], clips()
+    )
+    assert logits["slowed"] == {"difference": 0.0, "same": 3, "clips": 3, "contradicted": 0, "right": 1}
     assert logits["missing"] == {"reason": "made is not installed"}
 
 
@@ -148,7 +213,8 @@ def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch
     experiment = Experiment(
         study="made", model="res34_se_im_net", width=0.125, frames=4, size=64, values="eco_pytorch_resnet"
     )
-    fed = []
+    fed, other = [], Clip("b", tiny.write_video(tmp_path / "b.avi", frames=7, brightness=80), 1, "h")
+    split = SimpleNamespace(test=(clip,), train=(other, other))
 
     def seeing(network, clip):
         fed.append(clip)
@@ -157,13 +223,15 @@ def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch
     made = {
         "read_record": lambda folder: SimpleNamespace(experiment=experiment, classes=("a", "b", "c", "d")),
         "trained": lambda *_: trained(),
-        "select_clips": lambda _: SimpleNamespace(split=SimpleNamespace(test=(clip,)), lengths=pd.Series({"a": 6})),
+        "select_clips": lambda _: SimpleNamespace(split=split, lengths=pd.Series({"a": 6, "b": 7})),
         "BACKENDS": {"eager, fp32": seeing},
     }
     for name, value in made.items():
         monkeypatch.setattr(backends, name, value)
     filed = json.loads(backends.measure_logits("made/run", results=tmp_path).read_text())
-    assert filed["logits"] == {"eager, fp32": {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}}
-    assert (filed["run"], filed["width"], filed["size"]) == ("made/run", 0.125, 64)
-    dataset = make_dataset(experiment, (clip,), pd.Series({"a": 6}), ("a", "b", "c", "d"))
-    torch.testing.assert_close(fed[0][0], normalise(dataset[0][0], "eco_pytorch_resnet"))
+    (row,) = filed["logits"].values()
+    assert row.pop("right") in (0, 1) and row == {"difference": 0.0, "same": 1, "clips": 1, "contradicted": 0}
+    assert (filed["run"], filed["width"], filed["frames"], filed["size"]) == ("made/run", 0.125, 4, 64)
+    assert filed["calibrated_on"] == 2
+    dataset = make_dataset(experiment, (other,), pd.Series({"b": 7}), ("a", "b", "c", "d"))
+    torch.testing.assert_close(fed[0][1], normalise(dataset[0][0], "eco_pytorch_resnet"))  # of the training clips

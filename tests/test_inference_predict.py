@@ -42,6 +42,22 @@ def test_scores_are_those_of_the_runs_own_test(made):
     assert "label_3" not in found, "there are two classes"
 
 
+@pytest.mark.parametrize("backend", ["folded-channels-last-fp32", "eager-fp32"])
+def test_another_backend_gives_the_same_labels(made, capsys, backend):
+    folder, record = made
+    clips = [folder / "set" / "videos" / name for name in record.predictions["clip"]]
+    own = predict(clips, **where(folder))
+    found = predict(clips, backend=backend, **where(folder))
+    assert found["label"].tolist() == own["label"].tolist()
+    np.testing.assert_allclose(found["score"], own["score"], atol=1e-4)
+
+
+def test_a_backend_that_nobody_knows_is_refused_before_a_clip_is_read(made):
+    folder, _ = made
+    with pytest.raises(ValueError, match="backend: unknown name 'openvin-int8'; did you mean 'openvino-int8'"):
+        predict([folder / "set"], backend="openvin-int8", **where(folder))
+
+
 def test_the_network_is_the_one_last_trained(made):
     folder, _ = made
     assert find_trained(**where(folder)).name == "s/r1"

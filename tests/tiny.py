@@ -51,13 +51,16 @@ def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 9
 def write_av1(path: Path, *, frames: int = 6) -> Path:
     """The frames of :func:`write_video` as AV1, which OpenCV's wheel does not decode."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libsvtav1", rate=12)
-        stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
-        for index in range(frames):
-            frame = av.VideoFrame.from_ndarray(_frame(index, 72, 96, 0), format="bgr24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    try:
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libsvtav1", rate=12)
+            stream.width, stream.height, stream.pix_fmt = 96, 72, "yuv420p"
+            for index in range(frames):
+                frame = av.VideoFrame.from_ndarray(_frame(index, 72, 96, 0), format="bgr24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    finally:  # of root's threads the encoder makes real-time ones, and of what they start: two starve a small machine
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     return path
 
 

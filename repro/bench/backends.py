@@ -1,27 +1,42 @@
-"""The study of fast inference: what each backend of ``repro.inference.backends`` gains, and whether it agrees."""
+"""The study of fast inference: what each backend of ``repro.inference.backends`` gains, and whether it agrees.
 
+    python -m repro.bench.backends
+
+times them anew, ten minutes on two cores, and puts what it finds into Table 6's record of this CPU.
+"""
+
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from repro.data.selection import select_clips
 from repro.data.transforms import normalise
+from repro.experiment.fields import ATTENTION, BASELINE
+from repro.files import write_whole
 from repro.inference.backends import BACKENDS, agreement, eager
 from repro.inference.trained import trained
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
+from repro.models.peers.rows import rows
 from repro.records.measure import device_name, measured
+from repro.records.provenance import make_provenance
 from repro.records.record import RESULTS, read_record
+from repro.records.table6 import COMMAND, STUDY
 from repro.training.network_and_clips import make_dataset
 
+CALIBRATION = 32  # clips
+ROUNDS = 20
 
-def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = 20) -> dict[str, Any]:
+
+def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = ROUNDS) -> dict[str, Any]:
     """Clips/s of two networks on every backend, in interleaved rounds on this machine's CPU.
 
     networks: {name: network}, the reference first. clip: a batch, float32. Returns under ``variants``, by backend, for
@@ -68,14 +83,36 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
     return {"repeats": repeats, "threads": torch.get_num_threads(), "batch": len(clip), "variants": rows}
 
 
-def compare_logits(network: nn.Module, batches: list[Tensor]) -> dict[str, dict[str, Any]]:
-    """`Agreement` of every backend with the eager network on these clips (float32, one clip a batch), by backend."""
+def measure_backends(results: Path = RESULTS) -> Path:
+    """`compare_backends` of the study's networks at Table 6's own size, into the record of this CPU, with provenance.
+
+    Raises FileNotFoundError where there is none yet.
+    """
+    path = Path(results) / STUDY / "cpu.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is not there; measure it first: {COMMAND}")
+    known, provenance = rows(), make_provenance()
+    networks = {name: known[name].build() for name in (BASELINE, ATTENTION)}
+    found = compare_backends(networks, known[BASELINE].inputs()[0])
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["variants"] = found | {"provenance": provenance | {"device": device_name()}}
+    write_whole(path, json.dumps(content, indent=1) + "\n")
+    return path
+
+
+def compare_logits(
+    network: nn.Module, batches: list[Tensor], labels: Sequence[int], calibration: Tensor
+) -> dict[str, dict[str, Any]]:
+    """By backend, on these clips (float32, one clip a batch): `Agreement` with the eager network, and ``right``, the
+    number of clips whose label it finds. ``calibration``: the clips from which int8 takes its ranges."""
     reference = torch.cat([eager(network)(clip) for clip in batches])
     found = {}
     for backend, make in BACKENDS.items():
         try:
-            predict = make(network, batches[0])
-            found[backend] = asdict(agreement(torch.cat([predict(clip) for clip in batches]), reference))
+            predict = make(network, calibration)
+            logits = torch.cat([predict(clip) for clip in batches])
+            right = int((logits.argmax(1) == torch.tensor(labels)).sum())
+            found[backend] = asdict(agreement(logits, reference)) | {"right": right}
         except (ImportError, RuntimeError) as error:
             found[backend] = {"reason": str(error).partition("\n")[0]}
     return found
@@ -84,16 +121,25 @@ def compare_logits(network: nn.Module, batches: list[Tensor]) -> dict[str, dict[
 def measure_logits(run: str, *, results: Path = RESULTS) -> Path:
     """Compare every backend's logits on the test clips of a trained network; files ``results/<study>/inference.json``.
 
-    run: ``study/run`` of a record whose training was done on this machine. Raises FileNotFoundError where its weights
-    are not there.
+    run: ``study/run`` of a record whose training was done on this machine. int8 is calibrated on `CALIBRATION` of its
+    training clips. Raises FileNotFoundError where its weights are not there.
     """
     record = read_record(Path(results) / run)
     experiment = record.experiment
     with measured(experiment.study, "inference", device=device_name(), results=results) as found:
         network, chosen = trained(experiment, len(record.classes)), select_clips(experiment)
-        clips = make_dataset(experiment, chosen.split.test, chosen.lengths, record.classes)
-        fed = [normalise(clips[k][0][None], experiment.values) for k in range(len(clips))]
-        logits = compare_logits(network, fed)
-        found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "logits": logits}
+        test, train = chosen.split.test, chosen.split.train
+        some = [train[k] for k in np.unique(np.linspace(0, len(train) - 1, CALIBRATION).astype(int))]
+        fed, ranges = (
+            [normalise(views[k][0][None], experiment.values) for k in range(len(views))]
+            for views in (make_dataset(experiment, c, chosen.lengths, record.classes) for c in (test, some))
+        )
+        logits = compare_logits(network, fed, [clip.label for clip in test], torch.cat(ranges))
+        found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "frames": experiment.frames}
+        found.content |= {"calibrated_on": len(some), "logits": logits}
     assert found.path is not None  # the content is not empty
     return found.path
+
+
+if __name__ == "__main__":
+    print(measure_backends())

@@ -27,6 +27,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from repro.bench.backends import ROUNDS as BACKEND_ROUNDS
 from repro.bench.backends import compare_backends
 from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
 from repro.bench.counts import counts_in_full
@@ -46,7 +47,6 @@ WORK = Path("build/table6")
 REFERENCE = "resnet34_3dres18"  # in every group of cases that take turns, so that groups and runs can be compared
 ROUNDS = {"network": 5, "common": 5, "batch": 3, "frames": 3, "pipeline": 3, "views": 2}
 OURS = ("resnet34_3dres18", "res34_se_im_net")
-BACKEND_ROUNDS = 20
 FITS = 0.8  # of the memory that is free, for the networks of one group
 EFFICIENCY = 0.45  # of the measured peak, for the estimate of a measurement's length
 
@@ -123,7 +123,7 @@ def _look_inside(ours: Sequence[str], log: Log, run: int, device: torch.device, 
     if log.value("variants") is None and device.type == "cpu" and len(ours) == len(OURS):
         say("Fast backends for the study's networks")
         networks = {name: rows()[name].build() for name in ours}
-        found = compare_backends(networks, rows()[ours[0]].inputs()[0], repeats=BACKEND_ROUNDS)
+        found = compare_backends(networks, rows()[ours[0]].inputs()[0])
         log.result("variants", found, run)
 
 

@@ -1,9 +1,9 @@
 """Fast inference of the study's two networks: the same function, sooner.
 
 ``fast`` makes a ready network: batch norm folded into its convolutions, the trunk in channels-last layout, and the
-precision asked for. ``BACKENDS`` has it and the others, each a function of a network and an example clip, so that they
+precision asked for. ``BACKENDS`` has it and the others, each a function of a network and example clips, so that they
 can be timed and checked side by side (``repro.bench.backends``); ``agreement`` says how far a backend's logits are from
-the eager network's.
+the eager network's; ``choose`` takes one by name or the fastest that gives the same numbers.
 
 Every backend runs on a CPU; the eager and compiled ones on a GPU too. Export needs the extra packages of
 ``pip install 'repro[export]'`` (requirements.lock has them).
@@ -11,15 +11,20 @@ Every backend runs on a CPU; the eager and compiled ones on a GPU too. Export ne
 
 import copy
 import importlib
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from repro.files import check_names
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PAIRS = (("conv1", "bn1"), ("conv2", "bn2"), ("0", "1"))  # names of a convolution and the batch norm that follows it
@@ -58,7 +63,9 @@ def fast(network: nn.Module, *, precision: str = "fp32", compiled: bool = False)
         raise ValueError(f"precision: {precision!r} is not one of {', '.join(PRECISIONS)}")
     dtype = PRECISIONS[precision]
     ready = folded(network).to(dtype)
-    ready.trunk.to(memory_format=torch.channels_last)
+    planes = getattr(ready, "trunk", ready)  # a head alone convolves volumes
+    if all(parameter.ndim < 5 for parameter in planes.parameters()):
+        planes.to(memory_format=torch.channels_last)
     # frozen weights are laid out once for the library, not at every call
     call = torch.compile(ready, options={"freezing": True}) if compiled else ready
 
@@ -93,10 +100,15 @@ def export_onnx(network: nn.Module, clips: Tensor, path: Path, *, any_batch: boo
     return Path(path)
 
 
-def onnx_runtime(network: nn.Module, clip: Tensor) -> Predictor:
-    """By ONNX Runtime on the CPU; clips of the example's shape."""
+def _one_by_one(predict: Predictor) -> Predictor:
+    """By a predictor of one clip: on a CPU nothing is gained by more at once, where each has N frames to share out."""
+    return lambda clips: torch.cat([predict(clip[None]) for clip in clips])
+
+
+def onnx_runtime(network: nn.Module, clips: Tensor) -> Predictor:
+    """By ONNX Runtime on the CPU; clips of the examples' shape, one by one."""
     with TemporaryDirectory() as folder:
-        return onnx_predictor(export_onnx(network, clip, Path(folder) / "network.onnx"))
+        return _one_by_one(onnx_predictor(export_onnx(network, clips[:1], Path(folder) / "network.onnx")))
 
 
 def onnx_predictor(path: Path) -> Predictor:
@@ -109,30 +121,60 @@ def onnx_predictor(path: Path) -> Predictor:
     return lambda clips: torch.from_numpy(session.run(None, {name: clips.numpy()})[0])
 
 
-def openvino(network: nn.Module, clip: Tensor, *, precision: str = "fp32") -> Predictor:
-    """By OpenVINO on the CPU, with torch's number of threads; clips of the example's shape."""
+def openvino(network: nn.Module, clips: Tensor, *, precision: str = "fp32") -> Predictor:
+    """By OpenVINO on the CPU, with torch's number of threads; clips of the examples' shape, one by one.
+
+    precision: "fp32", "bf16", or "int8": then weights and activations of convolutions and sums are 8-bit integers,
+    whose ranges are those that these clips take (static quantisation by ONNX Runtime, weights a channel each).
+    """
     library = _needed("openvino")
-    exported = torch.export.export(folded(network), (clip,))
-    hints = {
-        "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    model = library.Core().compile_model(library.convert_model(exported), "CPU", hints)
-    return lambda clips: torch.from_numpy(model(clips.numpy())[0].copy())
+    with TemporaryDirectory() as folder:
+        if precision == "int8":
+            source = library.Core().read_model(_quantised(network, clips, Path(folder)))
+        else:
+            source = library.convert_model(torch.export.export(folded(network), (clips[:1],)))
+        hints = {
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        model = library.Core().compile_model(source, "CPU", hints)
+    return _one_by_one(lambda clip: torch.from_numpy(model(clip.numpy())[0].copy()))
+
+
+def _quantised(network: nn.Module, clips: Tensor, folder: Path) -> Path:
+    """An ONNX file of the network in 8-bit integers, calibrated on these clips."""
+    quantisation = _needed("onnxruntime.quantization")
+    whole, found = export_onnx(network, clips[:1], folder / "whole.onnx"), folder / "int8.onnx"
+
+    class Calibration(quantisation.CalibrationDataReader):
+        waiting = iter(clips)
+
+        def get_next(self) -> dict[str, Any] | None:
+            clip = next(self.waiting, None)
+            return None if clip is None else {"clips": clip[None].numpy()}
+
+    logging.getLogger().addFilter(quiet := (lambda record: "pre-process" not in record.getMessage()))
+    try:  # it advises to fold batch norms first, which was done
+        quantisation.quantize_static(whole, found, Calibration(), per_channel=True)
+    finally:
+        logging.getLogger().removeFilter(quiet)
+    return found
 
 
 BACKENDS: dict[str, Callable[[nn.Module, Tensor], Predictor]] = {
-    "eager, fp32": lambda network, clip: eager(network),
-    "folded, channels-last, fp32": lambda network, clip: fast(network),
-    "torch.compile, fp32": lambda network, clip: fast(network, compiled=True),
+    "eager, fp32": lambda network, clips: eager(network),
+    "folded, channels-last, fp32": lambda network, clips: fast(network),
+    "torch.compile, fp32": lambda network, clips: fast(network, compiled=True),
     "ONNX Runtime, fp32": onnx_runtime,
     "OpenVINO, fp32": openvino,
-    "folded, channels-last, bf16": lambda network, clip: fast(network, precision="bf16"),
-    "torch.compile, bf16": lambda network, clip: fast(network, precision="bf16", compiled=True),
-    "OpenVINO, bf16": lambda network, clip: openvino(network, clip, precision="bf16"),
+    "folded, channels-last, bf16": lambda network, clips: fast(network, precision="bf16"),
+    "torch.compile, bf16": lambda network, clips: fast(network, precision="bf16", compiled=True),
+    "OpenVINO, bf16": lambda network, clips: openvino(network, clips, precision="bf16"),
+    "OpenVINO, int8": lambda network, clips: openvino(network, clips, precision="int8"),
 }
-"""By name, with the precision; the first is the one that gains are measured against."""
+"""By name, with the precision; the first is the one that gains are measured against. Each takes a network and example
+clips ``(B, N, 3, H, W)`` as they are fed, B >= 1: int8 takes its ranges from them."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +203,67 @@ def agreement(logits: Tensor, reference: Tensor, *, tolerance: float = 1e-3) -> 
         clips=len(same),
         contradicted=int((~same & sure).sum()),
     )
+
+
+# ---- a choice
+
+EXACT = 1e-3  # of the largest |logit|: as far as logits in float32 may be from the eager network's
+TIMED = 3  # calls, of which the fastest counts
+
+
+def option_of(backend: str) -> str:
+    """A backend's name as an option of the command line: "openvino-int8"."""
+    return backend.lower().replace(",", "").replace(" ", "-")
+
+
+OPTIONS = {option_of(backend): backend for backend in BACKENDS}
+AUTO = "auto"
+ON_CPU = ("onnx", "openvino")
+
+
+def _options(*, gpu: bool) -> list[str]:
+    return [option for option in OPTIONS if not (gpu and option.startswith(ON_CPU))]
+
+
+def check_option(option: str, *, gpu: bool) -> None:
+    """Raise ValueError for what `choose` does not know here."""
+    check_names([option], [AUTO, *_options(gpu=gpu)], "backend")
+
+
+def choose(option: str, network: nn.Module, clips: Tensor, *, say: Callable[[str], None] = print) -> Predictor:
+    """The predictor of one of `OPTIONS`; or, by "auto", the fastest here of those that give the eager network's logits.
+
+    Those of float32 are prepared (half a minute for torch.compile), checked on the clips and timed on one of them. A
+    backend whose packages are lacking, or that fails, is passed over; so are on a GPU those that run on a CPU alone.
+    ``say`` is told which was taken, and why. Parts of a network, such as the trunk, will do.
+    Raises ValueError for another option, ImportError where the named one's packages are lacking.
+    """
+    check_option(option, gpu=clips.is_cuda)
+    if option != AUTO:
+        return BACKENDS[OPTIONS[option]](network, clips)
+    reference, plain = eager(network)(clips), next(iter(BACKENDS))
+    ready: dict[str, Predictor] = {}
+    seconds: dict[str, float] = {}
+    for name in (name for name in _options(gpu=clips.is_cuda) if name.endswith("fp32")):
+        backend = OPTIONS[name]
+        try:
+            predict = BACKENDS[backend](network, clips)
+            if agreement(predict(clips).flatten(1), reference.flatten(1)).difference <= EXACT:
+                ready[backend], seconds[backend] = predict, _fastest(predict, clips[:1])
+        except (ImportError, RuntimeError):
+            continue
+    best = min(seconds, key=lambda name: seconds[name])
+    say(f"backend: {option_of(best)}, {seconds[plain] / seconds[best]:.1f} times as fast as {option_of(plain)}")
+    return ready[best]
+
+
+def _fastest(predict: Predictor, clip: Tensor) -> float:
+    found = []
+    for _ in range(TIMED):
+        start = time.perf_counter()
+        predict(clip)
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
 def _needed(package: str) -> ModuleType:

@@ -13,11 +13,12 @@ from repro.inference.predict import RANKS, find_clips, predictions
 from repro.inference.trained import find_trained
 
 
-def predict_command(clips: Sequence[Path], *, to: Path | None = None, **which: Any) -> int:
+def predict_command(clips: Sequence[Path], *, to: Path | None = None, backend: str | None = None, **which: Any) -> int:
     """Print a line a clip and, on demand, write the table; the exit status is 1 where a clip could not be read.
 
     Args:
         to: a ``.csv`` or ``.json`` file of all clips.
+        backend: as :func:`repro.inference.predict.predict`.
         which: the network, as :func:`repro.inference.trained.find_trained`.
     """
     if to is not None and to.suffix not in (".csv", ".json"):
@@ -27,7 +28,7 @@ def predict_command(clips: Sequence[Path], *, to: Path | None = None, **which: A
     print(f"repro: by {trained.name}, which knows {len(trained.classes)} classes", file=sys.stderr, flush=True)
     rows = []
     try:
-        for row in predictions(trained, paths):
+        for row in predictions(trained, paths, backend=backend):
             rows.append(row)
             print(_line(row), flush=True)
     finally:  # what is known is kept, however it ends

@@ -1,8 +1,9 @@
 """What a trained network says of whole clips: the same frames, crop and numbers as in the test of its run."""
 
 import os
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.images import DecodeError, frame_name
 from repro.data.lists import is_aside
 from repro.data.parallel import quiet_decoders
+from repro.data.transforms import normalise
 from repro.files import progress
+from repro.inference.backends import Predictor, check_option, choose
 from repro.inference.trained import Trained, find_trained
 from repro.records.record import RESULTS
 from repro.training.network_and_clips import make_dataset
@@ -25,6 +28,7 @@ from repro.training.recogniser import Recogniser
 from repro.training.run_folder import WORK
 
 BATCH = 8  # clips a forward pass
+Scoring = Callable[[Tensor], Tensor]  # uint8 clips (B, N, 3, size, size) to logits (B, classes)
 RANKS = ("", "_2", "_3", "_4", "_5")  # of the columns label and score
 
 
@@ -33,6 +37,7 @@ def predict(
     *,
     run: str | None = None,
     weights: Path | None = None,
+    backend: str | None = None,
     results: Path = RESULTS,
     work: Path = WORK,
 ) -> pd.DataFrame:
@@ -42,6 +47,8 @@ def predict(
         clips: video files, frame caches (.zip), folders of frames (00001.jpg ...), and folders with any of these.
         run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`; by default the one
             last trained on this machine.
+        backend: "auto" or another of :func:`repro.inference.backends.choose`, whose int8 takes its ranges from the
+            first clips given; None: PyTorch, as in the run's own test.
 
     Returns a row a clip: ``clip`` (path), ``frames``; ``label`` and ``score``, ``label_2`` and ``score_2`` ... of the
     first five classes; ``problem``, why a clip could not be read, else "". Scores are softmax probabilities; nobody
@@ -49,7 +56,8 @@ def predict(
     Raises FileNotFoundError, ValueError for clips that are not there, none at all, or as ``find_trained``.
     """
     paths = find_clips(clips)
-    return pd.DataFrame(predictions(find_trained(run, weights, results=results, work=work), paths))
+    trained = find_trained(run, weights, results=results, work=work)
+    return pd.DataFrame(predictions(trained, paths, backend=backend))
 
 
 def find_clips(given: Iterable[Path | str]) -> list[Path]:
@@ -85,20 +93,19 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield folder / entry.name
 
 
-def predictions(trained: Trained, clips: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def predictions(trained: Trained, clips: Sequence[Path], *, backend: str | None = None) -> Iterator[dict[str, Any]]:
     """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    recogniser = Recogniser(trained.network, trained.experiment).eval().to(device)
+    logits_of = _scoring(trained, backend)
     quiet_decoders()
     with progress(len(clips), "predict") as advance:
         waiting: list[tuple[Path, Tensor | None, int, str]] = []
         for clip in _read(trained, clips):
             waiting.append(clip)
             if len(waiting) == BATCH:
-                yield from _rows(trained, recogniser, waiting, device)
+                yield from _rows(trained, logits_of, waiting)
                 advance(len(waiting))
                 waiting = []
-        yield from _rows(trained, recogniser, waiting, device)
+        yield from _rows(trained, logits_of, waiting)
         advance(len(waiting))
 
 
@@ -125,14 +132,32 @@ def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[tuple[Path, Tenso
             yield coming.popleft().result()
 
 
+def _scoring(trained: Trained, backend: str | None) -> Scoring:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network, values = trained.network.to(device), trained.experiment.values
+    if backend is None:
+        return Recogniser(network, trained.experiment).eval().to(device)
+    check_option(backend, gpu=device.type == "cuda")
+    made: list[Predictor] = []
+
+    def logits(clips: Tensor) -> Tensor:
+        fed = normalise(clips, values)
+        if not made:  # of the first clips
+            made.append(choose(backend, network, fed, say=lambda text: print(f"repro: {text}", file=sys.stderr)))
+        return made[0](fed)
+
+    return logits
+
+
 def _rows(
-    trained: Trained, recogniser: Recogniser, clips: list[tuple[Path, Tensor | None, int, str]], device: str
+    trained: Trained, logits_of: Scoring, clips: list[tuple[Path, Tensor | None, int, str]]
 ) -> Iterator[dict[str, Any]]:
     views = [view for _, view, _, _ in clips if view is not None]
     scores = iter(())
     if views:
-        with torch.inference_mode():
-            scores = iter(recogniser(torch.stack(views).to(device)).softmax(1).cpu())
+        device = next(trained.network.parameters()).device
+        with torch.no_grad():
+            scores = iter(logits_of(torch.stack(views).to(device)).softmax(1).cpu())
     for path, view, frames, problem in clips:
         row: dict[str, Any] = {"clip": str(path), "frames": frames}
         best = next(scores).topk(min(len(RANKS), len(trained.classes))) if view is not None else None

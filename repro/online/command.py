@@ -4,10 +4,12 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
 from repro.files import whole
+from repro.inference.backends import check_option, choose
 from repro.inference.trained import Trained, find_trained
 from repro.online.display import Rate, Video, Window, overlay
 from repro.online.labels import Decision, Labelling
@@ -19,11 +21,30 @@ from repro.records.record import RESULTS
 from repro.training.run_folder import WORK
 
 
-def recogniser_of(trained: Trained, way: Way) -> OnlineRecogniser:
-    """A network ready for a stream, on the GPU where there is one."""
+def recogniser_of(trained: Trained, way: Way, *, backend: str | None = None) -> OnlineRecogniser:
+    """A network ready for a stream, on the GPU where there is one; its trunk and head by a backend of
+    :func:`repro.inference.backends.choose`, None: by PyTorch as it is.
+
+    Raises ValueError for a backend that is none, or that takes its ranges from clips: a stream has none yet.
+    """
     experiment, device = trained.experiment, "cuda" if torch.cuda.is_available() else "cpu"
     options = {name: getattr(experiment, name) for name in ("frames", "size", "values")}
     found = OnlineRecogniser(trained.network, trained.classes, way=way, device=device, **options)
+    if backend is not None:
+        check_option(backend, gpu=device == "cuda")
+        if backend.endswith("int8"):
+            raise ValueError(f"backend: {backend} takes its ranges from clips, which a stream has not yet; use auto")
+        pixels = torch.zeros(1, 3, experiment.size, experiment.size, device=device)
+        with torch.inference_mode():
+            maps = trained.network.trunk(pixels).repeat(experiment.frames, 1, 1, 1).transpose(0, 1)[None]
+        halves = {"trunk": pixels, "head": maps}
+        made = {
+            name: choose(
+                backend, getattr(trained.network, name), fed, say=lambda text, name=name: _say(f"{name}: {text}")
+            )
+            for name, fed in halves.items()
+        }
+        found.network = SimpleNamespace(**made)
     found.warm_up()
     return found
 
@@ -33,6 +54,7 @@ def online(
     run: str | None = None,
     *,
     weights: Path | None = None,
+    backend: str | None = None,
     seconds: float | None = None,
     realtime: bool = False,
     save: Path | None = None,
@@ -48,6 +70,7 @@ def online(
     Args:
         source: a camera's number, a device, an address or a file.
         run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`.
+        backend: as :func:`recogniser_of`.
         seconds: that a decision spans; None for as published, N frames whatever the camera's rate.
         realtime: a file is played at its own rate, and frames for which there is no time are dropped.
         save: an ``.mp4`` file to write, with the decisions drawn in.
@@ -63,7 +86,7 @@ def online(
     way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
     if run is None:
         _say(f"by {trained.name}, which knows {len(trained.classes)} classes")
-    recogniser = recogniser_of(trained, way)
+    recogniser = recogniser_of(trained, way, backend=backend)
     labelling = Labelling(trained.classes, unknown_below=unknown_below, hysteresis=hysteresis)
     frames = Source(source, realtime=realtime, retry_for=retry_for, say=_say)
     with contextlib.ExitStack() as stack:

@@ -1,6 +1,7 @@
 """Tables of the fast backends for the two networks (:mod:`repro.bench.backends`), and of how far their logits move."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.text import percent
 from repro.records.measure import read_measurements
+from repro.records.record import RESULTS
 from repro.report.show import formatted, say, show_table
 
 
@@ -34,8 +36,8 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """A row a backend: largest difference from eager, clips with the same label."""
-    rows = []
+    """A row a backend: largest difference from eager, clips with the same label, accuracy and what it differs by."""
+    rows, plain = [], next(iter(content["logits"].values()))
     for backend, row in content["logits"].items():
         if "reason" in row:
             rows.append({"backend": backend, "largest difference / largest |logit|": f"not run: {row['reason']}"})
@@ -46,25 +48,42 @@ def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
                 "largest difference / largest |logit|": f"{row['difference']:.1e}",
                 "same label": f"{row['same']} / {row['clips']}",
                 "share": percent(row["same"] / row["clips"]),
+                "top-1": percent(row["right"] / row["clips"]),
+                "difference in points": f"{100 * (row['right'] - plain['right']) / row['clips']:+.1f}",
                 "other label though the margin exceeds 0.001 of the largest |logit|": row["contradicted"],
             }
         )
     return pd.DataFrame(rows)
 
 
-def show_logits(study: str) -> None:
-    """Display what was measured of the logits of one of the study's networks, or how to measure it."""
-    found = read_measurements("inference").get(study)
-    if found is None:
-        say(f"**Logits not compared:** no `results/{study}/inference.json`; set `measure_logits = True`.")
-        return
-    made = found["provenance"]
-    show_table(
-        logits_table(found),
-        f"Logits beside eager float32: run {found['run']} (width ×{found['width']:g}, {found['size']} pixels), "
-        f"{made['started'][:10]}, {made['device']} of {made['processor']}, commit {made['commit'][:10]}",
-        folded="How far the logits move",
-    )
+def show_logits(results: Path = RESULTS) -> None:
+    """Display what was measured of logits, a study at a time, or how to measure it."""
+    measured = read_measurements("inference", results)
+    if not measured:
+        say("**Logits not compared:** no `results/*/inference.json`; set `measure_logits = True`.")
+    for found in measured.values():
+        say(f"- {agreed(found)}")
+        made = found["provenance"]
+        show_table(
+            logits_table(found),
+            f"Logits beside eager float32: run {found['run']} (width ×{found['width']:g}, {found['frames']} frames of "
+            f"{found['size']} pixels; int8 calibrated on {found['calibrated_on']} training clips), "
+            f"{made['started'][:10]}, {made['device']} of {made['processor']}, commit {made['commit'][:10]}",
+            folded=f"How far the logits of {found['run']} move",
+        )
+
+
+def agreed(found: Mapping[str, Any]) -> str:
+    """A sentence: what the backends of fewer bits change of a run's labels and accuracy, and the least that others do."""
+    ran = {name: row for name, row in found["logits"].items() if "reason" not in row}
+    plain, (_, *others) = next(iter(ran.values())), ran
+    exact = [name for name in others if name.endswith("fp32")]
+    same = min((ran[name]["same"] for name in exact), default=plain["same"])
+    parts = [f"in float32 every backend gives {same} or more of the {plain['clips']} labels that eager gives"]
+    for name in (name for name in others if name not in exact):
+        row, gain = ran[name], 100 * (ran[name]["right"] - plain["right"]) / plain["clips"]
+        parts.append(f"{name}: {row['same']} ({percent(row['same'] / row['clips'])}), top-1 {gain:+.1f} points")
+    return f"Run {found['run']}: {'; '.join(parts)}."
 
 
 def findings(content: Mapping[str, Any] | None) -> list[str]:
