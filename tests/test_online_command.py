@@ -57,6 +57,17 @@ def test_a_file_is_decided_and_saved(recognise, tmp_path):
     assert frames[0].to_ndarray(format="rgb24")[:20].max() > 150, "something is written at its top"
 
 
+def test_another_backend_decides_the_same(recognise, tmp_path):
+    path = tiny.write_video(tmp_path / "clip.avi", frames=23, brightness=60)
+    _, own, _ = recognise(path)
+    status, found, _ = recognise(path, "--backend", "folded-channels-last-fp32")
+    assert status == 0 and [each["label"] for each in found] == [each["label"] for each in own]
+    scores = [[each["top5"][0][1] for each in decisions] for decisions in (own, found)]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+    status, found, err = recognise(path, "--backend", "openvino-int8")
+    assert status == 1 and not found and "takes its ranges from clips, which a stream has not yet; use auto" in err
+
+
 def test_by_time_unknown_and_hysteresis(recognise, tmp_path):
     path = tiny.write_video(tmp_path / "clip.avi", frames=24, brightness=60)
     _, found, _ = recognise(path, "--seconds", "0.67", "--unknown-below", "1", "--hysteresis", "0.5")

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -147,16 +146,11 @@ def _quantised(network: nn.Module, clips: Tensor, folder: Path) -> Path:
     quantisation = _needed("onnxruntime.quantization")
     whole, found = export_onnx(network, clips[:1], folder / "whole.onnx"), folder / "int8.onnx"
 
-    class Calibration(quantisation.CalibrationDataReader):
-        waiting = iter(clips)
-
-        def get_next(self) -> dict[str, Any] | None:
-            clip = next(self.waiting, None)
-            return None if clip is None else {"clips": clip[None].numpy()}
-
+    fed = ({"clips": clip[None].numpy()} for clip in clips)
+    reader = type("Reader", (quantisation.CalibrationDataReader,), {"get_next": lambda _: next(fed, None)})
     logging.getLogger().addFilter(quiet := (lambda record: "pre-process" not in record.getMessage()))
     try:  # it advises to fold batch norms first, which was done
-        quantisation.quantize_static(whole, found, Calibration(), per_channel=True)
+        quantisation.quantize_static(whole, found, reader(), per_channel=True)
     finally:
         logging.getLogger().removeFilter(quiet)
     return found

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 
@@ -34,15 +35,13 @@ def recogniser_of(trained: Trained, way: Way, *, backend: str | None = None) -> 
         check_option(backend, gpu=device == "cuda")
         if backend.endswith("int8"):
             raise ValueError(f"backend: {backend} takes its ranges from clips, which a stream has not yet; use auto")
+        network: Any = trained.network
         pixels = torch.zeros(1, 3, experiment.size, experiment.size, device=device)
         with torch.inference_mode():
-            maps = trained.network.trunk(pixels).repeat(experiment.frames, 1, 1, 1).transpose(0, 1)[None]
-        halves = {"trunk": pixels, "head": maps}
+            maps = network.trunk(pixels).repeat(experiment.frames, 1, 1, 1).transpose(0, 1)[None]
         made = {
-            name: choose(
-                backend, getattr(trained.network, name), fed, say=lambda text, name=name: _say(f"{name}: {text}")
-            )
-            for name, fed in halves.items()
+            "trunk": choose(backend, network.trunk, pixels, say=_say),
+            "head": choose(backend, network.head, maps, say=_say),
         }
         found.network = SimpleNamespace(**made)
     found.warm_up()

@@ -74,7 +74,7 @@ def show_logits(results: Path = RESULTS) -> None:
 
 
 def agreed(found: Mapping[str, Any]) -> str:
-    """A sentence: what the backends of fewer bits change of a run's labels and accuracy, and the least that others do."""
+    """A sentence: what fewer bits change of a run's labels and accuracy, beside what other backends in float32 do."""
     ran = {name: row for name, row in found["logits"].items() if "reason" not in row}
     plain, (_, *others) = next(iter(ran.values())), ran
     exact = [name for name in others if name.endswith("fp32")]
