@@ -118,6 +118,7 @@ def made(content):
         speed = source["ways"][name]["speed"]["3"]
         speed["cpu"] = {"median": rate, "q25": rate - 1, "q75": rate + 1}
         speed["of_ceiling"] = None if name == CEILING else {"median": rate / 50, "low": 0.1, "high": 3.0}
+        speed["shares"] = {"decode": 0.9, "resize": 0.095, "crop": 0.005}
         speed["cache_gain"] = None if name == CACHE else {"median": 100 / rate, "low": 0.1, "high": 3.0}
     exact = {"asked": 20, "wrong": 3, "furthest": 2, "refused": 0}
     source["ways"]["decord"] = {
@@ -141,8 +142,9 @@ def test_the_table_has_a_row_for_each_reader_that_is_offered(made):
 
 def test_findings(made):
     assert report.findings(made) == [
-        "**made clips.** OpenCV reads 40.0 clips of 3 frames a second and core, 80 % of the ceiling; the frame cache "
-        "100.0, 2.5 times as many (0.1 to 3.0). It takes 13 times the space of the videos.",
+        "**made clips.** OpenCV reads 40.0 clips of 3 frames a second and core, 80 % of the ceiling (cropping "
+        "and resizing, which it has not, take 10 %); the frame cache 100.0, 2.5 times as many (0.1 to 3.0). It takes "
+        "13 times the space of the videos.",
         "**Not offered**, because on these ordinary files other frames came than those asked for, or none: decord, "
         "get_batch: 3 of 20 frames (made clips); torchcodec: 2 clips refused (made clips).",
     ]

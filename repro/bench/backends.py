@@ -2,10 +2,9 @@
 
     python -m repro.bench.backends
 
-times them anew, ten minutes on two cores, and puts what it finds into Table 6's record of this CPU.
+times them alone and files results/backends/cpu.json, which Table 6's page shows.
 """
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -20,16 +19,13 @@ from torch import Tensor, nn
 from repro.data.selection import select_clips
 from repro.data.transforms import normalise
 from repro.experiment.fields import ATTENTION, BASELINE
-from repro.files import write_whole
 from repro.inference.backends import BACKENDS, agreement, eager
 from repro.inference.trained import trained
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
 from repro.models.peers.rows import rows
 from repro.records.measure import device_name, measured
-from repro.records.provenance import make_provenance
 from repro.records.record import RESULTS, read_record
-from repro.records.table6 import COMMAND, STUDY
 from repro.training.network_and_clips import make_dataset
 
 CALIBRATION = 32  # clips
@@ -83,21 +79,19 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
     return {"repeats": repeats, "threads": torch.get_num_threads(), "batch": len(clip), "variants": rows}
 
 
-def measure_backends(results: Path = RESULTS) -> Path:
-    """`compare_backends` of the study's networks at Table 6's own size, into the record of this CPU, with provenance.
+def measure_backends(*, repeats: int = 5, results: Path = RESULTS) -> Path:
+    """`compare_backends` of the study's networks at Table 6's own size; files ``results/backends/cpu.json``.
 
-    Raises FileNotFoundError where there is none yet.
+    Apart from Table 6's record, which other machines may have made: ratios of one machine's rounds are compared.
+    ``instructions``: what torch's kernels use of the processor ("AVX2", "AVX512"), on which 16 and 8 bits depend most.
     """
-    path = Path(results) / STUDY / "cpu.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is not there; measure it first: {COMMAND}")
-    known, provenance = rows(), make_provenance()
+    known = rows()
     networks = {name: known[name].build() for name in (BASELINE, ATTENTION)}
-    found = compare_backends(networks, known[BASELINE].inputs()[0])
-    content = json.loads(path.read_text(encoding="utf-8"))
-    content["variants"] = found | {"provenance": provenance | {"device": device_name()}}
-    write_whole(path, json.dumps(content, indent=1) + "\n")
-    return path
+    with measured("backends", "cpu", device=device_name(), results=results) as found:
+        found.content |= compare_backends(networks, known[BASELINE].inputs()[0], repeats=repeats)
+        found.content |= {"instructions": torch.backends.cpu.get_cpu_capability()}
+    assert found.path is not None  # the content is not empty
+    return found.path
 
 
 def compare_logits(

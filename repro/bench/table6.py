@@ -74,7 +74,7 @@ def measure(
     if names and (unknown := [name for name in names if name not in known]):
         raise ValueError(f"networks: {unknown[0]!r} is not one of {', '.join(known)}")
     if clip is not None and not Path(clip).is_file():
-        raise ValueError(f"clip: {clip} is not a video file")
+        raise ValueError(f"clip: {clip} is not a video file; name one")
     if device not in BATCHES or (device == "cuda" and not torch.cuda.is_available()):
         raise ValueError(f"device: {device!r} cannot be used here; cpu{', cuda' * torch.cuda.is_available()} can")
     chosen = [name for name in known if not names or name in names or name == REFERENCE]

@@ -6,6 +6,7 @@ and spaces (NFKC) count as the same where one alone does: UCF101 writes Handstan
 one class, Kinetics' folders come with both, macOS takes accents apart and puts a narrow space into a recording's name.
 """
 
+import difflib
 import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -205,7 +206,9 @@ def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) ->
     classes = [same.get(unicodedata.normalize("NFC", name), name) for name in classes]
     unknown = [name for name in classes if name not in known]
     if unknown:
-        raise ValueError(f"classes: {unknown[0]!r} is not a class of {where}")
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known[:5])}{' ...' * (len(known) > 5)}"
+        raise ValueError(f"classes: {unknown[0]!r} is not a class of {where}; {mend}")
     if len(set(classes)) < 2:
         raise ValueError(f"classes: name two classes or more, not {list(classes)}")
     return tuple(name for name in known if name in classes)
@@ -230,7 +233,9 @@ def _check_parts(split: Split, lists: Lists, list_of: ListOf) -> None:
     places: dict[Path, str] = {}
     for clip in (*split.train, *split.test):
         if places.setdefault(clip.path, clip.name) != clip.name:
-            raise ValueError(f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}")
+            raise ValueError(
+                f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}; remove one line"
+            )
 
 
 def _refuse(missing: list[Listed], total: int, disk: _Disk, lists: Lists, list_of: ListOf, mend: str) -> None:
@@ -295,7 +300,7 @@ def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tu
         if not any(group in held_out for group in groups):
             raise ValueError(
                 f"validation_fraction: none of the groups of class {label} can be set aside (it has {number}) without "
-                "leaving a class no group to train on"
+                "leaving a class no group to train on; lower it, or take schedule: cosine, which needs none"
             )
     train = tuple(clip for clip in clips if clip.group not in held_out)
     return train, tuple(clip for clip in clips if clip.group in held_out)

@@ -68,7 +68,9 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
                 shape = frame.shape
             elif frame.shape != shape:
                 sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
-                raise DecodeError(f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}")
+                raise DecodeError(
+                    f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}; fetch it again"
+                )
             yield from itertools.repeat(frame, times[index])
 
 
@@ -281,7 +283,7 @@ def _pick(path: Path, frames: Iterable[T], wanted: Sequence[int]) -> Iterator[T]
             if not remaining[1:]:
                 return
             del remaining[0]
-    raise DecodeError(f"{path}: ends at frame {position + 1}, frame {remaining[0]} was asked for")
+    raise DecodeError(f"{path}: ends at frame {position + 1}, frame {remaining[0]} was asked for; fetch it again")
 
 
 def _check_file(path: Path) -> None:

@@ -67,7 +67,9 @@ def stream(
     for clip in clips:
         frames = read_frames(clip.path, range(count_frames(clip.path)))
         if len(frames) < online.frames:
-            raise ValueError(f"{clip.name}: {len(frames)} frames are fewer than the network's {online.frames}")
+            raise ValueError(
+                f"{clip.name}: {len(frames)} frames are fewer than the network's {online.frames}; leave it out"
+            )
         if not seconds:  # libraries are loaded and kernels picked at the first decision, which is not timed
             online.reset()
             _decide(online, frames[: online.frames], clock)

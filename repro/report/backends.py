@@ -10,7 +10,9 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.text import percent
 from repro.records.measure import read_measurements
 from repro.records.record import RESULTS
+from repro.records.table6 import Measured
 from repro.report.show import formatted, say, show_table
+from repro.report.table6 import show_measured
 
 
 def _ratio(ratio: Mapping[str, float]) -> str:
@@ -33,6 +35,20 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
         rows.append(shown | {"prepared in (s)": row[ATTENTION]["prepared_in"]})
     rates = {f"{TITLES[name]}: clips/s": ".2f" for name in (BASELINE, ATTENTION)}
     return formatted(pd.DataFrame(rows), rates | {"prepared in (s)": ".0f"})
+
+
+def show_backends(record: Measured, results: Path = RESULTS) -> None:
+    """Display what was measured of the backends alone, else beside Table 6, or how to measure it."""
+    found = read_measurements("cpu", results).get("backends")
+    made, size = record.name, "The two networks on each backend, 16 frames of 224×224"
+    if found:
+        by = found["provenance"]
+        made = f"{by['device']} of {by['processor']} with {found['instructions']}, {by['started'][:10]}, commit "
+        made += by["commit"][:10]
+    found = found or record.content.get("variants")
+    say("\n".join(f"- {line}" for line in findings(found)))
+    caption = f"{size}, {found['repeats']} interleaved rounds, {made}" if found else size
+    show_measured(backends_table(found), caption, folded="Every backend")
 
 
 def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:

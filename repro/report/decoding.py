@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from repro.bench.decoding import CACHE, CEILING, READERS
+from repro.metrics.text import percent
 
 FORMATS = {"% of the ceiling": ".0f", "kB a clip": ",.0f"}
 
@@ -58,7 +59,9 @@ def findings(content: Mapping[str, Any]) -> list[str]:
         rate, cached = speed["opencv"]["cpu"]["median"], speed[CACHE]["cpu"]["median"]
         text = f"**{source}.** OpenCV reads {rate:.1f} clips of {n} frames a second and core"
         if ceiling := speed["opencv"]["of_ceiling"]:
-            text += f", {100 * ceiling['median']:.0f} % of the ceiling"
+            shares = speed["opencv"]["shares"]
+            text += f", {100 * ceiling['median']:.0f} % of the ceiling (cropping and resizing, which it has not, take "
+            text += f"{percent(shares['resize'] + shares['crop'], 0)})"
         text += f"; the frame cache {cached:.1f}"
         if gain := speed["opencv"]["cache_gain"]:
             text += f", {gain['median']:.1f} times as many ({gain['low']:.1f} to {gain['high']:.1f})"

@@ -68,7 +68,9 @@ def _check_devices(experiment: Experiment) -> bool:
     if experiment.accelerator == "cuda" and not uses_gpu:
         raise ValueError("accelerator: torch sees no GPU here; set accelerator: cpu, or see repro doctor")
     if uses_gpu and experiment.devices > torch.cuda.device_count():
-        raise ValueError(f"devices: {experiment.devices} GPUs are asked for, {torch.cuda.device_count()} are here")
+        raise ValueError(
+            f"devices: {experiment.devices} GPUs are asked for, {torch.cuda.device_count()} are here; set as many"
+        )
     if experiment.precision == "16-mixed" and not uses_gpu:
         raise ValueError("precision: 16-mixed needs a GPU; use bf16-mixed or 32-true")
     if experiment.devices * experiment.nodes > 1 and not uses_gpu and experiment.batch_norm != "none":
