@@ -235,3 +235,24 @@ def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch
     assert filed["calibrated_on"] == 2
     dataset = make_dataset(experiment, (other,), pd.Series({"b": 7}), ("a", "b", "c", "d"))
     torch.testing.assert_close(fed[0][1], normalise(dataset[0][0], "eco_pytorch_resnet"))  # of the training clips
+
+
+def test_the_page_shows_the_measurement_of_backends_alone_before_that_beside_table_6(monkeypatch, tmp_path):
+    shown = []
+    monkeypatch.setattr(report, "show_measured", lambda table, caption, folded: shown.append((len(table), caption)))
+    monkeypatch.setattr(report, "say", shown.append)
+    record = SimpleNamespace(name="a CPU of another machine", content={"variants": measured() | {"repeats": 20}})
+    report.show_backends(record, tmp_path)
+    assert shown[1] == (
+        3,
+        "The two networks on each backend, 16 frames of 224×224, 20 interleaved rounds, a CPU of another machine",
+    )
+    made = {"device": "CPU, 2 thread(s)", "processor": "P", "started": "2026-11-29T10:00", "commit": "0123456789abc"}
+    (tmp_path / "backends").mkdir()
+    content = {"provenance": made, "instructions": "AVX2", "repeats": 5} | measured(attention_gain=3.1)
+    (tmp_path / "backends" / "cpu.json").write_text(json.dumps(content))
+    report.show_backends(record, tmp_path)
+    assert "3.10 [3.00, 3.20] times as fast" in shown[2]
+    assert shown[3][1].endswith("5 interleaved rounds, CPU, 2 thread(s) of P with AVX2, 2026-11-29, commit 0123456789")
+    report.show_backends(SimpleNamespace(name="x", content={}), tmp_path / "nothing")
+    assert shown[5] == (0, "The two networks on each backend, 16 frames of 224×224")

@@ -7,10 +7,11 @@ from matplotlib import font_manager
 from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
+from repro.metrics.text import in_markdown
 from repro.records.compare import partners
 from repro.report import figures, names, show
 from repro.report.confusion import all_pairs, counts_of, pairs_figure, pairs_shown
-from repro.report.names import find_fonts, in_figure, in_markdown
+from repro.report.names import find_fonts, in_figure
 from repro.report.svg import svg_of
 
 ODD = ("$a_$", "拍手", "नमस्ते", "👋🏽", "a|b*c", "x^2")

@@ -112,7 +112,8 @@ def test_the_measurements_that_a_page_shows_are_read(bare, monkeypatch):
         ("data", "datasets/lists.json"),
         ("data", "ucf101-3/decoding.json"),
         ("complexity", "table6/cpu.json"),
-        ("complexity", "ucf101-3/inference.json"),
+        ("complexity", "rendered/inference.json"),
+        ("complexity", "backends/cpu.json"),
         ("answer", "table6/cpu.parquet"),
     ):
         assert f"results/{file}" in pages[name].reads, name

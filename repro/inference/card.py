@@ -13,7 +13,7 @@ from repro.data.transforms import VALUES
 from repro.experiment.fields import Experiment
 from repro.files import size_text
 from repro.metrics.confusion import confusion_counts
-from repro.metrics.text import percent, with_interval
+from repro.metrics.text import in_markdown, percent, with_interval
 from repro.records.questions import CONVERGED, has_converged, learned_nothing, training_top1
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
@@ -77,7 +77,7 @@ def card_text(record: Record, network: nn.Module, files: Sequence[Path]) -> str:
 |---|---|
 {table}
 
-Classes, in the order of its outputs: {", ".join(f"`{name}`" for name in record.classes)}.
+Classes, in the order of its outputs: {", ".join(in_markdown(name) for name in record.classes)}.
 
 ## What it cannot do
 
@@ -154,7 +154,9 @@ def _limits(record: Record) -> list[str]:
     wrong = counts - np.diag(np.diag(counts))
     worst = [np.unravel_index(place, wrong.shape) for place in wrong.argsort(axis=None)[::-1][:MOST_CONFUSED]]
     pairs = [
-        f"`{classes[i]}` taken for `{classes[j]}` ({wrong[i, j]} of {counts[i].sum()})" for i, j in worst if wrong[i, j]
+        f"{in_markdown(classes[i])} taken for {in_markdown(classes[j])} ({wrong[i, j]} of {counts[i].sum()})"
+        for i, j in worst
+        if wrong[i, j]
     ]
     if pairs:
         limits.append(f"Wrong most often: {'; '.join(pairs)}.")

@@ -1,9 +1,16 @@
-"""Shares, intervals, p-values and costs as readers see them."""
+"""Names, shares, intervals, p-values and costs as readers see them."""
+
+import re
 
 from repro.metrics.statistics import Estimate, Interval
 
 CARDS = {"A100": 312e12, "RTX 4090": 165e12}  # bf16 operations a second at their makers' dense peaks
 SUSTAINED = 0.3  # share of that peak that training is taken to reach: an assumption, not measured here
+
+
+def in_markdown(name: str) -> str:
+    """A name, of a class, say, as Markdown writes it out: no emphasis, formula, link or table cell begins in it."""
+    return re.sub(r"([\\`*_${}\[\]<>#|~])", r"\\\1", name)
 
 
 def percent(value: float, digits: int = 1) -> str:

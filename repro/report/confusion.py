@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
 from repro.metrics.statistics import Estimate, holm
-from repro.metrics.text import percent
+from repro.metrics.text import in_markdown, percent
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
 from repro.records.scores import (
@@ -22,7 +22,6 @@ from repro.records.scores import (
 )
 from repro.report import figures
 from repro.report.learned import Pairs
-from repro.report.names import in_markdown
 from repro.report.show import formatted
 from repro.report.study import Study
 

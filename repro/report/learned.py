@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from repro.experiment.fields import TITLES
-from repro.metrics.text import percent, with_interval
+from repro.metrics.text import in_markdown, percent, with_interval
 from repro.records.questions import learned_nothing
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
-from repro.report.names import in_markdown
 
 Pairs = Sequence[tuple[Record, Record]]
 NOTHING = "learned nothing"

@@ -1,6 +1,5 @@
-"""Class names in figures and in Markdown: whatever people call their folders, ``$a_$``, ``拍手`` or ``a|b``."""
+"""Class names in figures: whatever people call their folders, ``$a_$`` or ``拍手``."""
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,11 +12,6 @@ from matplotlib.text import Text
 def in_figure(name: str) -> str:
     """The name as matplotlib writes it out: a pair of dollars is no formula."""
     return name.replace("$", r"\$")
-
-
-def in_markdown(name: str) -> str:
-    """The name as Markdown writes it out: no emphasis, formula, link or table cell begins in it."""
-    return re.sub(r"([\\`*_${}\[\]<>#|~])", r"\\\1", name)
 
 
 def find_fonts(fig: Figure) -> list[str]:

@@ -23,7 +23,8 @@ from matplotlib.image import AxesImage
 from PIL import Image
 
 from repro.claims.judging import OUTCOMES
-from repro.report.names import find_fonts, in_markdown
+from repro.metrics.text import in_markdown
+from repro.report.names import find_fonts
 from repro.report.svg import svg_of
 
 CSS_DPI = 96  # CSS pixels an inch
