@@ -198,7 +198,7 @@ def rule(*ids: str, runs: str, clips: str = "none", since: str) -> Callable[[Rul
     """
     at = datetime.fromisoformat(since)
     if at.tzinfo is None:
-        raise ValueError(f"{ids[0]}: since: {since} has no time zone; write +00:00 behind it")
+        raise ValueError(f"{ids[0]}: since: {since} has no time zone; write one behind it")
 
     def register(function: Rule) -> Rule:
         def judge(claim: Claim, evidence: Evidence) -> Verdict:
