@@ -1,4 +1,4 @@
-"""How much of each room the last ``make test COVERAGE=1`` ran: a table with a row a room, and the messages never raised.
+"""How much of each room the last ``make test COVERAGE=1`` ran, a row a room, and which messages were never raised.
 
 Counted are the lines that the tests' own processes ran; what ran in a notebook's kernel or in Snakemake is not.
 """
