@@ -1,6 +1,6 @@
 # The study in a container, as a user who is not root:
 #   docker build --tag repro .
-#   docker run --volume "$PWD/out:/home/reader/out" repro sh -c 'make book && cp -r book/_build/html ../out/'
+#   docker run --name report repro make book && docker cp report:/home/reader/repro/book/_build/html out
 #   docker run --publish 8888:8888 repro .venv/bin/jupyter lab --ip=0.0.0.0 notebooks
 # With a GPU add --gpus all --shm-size=2g, and a volume for the clips.
 FROM python:3.13-slim

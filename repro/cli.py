@@ -241,7 +241,7 @@ def main() -> int:
     exporting = commands.add_parser(
         "export",
         help="write a trained network as a folder for others: weights, model card, ONNX",
-        epilog="example: repro export rendered/res34_se_im_net-split1-seed0 --to network --onnx",
+        epilog="example: repro export demo/res34_se_im_net-split1-seed0 --to network --onnx",
     )
     exporting.add_argument("run", metavar="STUDY/RUN", help="whose training was done on this machine")
     exporting.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new folder")
@@ -270,7 +270,7 @@ def main() -> int:
         help="recognise a camera, a file or a stream while it runs: one JSON line a decision",
         description="Recognise a camera, a file or a stream while it runs. A decision is one line of JSON on the "
         "standard output. Ctrl-C ends it; so does closing the window, or q in it.",
-        epilog="examples: repro online --source 0 --run rendered/res34_se_im_net-split1-seed0; "
+        epilog="examples: repro online --source 0 --run demo/res34_se_im_net-split1-seed0; "
         "... --source rtsp://camera/stream --save seen.mp4; ... --source clip.mp4 --realtime",
     )
     online.add_argument("--source", required=True, help="a camera's number, a file, rtsp://...")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from test_cli import call
@@ -112,3 +113,19 @@ def test_without_the_packages_own_metadata(monkeypatch):
     monkeypatch.setattr(doctor, "requires", gone)
     (finding,) = doctor.libraries()
     assert finding.fault and "repro is not installed" in finding.text
+
+
+@pytest.mark.parametrize("said, status, expected", [
+    ("NVIDIA T4, 470.82\\n", 0, "NVIDIA T4 is here, but torch 9.9 cannot use it with driver 470.82: update the driver"),
+    ("", 0, ""),
+    ("no driver", 9, ""),
+])  # fmt: skip
+def test_a_gpu_whose_driver_is_too_old_is_named(tmp_path, monkeypatch, said, status, expected):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\nprintf '{said}'\nexit {status}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert doctor._unused_driver(SimpleNamespace(__version__="9.9")) == expected
+    tool.unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor._unused_driver(SimpleNamespace(__version__="9.9")) == ""

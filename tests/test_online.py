@@ -289,3 +289,8 @@ def test_what_is_measured_already_is_not_measured_again(tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "sources_state", lambda: "edited")
     other = streaming.measure(record, 1, **places)
     assert other.content["of"]["code"] == "edited" and other.content["top1"] == first.content["top1"]
+    monkeypatch.setattr(streaming, "sources_state", lambda: "edited again")
+    elsewhere = places | {"work": tmp_path / "of another machine"}  # without the weights what is filed will do
+    assert streaming.measure(record, 1, **elsewhere).content == other.content
+    with pytest.raises(FileNotFoundError, match=r"no weights .* delete its record"):
+        streaming.measure(record, 2, **elsewhere)

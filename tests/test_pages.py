@@ -1,4 +1,4 @@
-"""The table of pages: what stands in it, what a profile's pages read, and that README lists the notebooks of it."""
+"""The table of pages: what stands in it, and what a profile's pages read."""
 
 import json
 import re
@@ -49,12 +49,6 @@ def test_a_heading_is_the_sources_own(kind):
     if kind.source.endswith(".ipynb"):
         text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown")
     assert next(line for line in text.splitlines() if line.startswith("# ")) == f"# {kind.title}"
-
-
-def test_readme_lists_the_notebooks_of_the_table():
-    lines = [f"- `{Path(source).name}`: {NOTEBOOKS[source].title}" for source in sorted(NOTEBOOKS)]
-    text = "\n".join(lines)
-    assert text in (ROOT / "README.md").read_text(encoding="utf-8"), f"README's list of notebooks should be:\n{text}"
 
 
 def test_notebooks_that_texts_name_are_there():

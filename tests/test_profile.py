@@ -9,6 +9,7 @@ import yaml
 from repro.experiment.fields import TEMPORAL, Experiment
 from repro.experiment.profile import make_profile, read_profile, source_of
 from repro.experiment.protocols import HABITS, habits_of
+from repro.training import example
 
 PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
 SMALL = {"study": "s", "runs": [{"models": ["res34_se_im_net"], "splits": [1], "seeds": [0]}]}
@@ -262,10 +263,25 @@ def test_a_profile_reads_without_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_the_profile_that_own_clips_md_shows_is_one(tmp_path):
-    text = Path("book/own-clips.md").read_text(encoding="utf-8")
-    shown = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
-    path = tmp_path / "mine.yaml"
-    path.write_text(shown[1], encoding="utf-8")
+@pytest.mark.parametrize("page, study, fields", [
+    ("own-clips", "mine", {"layout": "folder", "batch_size": 4}),
+    ("reproduce", "slower", {"learning_rate": 0.02, "videos": "data/demo/videos"}),
+])  # fmt: skip
+def test_the_profiles_that_pages_show_are_profiles(tmp_path, page, study, fields):
+    text = Path(f"book/{page}.md").read_text(encoding="utf-8")
+    path = tmp_path / "shown.yaml"
+    path.write_text(re.search(rf"```yaml\n(# profiles/{study}.*?)```", text, re.DOTALL)[1], encoding="utf-8")
     experiments = read_profile(path).experiments
-    assert len(experiments) == 18 and {each.study for each in experiments} == {"mine"}
+    assert {each.study for each in experiments} == {study} and len({each.model for each in experiments}) == 2
+    assert all(getattr(each, name) == value for each in experiments for name, value in fields.items())
+
+
+def test_what_is_changed_in_notebook_01_is_changed_in_its_short_example(monkeypatch):
+    usual = Experiment().to_dict()
+    monkeypatch.setattr(example, "render_demo_set", lambda *_, **__: pytest.fail("there is a demo set"))
+    monkeypatch.setattr(example.Path, "is_file", lambda _: True)
+    found = example.example_with(usual | {"learning_rate": 0.01, "seed": 3})
+    assert (found.learning_rate, found.seed, found.epochs, found.width) == (0.01, 3, example.EPOCHS, 0.25)
+    assert (found.study, found.classes) == (example.STUDY, example.CLASSES)
+    for own in ({"videos": "mine/videos"}, {"width": 0.5}, {"study": "mine"}, {"epochs": 3}):
+        assert example.example_with(usual | own | {"learning_rate": 0.01}) is None

@@ -76,7 +76,7 @@ def _newest(results: Path, work: Path) -> str:
     found = [path for path in work.glob(f"*/[!.]*/{WEIGHTS}") if (results / _run(path) / "record.json").is_file()]
     if not found:
         raise FileNotFoundError(
-            f"run: no network was trained on this machine (no {WEIGHTS} in {work}): `make book` trains two in some "
+            f"run: no network was trained on this machine (no {WEIGHTS} in {work}): `make book` trains three in some "
             "15 minutes, `repro train` one; or name a folder that `repro export` wrote as weights"
         )
     return _run(max(found, key=lambda path: path.stat().st_mtime))
@@ -86,14 +86,21 @@ def _run(weights: Path) -> str:
     return "/".join(weights.parts[-3:-1])
 
 
+def weights_of(experiment: Experiment, work: Path = WORK) -> Path:
+    """Where the training of a run on this machine leaves its weights."""
+    return Path(work) / experiment.study / experiment.run / WEIGHTS
+
+
 def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
     """The network of a run that was finished on this machine, with its weights, in evaluation mode.
 
     Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
     """
-    weights = Path(work) / experiment.study / experiment.run / WEIGHTS
+    weights = weights_of(experiment, work)
     if not weights.is_file():
-        raise FileNotFoundError(f"run: there are no weights {weights}; train this run on this machine first")
+        raise FileNotFoundError(
+            f"run: there are no weights {weights}; records hold none: delete its record, then train it"
+        )
     return network_of(experiment, classes, read_weights(weights))
 
 

@@ -22,7 +22,7 @@ from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, iter_frames, open_opencv
 from repro.data.images import holds_images
 from repro.files import progress
-from repro.inference.trained import trained
+from repro.inference.trained import trained, weights_of
 from repro.metrics.peak import exact_float32
 from repro.online import timeline, ways
 from repro.online.labels import UNKNOWN, Labelling
@@ -177,8 +177,8 @@ def measure(
     """Recognise the first test clips of each class (None: all) in a row, by every way, and file it.
 
     Of clips that are frames without times it files only that they are. What is filed already of this very run, by this
-    code, is returned instead. Raises as :func:`repro.inference.trained.trained`, and ValueError for a video file
-    without a frame rate.
+    code (by any, where the run's weights are not here), is returned instead. Raises as
+    :func:`repro.inference.trained.trained`, and ValueError for a video file without a frame rate.
     """
     experiment = record.experiment
     of: Mapping[str, Any] = {
@@ -187,7 +187,8 @@ def measure(
         "clips_per_class": clips_per_class,
         "code": sources_state(),
     }
-    if found := measured_before(experiment.study, timeline.NAME, dict(of), results):
+    again = weights_of(experiment, work).is_file()
+    if found := measured_before(experiment.study, timeline.NAME, dict(of), results, again=again):
         return found
     network = trained(experiment, len(record.classes), work=work)
     clips = list(read_split(experiment).test)

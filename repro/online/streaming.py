@@ -11,7 +11,7 @@ import torch
 
 from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, read_frames
-from repro.inference.trained import trained
+from repro.inference.trained import trained, weights_of
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.peak import exact_float32
@@ -134,13 +134,14 @@ def content(record: Record, streamed: Streamed) -> dict[str, Any]:
 def measure(record: Record, clips_per_class: int, *, results: Path = RESULTS, work: Path = WORK) -> Measurement:
     """Stream the first test clips of each class through the run's network and file :func:`content`.
 
-    What is filed already of this very run, by this code, is returned instead. Raises as
-    :func:`repro.inference.trained.trained`.
+    What is filed already of this very run, by this code (by any, where the run's weights are not here), is returned
+    instead. Raises as :func:`repro.inference.trained.trained`.
     """
     experiment = record.experiment
     of: dict[str, Any] = {"run": record.name, "started": record.provenance["started"]}
     of |= {"clips_per_class": clips_per_class, "code": sources_state()}
-    if found := measured_before(experiment.study, "online", of, results):
+    again = weights_of(experiment, work).is_file()
+    if found := measured_before(experiment.study, "online", of, results, again=again):
         return found
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = trained(experiment, len(record.classes), work=work)

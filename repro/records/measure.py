@@ -48,10 +48,16 @@ def measured(study: str, name: str, *, device: str = "CPU", results: Path = RESU
     )
 
 
-def measured_before(study: str, name: str, of: dict[str, Any], results: Path = RESULTS) -> Measurement | None:
-    """What is filed already, if its content says that it is ``of`` the same: a page made anew does not measure anew."""
+def measured_before(
+    study: str, name: str, of: dict[str, Any], results: Path = RESULTS, *, again: bool = True
+) -> Measurement | None:
+    """What is filed already, if its content says that it is ``of`` the same: a page made anew does not measure anew.
+
+    again: whether it could be measured; where it could not, what earlier code (``of["code"]``) measured will do.
+    """
     content = read_measurements(name, results).get(study, {})
-    if content.get("of") != json.loads(json.dumps(of)):
+    filed, of = content.get("of") or {}, json.loads(json.dumps(of))
+    if filed != of and (again or filed != of | {"code": filed.get("code")}):
         return None
     provenance = content.pop("provenance")
     return Measurement(provenance["device"], provenance, content, path=Path(results) / study / f"{name}.json")

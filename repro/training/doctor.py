@@ -8,11 +8,12 @@ import os
 import platform
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
@@ -107,6 +108,19 @@ def video() -> Iterator[Finding]:
         pass  # said with the libraries
 
 
+def _unused_driver(torch: Any) -> str:
+    """What NVIDIA's own tool says of a GPU that torch cannot use; "" where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    asked = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    if said.returncode or not said.stdout.strip():
+        return ""
+    name, _, driver = said.stdout.splitlines()[0].partition(", ")
+    return f"{name} is here, but torch {torch.__version__} cannot use it with driver {driver}: update the driver"
+
+
 def machine() -> Iterator[Finding]:
     """The GPU, memory, and what a server or a container may withhold."""
     if torch := sys.modules.get("torch"):
@@ -116,7 +130,7 @@ def machine() -> Iterator[Finding]:
             free, name = size_text(available_memory("cuda")), torch.cuda.get_device_name()
             yield Finding(f"GPU: {name}, {free} of memory free; {torch.cuda.device_count()} in all")
         else:
-            yield Finding("GPU: none, runs use the CPU")
+            yield Finding(f"GPU: {_unused_driver(torch) or 'none'}, runs use the CPU")
         yield Finding(f"memory: {size_text(available_memory('cpu'))} free")
     if not os.access(".", os.W_OK):
         yield Finding("this folder cannot be written: give --results and --work of every command, folders that can")

@@ -1,6 +1,7 @@
 """Small runs for a first try: a network on four classes of the demo set, in about a minute on two cores."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from repro.experiment.profile import PROFILES, read_profile
 from repro.records.record import RESULTS, Record, read_record
 from repro.training.loop import train
 
+OF_A_RUN = {"study", "run", "videos", "annotations", "layout", "width", "size", "frames", "epochs", "classes"}
 CLASSES = ["Pick", "Put", "Sit", "Stand"]  # two pairs that look alike
 EPOCHS = 2
 STUDY, WITH_GATES = "adhoc", "example-gates"  # where the example with gates is filed
@@ -30,6 +32,13 @@ def example(**fields: Any) -> Experiment:
     remark = f"{first.remark} Cut short for a first try."
     usual: dict[str, Any] = {"study": STUDY, "run": "example", "remark": remark, "classes": CLASSES, "epochs": EPOCHS}
     return dataclasses.replace(first, **usual | fields)
+
+
+def example_with(parameters: Mapping[str, Any]) -> Experiment | None:
+    """The example with what was changed of the fields' defaults; None where a study, clips or a size are named."""
+    usual = Experiment().to_dict()
+    changed = {name: value for name, value in parameters.items() if value != usual[name]}
+    return None if changed.keys() & OF_A_RUN else example(**changed)
 
 
 def recorded(study: str, run: str) -> Record:
