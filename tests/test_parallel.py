@@ -1,6 +1,8 @@
 """Work spread over processes: every result once, crashes set apart, faults passed on, progress said."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -63,3 +65,12 @@ def test_progress_in_a_log_is_lines_now_and_then(capsys, monkeypatch):
     monkeypatch.setattr(files, "SECONDS_BETWEEN_LINES", 60)
     list(run_all(double, TASKS, title="doubling", workers=1))
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("guard, expected", [("", "False"), ('if __name__ == "__main__":\n    ', "True")])
+def test_a_script_that_would_run_again_in_each_process_starts_none(tmp_path, guard, expected):
+    script = tmp_path / "script.py"
+    script.write_text(f"from repro.data.parallel import can_spawn\n{guard}print(can_spawn())\n")
+    for command in ([script], ["-c", "from repro.data.parallel import can_spawn; print(can_spawn())"]):
+        done = subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == (expected if command == [script] else "True")

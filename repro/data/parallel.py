@@ -8,11 +8,13 @@ found by running the clips in hand once more, each alone, and given back as None
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -25,6 +27,14 @@ IN_HAND_A_WORKER = 2  # one being worked on, one waiting so that no worker idles
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def can_spawn() -> bool:
+    """Whether processes can be started from here: a script that does not ask for ``__main__`` runs again in each."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    by_name = getattr(main, "__spec__", None) is not None  # python -m
+    return file is None or by_name or "__main__" in Path(file).read_text(errors="replace")
 
 
 def run_all(

@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from repro.data.batches import Batches, window_clips
 from repro.data.images import holds_images
 from repro.data.loaders import ClipDataset, test_loader, train_loader
+from repro.data.parallel import can_spawn
 from repro.data.selection import select_clips
 from repro.experiment.fields import Experiment
 from repro.files import only_one
@@ -121,7 +122,8 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
     probe = datasets["train"] if place.first else None
     plan = make_plan(experiment, network, clips=counts, device=place.device, dataset=probe)
     print("\n".join(plan.lines()), flush=True)
-    experiment = dataclasses.replace(experiment, workers=gathered(plan.workers)[0])  # the first has measured
+    workers = plan.workers if experiment.workers is not None or can_spawn() else 0
+    experiment = dataclasses.replace(experiment, workers=gathered(workers)[0])  # the first has measured
     if experiment.workers:  # they keep clips, and would be sent what this process has
         datasets["train"].keep_decoded(room_for_clips(experiment.devices * experiment.workers))
     peak = measure_peak(place.device, experiment.precision, seconds=SECONDS_FOR_PEAK) if place.first else None

@@ -21,7 +21,7 @@ MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the
 PROBE_CLIPS = 4
 LONG_STEP = 10.0  # seconds: of the probe's, which is not repeated then
 CPU = "the CPU"
-SHARE_WORTH, SECONDS_WORTH = 0.2, 60.0
+SHARE_WORTH, SECONDS_WORTH = 0.2, 30.0
 """Loader processes are started where they save this share of a run and so many seconds: each takes some to start."""
 
 
@@ -93,9 +93,9 @@ class Plan:
         return self.seconds_with(self.workers)
 
     def seconds_with(self, workers: int) -> float | None:
-        """An epoch's seconds with so many loader processes a device, which read beside the arithmetic of a GPU.
+        """An epoch's seconds with so many loader processes a device, which read beside the arithmetic.
 
-        On a CPU the two share its cores.
+        Each takes a core from the arithmetic of a CPU.
         """
         if self.step_seconds is None or self.load_seconds is None:
             return None
@@ -104,7 +104,8 @@ class Plan:
         reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds / processes
         if not workers:
             return arithmetic + reading
-        return max(arithmetic + (reading / self.cores if self.device == CPU else 0.0), reading / workers)
+        left = max(self.cores - workers, 0.5) / self.cores if self.device == CPU else 1.0
+        return max(arithmetic / left, reading / workers)
 
     @property
     def workers(self) -> int:
@@ -210,7 +211,7 @@ def make_plan(
 
 
 def reading_seconds(dataset: ClipDataset) -> float:
-    """Seconds that reading a clip takes in one process, of its copy in memory where the whole set can be kept there."""
+    """Seconds that reading a clip takes in one process once those that fit into memory are kept there."""
     count, room = min(PROBE_CLIPS, len(dataset)), dataset.room
 
     def read() -> float:
@@ -223,8 +224,11 @@ def reading_seconds(dataset: ClipDataset) -> float:
     from_file = read()
     dataset.keep_decoded(room)
     read()
-    fits = 0 < (room - dataset.room) / count * len(dataset) <= room
-    return read() if fits and all(whole is not None for whole in dataset.kept.values()) else from_file
+    needed = (room - dataset.room) / count * len(dataset)
+    if needed == 0 or any(whole is None for whole in dataset.kept.values()):
+        return from_file
+    share = min(1.0, room / needed)
+    return share * read() + (1 - share) * from_file
 
 
 def step_seconds(experiment: Experiment, network: nn.Module, device: torch.device) -> float:
