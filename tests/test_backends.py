@@ -170,8 +170,7 @@ def test_report_says_what_is_fastest_and_what_did_not_run():
     assert (logits["top-1"][1], logits["difference in points"][1]) == ("48.1 %", "-1.9")
     assert "no y here" in logits.iloc[2].tolist()[1]
     assert report.agreed(measured()) == (
-        "Run s/r: in float32 every backend gives 104 or more of the 104 labels that eager gives; "
-        "x, bf16: 103 (99.0 %), top-1 -1.9 points."
+        "Of eager's labels of the test clips of s/r, bf16 keeps 103 of 104 (99.0 %), top-1 moves by -1.9 points."
     )
     lines = report.findings(measured())
     assert lines[0].startswith("The fastest is **x, bf16**: Res34-SE-IM-Net runs 2.40 [2.30, 2.50] times as fast")

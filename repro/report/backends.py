@@ -90,16 +90,17 @@ def show_logits(results: Path = RESULTS) -> None:
 
 
 def agreed(found: Mapping[str, Any]) -> str:
-    """A sentence: what fewer bits change of a run's labels and accuracy, beside what other backends in float32 do."""
+    """A sentence a precision: of how many clips eager's label is kept, and what that does to the accuracy."""
     ran = {name: row for name, row in found["logits"].items() if "reason" not in row}
     plain, (_, *others) = next(iter(ran.values())), ran
-    exact = [name for name in others if name.endswith("fp32")]
-    same = min((ran[name]["same"] for name in exact), default=plain["same"])
-    parts = [f"in float32 every backend gives {same} or more of the {plain['clips']} labels that eager gives"]
-    for name in (name for name in others if name not in exact):
-        row, gain = ran[name], 100 * (ran[name]["right"] - plain["right"]) / plain["clips"]
-        parts.append(f"{name}: {row['same']} ({percent(row['same'] / row['clips'])}), top-1 {gain:+.1f} points")
-    return f"Run {found['run']}: {'; '.join(parts)}."
+    parts = []
+    for precision in dict.fromkeys(name.rpartition(", ")[2] for name in others):
+        rows = [ran[name] for name in others if name.endswith(precision)]
+        same, gains = min(row["same"] for row in rows), [row["right"] - plain["right"] for row in rows]
+        share = f"{same} of {plain['clips']} ({percent(same / plain['clips'])})" if same < plain["clips"] else "all"
+        worst = 100 * max(gains, key=abs) / plain["clips"]
+        parts.append(f"{precision} keeps {share}, top-1 moves by {worst:+.1f} points{' at most' * (len(rows) > 1)}")
+    return f"Of eager's labels of the test clips of {found['run']}, {'; '.join(parts)}."
 
 
 def findings(content: Mapping[str, Any] | None) -> list[str]:
