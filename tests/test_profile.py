@@ -9,6 +9,7 @@ import yaml
 from repro.experiment.fields import TEMPORAL, Experiment
 from repro.experiment.profile import make_profile, read_profile, source_of
 from repro.experiment.protocols import HABITS, habits_of
+from repro.notebook import parameters_of
 from repro.training import example
 
 PROFILES = sorted((Path(__file__).resolve().parents[1] / "profiles").glob("*.yaml"))
@@ -277,11 +278,12 @@ def test_the_profiles_that_pages_show_are_profiles(tmp_path, page, study, fields
 
 
 def test_what_is_changed_in_notebook_01_is_changed_in_its_short_example(monkeypatch):
-    usual = Experiment().to_dict()
+    usual = parameters_of(Path("notebooks/01_train.ipynb"))
     monkeypatch.setattr(example, "render_demo_set", lambda *_, **__: pytest.fail("there is a demo set"))
     monkeypatch.setattr(example.Path, "is_file", lambda _: True)
     found = example.example_with(usual | {"learning_rate": 0.01, "seed": 3})
     assert (found.learning_rate, found.seed, found.epochs, found.width) == (0.01, 3, example.EPOCHS, 0.25)
     assert (found.study, found.classes) == (example.STUDY, example.CLASSES)
-    for own in ({"videos": "mine/videos"}, {"width": 0.5}, {"study": "mine"}, {"epochs": 3}):
+    assert example.example_with(usual) == example.example()
+    for own in ({"videos": "mine/videos"}, {"width": 0.5}, {"study": "mine"}, {"run": "mine"}, {"epochs": 3}):
         assert example.example_with(usual | own | {"learning_rate": 0.01}) is None

@@ -36,7 +36,7 @@ def example(**fields: Any) -> Experiment:
 
 def example_with(parameters: Mapping[str, Any]) -> Experiment | None:
     """The example with what was changed of the fields' defaults; None where a study, clips or a size are named."""
-    usual = Experiment().to_dict()
+    usual = Experiment().to_dict() | {"run": ""}  # it is named after the others
     changed = {name: value for name, value in parameters.items() if value != usual[name]}
     return None if changed.keys() & OF_A_RUN else example(**changed)
 
