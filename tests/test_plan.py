@@ -65,8 +65,8 @@ def test_what_would_help_a_run_that_waits():
     said = made(step=0.03, load=0.1, workers=2).slow_reading(60.0, 0.75, cached=False)
     assert said == (
         "75% of the time went by waiting for clips: without it an epoch takes 15.0 seconds, not 60.0 seconds. More "
-        "loader processes (workers: 4, one a core; now 2) or frame caches, which read several times as fast (repro "
-        "prepare --frames) would help"
+        "loader processes (workers: 4, one a core; now 2) or frame caches, which are read sooner (repro prepare "
+        "--frames) would help"
     )
     assert (
         made(workers=4)

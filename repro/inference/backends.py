@@ -100,7 +100,7 @@ def export_onnx(network: nn.Module, clips: Tensor, path: Path, *, any_batch: boo
 
 
 def _one_by_one(predict: Predictor) -> Predictor:
-    """By a predictor of one clip: on a CPU nothing is gained by more at once, where each has N frames to share out."""
+    """By a predictor of one clip: what was exported is for inputs of that shape."""
     return lambda clips: torch.cat([predict(clip[None]) for clip in clips])
 
 

@@ -134,8 +134,9 @@ def cost_table(
             if source not in reading:
                 reading[source] = seconds_to_read(experiment)
             load = reading[source]
+        own = max(1, cores() // experiment.devices)
         name = CPU if device and device.type == "cpu" else ""
-        plan = Plan(experiment, clips.parts, size, name, free, seconds, load or 0.0, cores() // experiment.devices)
+        plan = Plan(experiment, clips.parts, size, name, free, seconds, load or 0.0, own)
         # scoring takes a forward pass, a third of a training step
         passes = (clips.parts["train"] + clips.parts["validation"] / 3) * experiment.epochs + clips.parts["test"] / 3
         if clips.parts["train"] > row["training clips"]:
@@ -185,7 +186,7 @@ def slow_reading(table: pd.DataFrame) -> list[str]:
             needed = -(-row["ms to read"] // row["ms a step"])
             found.append(
                 f"{row['study']}: {needed:.0f} cores that read clips would feed one device, {cores()} are here; frame "
-                "caches read several times as fast (repro prepare --frames)"
+                "caches are read sooner (repro prepare --frames)"
             )
     return found
 

@@ -121,9 +121,10 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
     counts = {part: len(clips) for part, clips in parts.items()}
     probe = datasets["train"] if place.first else None
     plan = make_plan(experiment, network, clips=counts, device=place.device, dataset=probe)
-    print("\n".join(plan.lines()), flush=True)
     workers = plan.workers if experiment.workers is not None or can_spawn() else 0
     experiment = dataclasses.replace(experiment, workers=gathered(workers)[0])  # the first has measured
+    plan = dataclasses.replace(plan, experiment=experiment)
+    print("\n".join(plan.lines()), flush=True)
     if experiment.workers:  # they keep clips, and would be sent what this process has
         datasets["train"].keep_decoded(room_for_clips(experiment.devices * experiment.workers))
     peak = measure_peak(place.device, experiment.precision, seconds=SECONDS_FOR_PEAK) if place.first else None

@@ -149,7 +149,7 @@ class Plan:
         if self.workers < self.cores:
             mends.append(f"more loader processes (workers: {self.cores}, one a core; now {self.workers})")
         if not cached:
-            mends.append("frame caches, which read several times as fast (repro prepare --frames)")
+            mends.append("frame caches, which are read sooner (repro prepare --frames)")
         said = f"{waiting:.0%} of the time went by waiting for clips: without it an epoch takes "
         said += f"{_time((1 - waiting) * seconds)}, not {_time(seconds)}"
         text = " or ".join(mends) or "more cores"
