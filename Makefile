@@ -20,8 +20,8 @@ endif
 
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
-	@echo 'make test    linters, then the tests (ARGS="-k name" for some of them)'
-	@echo 'make test COVERAGE=1  the same, and how many lines of each room they ran'
+	@echo 'make test    linters, then the tests but the slow ones (ARGS="-k name" for some, slow or not)'
+	@echo 'make test SLOW=1  all tests, as .ci/run runs them; COVERAGE=1: and how many lines of each room they ran'
 	@echo 'make lint    ruff, the order of the rooms, types'
 	@echo 'make lab     open JupyterLab in this folder'
 	@echo 'make lock    resolve pyproject.toml into requirements.lock again'
@@ -47,7 +47,7 @@ except BlockingIOError as error:
 endef
 export BOOK_PY
 
-PYTEST = -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+PYTEST = -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(SLOW)$(ARGS),,-m 'not slow') $(ARGS)
 
 # COVERAGE=1 adds a table of the lines that the tests ran, a row a room; on Python 3.11 tracing makes plain Python 1.4 times
 # as slow, so it is asked for once a run of .ci/run
