@@ -88,6 +88,14 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
     return [(a, b) for a, b in pairs if scored_clips(a) == scored_clips(b)]
 
 
+def made_again(records: Iterable[Record]) -> list[tuple[Record, Record]]:
+    """The same run of several studies, whatever they are for: the one that was made first with each that came after."""
+    found: dict[tuple[Any, ...], list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.provenance["started"]):
+        found.setdefault((str(settings(record)), record.data["hash"], *_run(record)), []).append(record)
+    return [(first, later) for first, *rest in found.values() for later in rest]
+
+
 def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:
     """The choices in which a run differs from another, its seed apart: field, value there, value here.
 
