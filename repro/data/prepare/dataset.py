@@ -108,16 +108,15 @@ def prepare(
     splits = read_splits(layout, videos, lists)
     clips = verify.report(name, layout, videos, lists, splits)
     store = videos.parent / STORE
-    counts, bad, cache = None, set(), None
+    bad, cache = set(), None
     if audit:
         table = audit_clips(clips, store, workers=workers)
         print(f"{store}: {', '.join(f'{n:,} {verdict}' for verdict, n in table['verdict'].value_counts().items())}")
         bad |= set(verify.say_unusable(table))
         verify.say_copies(table, splits)
-        counts = dict(zip(table["name"], table["frames"], strict=True))
     if frames:
         cache = root / "frames"
-        made = cache_frames(clips, cache, workers=workers, frames=counts)
+        made = cache_frames(clips, cache, workers=workers)
         print(f"{cache}: {made.written:,} clips written, {made.kept:,} were there, {size_text(made.bytes)}")
         for clip, reason in made.left_out:
             print(f"  left out: {clip}: {reason}")

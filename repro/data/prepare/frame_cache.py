@@ -17,13 +17,13 @@ in one run, clips a second of one core's time, 16 frames a clip; bytes and fidel
 So speed does not decide between them; fidelity does.
 """
 
+import contextlib
 import json
 import os
 import shutil
-import stat
 import statistics
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -52,74 +52,37 @@ class Cached:
     kept: int  # clips that were there already
     bytes: int  # of all of them
     left_out: tuple[tuple[str, str], ...]  # (name, reason) of clips that have no cache, and of zips that have no clip
-    moved: tuple[Path, ...] = ()  # where zips without a usable clip lie now
 
 
-@dataclass(frozen=True)
-class Space:
-    """What a frame cache takes, in bytes, beside what is free on its disk."""
-
-    clips: int
-    frames: int
-    bytes_a_frame: float
-    free: int
-
-    @property
-    def bytes(self) -> int:
-        return round(self.frames * self.bytes_a_frame)
-
-    def __str__(self) -> str:
-        return (
-            f"about {size_text(self.bytes)} for {self.clips:,} clips ({self.frames:,} frames of "
-            f"{size_text(self.bytes_a_frame)}), {size_text(self.free)} are free"
-        )
-
-
-def cache_frames(
-    paths: Mapping[str, Path],
-    out: Path,
-    *,
-    short_side: int = SHORT_SIDE,
-    quality: int = QUALITY,
-    workers: int | None = None,
-    frames: Mapping[str, int] | None = None,
-) -> Cached:
+def cache_frames(paths: Mapping[str, Path], out: Path, *, workers: int | None = None) -> Cached:
     """Write ``out/<name without suffix>.zip`` for every clip, on all cores; those that are there already are kept.
 
-    ``paths`` are all clips of this cache. A zip in ``out`` whose clip is not among them, is gone or does not decode is
-    moved to ``out/.without_source``, never deleted (it may be the last copy), and named in ``left_out``.
-
-    Frames whose short side is longer than ``short_side`` pixels are made smaller (by area), none larger. JPEG frames of
-    a folder that are small enough are taken as they are. Each zip appears whole or not at all, so a killed run goes on.
+    Frames whose short side is longer than ``SHORT_SIDE`` are made smaller (by area), none larger. JPEG frames of a
+    folder that are small enough are taken as they are. Each zip appears whole or not at all, so a killed run goes on.
+    A zip in ``out`` whose clip is not among ``paths``, is gone or does not decode is moved to ``out/.without_source``,
+    never deleted (it may be the last copy), and named in ``left_out``.
 
     Args:
-        paths: name ("Punch/v_Punch_g01_c01.avi") to clip.
-        quality: JPEG's, 1 to 100.
+        paths: name ("Punch/v_Punch_g01_c01.avi") to clip, of all clips of this cache.
         workers: processes; None takes every core.
-        frames: counts by name (the audit's), for the estimate of space.
 
-    Raises ValueError for numbers out of range or two names with one zip; OSError when the cache would not fit, the disk
-    fills up or ``out`` cannot be written (finished clips stay), or another process is at this work.
+    Raises ValueError for two names with one zip; OSError when the cache would not fit, the disk fills up or ``out``
+    cannot be written (finished clips stay), or another process is at this work.
     """
-    if short_side < 1 or not 1 <= quality <= 100:
-        raise ValueError(f"short_side {short_side} must be 1 or more, quality {quality} in 1 to 100")
     out = Path(out)
     targets = _targets(paths, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with only_one(out / "cache.lock"):
             _remove_drafts(out)  # of a run that was killed
-            tasks, left_out = _to_do(paths, targets, short_side, quality)
-            if tasks:
-                todo = {name: paths[name] for name in tasks}
-                space = estimate_space(todo, out, short_side=short_side, quality=quality, frames=frames)
-                _check_space(space, short_side, quality)
+            tasks, left_out = _to_do(paths, targets)
+            _check_space([paths[name] for name in tasks], out)
             for name, result in run_all(_write_clip, tasks, title="frame cache", workers=workers):
                 if result != "":
                     left_out[name] = result or "the decoder crashed on it"
             _remove_drafts(out)  # of a process that crashed
-            there = {name: targets[name].stat() for name in paths if name not in left_out}
-            moved = _move_aside(out, kept=_same_files(paths.values()) | {(s.st_dev, s.st_ino) for s in there.values()})
+            there = {target: target.stat().st_size for name, target in targets.items() if name not in left_out}
+            moved = _move_aside(out, kept={*there, *paths.values()})
     except BlockingIOError:
         raise
     except OSError as error:
@@ -128,54 +91,37 @@ def cache_frames(
             "again to go on"
         ) from error
     written = len(tasks.keys() - left_out.keys())
-    reasons = {name: left_out[name] for name in paths if name in left_out}
-    owners = {targets[name]: name for name in reasons}
+    reasons = {targets[name]: (name, left_out[name]) for name in paths if name in left_out}
     for target, place in moved.items():
-        name = owners.get(target, target.relative_to(out).as_posix())
-        why = reasons[name] if name in reasons and os.path.exists(paths[name]) else "its video is gone"
-        reasons[name] = f"{why}; the cached frames were moved to {place}"
-    return Cached(
-        written=written,
-        kept=len(there) - written,
-        bytes=sum(state.st_size for state in there.values()),
-        left_out=tuple(reasons.items()),
-        moved=tuple(moved.values()),
-    )
+        name, reason = reasons.get(target, (target.relative_to(out).as_posix(), "its video is gone"))
+        reasons[target] = (name, f"{reason}; the cached frames were moved to {place}")
+    return Cached(written, len(there) - written, sum(there.values()), tuple(reasons.values()))
 
 
 def _targets(paths: Mapping[str, Path], out: Path) -> dict[str, Path]:
-    targets: dict[str, Path] = {}
+    """The zip of each clip by name."""
     owners: dict[Path, str] = {}
     for name in paths:
         target = out / f"{split_suffix(name)[0]}.zip"  # "take 1.3" has no suffix, so it keeps its name whole
         if target in owners:
             raise ValueError(f"{name} and {owners[target]} would both be cached as {target}; rename one of them")
-        owners[target], targets[name] = name, target
-    return targets
+        owners[target] = name
+    return {name: target for target, name in owners.items()}
 
 
-def _to_do(paths: Mapping[str, Path], targets: Mapping[str, Path], short_side: int, quality: int) -> tuple[dict, dict]:
+def _to_do(paths: Mapping[str, Path], targets: Mapping[str, Path]) -> tuple[dict[str, tuple], dict[str, str]]:
     """Arguments of :func:`_write_clip` by name for clips without a cache of today's; the reason for missing clips."""
     tasks: dict[str, tuple] = {}
     missing: dict[str, str] = {}
     for name, path in paths.items():
         try:
-            stamp = _stamp(path, short_side, quality)
+            stamp = _stamp(path)
         except OSError as error:
-            missing[name] = str(error.strerror)
+            missing[name] = f"its video cannot be read ({error.strerror})"
             continue
         if not _is_cached(targets[name], stamp):
-            tasks[name] = (path, targets[name], stamp, short_side, quality)
+            tasks[name] = (path, targets[name], stamp)
     return tasks, missing
-
-
-def _check_space(space: Space, short_side: int, quality: int) -> None:
-    print(f"frame cache: {space}", flush=True)
-    if space.bytes > space.free:
-        raise OSError(
-            f"it would take {space}; make room, name another disk, or lower quality (now {quality}) or short_side "
-            f"(now {short_side})"
-        )
 
 
 def _remove_drafts(out: Path) -> None:
@@ -183,37 +129,30 @@ def _remove_drafts(out: Path) -> None:
         draft.unlink()
 
 
-def _same_files(paths: Iterable[Path]) -> set[tuple[int, int]]:
-    """The files by device and number, which know one file under two spellings (macOS) as one."""
-    states = (os.stat(path) for path in paths if os.path.exists(path))
-    return {(state.st_dev, state.st_ino) for state in states}
-
-
-def _move_aside(out: Path, kept: set[tuple[int, int]]) -> dict[Path, Path]:
+def _move_aside(out: Path, kept: Collection[Path]) -> dict[Path, Path]:
     """Move every zip in ``out`` that is not of ``kept``; where it lay -> where it lies. A class left empty goes."""
     moved: dict[Path, Path] = {}
-    for path in sorted(out.rglob("*")):
+    for path in sorted(out.rglob("*.zip")):
         within = path.relative_to(out)
-        if path.suffix.lower() != ".zip" or any(part.startswith(".") for part in within.parts) or not path.is_file():
+        if path in kept or any(part.startswith(".") for part in within.parts):
             continue
-        if not _same_files([path]) & kept:
-            place, number = out / ASIDE / within, 1
-            while place.exists():  # of an earlier run: neither is lost
-                number += 1
-                place = (out / ASIDE / within).with_stem(f"{path.stem} ({number})")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(place)
-            moved[path] = place
-            if path.parent != out and not any(path.parent.iterdir()):
-                path.parent.rmdir()  # a class without clips would be refused
+        place, number = out / ASIDE / within, 1
+        while place.exists():  # of an earlier run: neither is lost
+            number += 1
+            place = (out / ASIDE / within).with_stem(f"{path.stem} ({number})")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(place)
+        moved[path] = place
+        if path.parent != out and not any(path.parent.iterdir()):
+            path.parent.rmdir()  # a class without clips would be refused
     return moved
 
 
-def _stamp(path: Path, short_side: int, quality: int) -> bytes:
+def _stamp(path: Path) -> bytes:
     """The zip's comment: the source's state and how its frames were made. A folder is known by its own time."""
     state = os.stat(path)
-    size = 0 if stat.S_ISDIR(state.st_mode) else state.st_size
-    made = {"bytes": size, "modified": state.st_mtime_ns, "short_side": short_side, "quality": quality}
+    size = 0 if path.is_dir() else state.st_size
+    made = {"bytes": size, "modified": state.st_mtime_ns, "short_side": SHORT_SIDE, "quality": QUALITY}
     return json.dumps(made).encode()
 
 
@@ -225,12 +164,12 @@ def _is_cached(target: Path, stamp: bytes) -> bool:
         return False
 
 
-def _write_clip(source: Path, target: Path, stamp: bytes, short_side: int, quality: int) -> str:
+def _write_clip(source: Path, target: Path, stamp: bytes) -> str:
     """Write one zip; the reason why not, or nothing. Raises OSError when it cannot be written."""
     try:
         with whole(target) as draft, zipfile.ZipFile(draft, "w", allowZip64=False) as archive:
             archive.comment = stamp
-            for index, data in enumerate(jpegs(source, short_side, quality)):
+            for index, data in enumerate(jpegs(source)):
                 archive.writestr(zipfile.ZipInfo(frame_name(index)), data)
     except DecodeError as error:
         return str(error).removeprefix(f"{source}: ")
@@ -244,20 +183,20 @@ def _write_clip(source: Path, target: Path, stamp: bytes, short_side: int, quali
 # ---- a clip as JPEG frames
 
 
-def jpegs(path: Path, short_side: int, quality: int) -> Iterator[bytes]:
+def jpegs(path: Path) -> Iterator[bytes]:
     """The clip's frames as JPEG files, up to the first that does not decode. Raises DecodeError when none does."""
     if holds_images(path):
-        yield from _from_images(path, short_side, quality)
+        yield from _from_images(path)
         return
     convert = None
     with open_video(path) as video:
         for convert in video:
-            yield _encode(_shrunk(convert(), short_side), quality)
+            yield _encode(convert())
     if convert is None:
         raise DecodeError(f"{path}: not one frame decodes; fetch the clip again")
 
 
-def _from_images(path: Path, short_side: int, quality: int) -> Iterator[bytes]:
+def _from_images(path: Path) -> Iterator[bytes]:
     with open_images(path) as images:
         for index in range(len(images)):
             data = images.encoded(index)
@@ -267,54 +206,40 @@ def _from_images(path: Path, short_side: int, quality: int) -> Iterator[bytes]:
                 if index == 0:
                     raise
                 return
-            if min(frame.shape[:2]) <= short_side:
-                yield data.tobytes()
-            else:
-                yield _encode(_shrunk(frame, short_side), quality)
+            yield data.tobytes() if min(frame.shape[:2]) <= SHORT_SIDE else _encode(frame)
 
 
-def _encode(frame: np.ndarray, quality: int) -> bytes:
-    return cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[
-        1
-    ].tobytes()
-
-
-def _shrunk(frame: np.ndarray, short_side: int) -> np.ndarray:
+def _encode(frame: np.ndarray) -> bytes:
     height, width = frame.shape[:2]
-    if min(height, width) <= short_side:
-        return frame
-    scale = short_side / min(height, width)
-    return cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    scale = SHORT_SIDE / min(height, width)
+    if scale < 1:
+        frame = cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+    picture = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
-# ---- what the cache takes on the disk, estimated from its clips
+# ---- what the cache takes on the disk
 
 
-def estimate_space(
-    paths: Mapping[str, Path],
-    out: Path,
-    *,
-    short_side: int = SHORT_SIDE,
-    quality: int = QUALITY,
-    frames: Mapping[str, int] | None = None,
-) -> Space:
-    """What a cache of these clips would take: bytes a frame from a sample of them, times their frames.
+def _check_space(clips: Sequence[Path], out: Path) -> None:
+    """Say what the cache of these clips will take. Raises OSError where it does not fit."""
+    needed, free = expected_bytes(clips), shutil.disk_usage(out).free
+    if clips:
+        print(
+            f"frame cache: about {size_text(needed)} for {len(clips):,} clips, {size_text(free)} are free", flush=True
+        )
+    if needed > free:
+        raise OSError(f"it would take about {size_text(needed)}, {size_text(free)} are free; make room")
 
-    ``frames`` is counts by name (the audit's); clips without one are taken to announce what the sample announces.
-    """
-    known = {name: frames[name] for name in paths if name in frames} if frames else {}
-    sizes, announced = [], []
-    names = list(paths)
-    for name in names[:: max(1, len(names) // SAMPLED_CLIPS)][:SAMPLED_CLIPS]:
-        try:
-            sizes += [len(data) for data in islice(jpegs(paths[name], short_side, quality), SAMPLED_FRAMES)]
-            announced.append(_announced(paths[name]))
-        except DecodeError:
-            continue  # the cache leaves it out, and says so
-    typical = statistics.mean(announced) if announced else 0
-    count = sum(known.values()) + round((len(paths) - len(known)) * typical)
-    bytes_a_frame = statistics.mean(sizes) + OVERHEAD if sizes else 0.0
-    return Space(len(paths), count, bytes_a_frame, shutil.disk_usage(out).free)
+
+def expected_bytes(clips: Sequence[Path]) -> int:
+    """What a cache of these clips takes, about: bytes a frame and frames announced, of a sample of them."""
+    found = []
+    for path in clips[:: max(1, len(clips) // SAMPLED_CLIPS)]:
+        with contextlib.suppress(DecodeError, cv2.error):  # the cache leaves it out, and says so
+            sizes = [len(data) + OVERHEAD for data in islice(jpegs(path), SAMPLED_FRAMES)]
+            found.append(statistics.mean(sizes) * _announced(path))
+    return round(statistics.mean(found) * len(clips)) if found else 0
 
 
 def _announced(path: Path) -> int:
