@@ -21,7 +21,7 @@ STEPS = {
             "    lines = read_lines(annotations / 'mine.txt', of='mine')\n"
             "    clips = [Listed(line, 0, line, ('Wave',), line) for _, line in lines]\n"
             "    return Lists(('Wave',), clips[1:], clips[:1], [])\n\n\n"
-            "LAYOUTS = {\n    'mine': Layout(read_mine, 2, ('mine.txt',), ('mine.txt',)),\n",
+            "LAYOUTS = {\n    'mine': Layout(read_mine, 2),\n",
         ),
         ("repro/experiment/fields.py", "Layout = Literal[", "Layout = Literal['mine', "),
     ],

@@ -1,6 +1,5 @@
 """What the lists of each layout say: the official ones by their known numbers, made ones for every fault."""
 
-import re
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -336,7 +335,10 @@ FAULTS = {
     ],
     (ucf101, "trainlist01.txt"): [
         (swap("g08_c01.avi 1", "g08_c01.avi 2"), "line 1: label 2 for Bar, but classInd.txt says 1"),
-        (add("Bar/v_Bar_g08_c01.avi 1"), f"line 10: Bar/v_Bar_g08_c01.avi {TWICE}line 1; remove one line"),
+        (
+            add("Bar/v_Bar_g08_c01.avi 1"),
+            f"line 10: Bar/v_Bar_g08_c01.avi {TWICE}trainlist01.txt, line 1; remove one line",
+        ),
         (add("Nix/v_Nix_g01_c01.avi 4"), "line 10: 'Nix/v_Nix_g01_c01.avi' is not in a class of classInd.txt"),
         (add("v_Bar_g01_c01.avi 1"), "line 10: 'v_Bar_g01_c01.avi' is not in a class"),
         (add("Bar/clip.avi 1"), "line 10: no group (_gNN_cNN) in 'clip.avi'"),
@@ -346,7 +348,7 @@ FAULTS = {
     ],
     (hmdb51, "golf_test_split1.txt"): [
         (add("x_golf_u.avi 3"), "line 4: expected '<file> <0, 1 or 2>', found 'x_golf_u.avi 3'"),
-        (add("b_golf_u.avi 2"), f"line 4: b_golf_u.avi {TWICE}line 3"),
+        (add("b_golf_u.avi 2"), f"line 4: b_golf_u.avi {TWICE}golf_test_split1.txt, line 3"),
     ],
     (something, f"{STH}labels.csv"): [(add(SIDE), "a label is listed twice")],
     (something, f"{STH}train.csv"): [
@@ -374,8 +376,11 @@ FAULTS = {
         (swap(",test,", ",val,"), "line 3: part 'val' is not train or test"),
         (add("c.avi,train,z"), "line 6: 'c.avi' is not <class>/<file>"),
         (add("a\\c.avi,train,z"), "line 6: 'a\\\\c.avi' is not <class>/<file>"),
-        (add("a/1.mp4,train,x"), f"line 6: a/1 {TWICE}line 2"),
-        (add("a/3.avi,test,x"), "line 6: group 'x' is in test, and in train at line 2; keep a group in one part"),
+        (add("a/1.mp4,train,x"), f"line 6: a/1 {TWICE}split1.csv, line 2"),
+        (
+            add("a/3.avi,test,x"),
+            "line 6: group 'x' is in test, and in train at split1.csv, line 2; keep a group",
+        ),
     ],
     (own_grouped, "groups.csv"): [
         (add("a/x_g07_0.mp4,two"), "line 3: 'a/x_g07_0.mp4' is not a clip under"),
@@ -390,9 +395,9 @@ def test_a_faulty_line_is_named(tmp_path, make, name, change, message):
     data = make(tmp_path / "set")
     read(data)
     path = edit(data, name, change)
-    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+    with pytest.raises(ValueError) as caught:
         read(data)
-    assert str(caught.value).startswith(str(path))
+    assert str(caught.value).startswith(str(path)) and message in str(caught.value).replace(f"{path.parent}/", "")
 
 
 LISTS = [(ucf101, "classInd.txt"), (hmdb51, "golf_test_split1.txt"), (something, f"{STH}train.csv"),

@@ -352,12 +352,9 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     assert "unusable: leave_out  # 1 cannot be used\n" in out
     times = {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}
     tiny.write_video(tmp_path / "videos" / "run" / "new.avi")
-    (ready.annotations / "groups.csv").write_text("clip,group\n")
     prepare("folder", tmp_path, workers=1)
-    out = capsys.readouterr().out
-    assert f"1 clips, first {tmp_path}/videos/run/new.avi; list them, or delete {ready.annotations}/split*.csv" in out
-    assert "groups.csv is newer than split1.csv" in out
-    assert times.items() <= {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}.items()
+    assert f"no run reads clips that are in no list, first {tmp_path}/videos/run/new.avi" in capsys.readouterr().out
+    assert times == {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}
 
 
 def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys):
@@ -393,9 +390,6 @@ def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys
         "  clips that are copies, the same bytes in two classes: 1 pairs, first run/02 and walk/wrong; the same " in out
     )
     assert "the same bytes in training and test: 1 pairs, first run/00 and run/copy 0" in out
-    select_clips(tiny.experiment({"layout": "folder", "videos": str(videos), "annotations": str(ready.annotations)}))
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("the same bytes: ")]
-    assert len(said) == 1 and "1 in training and test, first run/" in said[0] and "1 in two classes, first " in said[0]
 
 
 def test_clips_that_pyav_reads_are_used_and_said(tmp_path, capsys):
@@ -443,14 +437,7 @@ def test_own_files_that_are_no_clips_are_named(tmp_path, capsys):
     write_files(tmp_path / "videos", {"run/odd.ogv": b"", "loose.mp4": b"", "run/b.txt": b"", "walk/c.txt": b""})
     prepare("folder", tmp_path, workers=1)
     out = capsys.readouterr().out
-    assert "and are skipped: 4 (loose.mp4, run/b.txt, run/odd.ogv and 1 more)" in out and "in no split file" not in out
-    (tmp_path / "videos" / "run" / "sub").mkdir()
-    (tmp_path / "videos" / "run" / "sub" / "x.mp4").touch()
-    message = r"folder .*run/sub holds videos \(x\.mp4\), not frames: move them up into .*videos/run;"
-    with pytest.raises(ValueError, match=message):
-        prepare("folder", tmp_path, workers=1)
-    (tmp_path / "videos" / "run" / "sub" / "00001.jpg").touch()
-    prepare("folder", tmp_path, workers=1)
+    assert "and are skipped: 4 (loose.mp4, run/b.txt, run/odd.ogv and 1 more)" in out
 
 
 def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
@@ -485,20 +472,6 @@ def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
     shutil.rmtree(root / "videos" / "Zip")
     assert prepare("ucf101", root, download=False, workers=1).more == {}
     assert "nothing can be trained yet: 1 classes have usable clips in both parts" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("place", ["UCF-101/Golf", "Golf"])
-def test_a_second_batch_beside_the_videos_is_said(tmp_path, capsys, place):
-    write_files(tmp_path / "videos", dict.fromkeys(ucf101_clips()[1:], video()))
-    write_files(tmp_path / "annotations", ucf101_lists())
-    (tmp_path / place).mkdir(parents=True)
-    prepare("ucf101", tmp_path, download=False, workers=1)
-    assert "is here too" not in capsys.readouterr().out
-    write_files(tmp_path / place, {"v_Golf_g01_c01.avi": video()})
-    prepare("ucf101", tmp_path, download=False, workers=1)
-    folder = tmp_path / place.split("/")[0]
-    message = f"{folder} is here too and is not used: move its listed clips into {tmp_path}/videos/<class>\n"
-    assert message in capsys.readouterr().out
 
 
 def test_audit_and_frames(tmp_path, capsys):
@@ -596,18 +569,7 @@ def test_a_gone_server_says_how_else(tmp_path, mirror):
         "mirror",
     ):
         assert words in str(error.value)
-    assert not (tmp_path / "root").exists()
-
-
-def test_the_whole_need_is_said_before_the_lists_are_fetched(tmp_path, mirror, capsys):
-    ucf101_archives(mirror.folder)
-    prepare("ucf101", tmp_path / "root", workers=1)
-    first, second = capsys.readouterr().out.splitlines()[:2]
-    assert first.startswith("UCF101, lists and clips: 6.9 GB to download, about 13.") and first.endswith(" are free")
-    assert second == f"UCF101 in {tmp_path / 'root'}:"
-    write_files(tmp_path / "clips" / "videos", dict.fromkeys(ucf101_clips(), video()))
-    prepare("ucf101", tmp_path / "clips", workers=1)
-    assert "lists and clips:" not in capsys.readouterr().out
+    assert os.listdir(tmp_path / "root") == ["archives"]
 
 
 def test_only_what_is_missing_is_asked_for(tmp_path):
@@ -621,19 +583,14 @@ def test_only_what_is_missing_is_asked_for(tmp_path):
     assert "UCF101.rar" in str(error.value) and "RecognitionTask.zip" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["ucf101", "folder"])
-def test_arguments_that_cannot_be_right(tmp_path, name):
+def test_arguments_that_cannot_be_right(tmp_path):
     (tmp_path / "file").touch()
-    for root in (tmp_path / "file", tmp_path / "file" / "set"):
-        with pytest.raises(NotADirectoryError, match=r"^--root: .*/file is a file; name a folder$"):
-            prepare(name, root)
+    with pytest.raises(OSError, match=r"^--root: .*/file cannot be made \(File exists\); name another folder"):
+        prepare("ucf101", tmp_path / "file")
     with pytest.raises(ValueError, match="--root: it is empty"):
-        prepare(name, "")
+        prepare("ucf101", "")
     with pytest.raises(ValueError, match="--workers: 0 is not 1 or more"):
-        prepare(name, tmp_path, workers=0)
-    with pytest.raises(ValueError, match=f"unknown name '{name.upper()}'; did you mean '{name}'"):
-        prepare(name.upper(), tmp_path)
-    assert os.listdir(tmp_path) == ["file"]
+        prepare("ucf101", tmp_path, workers=0)
 
 
 def test_a_root_that_cannot_be_made(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ one class, Kinetics' folders come with both, macOS takes accents apart and puts 
 import difflib
 import os
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
-from repro.data.lists import Listed, Lists, is_aside, leads_nowhere, line_of, require_folder
+from repro.data.lists import Listed, Lists, is_aside, leads_nowhere, require_folder
 from repro.experiment.fields import Experiment
 
 
@@ -65,14 +65,12 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
         FileNotFoundError: a folder, list or clip is missing; the message names it and the field to mend.
         ValueError: a line, class name or layout is not understood; a class has no clips.
     """
-    layout, split = experiment.layout, experiment.split
-    videos, annotations = Path(experiment.videos), Path(experiment.annotations)
     if check:
-        require_folder("videos", videos)
+        require_folder("videos", experiment.videos)
     lists = read_lists(experiment)
-    wanted = _wanted(lists.classes, experiment.classes, annotations)
+    wanted = _wanted(lists.classes, experiment.classes, experiment.annotations)
     labels = {lists.classes.index(name): label for label, name in enumerate(wanted)}
-    disk = _Disk(videos)
+    disk = _Disk(Path(experiment.videos))
     missing: list[Listed] = []
 
     def clips(listed: list[Listed]) -> tuple[Clip, ...]:
@@ -86,15 +84,12 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
                 found.append(Clip(one.name, path, labels[one.label], one.group))
         return tuple(found)
 
-    def list_of(part: str, label: int) -> Path | None:
-        return LAYOUTS[layout].list_of(part, annotations, split, lists.classes[label])
-
     result = Split(wanted, clips(lists.train), clips(lists.test))
     if check and missing:
-        own = layout == "folder"
+        own = experiment.layout == "folder"
         mend = "mend the list or put the clip there" if own else "extract the dataset again"
-        _refuse(missing, len(result.train) + len(result.test), disk, lists, list_of, mend)
-    _check_parts(result, lists, list_of)
+        _refuse(missing, len(result.train) + len(result.test), disk, lists, mend)
+    _check_parts(result, lists)
     return result
 
 
@@ -199,7 +194,7 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
             yield from _clips_under(folder / entry.name, depth - 1)
 
 
-def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) -> tuple[str, ...]:
+def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path | str) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
     same = {unicodedata.normalize("NFC", name): name for name in known}
@@ -214,21 +209,16 @@ def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path) ->
     return tuple(name for name in known if name in classes)
 
 
-_PARTS = {"train": "training", "test": "test"}
-ListOf = Callable[[str, int], Path | None]  # the list by part ("train", "test") and label in the whole dataset
-
-
-def _check_parts(split: Split, lists: Lists, list_of: ListOf) -> None:
-    for part, clips in (("train", split.train), ("test", split.test)):
+def _check_parts(split: Split, lists: Lists) -> None:
+    for part, clips in (("training", split.train), ("test", split.test)):
         labels = {clip.label for clip in clips}
         for label, name in enumerate(split.classes):
             if label not in labels:
                 number = lists.classes.index(name)
-                other = next((clip for clip in (*lists.train, *lists.test) if clip.label == number), None)
-                found = f" ({_line(other, list_of)} is the first of it)" if other else ""
+                other = next((clip.where for clip in (*lists.train, *lists.test) if clip.label == number), "")
+                found = f" ({other} is the first of it)" if other else ""
                 raise ValueError(
-                    f"class {name}: {list_of(part, number) or 'the split'} names no {_PARTS[part]} clip of it{found}; "
-                    "mend the list, or name a subset with classes"
+                    f"class {name}: no {part} clip of it is listed{found}; mend the list, or name a subset with classes"
                 )
     places: dict[Path, str] = {}
     for clip in (*split.train, *split.test):
@@ -238,35 +228,23 @@ def _check_parts(split: Split, lists: Lists, list_of: ListOf) -> None:
             )
 
 
-def _refuse(missing: list[Listed], total: int, disk: _Disk, lists: Lists, list_of: ListOf, mend: str) -> None:
+def _refuse(missing: list[Listed], total: int, disk: _Disk, lists: Lists, mend: str) -> None:
     for clip in missing:
         folders = [disk.folder(name) for name in clip.folders]
         if not any(folder and folder.names for folder in folders):
             where = disk.videos / clip.folders[0] if len(clip.folders) == 1 else disk.videos
             state = f"folder {where} is empty" if any(folders) else f"no folder {where}"
             raise FileNotFoundError(
-                f"class {lists.classes[clip.label]}: {state}, but {_line(clip, list_of)} names a clip in it; {mend}, "
+                f"class {lists.classes[clip.label]}: {state}, but {clip.where} names a clip in it; {mend}, "
                 "or name a subset with classes (unusable: leave_out leaves out clips, not a whole class)"
             )
     first = missing[0]
     near = disk.find(first._replace(file=split_suffix(first.file)[0]))  # in another container
     raise FileNotFoundError(
-        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {_written(first)} "
-        f"({_line(first, list_of)}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with classes, or "
-        "set unusable: leave_out"
+        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {first.name} "
+        f"({first.where}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with classes, or set "
+        "unusable: leave_out"
     )
-
-
-def _written(clip: Listed) -> str:
-    """The clip's name with its file as the list writes it."""
-    return f"{clip.name.rpartition('/')[0]}/{clip.file}".lstrip("/")
-
-
-def _line(clip: Listed, list_of: ListOf) -> str:
-    """The list and the line that name a clip; Kinetics' hold its YouTube id, which is its group."""
-    files = dict.fromkeys(filter(None, (list_of(part, clip.label) for part in _PARTS)))
-    lines = ((file, line_of(file, text)) for text in (_written(clip), clip.file, clip.group) for file in files)
-    return next((f"{file}, line {line}" for file, line in lines if line), "a list")
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:

@@ -121,46 +121,43 @@ def refuse_nested(folder: Path) -> None:
         )
 
 
-def _clip(path: Path, number: int, value: str, group: str = "") -> Listed:
+def _clip(value: str, where: str = "", group: str = "") -> Listed:
     name, _, file = value.partition("/")
     if not name or not file or "/" in file or "\\" in value:
-        raise ValueError(f"{path}, line {number}: {value!r} is not <class>/<file>")
+        raise ValueError(f"{where}: {value!r} is not <class>/<file>")
     stem, _ = split_suffix(file)
     in_name = re.search(r"_(g\d+)_", stem)
     own = f"{name}/{in_name[1] if in_name else stem}"
-    return Listed(unicodedata.normalize("NFC", f"{name}/{stem}"), -1, group or own, (name,), file)
+    return Listed(unicodedata.normalize("NFC", f"{name}/{stem}"), -1, group or own, (name,), file, where)
 
 
-def _labelled(clips: list[Listed]) -> tuple[tuple[str, ...], list[Listed]]:
-    """The sorted class names, and the clips with their labels."""
-    names = [clip.name.partition("/")[0] for clip in clips]
-    labels = {name: label for label, name in enumerate(sorted(set(names)))}
-    return tuple(labels), [clip._replace(label=labels[name]) for clip, name in zip(clips, names, strict=True)]
+def _class(clip: Listed) -> str:
+    return clip.name.partition("/")[0]
+
+
+def _labelled(train: list[Listed], test: list[Listed]) -> Lists:
+    """The clips with their labels; classes are sorted by name."""
+    labels = {name: label for label, name in enumerate(sorted({_class(clip) for clip in (*train, *test)}))}
+    train, test = ([clip._replace(label=labels[_class(clip)]) for clip in part] for part in (train, test))
+    return Lists(tuple(labels), train, test, [])
 
 
 def _listed(path: Path) -> Lists:
-    once, clips, parts = Once(), [], []
-    first: dict[str, tuple[str, int]] = {}  # of each group that the file names: part and line
-    for number, row in read_table(path, ["clip", "part"], of="a split file with the header clip,part"):
-        clip = _clip(path, number, row["clip"], row.get("group", ""))
-        if row["part"] not in ("train", "test"):
-            raise ValueError(f"{path}, line {number}: part {row['part']!r} is not train or test")
-        once.add(clip.name, path, number)
-        part, line = first.setdefault(row.get("group") or clip.name, (row["part"], number))
+    once = Once()
+    parts: dict[str, list[Listed]] = {"train": [], "test": []}
+    first: dict[str, tuple[str, str]] = {}  # of each group that the file names: part and place
+    for where, row in read_table(path, ["clip", "part"], of="a split file with the header clip,part"):
+        clip = _clip(row["clip"], where, row.get("group", ""))
+        if row["part"] not in parts:
+            raise ValueError(f"{where}: part {row['part']!r} is not train or test")
+        once.add(clip.name, where)
+        part, place = first.setdefault(row.get("group") or clip.name, (row["part"], where))
         if part != row["part"]:
             raise ValueError(
-                f"{path}, line {number}: group {clip.group!r} is in {row['part']}, and in {part} at line {line}; "
-                "keep a group in one part"
+                f"{where}: group {clip.group!r} is in {row['part']}, and in {part} at {place}; keep a group in one part"
             )
-        clips.append(clip)
-        parts.append(row["part"])
-    classes, clips = _labelled(clips)
-    return Lists(
-        classes,
-        [clip for clip, part in zip(clips, parts) if part == "train"],
-        [clip for clip, part in zip(clips, parts) if part == "test"],
-        [],
-    )
+        parts[part].append(clip)
+    return _labelled(parts["train"], parts["test"])
 
 
 def on_disk(videos: Path, annotations: Path) -> list[Listed]:
@@ -174,7 +171,7 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 continue
             if entry.is_dir():
                 refuse_nested(entry)
-            clip = _clip(folder, 0, f"{folder.name}/{entry.name}")
+            clip = _clip(f"{folder.name}/{entry.name}")
             if clip.name in clips:
                 raise ValueError(
                     f"{entry}: {clips[clip.name].file} has the same name; rename one, or list one in a split file"
@@ -190,13 +187,11 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     path = annotations / "groups.csv"
     if path.is_file():
         once = Once()
-        for number, row in read_table(path, ["clip", "group"], of="a list of groups"):
-            name = _clip(path, number, row["clip"]).name
-            once.add(name, path, number)
+        for where, row in read_table(path, ["clip", "group"], of="a list of groups"):
+            name = _clip(row["clip"], where).name
+            once.add(name, where)
             if name not in clips or not row["group"]:
-                raise ValueError(
-                    f"{path}, line {number}: {row['clip']!r} is not a clip under {videos}, or has no group"
-                )
+                raise ValueError(f"{where}: {row['clip']!r} is not a clip under {videos}, or has no group")
             clips[name] = clips[name]._replace(group=row["group"])
     return list(clips.values())
 
@@ -235,24 +230,21 @@ def _seeded(clips: list[Listed], split: int) -> Lists:
 
     A group of several classes is drawn with the first of them, so it is never on both sides.
     """
-    classes, clips = _labelled(clips)
+    groups: dict[str, set[str]] = {}
+    for clip in clips:
+        groups.setdefault(_class(clip), set()).add(clip.group)
     part: dict[str, str] = {}
-    for label in range(len(classes)):
-        groups = sorted({clip.group for clip in clips if clip.label == label})
-        wanted = min(len(groups) - 1, max(1, round(TEST_SHARE * len(groups))))
-        wanted -= sum(part.get(group) == "test" for group in groups)
-        for place in np.random.default_rng([split, label]).permutation(len(groups)):
-            if groups[place] not in part:
-                part[groups[place]] = "test" if wanted > 0 else "train"
+    for label, (name, found) in enumerate(sorted(groups.items())):
+        own = sorted(found)
+        wanted = min(len(own) - 1, max(1, round(TEST_SHARE * len(own))))
+        wanted -= sum(part.get(group) == "test" for group in own)
+        for place in np.random.default_rng([split, label]).permutation(len(own)):
+            if own[place] not in part:
+                part[own[place]] = "test" if wanted > 0 else "train"
                 wanted -= 1
-        if len({part[group] for group in groups}) < 2:
+        if len({part[group] for group in own}) < 2:
             raise ValueError(
-                f"class {classes[label]}: {len(groups)} group(s) of clips, none is left for the training or the test "
-                f"part; add clips or write annotations/split{split}.csv"
+                f"class {name}: {len(own)} group(s) of clips, none is left for the training or the test part; add "
+                f"clips or write annotations/split{split}.csv"
             )
-    return Lists(
-        classes,
-        [clip for clip in clips if part[clip.group] == "train"],
-        [clip for clip in clips if part[clip.group] == "test"],
-        [],
-    )
+    return _labelled(*([clip for clip in clips if part[clip.group] == side] for side in ("train", "test")))

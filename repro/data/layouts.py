@@ -13,7 +13,7 @@ Each reader takes (videos, annotations, split) and returns :class:`repro.data.li
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,35 +30,32 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
     index_file = annotations / "classInd.txt"
     classes: list[str] = []
     numbers: dict[str, tuple[int, str]] = {}  # by name in lower case: (label, the number that the index file gives)
-    for number, line in read_lines(index_file, of=official):
+    for where, line in read_lines(index_file, of=official):
         fields = line.split()
         if len(fields) != 2 or not fields[0].isdigit():
-            raise ValueError(f"{index_file}, line {number}: expected '<number> <class>', found {line!r}")
+            raise ValueError(f"{where}: expected '<number> <class>', found {line!r}")
         if fields[1].casefold() in numbers:
-            raise ValueError(f"{index_file}, line {number}: class {fields[1]} is listed twice; remove one line")
+            raise ValueError(f"{where}: class {fields[1]} is listed twice; remove one line")
         numbers[fields[1].casefold()] = (len(classes), fields[0])
         classes.append(fields[1])
     once = Once()
 
     def part(name: str) -> list[Listed]:
-        path = annotations / f"{name}list{split:02d}.txt"
         clips = []
-        for number, line in read_lines(path, of=official):
+        for where, line in read_lines(annotations / f"{name}list{split:02d}.txt", of=official):
             clip, *label = line.split()
             # The folder tells the class, in any case: copies of the lists spell Handstand... and HandStandPushups
             folder, _, file = clip.partition("/")
             if folder.casefold() not in numbers or not file:
-                raise ValueError(f"{path}, line {number}: {clip!r} is not in a class of {index_file.name}")
+                raise ValueError(f"{where}: {clip!r} is not in a class of {index_file.name}")
             index, counted = numbers[folder.casefold()]
             if label and label != [counted]:
-                raise ValueError(
-                    f"{path}, line {number}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}"
-                )
+                raise ValueError(f"{where}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}")
             group = ucf101_group(clip, classes[index])
             if group is None:
-                raise ValueError(f"{path}, line {number}: no group (_gNN_cNN) in {file!r}")
-            once.add(clip, path, number)
-            clips.append(Listed(clip, index, group, (folder,), file))
+                raise ValueError(f"{where}: no group (_gNN_cNN) in {file!r}")
+            once.add(clip, where)
+            clips.append(Listed(clip, index, group, (folder,), file, where))
         return clips
 
     return Lists(tuple(classes), part("train"), part("test"), [])
@@ -82,15 +79,14 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
         raise FileNotFoundError(f"annotations: {annotations} holds no file *{suffix}; take HMDB51's split files")
     parts: dict[str, list[Listed]] = {"0": [], "1": [], "2": []}
     for label, name in enumerate(classes):
-        path = annotations / f"{name}{suffix}"
         once = Once()
-        for number, line in read_lines(path, of="HMDB51's split files"):
+        for where, line in read_lines(annotations / f"{name}{suffix}", of="HMDB51's split files"):
             file, *flag = line.split()
             if len(flag) != 1 or flag[0] not in parts:
-                raise ValueError(f"{path}, line {number}: expected '<file> <0, 1 or 2>', found {line!r}")
-            once.add(file, path, number)
+                raise ValueError(f"{where}: expected '<file> <0, 1 or 2>', found {line!r}")
+            once.add(file, where)
             clip = f"{name}/{file}"
-            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name) or "", (name,), file))
+            parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name) or "", (name,), file, where))
     return Lists(tuple(classes), parts["1"], parts["2"], parts["0"])
 
 
@@ -113,16 +109,15 @@ def read_something_v1(_videos: Path, annotations: Path, split: int) -> Lists:
     once = Once()
 
     def part(name: str) -> list[Listed]:
-        path = annotations / f"{stem}-{name}.csv"
         clips = []
-        for number, line in read_lines(path, of=official):
+        for where, line in read_lines(annotations / f"{stem}-{name}.csv", of=official):
             clip, _, label = (text.strip() for text in line.partition(";"))
             if not clip.isdigit() or (name != "test" and not label):
-                raise ValueError(f"{path}, line {number}: expected '<id>;<label>', found {line!r}")
+                raise ValueError(f"{where}: expected '<id>;<label>', found {line!r}")
             if label and label not in labels:
-                raise ValueError(f"{path}, line {number}: {label!r} is not a label of {labels_file.name}")
-            once.add(clip, path, number)
-            clips.append(Listed(clip, labels.get(label, -1), clip, ("",), clip))
+                raise ValueError(f"{where}: {label!r} is not a label of {labels_file.name}")
+            once.add(clip, where)
+            clips.append(Listed(clip, labels.get(label, -1), clip, ("",), clip, where))
         return clips
 
     has_test = (annotations / f"{stem}-test.csv").is_file()
@@ -140,47 +135,42 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
     Clips may lie under ``videos/train`` and ``videos/val`` or under ``videos``, in a folder a class or all in one.
     """
     _only_split(split, "Kinetics-400")
-    official = "Kinetics-400's lists (train.csv, val.csv)"
-    once = Once()
 
-    def rows(path: Path, once: Once, *required: str) -> list[tuple[int, str, str, str]]:
-        """Line number, label, YouTube id and file name of each row."""
-        found = []
-        for number, row in read_table(path, [*required, "youtube_id", "time_start", "time_end"], of=official):
+    def rows(path: Path, *required: str) -> Iterator[tuple[str, str, str, str]]:
+        """Label, YouTube id, file name and place in the list of each row."""
+        columns = [*required, "youtube_id", "time_start", "time_end"]
+        for where, row in read_table(path, columns, of="Kinetics-400's lists (train.csv, val.csv)"):
             start, end = row["time_start"], row["time_end"]
             if not (start.isdigit() and end.isdigit()):
-                raise ValueError(f"{path}, line {number}: times {start!r} and {end!r} are not whole seconds")
-            file = f"{row['youtube_id']}_{int(start):06d}_{int(end):06d}"
+                raise ValueError(f"{where}: times {start!r} and {end!r} are not whole seconds")
             if required and not row["label"]:
-                raise ValueError(f"{path}, line {number}: {row['youtube_id']} has no label")
-            once.add(file, path, number)
-            found.append((number, row.get("label", ""), row["youtube_id"], file))
-        return found
+                raise ValueError(f"{where}: {row['youtube_id']} has no label")
+            file = f"{row['youtube_id']}_{int(start):06d}_{int(end):06d}"
+            yield row.get("label", ""), row["youtube_id"], file, where
 
-    train_file = annotations / "train.csv"
-    train_rows = rows(train_file, once, "label")
-    classes = sorted({label for _, label, _, _ in train_rows})
-    labels = {name: label for label, name in enumerate(classes)}
+    train_rows = list(rows(annotations / "train.csv", "label"))
+    labels = {name: label for label, name in enumerate(sorted({label for label, *_ in train_rows}))}
+    once = Once()
 
-    def clips(found: list[tuple[int, str, str, str]], folder: str) -> list[Listed]:
-        places = {name: (f"{folder}/{name}", folder, name, "") for name in classes}
-        return [
-            Listed(f"{label}/{file}", labels[label], source, places[label], file) for _, label, source, file in found
-        ]
+    def part(found: Iterable[tuple[str, str, str, str]], folder: str) -> list[Listed]:
+        clips = []
+        for label, source, file, where in found:
+            once.add(file, where)
+            if label not in labels:
+                raise ValueError(f"{where}: {label!r} is not a label of train.csv")
+            folders = (f"{folder}/{label}", folder, label, "")
+            clips.append(Listed(f"{label}/{file}", labels[label], source, folders, file, where))
+        return clips
 
-    test_file = annotations / "validate.csv"
-    if not test_file.is_file():
-        test_file = annotations / "val.csv"
-    test_rows = rows(test_file, once, "label")
-    for number, label, _, _ in test_rows:
-        if label not in labels:
-            raise ValueError(f"{test_file}, line {number}: {label!r} is not a label of {train_file.name}")
-    unused_file = annotations / "test.csv"  # without labels in some releases
-    unused_rows = rows(unused_file, Once()) if unused_file.is_file() else []
+    first_release = (annotations / "validate.csv").is_file()
+    test_rows = rows(annotations / ("validate.csv" if first_release else "val.csv"), "label")
+    unused_file = annotations / "test.csv"
+    unused_rows = rows(unused_file) if unused_file.is_file() else ()  # without labels in some releases
     unused = [
-        Listed(file, -1, source, (f"test/{label}", "test", label, ""), file) for _, label, source, file in unused_rows
+        Listed(file, -1, source, (f"test/{label}", "test", label, ""), file, where)
+        for label, source, file, where in unused_rows
     ]
-    return Lists(tuple(classes), clips(train_rows, "train"), clips(test_rows, "val"), unused)
+    return Lists(tuple(labels), part(train_rows, "train"), part(test_rows, "val"), unused)
 
 
 def kinetics400_group(clip: str, name: str) -> str | None:
@@ -199,36 +189,14 @@ class Layout(NamedTuple):
 
     read: Callable[[Path, Path, int], Lists]
     depth: int  # of a clip below ``videos``: 2 where there is a folder a class
-    train: tuple[str, ...]  # names of the training list by {split} and {name} of the class; the first one there is read
-    test: tuple[str, ...]
     group: Callable[[str, str], str | None] | None = None  # of a clip by its name and class, where names tell it
     parts: tuple[str, ...] = ()  # folders that may stand between ``videos`` and all this
 
-    def list_of(self, part: str, annotations: Path, split: int, name: str) -> Path | None:
-        """The list that names the ``part`` ("train" or "test") clips of class ``name``; None where they were drawn."""
-        names = (file.format(split=split, name=name) for file in getattr(self, part))
-        return next((annotations / file for file in names if (annotations / file).is_file()), None)
-
 
 LAYOUTS = {
-    "ucf101": Layout(read_ucf101, 2, ("trainlist{split:02d}.txt",), ("testlist{split:02d}.txt",), ucf101_group),
-    "hmdb51": Layout(
-        read_hmdb51, 2, ("{name}_test_split{split}.txt",), ("{name}_test_split{split}.txt",), hmdb51_group
-    ),
-    "something_v1": Layout(
-        read_something_v1,
-        1,
-        ("something-something-v1-train.csv",),
-        ("something-something-v1-validation.csv",),
-        something_v1_group,
-    ),
-    "kinetics400": Layout(
-        read_kinetics400,
-        2,
-        ("train.csv",),
-        ("validate.csv", "val.csv"),
-        kinetics400_group,
-        parts=("train", "val", "test"),
-    ),
-    "folder": Layout(read_folder, 2, ("split{split}.csv",), ("split{split}.csv",)),
+    "ucf101": Layout(read_ucf101, 2, ucf101_group),
+    "hmdb51": Layout(read_hmdb51, 2, hmdb51_group),
+    "something_v1": Layout(read_something_v1, 1, something_v1_group),
+    "kinetics400": Layout(read_kinetics400, 2, kinetics400_group, parts=("train", "val", "test")),
+    "folder": Layout(read_folder, 2),
 }

@@ -18,6 +18,7 @@ class Listed(NamedTuple):
     group: str  # clips cut from one source video share a group
     folders: tuple[str, ...]  # folders under ``videos`` that may hold it, tried in turn; "" is ``videos`` itself
     file: str  # its name there; without a video's suffix any container matches
+    where: str = ""  # the list and the line that name it, "" where none does
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,13 @@ class Once:
     """Refuses a clip that is listed twice, in one list or in two."""
 
     def __init__(self) -> None:
-        self.seen: dict[str, tuple[Path, int]] = {}
+        self.seen: dict[str, str] = {}
 
-    def add(self, name: str, path: Path, number: int) -> None:
+    def add(self, name: str, where: str) -> None:
         """Raises ValueError that names both lines."""
-        first = self.seen.setdefault(name, (path, number))
-        if first != (path, number):
-            other = "" if first[0] == path else f"{first[0].name}, "
-            raise ValueError(
-                f"{path}, line {number}: {name} is listed twice, first in {other}line {first[1]}; remove one line"
-            )
+        first = self.seen.setdefault(name, where)
+        if first != where:
+            raise ValueError(f"{where}: {name} is listed twice, first in {first}; remove one line")
 
 
 LEFT_BY_SYSTEMS = ("@eaDir", "#recycle", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")
@@ -69,10 +67,10 @@ def require_folder(field: str, folder: Path | str) -> None:
         raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder")
 
 
-def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
-    """The non-empty lines of a list with their numbers; spaces at the ends (some official lists have them) are gone.
+def read_lines(path: Path, *, of: str) -> list[tuple[str, str]]:
+    """The non-empty lines of a list, each after where it stands ("the/list.txt, line 3").
 
-    A UTF-8 byte-order mark (Excel writes one) is passed over.
+    Spaces at the ends (some official lists have them) are gone, so is a UTF-8 byte-order mark (Excel writes one).
 
     Args:
         path: the list.
@@ -96,28 +94,22 @@ def read_lines(path: Path, *, of: str) -> list[tuple[int, str]]:
             f"{path}, line {number}: byte 0x{content[error.start]:02x} is not UTF-8; save the list as UTF-8"
         ) from None
     lines = re.split(r"\r\n?|\n", text)  # some editors of macOS end lines with CR alone
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    return [(f"{path}, line {number}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
-def line_of(path: Path, text: str) -> int:
-    """The first line of a list that has ``text`` as a value of its own; 0 where there is none."""
-    value = re.compile(rf"""(?<![^\s,;"]){re.escape(text)}(?![^\s,;"])""")
-    return next((number for number, line in read_lines(path, of="the lists") if value.search(line)), 0)
-
-
-def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a comma-separated list with a header, as (line number, values by column name).
+def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """The rows of a comma-separated list with a header, as (where it stands, values by column name).
 
     ``columns`` must be there; others may be. Raises as :func:`read_lines`, and ValueError for a missing column or a
     row of another length than the header.
     """
     lines = read_lines(path, of=of)
 
-    def values(number: int, line: str) -> list[str]:
+    def values(where: str, line: str) -> list[str]:
         try:  # a row is a line: a quote that is not closed would swallow the rest of the list
             return [value.strip() for value in next(csv.reader([line], skipinitialspace=True, strict=True))]
         except csv.Error as error:
-            raise ValueError(f"{path}, line {number}: not a row of comma-separated values ({error})") from None
+            raise ValueError(f"{where}: not a row of comma-separated values ({error})") from None
 
     header = values(*lines[0]) if lines else []
     for column in columns:
@@ -126,8 +118,8 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
             raise ValueError(
                 f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}{separator}"
             )
-    for number, line in lines[1:]:
-        row = values(number, line)
+    for where, line in lines[1:]:
+        row = values(where, line)
         if len(row) != len(header):
-            raise ValueError(f"{path}, line {number}: {len(row)} values for {len(header)} columns ({','.join(header)})")
-        yield number, dict(zip(header, row))
+            raise ValueError(f"{where}: {len(row)} values for {len(header)} columns ({','.join(header)})")
+        yield where, dict(zip(header, row))

@@ -3,8 +3,8 @@
 rar and zip have a directory: their entries open in any order, in any process. tar, with or without gzip, is a stream,
 and so is rar packed as one block ("solid"). A tar cut into parts is read as one stream, without joining the files.
 
-``rarfile`` unpacks stored entries itself and calls a program for compressed ones: ``unrar`` or ``unar``. Two others
-that it knows did not do on Debian 12: it calls ``bsdtar`` with arguments that program does not take (rarfile 4.5), and
+``rarfile`` unpacks stored entries itself and calls a program for compressed ones: ``unrar`` or ``unar``. Others that
+it knows did not do on Debian 12: it calls ``bsdtar`` with arguments that program does not take (rarfile 4.5), and
 Debian's ``7zz`` is built without rar.
 """
 
@@ -103,12 +103,7 @@ def naming(paths: Sequence[Path]) -> Iterator[None]:
             "install unar (Debian, Ubuntu: apt-get install unar) or unrar"
         ) from None
     except DAMAGE as error:
-        setup = rarfile.CURRENT_SETUP
-        seven = name.endswith(".rar") and setup and "SEVENZIP" in setup.setup["check_cmd"][0]
-        hint = " (7z read it, which often comes without rar: install unar)" if seven else ""
-        raise ArchiveError(
-            f"{name}: damaged or cut short: {error or type(error).__name__}{hint}; fetch it again"
-        ) from None
+        raise ArchiveError(f"{name}: damaged or cut short: {error or type(error).__name__}; fetch it again") from None
 
 
 @functools.lru_cache(maxsize=2)
@@ -139,7 +134,7 @@ def _rar_directory(path: Path, size: int) -> Directory:
             raise EOFError(f"{info.filename} is not all there")
     compressed = any(info.compress_type != rarfile.RAR_M0 for info in files)
     if compressed:
-        rarfile.tool_setup(bsdtar=False)  # raises RarCannotExec
+        rarfile.tool_setup(sevenzip=False, sevenzip2=False, bsdtar=False)  # raises RarCannotExec
     listed = [Entry(info.filename, info.file_size, functools.partial(archive.open, info)) for info in files]
     return Directory(listed, compressed and archive.is_solid())
 

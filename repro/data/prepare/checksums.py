@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from repro.data.prepare.archives import MAGIC, ArchiveError, directory
 from repro.files import progress, write_whole
 
 SUMS = "checksums.json"  # in ROOT
@@ -43,12 +42,9 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
         for (name, (path, expected, where, state)), digest in zip(todo.items(), sums, strict=True):
             advance(state.st_size)
             if expected and digest != expected:
-                if fault := _no_archive(path, name):
-                    wrong.append(fault)
-                    continue
                 wrong.append(
-                    f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged or another file. "
-                    "Delete it and fetch it again; to use it all the same, write "
+                    f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged, cut short or "
+                    "another file. Delete it and fetch it again; to use it all the same, write "
                     f'{{"{name}": {{"sha256": "{digest}"}}}} into {record}'
                 )
                 continue
@@ -56,27 +52,6 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
             write_json(record, known)
     if wrong:
         raise ChecksumError(wrong[0])
-
-
-def _no_archive(path: Path, name: str) -> str:
-    """Why a file that is a rar or zip by its name is none at all, or not a whole one; "" where it is one."""
-    kind = Path(name).suffix.lower()
-    if kind not in MAGIC.values():
-        return ""
-    with open(path, "rb") as file:
-        start = file.read(16)
-    if MAGIC.get(start[:4]) != kind:
-        return (
-            f"{path}: is not a {kind[1:]}, it starts with {start!r}: a web page or another file. Delete it and fetch "
-            "it again"
-        )
-    try:
-        directory(path)
-    except ArchiveError as error:
-        return str(error)
-    except OSError:  # no program for compressed entries: nothing is known of it
-        pass
-    return ""
 
 
 def _sha256(path: Path) -> str:

@@ -5,7 +5,6 @@ done is said first, with the space it takes; then it is done on all cores. What 
 or taken as it is, never copied; a dataset that is whole needs no right to write. A run that was killed goes on.
 """
 
-import contextlib
 import functools
 import os
 import shutil
@@ -16,7 +15,7 @@ from typing import NamedTuple
 
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
 from repro.data.facts import STORE
-from repro.data.folder import class_folders, keep_together, on_disk, refuse_nested, splits_well, write_splits
+from repro.data.folder import keep_together, on_disk, splits_well, write_splits
 from repro.data.parallel import quiet_decoders
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips
@@ -25,12 +24,11 @@ from repro.data.prepare.duplicates import alike
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.prepare.root import (
     adopt,
-    beside,
     close,
     find_lists,
     find_tree,
     groups,
-    has_clips,
+    holds_clips,
     holds_lists,
     inner_archives,
     is_absent,
@@ -97,14 +95,8 @@ def prepare(
     else:
         one = dataset(name)
         title, layout = one.title, one.layout
-        if download and annotations is None:
-            _say_whole(one, root)
         lists = _annotations(one, root, annotations, download)
         videos = _videos(one, root, lists, workers, download)
-        if videos == root / "videos":
-            for folder in beside(one, root, lists):
-                inside = videos if layout == "something_v1" else videos / "<class>"
-                print(f"{folder} is here too and is not used: move its listed clips into {inside}")
     splits = read_splits(layout, videos, lists)
     clips = verify.report(name, layout, videos, lists, splits)
     store = videos.parent / STORE
@@ -127,17 +119,11 @@ def prepare(
 
 
 def _check_arguments(name: str, root: Path | str, workers: int | None) -> None:
-    known = [*CATALOGUE, OWN]
-    if name not in known and name.casefold() in known:
-        raise ValueError(f"dataset: unknown name {name!r}; did you mean {name.casefold()!r}?")
-    check_names([name], known, "dataset")
+    check_names([name], [*CATALOGUE, OWN], "dataset")
     if not str(root):
         raise ValueError("--root: it is empty; name the dataset's folder")
     if workers is not None and workers < 1:
         raise ValueError(f"--workers: {workers} is not 1 or more; leave it out for one a core")
-    for folder in (Path(root), *Path(root).absolute().parents):
-        if os.path.exists(folder) and not os.path.isdir(folder):
-            raise NotADirectoryError(f"--root: {folder} is a file; name a folder")
 
 
 def _annotations(one: Dataset, root: Path, given: Path | str | None, download: bool) -> Path:
@@ -210,8 +196,6 @@ def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tup
         if annotations is not None or not os.access(root, os.W_OK):
             raise FileNotFoundError(f"annotations: there is no folder {lists}; make it (it may be empty)")
         lists.mkdir()
-    for entry in (entry for entries in class_folders(videos).values() for entry in entries if entry.is_dir()):
-        refuse_nested(entry)
     if any(lists.glob("split*.csv")):
         return videos, lists
     if annotations is None and os.access(lists, os.W_OK):
@@ -257,22 +241,6 @@ class Step(NamedTuple):
     run: Callable[[], None]
 
 
-def _say_whole(one: Dataset, root: Path) -> None:
-    """Where lists and clips are both to be fetched: what that takes as a whole, before the first step says its own."""
-    lists = holds_lists(one, root / "annotations") or find_lists(one, root)
-    absent = [archive for archive in one.archives if is_absent(archive, root)]
-    if lists or has_clips(one, root) or any(archive.asked for archive in absent):
-        return
-    fetched = sum(archive.bytes for archive in absent)
-    needed = fetched + sum(archive.unpacked for archive in one.archives if archive.kind != "file")
-    free = shutil.disk_usage(_existing(root)).free
-    print(
-        f"{one.title}, lists and clips: {size_text(fetched)} to download, about {size_text(needed)} on the disk with "
-        f"what they unpack to; {size_text(free)} are free",
-        flush=True,
-    )
-
-
 def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: Callable[[], None]) -> list[Step]:
     """Fetch what is missing, then unpack. Raises FileNotFoundError when what is missing is not to be fetched.
 
@@ -285,7 +253,8 @@ def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: 
     lacking = [archive for archive in absent if archive.asked or not download]
     if lacking and (part == "annotations" or len(lacking) == len(archives)):
         # When clips are asked for the lists are there; when lists are, the clips may be
-        both = part == "annotations" and not has_clips(one, root)
+        clips = any(holds_clips(root / name, one.of("videos")[0].takes) for name in ("videos", *one.folders))
+        both = part == "annotations" and not clips and not inner_archives(one, root)
         wanted = [a for a in (one.archives if both else archives) if is_absent(a, root)]
         what, elsewhere = "clips", f"Clips unpacked elsewhere: move or link their folder to {root / 'videos'}."
         if part == "annotations":
@@ -319,28 +288,17 @@ def _unpacked(archive: Archive, root: Path) -> int:
 def _do(one: Dataset, root: Path, steps: list[Step]) -> None:
     """Say what will be done and what it takes, then do it."""
     print(f"{one.title} in {root}:", *(f"  {step.text}" for step in steps), sep="\n")
-    parent = _existing(root)
+    parent = next(folder for folder in (root, *root.absolute().parents) if folder.is_dir())
     if not os.access(parent, os.W_OK):
         raise PermissionError(f"{parent} is read-only: nothing was done; make it writable, or name another --root")
     if needed := sum(step.bytes for step in steps):
         free = shutil.disk_usage(parent).free
         short = ": it will stop when the disk is full, and go on when there is room" if needed > free else ""
         print(f"  about {size_text(needed)} for this; {size_text(free)} are free{short}", flush=True)
-    made = not root.exists()
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"--root: {root} cannot be made ({error.strerror}); name another folder") from None
-    try:
-        with only_one(root / ".prepare.lock"):
-            for step in steps:
-                step.run()
-    finally:
-        if made:
-            with contextlib.suppress(OSError):  # what was done is in it
-                root.rmdir()
-
-
-def _existing(root: Path) -> Path:
-    """ROOT, or the folder above it that is there."""
-    return next(folder for folder in (root, *root.absolute().parents) if os.path.isdir(folder))
+    with only_one(root / ".prepare.lock"):
+        for step in steps:
+            step.run()

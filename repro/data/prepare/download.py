@@ -4,7 +4,6 @@ A file on its way is ``name.part``, with what is known of it in ``name.part.json
 and its sum agrees. Sums that no catalogue gives are recorded on first use, and must agree from then on.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -79,7 +78,6 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
                 f"{path}: the disk is full; {size_text(_size(part))} are kept in {part.name}: free some space and run "
                 "the same command again, it goes on from there"
             ) from None
-        _remove_empty(path.parent, record.parent)
         raise
     try:
         check_sums({os.path.relpath(path, record.parent): (part, sha256)}, record)
@@ -91,14 +89,6 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
     part.replace(path)
     _state_file(part).unlink()
     return path
-
-
-def _remove_empty(folder: Path, root: Path) -> None:
-    """Take away folders in which nothing arrived, up to ``root``."""
-    with contextlib.suppress(OSError):  # something is in it
-        while folder != root and root in folder.parents:
-            folder.rmdir()
-            folder = folder.parent
 
 
 def _fetch(url: str, part: Path, otherwise: str) -> None:

@@ -30,18 +30,16 @@ def exact_duplicates(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
     return train.merge(test, on="sha256")[["train", "test", "sha256"]]
 
 
-def near_duplicates(audit: pd.DataFrame, split: Split, *, distance: int = NEAR) -> pd.DataFrame:
+def near_duplicates(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Pairs of a training and a test clip that look the same: columns ``train, test, bits, same_group``, nearest first.
 
-    ``bits`` is the largest of the four Hamming distances between their perceptual hashes, at most ``distance`` (0 to
-    64). Exact duplicates are among them. Found are re-encoded, resized and slightly retouched copies, and clips of one
-    scene by a camera that stands; not parts of one film at other times, mirrored or cropped ones.
+    ``bits`` is the largest of the four Hamming distances between their perceptual hashes, at most :data:`NEAR`. Exact
+    duplicates are among them. Found are re-encoded, resized and slightly retouched copies, and clips of one scene by a
+    camera that stands; not parts of one film at other times, mirrored or cropped ones.
     """
-    if not 0 <= distance <= 64:
-        raise ValueError(f"distance: {distance} must be 0 to 64 bits")
     prints = audit[audit["prints"] != ""].set_index("name")["prints"]
     train, test = (_named(clips, part, prints) for clips, part in ((split.train, "train"), (split.test, "test")))
-    rows = _near(_as_numbers(train["prints"]), _as_numbers(test["prints"]), distance)
+    rows = _near(_as_numbers(train["prints"]), _as_numbers(test["prints"]))
     group = {clip.name: clip.group for clip in (*split.train, *split.test)}
     pairs = pd.DataFrame(
         [(train["train"].iat[i], test["test"].iat[j], b) for i, j, b in rows], columns=["train", "test", "bits"]
@@ -58,7 +56,7 @@ def alike(audit: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, s
     same = [(one, other) for one, other in zip(first, known["name"], strict=True) if one != other]
     printed = audit[audit["prints"] != ""]
     names, sums, prints = printed["name"].tolist(), printed["sha256"].tolist(), _as_numbers(printed["prints"])
-    pairs = _near(prints, prints, NEAR)
+    pairs = _near(prints, prints)
     return same, [(names[i], names[j]) for i, j, _ in pairs if i < j and sums[i] != sums[j]]
 
 
@@ -100,13 +98,13 @@ def _named(clips: tuple[Clip, ...], part: str, values: pd.Series) -> pd.DataFram
     return names.to_frame().join(values, on=part, how="inner").reset_index(drop=True)
 
 
-def _near(left: np.ndarray, right: np.ndarray, distance: int) -> Iterator[tuple[int, int, int]]:
-    """Places (i, j) in two arrays of prints that differ by ``distance`` bits at most, and by how many."""
+def _near(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Places (i, j) in two arrays of prints that differ by ``NEAR`` bits at most, and by how many."""
     for start in range(0, len(left), BLOCK):
         block = left[start : start + BLOCK]
-        near = np.argwhere(np.bitwise_count(block[:, None, 0] ^ right[None, :, 0]) <= distance)
+        near = np.argwhere(np.bitwise_count(block[:, None, 0] ^ right[None, :, 0]) <= NEAR)
         bits = np.bitwise_count(block[near[:, 0]] ^ right[near[:, 1]]).max(axis=1, initial=0)
-        for (i, j), b in zip(near[bits <= distance], bits[bits <= distance], strict=True):
+        for (i, j), b in zip(near[bits <= NEAR], bits[bits <= NEAR], strict=True):
             yield start + i, j, int(b)
 
 

@@ -3,7 +3,6 @@
 While ``videos`` is filled, from archives or by renaming, it is called ``videos.part``; ``annotations`` likewise.
 """
 
-import contextlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -90,7 +89,7 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
     if not root.is_dir():
         return None
     suffix = one.of("videos")[0].takes
-    named = [root / name for name in one.folders if _holds_clips(root / name, suffix)]
+    named = [root / name for name in one.folders if holds_clips(root / name, suffix)]
     if named:
         # Kinetics' train and val both go into videos/; of the others, one name is used
         return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
@@ -98,27 +97,6 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
     tops = {folded(clip.name.split("/")[0]) for clip in (*lists.train, *lists.test, *lists.unused)}
     folders = [Path(e) for e in _entries(root) if e.is_dir() and folded(e.name) in tops and _has(e, suffix)]
     return Tree(sorted(folders), False) if folders else None
-
-
-def has_clips(one: Dataset, root: Path) -> bool:
-    """Whether ROOT holds clips in any form, archives included; a quick look, before any list is there."""
-    suffix = one.of("videos")[0].takes
-    if inner_archives(one, root) or any(groups(archive, root) for archive in one.of("videos")):
-        return True
-    if not root.is_dir():
-        return False
-    for folder in [Path(entry) for entry in _entries(root) if entry.is_dir()]:
-        with contextlib.suppress(PermissionError):  # lost+found
-            if _holds_clips(folder, suffix):
-                return True
-    return False
-
-
-def beside(one: Dataset, root: Path, annotations: Path) -> list[Path]:
-    """Folders of clips in ROOT that lie beside a filled ROOT/videos, where nothing reads them."""
-    named = [root / name for name in one.folders if _holds_clips(root / name, one.of("videos")[0].takes)]
-    tree = None if named else find_tree(one, root, annotations)
-    return named or (tree.folders if tree else [])
 
 
 def inner_archives(one: Dataset, root: Path) -> list[Path]:
@@ -132,7 +110,7 @@ def inner_archives(one: Dataset, root: Path) -> list[Path]:
     return []
 
 
-def _holds_clips(folder: Path, suffix: str) -> bool:
+def holds_clips(folder: Path, suffix: str) -> bool:
     return folder.is_dir() and (_has(folder, suffix) or any(_has(e, suffix) for e in _entries(folder) if e.is_dir()))
 
 

@@ -15,7 +15,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import rarfile
 
@@ -77,27 +76,14 @@ class Job:
             return True
 
 
-class Survey(NamedTuple):
-    """What an archive holds for a job."""
-
-    files: int
-    bytes: int
-    left: int  # bytes of the files that are not there yet
-
-
-def survey(job: Job) -> Survey:
-    """Read the archive through and check every entry; nothing is written.
+def survey(job: Job) -> int:
+    """Read the archive through and check every entry; nothing is written. The bytes of files that are not there yet.
 
     Raises:
         ArchiveError: an entry is hostile; the archive is damaged, cut short, or protected by a password.
         ToolMissing: it has compressed rar entries and no tool is there.
     """
-    files = total = left = 0
-    for entry in entries(job.paths, "checking"):
-        if job.target(entry.name) is not None:
-            files, total = files + 1, total + entry.size
-            left += entry.size if job.lacks(entry) else 0
-    return Survey(files, total, left)
+    return sum(entry.size for entry in entries(job.paths, "checking") if job.lacks(entry))
 
 
 def unpack(job: Job) -> int:
@@ -229,12 +215,16 @@ def _check(jobs: Sequence[Job], root: Path, workers: int | None) -> int:
     """Read every archive through, before anything is written, and see whether it will fit: the bytes to come."""
     streams = sum(directory(job.paths[0]) is None for job in jobs)
     tasks = {str(job.paths[0]): (job,) for job in jobs}
-    needed = files = 0
-    for path, found in run_all(survey, tasks, title="checking", unit="archive", workers=workers if streams > 1 else 1):
-        if found is None:
+    needed, free = 0, shutil.disk_usage(root).free
+    for path, left in run_all(survey, tasks, title="checking", unit="archive", workers=workers if streams > 1 else 1):
+        if left is None:
             raise ArchiveError(f"{path}: the process that read it died; run the same command again")
-        needed, files = needed + found.left, files + found.files
-    _check_space(root, needed, files)
+        needed += left
+    if needed > free:
+        raise DiskFull(
+            f"{root}: {size_text(needed)} are to be unpacked, {size_text(free)} are free on that disk; "
+            "make room and run the same command again"
+        )
     return needed
 
 
@@ -244,18 +234,6 @@ def _unpack(jobs: Sequence[Job], one: Dataset, root: Path, workers: int | None) 
         if directory(job.paths[0]) is None:
             done[_key(job.paths, root)] = _state(job.paths)
             write_json(root / DONE, done)
-
-
-def _check_space(root: Path, needed: int, files: int) -> None:
-    free = shutil.disk_usage(root).free
-    if needed > free:
-        raise DiskFull(
-            f"{root}: {size_text(needed)} are to be unpacked, {size_text(free)} are free on that disk; "
-            "make room and run the same command again"
-        )
-    state = os.statvfs(root)
-    if state.f_files and files > state.f_favail:
-        raise DiskFull(f"{root}: {files:,} files are to be unpacked, that file system has room for {state.f_favail:,}")
 
 
 def _key(group: Sequence[Path], root: Path) -> str:

@@ -51,27 +51,18 @@ def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapp
     others = [path for path in unlisted(where) if path not in known]
     clips |= {path.relative_to(videos).as_posix(): path for path in others}
     print(f"{videos}: {len(clips):,} clips, {len(others):,} of them in no list; {len(lists.classes)} classes")
+    if others:
+        print(f"  no run reads clips that are in no list, first {others[0]}")
     if LAYOUTS[layout].depth == 2 and not LAYOUTS[layout].parts and (left := skipped(videos)):
         names = ", ".join(path.relative_to(videos).as_posix() for path in left[:3])
         more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
         print(f"  files that are no clips in a class folder, and are skipped: {len(left):,} ({names}{more})")
     if name == OWN:
-        _say_later(videos, annotations, others)
         return clips
     for row in compare(name, count_lists(name, annotations)["found"]):
         if row.agrees is False:
             print(f"the lists differ from the catalogue: {row.quantity} {row.found:,}, not {row.catalogue:,}")
     return clips
-
-
-def _say_later(videos: Path, annotations: Path, others: Collection[Path]) -> None:
-    """What came after the split files of a user's own clips."""
-    again = f"list them, or delete {annotations}/split*.csv and run this again to draw anew"
-    if later := [path for path in others if path.parent != videos]:
-        print(f"  in no split file, so no run reads them: {len(later):,} clips, first {later[0]}; {again}")
-    groups, first = annotations / "groups.csv", annotations / "split1.csv"
-    if groups.is_file() and first.is_file() and groups.stat().st_mtime_ns > first.stat().st_mtime_ns:
-        print(f"  {groups} is newer than {first.name}, which it does not change: delete split*.csv to draw anew")
 
 
 def say_unusable(table: pd.DataFrame) -> list[str]:
