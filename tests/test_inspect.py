@@ -67,9 +67,8 @@ def test_short_clips_are_usable(tmp_path, frames):
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (b"", r"empty file \(0 bytes\); extract or fetch it again"),
-        (b"<html>404 Not found</html>\n", r"not a video: a text file that starts with '<html>404 Not found</html>"),
-        (bytes(range(128, 256)) * 40, r"no video that OpenCV or PyAV can open \(5120 bytes, starts with 80 81 82 83"),
+        (b"", r"no video that OpenCV or PyAV can open \(0 bytes, starts with b''\); fetch it again"),
+        (b"<html>404 Not found</html>\n", r"no video .* \(27 bytes, starts with b'<html>404 Not found</html>"),
     ],
 )
 def test_files_that_are_no_videos(tmp_path, content, reason):

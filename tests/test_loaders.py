@@ -166,8 +166,3 @@ def test_the_sampler_is_a_seeded_permutation():
 
     assert order(1, 2) == order(1, 2) != order(2, 2)
     assert {epoch for epoch, _ in order(1, 2)} == {2}
-
-
-def test_frame_counts_must_match_the_clips(clips):
-    with pytest.raises(ValueError, match="8 clips but 1 frame counts"):
-        ClipDataset(clips[0], [3], frames=2, size=32)

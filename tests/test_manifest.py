@@ -100,7 +100,7 @@ def test_counts_come_from_the_audit_while_clips_are_unchanged(clips, counted, tm
     table = audit(paths, tmp_path / "set" / "manifest.parquet", workers=1)
     assert table["frames"].tolist() == [8, 6, 7, 8, 6, 0]
     assert build_manifest(clips[:5], cache=None)["frames"].tolist() == [8, 6, 7, 8, 6] and counted == []
-    assert unusable(clips, cache=None) == {clips[5].name: "empty file (0 bytes); extract or fetch it again"}
+    assert unusable(clips, cache=None) == {clips[5].name: table["reason"][5]}
     tiny.write_video(clips[1].path, frames=12)
     assert build_manifest(clips[:5], cache=None)["frames"].tolist() == [8, 12, 7, 8, 6]
     assert counted == [clips[1].path.name]

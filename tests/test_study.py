@@ -170,7 +170,7 @@ def test_a_failed_notebook_is_kept_and_named_at_the_end(study, tmp_path):
     profile.write_text(text.replace("study: smoke", "study: broken").replace("classes: [Pick,", "classes: [Peck,"))
     done = snakemake(study, f"results/broken/{RUNS[0]}/record.json", profile=str(profile))
     assert done.returncode != 0
-    assert "'Peck' is not a class of" in done.stderr
+    assert "classes: unknown name 'Peck'" in done.stderr
     assert list((study / "build" / "runs" / "broken").glob("*.failed.ipynb"))
     assert not (study / "results" / "broken").exists()
 

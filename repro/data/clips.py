@@ -6,7 +6,6 @@ and spaces (NFKC) count as the same where one alone does: UCF101 writes Handstan
 one class, Kinetics' folders come with both, macOS takes accents apart and puts a narrow space into a recording's name.
 """
 
-import difflib
 import os
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from repro.data.folder import VIDEO_SUFFIXES, split_suffix
 from repro.data.layouts import LAYOUTS
 from repro.data.lists import Listed, Lists, is_aside, leads_nowhere, require_folder
 from repro.experiment.fields import Experiment
+from repro.files import check_names
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
     if check:
         require_folder("videos", experiment.videos)
     lists = read_lists(experiment)
-    wanted = _wanted(lists.classes, experiment.classes, experiment.annotations)
+    wanted = _wanted(lists.classes, experiment.classes)
     labels = {lists.classes.index(name): label for label, name in enumerate(wanted)}
     disk = _Disk(Path(experiment.videos))
     missing: list[Listed] = []
@@ -194,16 +194,12 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
             yield from _clips_under(folder / entry.name, depth - 1)
 
 
-def _wanted(known: Sequence[str], classes: Sequence[str] | None, where: Path | str) -> tuple[str, ...]:
+def _wanted(known: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
     if classes is None:
         return tuple(known)
     same = {unicodedata.normalize("NFC", name): name for name in known}
     classes = [same.get(unicodedata.normalize("NFC", name), name) for name in classes]
-    unknown = [name for name in classes if name not in known]
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        mend = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known[:5])}{' ...' * (len(known) > 5)}"
-        raise ValueError(f"classes: {unknown[0]!r} is not a class of {where}; {mend}")
+    check_names(classes, known, "classes")
     if len(set(classes)) < 2:
         raise ValueError(f"classes: name two classes or more, not {list(classes)}")
     return tuple(name for name in known if name in classes)

@@ -205,9 +205,6 @@ class ByPyAV:
         self.container.close()
 
 
-_BY_PYAV: set[tuple[Path, int, int]] = set()  # files, by size and time, that OpenCV was found not to read
-
-
 def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
     """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or the wrong ones.
 
@@ -215,45 +212,41 @@ def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
     """
     _check_file(path)
     state = Path(path).stat()
-    file = (path, state.st_size, state.st_mtime_ns)
-    if decoder == "pyav" or file in _BY_PYAV or _misread(*file):
+    look = functools.partial(_look, path, state.st_size, state.st_mtime_ns)
+    if decoder == "pyav" or (not _is_avi(path) and look().misread):
         return ByPyAV(path)
     try:
         video = ByOpenCV(path)
     except DecodeError:
-        if not _look(path).frame:
+        if not look().frame:
             raise
     else:
-        if video.has_frame or not _look(path).frame:
+        if video.has_frame or not look().frame:
             return video
-    _BY_PYAV.add(file)
     return ByPyAV(path)
 
 
-@functools.cache  # some 3 ms a file
-def _misread(path: Path, _size: int, _modified: int) -> bool:
-    """Whether OpenCV (5.0, as 4.11) gives the wrong frames: not mirrored, though they should be, or a cover picture.
-
-    An avi has neither. Raises NoVideo where there is no video beside the cover.
-    """
+def _is_avi(path: Path) -> bool:
+    """An avi has neither a display matrix nor a cover."""
     with open(path, "rb") as file:
-        if file.read(4) == b"RIFF":
-            return False
-    frame, after_cover = _look(path)
-    across, down, swapped = _matrix(frame)
-    return after_cover or (across * down < 0) != swapped
+        return file.read(4) == b"RIFF"
 
 
 class _Look(NamedTuple):
-    frame: Any = None  # the first
-    after_cover: bool = False
+    """What PyAV makes of a file."""
+
+    frame: bool = False  # it reads one
+    misread: bool = False  # OpenCV (5.0, as 4.11) gives others: not mirrored, though they should be, or a cover picture
 
 
-def _look(path: Path) -> _Look:
-    """What PyAV makes of a file. Raises NoVideo."""
+@functools.cache  # some 3 ms a file
+def _look(path: Path, _size: int, _modified: int) -> _Look:
+    """Raises NoVideo where there is no video beside a cover."""
     try:
         with ByPyAV(path) as video:
-            return _Look(next(video.frames(), None), video.after_cover)
+            frame = next(video.frames(), None)
+            across, down, swapped = _matrix(frame)
+            return _Look(frame is not None, video.after_cover or (across * down < 0) != swapped)
     except NoVideo:
         raise
     except DecodeError:

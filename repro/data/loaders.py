@@ -39,8 +39,6 @@ class ClipDataset(Dataset):
         mirror_labels: label of each class's mirror image (:func:`repro.data.transforms.swap_sides`), None for a class
             that must not be mirrored; left out, every class is its own.
         decoder: for video files, see :func:`repro.data.decode.read_frames`.
-
-    Raises ValueError where as many frame counts as clips are not given.
     """
 
     def __init__(
@@ -57,8 +55,6 @@ class ClipDataset(Dataset):
         mirror_labels: Sequence[int | None] | None = None,
         decoder: str = "opencv",
     ) -> None:
-        if len(clips) != len(lengths):
-            raise ValueError(f"{len(clips)} clips but {len(lengths)} frame counts")
         self.clips, self.lengths = list(clips), [int(n) for n in lengths]
         self.frames, self.size, self.seed, self.flip, self.scales = frames, size, seed, flip, tuple(scales)
         self.sampling, self.policy, self.decoder = sampling, POLICIES[sampling], decoder
@@ -124,54 +120,28 @@ def _prepare_worker(_worker: int) -> None:
     quick_opening()  # the frames alone matter here
 
 
-def _options(workers: int, prefetch: int) -> dict[str, Any]:
-    """What all loaders share.
-
-    Workers are spawned: one forked from a process whose OpenMP or OpenCV threads have run can hang.
-    """
+def _loader(dataset: ClipDataset, batches: Batches, workers: int, prefetch: int) -> DataLoader:
+    """Workers are spawned: one forked from a process whose OpenMP or OpenCV threads have run can hang."""
     options: dict[str, Any] = {"pin_memory": torch.cuda.is_available()}
     if workers:
         options |= {"num_workers": workers, "worker_init_fn": _prepare_worker, "prefetch_factor": prefetch}
         # a spawned worker takes seconds to start: validation's must not start anew each epoch
         options |= {"multiprocessing_context": "spawn", "persistent_workers": True}
-    return options
+    return DataLoader(dataset, batch_sampler=batches, **options)
 
 
-def train_loader(
-    dataset: ClipDataset,
-    *,
-    batch_size: int,
-    workers: int = 0,
-    prefetch: int = 2,
-    last_batch: str = "keep",
-    rank: int = 0,
-    processes: int = 1,
-) -> DataLoader:
-    """Every clip once an epoch in a seeded order, in the training view; see :class:`repro.data.batches.Batches`."""
-    batches = Batches(
-        Order(len(dataset), seed=dataset.seed),
-        batch_size=batch_size,
-        last_batch=last_batch,
-        rank=rank,
-        processes=processes,
-        even=True,
-    )
-    return DataLoader(dataset, batch_sampler=batches, **_options(workers, prefetch))
+def train_loader(dataset: ClipDataset, *, workers: int = 0, prefetch: int = 2, **batches: Any) -> DataLoader:
+    """Every clip once an epoch in a seeded order, in the training view.
+
+    ``batches``: what :class:`repro.data.batches.Batches` takes.
+    """
+    order = Order(len(dataset), seed=dataset.seed)
+    return _loader(dataset, Batches(order, even=True, **batches), workers, prefetch)
 
 
-def test_loader(
-    dataset: ClipDataset,
-    *,
-    batch_size: int,
-    workers: int = 0,
-    prefetch: int = 2,
-    last_batch: str = "keep",
-    rank: int = 0,
-    processes: int = 1,
-) -> DataLoader:
-    """Every clip once, in order, in the test view; see :class:`repro.data.batches.Batches`."""
-    batches = Batches(Order(len(dataset)), batch_size=batch_size, last_batch=last_batch, rank=rank, processes=processes)
-    return DataLoader(dataset, batch_sampler=batches, **_options(workers, prefetch))
+def test_loader(dataset: ClipDataset, *, workers: int = 0, prefetch: int = 2, **batches: Any) -> DataLoader:
+    """Every clip once, in order, in the test view; ``batches`` as for :func:`train_loader`."""
+    return _loader(dataset, Batches(Order(len(dataset)), **batches), workers, prefetch)
 
 
 test_loader.__test__ = False  # type: ignore[attr-defined]  # a name of the field, not a test for pytest to collect

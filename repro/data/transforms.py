@@ -80,13 +80,6 @@ def augment(
     return view, mirrored
 
 
-def train_view(
-    frames: np.ndarray, size: int, rng: np.random.Generator, *, flip: bool = True, scales: Sequence[float] = SCALES
-) -> np.ndarray:
-    """The pixels of :func:`augment` alone."""
-    return augment(frames, size, rng, flip=flip, scales=scales)[0]
-
-
 def test_view(frames: Iterable[np.ndarray], size: int, *, count: int | None = None, right: int = 0) -> np.ndarray:
     """Short side to round(size * 256 / 224), then the centre crop: uint8 ``(N, size, size, 3)``.
 

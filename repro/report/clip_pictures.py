@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import POLICIES, test_frames, train_frames
-from repro.data.transforms import crop_offsets, crop_sizes, test_view, train_view
+from repro.data.transforms import augment, crop_offsets, crop_sizes, test_view
 from repro.report import figures
 from repro.report.audit import Audit, ClipSet
 
@@ -101,7 +101,7 @@ def short_clip_table(length: int, segments: int) -> pd.DataFrame:
 def training_views(clip: Clip, length: int, frames: int, size: int, epochs: int = 4) -> list[Strip]:
     """One clip in several epochs of training: other frames, crops and mirror images each time."""
     rngs = [np.random.default_rng([1, epoch]) for epoch in range(epochs)]
-    views = [train_view(read_frames(clip.path, train_frames(length, frames, rng)), size, rng) for rng in rngs]
+    views = [augment(read_frames(clip.path, train_frames(length, frames, rng)), size, rng)[0] for rng in rngs]
     return [(f"epoch {epoch}", view) for epoch, view in enumerate(views)]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
 from repro.data.demo.render import CLASSES, FRAMES, MAX_SEED, SIZES, check_numbers, render_clip
-from repro.data.parallel import cores, run_all
+from repro.data.parallel import run_all
 from repro.files import write_whole
 
 VERSION = 1  # of the renderer: raise it whenever the same arguments give other frames
@@ -111,13 +111,11 @@ def render_demo_set(
         size=(size, *SIZES),
         frames=(frames, 2, None),
     )
+    for name, value in (("training_groups", training_groups), ("workers", workers)):
+        if value is not None:
+            check_numbers(**{name: (value, 1, None)})
     root = Path(root)
-    if training_groups is not None:
-        check_numbers(training_groups=(training_groups, 1, None))
-        training_groups = int(training_groups)
-    spec = Spec(int(seed), int(size), int(frames), int(clips_per_class), int(clips_per_group), training_groups)
-    workers = cores() if workers is None else workers
-    check_numbers(workers=(workers, 1, None))
+    spec = Spec(seed, size, frames, clips_per_class, clips_per_group, training_groups)
     if _is_complete(root, spec):
         return root
     if spec.groups < len(SPLITS):
@@ -165,7 +163,7 @@ def _is_complete(root: Path, spec: Spec) -> bool:
     return False
 
 
-def _render_missing(root: Path, spec: Spec, workers: int) -> None:
+def _render_missing(root: Path, spec: Spec, workers: int | None) -> None:
     """Render the clips that are not there yet. Raises OSError when one cannot be written."""
     missing = [
         (pair, group, clip)

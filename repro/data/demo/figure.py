@@ -178,15 +178,14 @@ def assemble(
     )
 
 
-def draw(pose: Pose, body: Body, clothes: Clothes, prop: list[Capsule], prop_side: int = 1) -> list[Capsule]:
-    """The figure as capsules in figure units, back to front; `prop` goes under the hand that holds it."""
+def draw(pose: Pose, body: Body, clothes: Clothes, prop: list[Capsule]) -> list[Capsule]:
+    """The figure as capsules in figure units, back to front; `prop` goes under the near hand, which holds it."""
     far = 1 - (1 - FAR_SIDE_SHADE) * (1 - pose.turn)
-    legs = [_leg(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0))]
-    arms = [_arm(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0))]
-    arms[prop_side] = prop + arms[prop_side]
-    if pose.turn > 0.5:  # in front view both arms pass before the trunk
-        return legs[0] + legs[1] + _torso(pose, body, clothes) + _head(pose, body, clothes) + arms[0] + arms[1]
-    return arms[0] + legs[0] + legs[1] + _torso(pose, body, clothes) + _head(pose, body, clothes) + arms[1]
+    far_leg, near_leg = (_leg(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0)))
+    far_arm, near_arm = (_arm(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0)))
+    rest = far_leg + near_leg + _torso(pose, body, clothes) + _head(pose, body, clothes)
+    # in front view both arms pass before the trunk
+    return (rest + far_arm if pose.turn > 0.5 else far_arm + rest) + prop + near_arm
 
 
 def _leg(pose: Pose, side: int, body: Body, clothes: Clothes, shading: float) -> list[Capsule]:

@@ -58,12 +58,7 @@ def render_clip(
 def check_numbers(**named: tuple[Any, int, int | None]) -> None:
     """Raise ValueError unless each `name=(value, least, most)` is an integer in its range (`most` None: no bound)."""
     for name, (value, least, most) in named.items():
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | np.integer)
-            or value < least
-            or (most is not None and value > most)
-        ):
+        if not isinstance(value, int) or value < least or (most is not None and value > most):
             bounds = f"from {least} to {most}" if most is not None else f"of at least {least}"
             raise ValueError(f"{name} must be a whole number {bounds}, not {value!r}")
 

@@ -11,9 +11,8 @@ from repro.data.demo.actions import PAIRS, seat_height, table_height
 from repro.data.demo.figure import point
 from repro.data.demo.shapes import Capsule, Colour, chain, disc, fill, polygons, shade
 
-SUPERSAMPLING = (
-    2  # canvas pixels a frame pixel, each way: OpenCV's own antialiasing of filled polygons is slower and leaves seams
-)
+# Canvas pixels a frame pixel, each way: OpenCV's own antialiasing of filled polygons is slower and leaves seams.
+SUPERSAMPLING = 2
 MARGIN = 0.15  # painted beyond the frame on each side, frame widths, for the camera to move over
 
 
