@@ -57,8 +57,6 @@ def run_all(
     An exception of ``function`` ends the work and is raised here; tasks in hand are finished first.
     """
     workers = min(workers or cores(), len(tasks))
-    if workers < 1:
-        return
     if workers > 1:
         source = _spread(function, tasks, workers)
     else:

@@ -10,38 +10,35 @@ import json
 import os
 import shutil
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from pydantic import Field
 
 from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
-from repro.data.demo.render import CLASSES, FRAMES, MAX_SEED, SIZES, check_numbers, render_clip
+from repro.data.demo.render import CLASSES, FRAMES, render_clip
 from repro.data.parallel import run_all
-from repro.files import write_whole
+from repro.files import Written, checked, write_whole
 
 VERSION = 1  # of the renderer: raise it whenever the same arguments give other frames
 FPS = 12  # a whole number: OpenCV's own AVI writer drops the fraction of 12.5
 SPLITS = (1, 2, 3)
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(Written):
     """Everything that the rendered files depend on."""
 
-    seed: int
-    size: int
-    frames: int
-    clips_per_class: int
-    clips_per_group: int
-    training_groups: int | None = None
+    seed: int = Field(0, ge=0, lt=2**32)  # more would lengthen the key of a random stream, see variation.stream
+    size: int = Field(80, ge=32, le=512)  # px a side; smaller frames show nothing, larger ones only cost
+    frames: int = Field(FRAMES, ge=2)
+    clips_per_class: int = Field(48, ge=1)
+    clips_per_group: int = Field(4, ge=1)
+    training_groups: int | None = Field(None, ge=1)  # of each class, on the training lists; fewer are harder to learn
     fps: int = FPS
     version: int = VERSION
     pairs: tuple[tuple[str, str], ...] = PAIRS
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
 
     @property
     def groups(self) -> int:
@@ -73,49 +70,23 @@ def is_test_group(group: int, split: int) -> bool:
     return (group - 1) % len(SPLITS) == split - 1
 
 
-def demo_counts(
-    *, clips_per_class: int = 48, clips_per_group: int = 4, training_groups: int | None = None, split: int = 1
-) -> tuple[int, int, int]:
-    """Training clips, test clips and classes of one split of a demo set that may not be rendered yet."""
-    spec = Spec(0, 0, 0, clips_per_class, clips_per_group, training_groups)
-    train, test = spec.parts(split)
+def demo_counts(split: int, **options: Any) -> tuple[int, int, int]:
+    """Training clips, test clips and classes of one split of a demo set (:class:`Spec`) that may not be there yet."""
+    train, test = checked(Spec, options, "demo_set").parts(split)
     return len(CLASSES) * len(train), len(CLASSES) * len(test), len(CLASSES)
 
 
-def render_demo_set(
-    root: Path | str,
-    *,
-    clips_per_class: int = 48,
-    clips_per_group: int = 4,
-    training_groups: int | None = None,
-    seed: int = 0,
-    size: int = 80,
-    frames: int = FRAMES,
-    workers: int | None = None,
-) -> Path:
-    """Render the demo set into the folder `root` and return it as a Path.
-
-    `training_groups`: of each class, on the training lists (None: all); fewer make the set harder to learn.
+def render_demo_set(root: Path | str, *, workers: int | None = None, **options: Any) -> Path:
+    """Render the demo set of these ``options``, the fields of :class:`Spec`, into a folder and return it.
 
     Clips that are already there are kept, so an interrupted rendering goes on; a complete set is left alone. One
-    rendering a folder at a time. The bytes do not depend on `workers` (None: one a core this process may use).
+    rendering a folder at a time. The bytes do not depend on ``workers`` (None: one a core this process may use).
     Fewer than three groups a class leave some train or test list empty, which is warned about.
 
-    Raises ValueError for arguments out of range or when `root` holds another demo set or clips without a spec; OSError
+    Raises ValueError for options out of range or when ``root`` holds another demo set or clips without a spec; OSError
     when a clip cannot be written in full (path, disk).
     """
-    check_numbers(
-        clips_per_class=(clips_per_class, 1, None),
-        clips_per_group=(clips_per_group, 1, None),
-        seed=(seed, 0, MAX_SEED),
-        size=(size, *SIZES),
-        frames=(frames, 2, None),
-    )
-    for name, value in (("training_groups", training_groups), ("workers", workers)):
-        if value is not None:
-            check_numbers(**{name: (value, 1, None)})
-    root = Path(root)
-    spec = Spec(seed, size, frames, clips_per_class, clips_per_group, training_groups)
+    root, spec = Path(root), checked(Spec, options, "demo set")
     if _is_complete(root, spec):
         return root
     if spec.groups < len(SPLITS):
@@ -123,29 +94,24 @@ def render_demo_set(
             f"{spec.groups} group(s) a class: some train or test list of {root} is empty; have 3 or more", stacklevel=2
         )
 
-    write_whole(root / "demo.spec.json", spec.to_json())
+    write_whole(root / "demo.spec.json", spec.model_dump_json(indent=1))
     for class_name in CLASSES:
         (root / "videos" / class_name).mkdir(parents=True, exist_ok=True)
     (root / "partial").mkdir(exist_ok=True)
     _render_missing(root, spec, workers)
     _write_annotations(root / "annotations", spec)
     shutil.rmtree(root / "partial")
-    write_whole(root / "demo.json", spec.to_json())
+    write_whole(root / "demo.json", spec.model_dump_json(indent=1))
     return root
 
 
 def _is_complete(root: Path, spec: Spec) -> bool:
     """Whether `root` holds this set in full. Raises ValueError when it holds anything else."""
-    wanted = json.loads(spec.to_json())
+    wanted = spec.model_dump(mode="json")
     for name in ("demo.json", "demo.spec.json"):
         if not (root / name).exists():
             continue
-        try:
-            found = dict(json.loads((root / name).read_text()))
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{root / name} is not a demo set's spec; delete the folder {root} or choose another"
-            ) from error
+        found = json.loads((root / name).read_text())
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
         if differing:
             details = ", ".join(
