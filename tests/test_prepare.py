@@ -349,7 +349,7 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     assert not (ready.frames / "run" / "a, 2.zip").exists()
     assert parts(ready, ready.frames) == parts(ready, ready.videos)
     assert yaml.safe_load("\n".join(ready.lines()))["unusable"] == "leave_out"
-    assert "unusable: leave_out  # 1 cannot be used\n" in out
+    assert "unusable: leave_out  # 1 listed clips are missing or cannot be used\n" in out
     times = {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}
     tiny.write_video(tmp_path / "videos" / "run" / "new.avi")
     prepare("folder", tmp_path, workers=1)
@@ -449,7 +449,7 @@ def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     assert done.stderr == ""
     assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV or PyAV can open" in done.stdout
     assert "run/b 6" not in done.stdout and "  and 2 more\n  training stops at those" in done.stdout
-    assert "  unusable: leave_out  # 7 cannot be used\n" in done.stdout
+    assert "  unusable: leave_out  # 7 listed clips are missing or cannot be used\n" in done.stdout
 
 
 def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
@@ -465,7 +465,7 @@ def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
     ready = prepare("ucf101", root, download=False, workers=1)
     out = capsys.readouterr().out
     assert "8 of 20 listed clips are not there" in out and "  3 of 4 classes have clips\n" in out
-    assert "  classes: [Foo, Zip]\n  unusable: leave_out  # 1 listed clips are missing\n" in out
+    assert "  classes: [Foo, Zip]\n  unusable: leave_out  # 1 listed clips are missing or cannot be used\n" in out
     fields = yaml.safe_load("\n".join(ready.lines()))
     selection = select_clips(Experiment(**fields))
     assert selection.split.classes == ("Foo", "Zip") and selection.data["clips"] == {"train": 5, "test": 4}
@@ -589,8 +589,6 @@ def test_arguments_that_cannot_be_right(tmp_path):
         prepare("ucf101", tmp_path / "file")
     with pytest.raises(ValueError, match="--root: it is empty"):
         prepare("ucf101", "")
-    with pytest.raises(ValueError, match="--workers: 0 is not 1 or more"):
-        prepare("ucf101", tmp_path, workers=0)
 
 
 def test_a_root_that_cannot_be_made(tmp_path, monkeypatch):

@@ -13,7 +13,6 @@ Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's 
 """
 
 import csv
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -27,7 +26,6 @@ from repro.files import is_utf8, whole
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")  # of a folder of frames; only 00001.jpg ... can be read
 TEST_SHARE = 0.3  # of each class's groups, in the seeded split; UCF101 and HMDB51 give 28 % and 30 %
 
 
@@ -71,22 +69,16 @@ def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[P
         rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
         for name, clip, _, group in rows:
             for text in (f"{name}/{clip}", group):
-                if fault := _breaks_a_list(text):
-                    raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
+                if text != text.strip() or "\n" in text or "\r" in text or not is_utf8(text):
+                    path = str(videos / name / clip)
+                    raise ValueError(
+                        f"{path!r}: a list holds no line break, no space at an end and only UTF-8; rename it"
+                    )
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *lines])
     return list(drawn)
-
-
-def _breaks_a_list(text: str) -> str:
-    """Why a list cannot hold this, or nothing. Spaces of all kinds and joined emoji inside are no reason."""
-    if "\n" in text or "\r" in text:
-        return "a line of a list ends at the line break in it"
-    if text != text.strip():
-        return "a list loses the space that it begins or ends with"
-    return "" if is_utf8(text) else "it is not UTF-8, as lists are"
 
 
 def class_folders(videos: Path) -> dict[Path, list[Path]]:
@@ -105,20 +97,6 @@ def skipped(videos: Path) -> list[Path]:
         for path in entries
         if leads_nowhere(path) or not (path.is_dir() or (path.parent != videos and split_suffix(path.name)[1]))
     )
-
-
-def refuse_nested(folder: Path) -> None:
-    """Raise ValueError for a folder in a class folder that holds videos and no image: it is no folder of frames."""
-    videos = ""
-    for entry in os.scandir(folder):
-        if entry.name.lower().endswith(IMAGE_SUFFIXES):
-            return
-        videos = videos or (entry.name if entry.name.lower().endswith(VIDEO_SUFFIXES) else "")
-    if videos:
-        raise ValueError(
-            f"folder {folder} holds videos ({videos}), not frames: move them up into {folder.parent}; a class has no "
-            "folders of its own"
-        )
 
 
 def _clip(value: str, where: str = "", group: str = "") -> Listed:
@@ -169,8 +147,6 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
         for entry in entries:
             if not (split_suffix(entry.name)[1] or entry.is_dir()):
                 continue
-            if entry.is_dir():
-                refuse_nested(entry)
             clip = _clip(f"{folder.name}/{entry.name}")
             if clip.name in clips:
                 raise ValueError(

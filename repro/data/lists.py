@@ -1,6 +1,5 @@
 """Official lists as text: lines and tables with their numbers, and one clear message for a file that is not right."""
 
-import codecs
 import csv
 import os
 import re
@@ -71,29 +70,18 @@ def read_lines(path: Path, *, of: str) -> list[tuple[str, str]]:
     """The non-empty lines of a list, each after where it stands ("the/list.txt, line 3").
 
     Spaces at the ends (some official lists have them) are gone, so is a UTF-8 byte-order mark (Excel writes one).
-
-    Args:
-        path: the list.
-        of: what it belongs to, for the message when it is not there: "UCF101's official lists".
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not UTF-8; the message names the line.
+    ``of`` is what it belongs to, for the message when it is not there: "UCF101's official lists". Raises
+    FileNotFoundError, and ValueError that names the line that is not UTF-8.
     """
     if not path.is_file():
         raise FileNotFoundError(f"annotations: there is no file {path}; take {of}")
-    content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError(f"{path}, line 1: is UTF-16; save the list as UTF-8")
-    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        text = content.decode("utf-8")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
-        number = len(re.findall(rb"\r\n?|\n", content[: error.start])) + 1
+        number = len(re.findall(rb"\r\n?|\n", error.object[: error.start])) + 1
         raise ValueError(
-            f"{path}, line {number}: byte 0x{content[error.start]:02x} is not UTF-8; save the list as UTF-8"
+            f"{path}, line {number}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the list as UTF-8"
         ) from None
-    lines = re.split(r"\r\n?|\n", text)  # some editors of macOS end lines with CR alone
     return [(f"{path}, line {number}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 

@@ -52,7 +52,7 @@ def run_all(
         tasks: name to arguments.
         title: what is being done, for the progress bar (terminal, Jupyter) or the lines of a log.
         unit: what a task is, there.
-        workers: processes; None takes every core, 1 works in this process, where a crash ends everything.
+        workers: processes; None or 0 takes every core, 1 works in this process, where a crash ends everything.
 
     An exception of ``function`` ends the work and is raised here; tasks in hand are finished first.
     """

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
 from repro.data.facts import STORE
 from repro.data.folder import keep_together, on_disk, splits_well, write_splits
+from repro.data.lists import require_folder
 from repro.data.parallel import quiet_decoders
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips
@@ -87,7 +88,9 @@ def prepare(
             something is to be done; the disk is full. What is finished is kept, and nothing unfinished has a final
             name.
     """
-    _check_arguments(name, root, workers)
+    check_names([name], [*CATALOGUE, OWN], "dataset")
+    if not str(root):
+        raise ValueError("--root: it is empty; name the dataset's folder")
     quiet_decoders()
     root = Path(root)
     if name == OWN:
@@ -118,14 +121,6 @@ def prepare(
     return ready
 
 
-def _check_arguments(name: str, root: Path | str, workers: int | None) -> None:
-    check_names([name], [*CATALOGUE, OWN], "dataset")
-    if not str(root):
-        raise ValueError("--root: it is empty; name the dataset's folder")
-    if workers is not None and workers < 1:
-        raise ValueError(f"--workers: {workers} is not 1 or more; leave it out for one a core")
-
-
 def _annotations(one: Dataset, root: Path, given: Path | str | None, download: bool) -> Path:
     if given is not None:
         if not holds_lists(one, Path(given)):
@@ -135,26 +130,20 @@ def _annotations(one: Dataset, root: Path, given: Path | str | None, download: b
     if holds_lists(one, final):
         return final
     found = find_lists(one, root)
+    if not found:
+        unpack = functools.partial(fill, one, "annotations", root, workers=1)
+        _do(one, root, _archive_steps(one, "annotations", root, download, unpack))
+        found = [] if holds_lists(one, final) else find_lists(one, root)  # lists that come without an archive
     if found and not os.access(root, os.W_OK):
         return found[0] if found[0].is_dir() else found[0].parent
     if found:
         text = f"move {found[0].name}{' and others' * (len(found) > 1)} to annotations"
-        steps = [Step(text, 0, lambda: take_lists(found, root))]
-    else:
-        steps = _archive_steps(one, "annotations", root, download, lambda: fill(one, "annotations", root, workers=1))
-        if any(archive.kind == "file" for archive in one.of("annotations")):
-            steps.append(Step("move the lists to annotations", 0, lambda: _take_found(one, root)))
-    _do(one, root, steps)
+        _do(one, root, [Step(text, 0, lambda: take_lists(found, root))])
     if not holds_lists(one, final):
         raise FileNotFoundError(
             f"{final}: {one.title}'s lists are {', '.join(one.lists)}; not all are there. {one.how}"
         )
     return final
-
-
-def _take_found(one: Dataset, root: Path) -> None:
-    if found := find_lists(one, root):
-        take_lists(found, root)
 
 
 def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, download: bool) -> Path:
@@ -192,10 +181,9 @@ def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tup
     if not videos.is_dir():
         raise FileNotFoundError(f"there is no folder {videos}: put your clips there, in a folder for each class")
     lists = root / "annotations" if annotations is None else Path(annotations)
-    if not lists.is_dir():
-        if annotations is not None or not os.access(root, os.W_OK):
-            raise FileNotFoundError(f"annotations: there is no folder {lists}; make it (it may be empty)")
-        lists.mkdir()
+    if annotations is None:
+        lists.mkdir(exist_ok=True)
+    require_folder("annotations", lists)
     if any(lists.glob("split*.csv")):
         return videos, lists
     if annotations is None and os.access(lists, os.W_OK):

@@ -109,13 +109,10 @@ def say_copies(table: pd.DataFrame, splits: Mapping[int, Split]) -> None:
 
 
 def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
-    """The profile's fields that these clips call for: ``classes`` where only some have usable clips in both parts of
-    split 1, ``unusable`` where clips of those classes are missing or do not decode. {} where every clip can be used.
+    """The profile's fields that the clips ``there``, of which those ``bad`` cannot be used, call for.
 
-    Args:
-        splits: from :func:`read_splits`.
-        there: names of the clips on the disk.
-        bad: those of them that cannot be used.
+    ``classes`` where only some have usable clips in both parts of split 1, ``unusable`` where clips of those classes
+    are missing or do not decode. {} where every clip can be used.
     """
     split = splits[1]
     good = set(there) - set(bad)
@@ -128,8 +125,6 @@ def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Col
     if len(chosen) < len(split.classes):
         found["classes"] = yaml.safe_dump(chosen, default_flow_style=True, allow_unicode=True, width=10**9).strip()
     wanted = {clip.name for one in splits.values() for clip in (*one.train, *one.test) if clip.label in both}
-    missing, broken = len(wanted - set(there)), len(wanted & set(bad))
-    notes = [f"{missing:,} listed clips are missing"] * bool(missing) + [f"{broken:,} cannot be used"] * bool(broken)
-    if notes:
-        found["unusable"] = f"leave_out  # {', '.join(notes)}"
+    if lacking := wanted - good:
+        found["unusable"] = f"leave_out  # {len(lacking):,} listed clips are missing or cannot be used"
     return found
