@@ -179,27 +179,6 @@ def test_decoding_stops_with_the_last_wanted_frame():
     assert next(source) == 8
 
 
-# ---------------------------------------- frames on disk
-
-
-@pytest.mark.parametrize("kind", ["folder", "zip"])
-def test_a_folder_of_frames_and_a_frame_cache_are_read_alike(video, tmp_path, kind):
-    if kind == "zip":
-        cache_frames({"Foo/clip.avi": video}, tmp_path / "frames", workers=1)
-        path = tmp_path / "frames" / "Foo" / "clip.zip"
-    else:
-        path = tmp_path / "00042"
-        path.mkdir()
-        for number, frame in enumerate(plain(video), start=1):
-            cv2.imwrite(str(path / f"{number:05d}.jpg"), frame[:, :, ::-1])
-    assert count_frames(path) == 9
-    frames = read_frames(path, [1, 4, 4])
-    np.testing.assert_array_equal(frames, list(iter_frames(path, [1, 4, 4])))
-    assert np.abs(frames.astype(int) - plain(video)[[1, 4, 4]]).mean() < 4  # 8 grey levels lie between two frames
-    with pytest.raises(DecodeError, match="ends at frame 9, frame 9 was asked for"):
-        read_frames(path, [0, 9])
-
-
 # ---------------------------------------- decoders
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import re
-import zipfile
 
 import cv2
 import numpy as np
@@ -147,20 +146,6 @@ def test_faults_of_frame_folders(tmp_path):
     assert said(inspect_clip(folder), reason=reason, **NOTHING_DECODED)
     (tmp_path / "empty").mkdir()
     assert "but it holds no JPEG file" in inspect_clip(tmp_path / "empty")["reason"]
-
-
-def test_faults_of_frame_caches(tmp_path):
-    folder = tiny.write_frames(tmp_path / "7", frames=9)
-    cache_frames({"7": folder}, tmp_path, workers=1)
-    path = tmp_path / "7.zip"
-    path.write_bytes(path.read_bytes()[:-200])
-    assert inspect_clip(path)["reason"].startswith("not a whole zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(folder / "00001.jpg", "00001.jpg")
-    assert inspect_clip(path)["reason"] == "not a frame cache, whose entries are 00001.jpg ... without compression"
-    with zipfile.ZipFile(path, "w"):
-        pass
-    assert said(inspect_clip(path), announced=0, **NOTHING_DECODED)
 
 
 def test_prints_are_near_for_a_copy_and_far_for_another_clip(tmp_path):

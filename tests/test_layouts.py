@@ -10,9 +10,9 @@ import tiny
 from repro.data.clips import ClipFields, read_lists, read_split
 from repro.data.demo import PAIRS
 from repro.data.folder import on_disk, write_splits
-from repro.data.layouts import LAYOUTS, TWINS
+from repro.data.layouts import TWINS
+from repro.data.lists import read_lines
 from repro.data.prepare.audit import audit
-from repro.experiment.fields import choices
 
 UCF101 = {1: (9537, 3783), 2: (9586, 3734), 3: (9624, 3696)}
 HMDB51 = {
@@ -38,10 +38,6 @@ def edit(data, name, change) -> Path:
     path = Path(data["annotations"]) / name
     path.write_text(change(path.read_text()))
     return path
-
-
-def test_the_layouts_are_those_that_an_experiment_may_name():
-    assert tuple(LAYOUTS) == choices("layout")
 
 
 # --- the official lists, without a video ---
@@ -386,32 +382,17 @@ def test_a_faulty_line_is_named(tmp_path, make, name, change, message):
     assert str(caught.value).startswith(str(path)) and message in str(caught.value).replace(f"{path.parent}/", "")
 
 
-LISTS = [(ucf101, "classInd.txt"), (hmdb51, "golf_test_split1.txt"), (something, f"{STH}train.csv"),
-         (kinetics, "val.csv"), (own_listed, "split1.csv")]  # fmt: skip
-
-
-@pytest.mark.parametrize("make, name", LISTS)
-def test_a_wrong_encoding_is_named_with_its_line(tmp_path, make, name):
-    data = make(tmp_path / "set")
-    path = Path(data["annotations"]) / name
-    text = path.read_text()
-    path.write_bytes("\n\nCafé".encode("latin-1") + b"\n" + text.encode())
-    with pytest.raises(ValueError, match=rf"{name}, line 3: byte 0xe9 is not UTF-8; save the list as UTF-8"):
-        read(data)
-    path.write_text(text, encoding="utf-16")
-    with pytest.raises(ValueError, match=rf"{name}, line 1: byte 0xff is not UTF-8; save the list as UTF-8"):
-        read(data)
-
-
-@pytest.mark.parametrize("make, name", LISTS)
-def test_lines_may_end_with_a_carriage_return_alone(tmp_path, make, name):
-    data = make(tmp_path / "set")
-    path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))
-    path.write_text(path.read_text(), newline="\r")
-    assert b"\n" not in path.read_bytes() and read_lists(ClipFields(**data)) == lists
-    path.write_bytes(b"\r\rCaf\xe9\r" + path.read_bytes())
-    with pytest.raises(ValueError, match=rf"{name}, line 3: byte 0xe9 is not UTF-8; save the list as UTF-8"):
-        read(data)
+@pytest.mark.parametrize("encoding, newline", [("utf-8", "\r"), ("utf-8", "\r\n"), ("utf-8-sig", "\n")])
+def test_line_ends_of_every_system_and_excels_mark_are_taken(tmp_path, encoding, newline):
+    path = tmp_path / "list.txt"
+    path.write_text("\nCafé 1 \n\n \u2028 b\n", encoding=encoding, newline=newline)
+    assert read_lines(path, of="") == [(f"{path}, line 2", "Café 1"), (f"{path}, line 4", "b")]
+    path.write_bytes(path.read_bytes() + "Café".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"list\.txt, line 5: byte 0xe9 is not UTF-8; save the list as UTF-8"):
+        read_lines(path, of="")
+    path.write_text("a", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"list\.txt, line 1: byte 0xff is not UTF-8"):
+        read_lines(path, of="")
 
 
 def test_files_of_macos_beside_the_lists_are_no_lists(tmp_path):
@@ -420,17 +401,6 @@ def test_files_of_macos_beside_the_lists_are_no_lists(tmp_path):
     for path in list(Path(data["annotations"]).iterdir()):
         path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
     assert read_lists(ClipFields(**data)) == lists
-
-
-@pytest.mark.parametrize("make, name", LISTS)
-def test_a_byte_order_mark_of_utf_8_is_passed_over(tmp_path, make, name):
-    data = make(tmp_path / "set")
-    path, lists = Path(data["annotations"]) / name, read_lists(ClipFields(**data))
-    path.write_text(path.read_text(), encoding="utf-8-sig", newline="\r\n")  # as Excel writes it
-    assert path.read_bytes().startswith(b"\xef\xbb\xbf") and read_lists(ClipFields(**data)) == lists
-    path.write_bytes(path.read_bytes() + "Café".encode("latin-1"))
-    with pytest.raises(ValueError, match=rf"{name}, line \d+: byte 0xe9 is not UTF-8"):
-        read(data)
 
 
 MISSING = [

@@ -6,7 +6,6 @@ import tiny
 import torch
 
 from repro.data import loaders
-from repro.data.batches import Order
 from repro.data.clips import ClipFields, read_split
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.loaders import test_loader as evaluation_loader
@@ -156,13 +155,3 @@ def test_loaders_deal_out_batches_and_drop_the_last_as_asked(clips):
     assert scored == [[[0, 3], [6]], [[1, 4], [7]], [[2, 5]]]
     with pytest.raises(ValueError, match=r"the last batch of an epoch has 2 clip\(s\) for 3 processes"):
         train_loader(one, batch_size=6, processes=3)
-
-
-def test_the_sampler_is_a_seeded_permutation():
-    def order(seed, epoch):
-        sampler = Order(20, seed=seed)
-        sampler.set_epoch(epoch)
-        return list(sampler)
-
-    assert order(1, 2) == order(1, 2) != order(2, 2)
-    assert {epoch for epoch, _ in order(1, 2)} == {2}

@@ -9,14 +9,8 @@ import pytest
 
 from repro.data.sampling import POLICIES, train_frames
 from repro.data.sampling import test_frames as middle_frames
-from repro.experiment.fields import choices
 
 ECO = POLICIES["eco_pytorch"]
-
-
-def test_the_policies_are_those_that_an_experiment_may_name():
-    assert tuple(POLICIES) == choices("sampling")
-    assert POLICIES["paper_text"] == (train_frames, middle_frames)
 
 
 # --- the paper's text ---
