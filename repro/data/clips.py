@@ -54,16 +54,11 @@ class ClipFields:
 def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Split:
     """Read one split of a dataset.
 
-    Args:
-        experiment: its ``layout`` is one of :data:`repro.data.layouts.LAYOUTS`, which describes each; ``videos`` is the
-            folder with the clips, or with their frame caches, ``annotations`` that with the official lists; ``classes``
-            is a subset by name, kept in the dataset's own order and relabelled from 0, or None for all.
-        check: whether every listed clip must be there. If not, a clip that is not keeps the path as listed, and
-            ``videos`` need not exist.
+    ``classes`` is a subset by name, kept in the dataset's own order and relabelled from 0, or None for all. Without
+    ``check`` a clip that is not there keeps the path as listed, and ``videos`` need not exist.
 
-    Raises:
-        FileNotFoundError: a folder, list or clip is missing; the message names it and the field to mend.
-        ValueError: a line, class name or layout is not understood; a class has no clips.
+    Raises FileNotFoundError that names the missing folder, list or clip and the field to mend; ValueError for a line,
+    class name or layout that is not understood, and for a class without clips.
     """
     if check:
         require_folder("videos", experiment.videos)
@@ -86,9 +81,15 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
 
     result = Split(wanted, clips(lists.train), clips(lists.test))
     if check and missing:
+        first = missing[0]
+        near = disk.find(first._replace(file=split_suffix(first.file)[0]))  # in another container
         own = experiment.layout == "folder"
         mend = "mend the list or put the clip there" if own else "extract the dataset again"
-        _refuse(missing, len(result.train) + len(result.test), disk, lists, mend)
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(result.train) + len(result.test)} listed clips are not under {disk.videos}, first "
+            f"{first.name} ({first.where}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with "
+            "classes, or set unusable: leave_out"
+        )
     _check_parts(result, lists)
     return result
 
@@ -96,8 +97,7 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
 def read_lists(fields: Experiment | ClipFields) -> Lists:
     """What the lists of one split say, the clips outside both parts included; nothing is looked up on the disk, but for
     the seeded split of layout "folder", which has no list. Raises as :func:`read_split`."""
-    if fields.layout not in LAYOUTS:
-        raise ValueError(f"layout: {fields.layout!r} is not one of {', '.join(LAYOUTS)}")
+    check_names([fields.layout], list(LAYOUTS), "layout")
     require_folder("annotations", fields.annotations)
     return LAYOUTS[fields.layout].read(Path(fields.videos), Path(fields.annotations), fields.split)
 
@@ -222,25 +222,6 @@ def _check_parts(split: Split, lists: Lists) -> None:
             raise ValueError(
                 f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}; remove one line"
             )
-
-
-def _refuse(missing: list[Listed], total: int, disk: _Disk, lists: Lists, mend: str) -> None:
-    for clip in missing:
-        folders = [disk.folder(name) for name in clip.folders]
-        if not any(folder and folder.names for folder in folders):
-            where = disk.videos / clip.folders[0] if len(clip.folders) == 1 else disk.videos
-            state = f"folder {where} is empty" if any(folders) else f"no folder {where}"
-            raise FileNotFoundError(
-                f"class {lists.classes[clip.label]}: {state}, but {clip.where} names a clip in it; {mend}, "
-                "or name a subset with classes (unusable: leave_out leaves out clips, not a whole class)"
-            )
-    first = missing[0]
-    near = disk.find(first._replace(file=split_suffix(first.file)[0]))  # in another container
-    raise FileNotFoundError(
-        f"{len(missing)} of {total} listed clips are not under {disk.videos}, first {first.name} "
-        f"({first.where}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with classes, or set "
-        "unusable: leave_out"
-    )
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:

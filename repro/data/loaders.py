@@ -24,21 +24,16 @@ from repro.data.transforms import SCALES, augment, planes, test_view
 class ClipDataset(Dataset):
     """Sampled clips.
 
-    An item is ``(clip, label, index)`` with clip uint8 ``(N, 3, size, size)``, RGB. The key is an index (test view) or
-    ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed, epoch, clip name)).
+    An item is ``(clip, label, index)`` with clip uint8 ``(N, 3, size, size)``, RGB, of N = ``frames`` frames. The key
+    is an index (test view) or ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed, epoch,
+    clip name)).
 
     Args:
-        clips: the clips, each a video file, a frame-cache file or a folder of frames.
-        lengths: frames that each really has.
-        frames: N, frames sampled.
-        size: pixels a side.
-        seed: of the training views.
+        lengths: frames that each clip really has.
         flip: mirror half of the training views.
         scales: of the training crops.
-        sampling: one of :data:`repro.data.sampling.POLICIES`.
         mirror_labels: label of each class's mirror image (:func:`repro.data.transforms.swap_sides`), None for a class
             that must not be mirrored; left out, every class is its own.
-        decoder: for video files, see :func:`repro.data.decode.read_frames`.
     """
 
     def __init__(

@@ -73,11 +73,8 @@ def _count(clips: Sequence[Clip], decoder: str, cache: Path | None) -> tuple[pd.
     found, faults = _count_now(list(keys.values()), cache)
     counts |= {name: found[key] for name, key in keys.items() if key in found}
     reasons |= {name: faults[key] for name, key in keys.items() if key in faults}
-    rows = [
-        (clip.name, clip.label, clip.group, sizes[clip.name], counts[clip.name])
-        for clip in clips
-        if clip.name not in reasons
-    ]
+    usable = [clip for clip in clips if clip.name not in reasons]
+    rows = [(clip.name, clip.label, clip.group, sizes[clip.name], counts[clip.name]) for clip in usable]
     table = pd.DataFrame(rows, columns=["name", "label", "group", "bytes", "frames"])
     return table, {clip.name: reasons[clip.name] for clip in clips if clip.name in reasons}
 

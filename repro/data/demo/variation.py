@@ -54,23 +54,13 @@ _SKINS = ((176, 202, 241), (140, 172, 222), (108, 145, 200), (80, 112, 165), (58
 _HAIRS = ((30, 28, 28), (32, 46, 70), (48, 78, 120), (92, 140, 180), (120, 120, 125), (40, 52, 110))
 
 # One random stream a purpose, so that a new draw in one does not shift the others.
-_STREAMS = {
-    "actor": 1,
-    "scene": 2,
-    "view": 3,
-    "motion": 4,
-    "coin": 5,
-    "take": 6,
-    "rhythm": 7,
-    "background": 8,
-    "distractors": 9,
-}
+_STREAMS = ("actor", "scene", "view", "motion", "coin", "take", "rhythm", "background", "distractors")
 
 
 def stream(purpose: str, seed: int, pair: int, group: int, clip: int = 0) -> np.random.Generator:
     """The random generator of one purpose, from integer keys alone; `clip` 0 is for what a whole group shares."""
     # SeedSequence pads with zeros, so the keys have a fixed length.
-    return np.random.default_rng(np.random.SeedSequence([_STREAMS[purpose], seed, pair, group, clip]))
+    return np.random.default_rng(np.random.SeedSequence([1 + _STREAMS.index(purpose), seed, pair, group, clip]))
 
 
 def rendered_forwards(seed: int, pair: int, group: int, clip: int) -> int:

@@ -74,19 +74,15 @@ def prepare(
 
     Args:
         name: a dataset of the catalogue, or "folder" for a user's own clips in ROOT/videos/<class>/.
-        root: its folder.
         annotations: folder with the official lists, if they are elsewhere; it is left as it is.
         audit: decode every clip once, into ROOT/manifest.parquet. Done in any case where a split is drawn.
         frames: make the frame cache ROOT/frames.
         workers: processes; None takes every core.
         download: fetch what is missing from the official addresses.
 
-    Raises:
-        FileNotFoundError: something is missing that is not to be downloaded; the message says what to get from whom,
-            and where to put it.
-        ValueError, OSError: an argument, an archive or a list is not what it should be; ROOT is read-only though
-            something is to be done; the disk is full. What is finished is kept, and nothing unfinished has a final
-            name.
+    Raises FileNotFoundError for what is not to be downloaded, and says what to get from whom and where to put it;
+    ValueError or OSError where an archive or a list is not what it should be, ROOT is read-only or the disk full. What
+    is finished is kept, and nothing unfinished has a final name.
     """
     check_names([name], [*CATALOGUE, OWN], "dataset")
     if not str(root):

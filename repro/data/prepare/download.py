@@ -54,12 +54,9 @@ def by_hand(archives: Sequence[Archive], root: Path) -> str:
 def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise: str = "") -> Path:
     """Fetch ``url`` to ``path``, going on from ``path.part`` where the server and the file allow it.
 
-    Args:
-        url: address.
-        path: where it goes; a file already there is left as it is.
-        sha256: the sum it must have; "" records it.
-        record: the checksums file, see :func:`check_sums`; names in it are relative to its folder.
-        otherwise: what the message says when it cannot be fetched: how to get it by other means.
+    A file already there is left as it is. ``sha256`` is the sum it must have, "" records it in the checksums file
+    ``record`` (:func:`check_sums`), where names are relative to its folder. ``otherwise`` says how to get it by other
+    means.
 
     Raises:
         DownloadError: the server is gone, refuses, or breaks off again and again; the part fetched is kept.
