@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 
 import cv2
 import numpy as np
@@ -63,19 +62,12 @@ def test_short_clips_are_usable(tmp_path, frames):
     assert said(facts, frames=frames, verdict=OK) and len(facts["prints"]) == 64
 
 
-@pytest.mark.parametrize(
-    "content, reason",
-    [
-        (b"", r"no video that OpenCV or PyAV can open \(0 bytes, starts with b''\); fetch it again"),
-        (b"<html>404 Not found</html>\n", r"no video .* \(27 bytes, starts with b'<html>404 Not found</html>"),
-    ],
-)
-def test_files_that_are_no_videos(tmp_path, content, reason):
+@pytest.mark.parametrize("content", [b"", b"<html>404 Not found</html>\n", bytes(range(128, 256)) * 40])
+def test_files_that_are_no_videos(tmp_path, content):
     path = tmp_path / "clip.avi"
     path.write_bytes(content)
-    facts = inspect_clip(path)
-    assert said(facts, bytes=len(content), **NOTHING_DECODED)
-    assert re.match(reason, facts["reason"]), facts["reason"]
+    reason = f"OpenCV cannot open this clip ({len(content)} bytes); fetch it again"
+    assert said(inspect_clip(path), bytes=len(content), reason=reason, **NOTHING_DECODED)
 
 
 def test_a_missing_clip_is_said_not_raised(tmp_path):

@@ -392,7 +392,7 @@ def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     command = [sys.executable, "-m", "repro.cli", "prepare", "folder", "--root", str(tmp_path), "--audit"]
     done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=True)
     assert done.stderr == ""
-    assert done.stdout.count(".mp4") == 0 and "  run/b 5: no video that OpenCV or PyAV can open" in done.stdout
+    assert done.stdout.count(".mp4") == 0 and "  run/b 5: OpenCV cannot open this clip (102 bytes)" in done.stdout
     assert "run/b 6" not in done.stdout and "  and 2 more\n  training stops at those" in done.stdout
     assert "  unusable: leave_out  # 7 listed clips are missing or cannot be used\n" in done.stdout
 

@@ -97,7 +97,7 @@ def prepare(
         lists = _annotations(one, root, annotations, download)
         videos = _videos(one, root, lists, workers, download)
     splits = read_splits(layout, videos, lists)
-    clips = verify.report(name, layout, videos, lists, splits)
+    clips = verify.report(layout, videos, lists, splits)
     store = videos.parent / STORE
     bad, cache = set(), None
     if audit:

@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from repro.data.decode import DecodeError, NoVideo, open_video, read_frames
+from repro.data.decode import DecodeError, open_video, read_frames
 from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
 from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
 from repro.data.sampling import test_frames
@@ -32,7 +32,7 @@ def inspect_clip(path: Path) -> dict[str, Any]:
     facts = dict(FIELDS)
     try:
         facts["bytes"], facts["modified"] = state_of(path)
-        facts |= _inspect_images(path) if holds_images(path) else _inspect_video(path, facts["bytes"])
+        facts |= _inspect_images(path) if holds_images(path) else _inspect_video(path)
     except FileNotFoundError:
         facts["reason"] = "no such clip; extract the dataset again"
     except DecodeError as error:
@@ -44,20 +44,10 @@ def inspect_clip(path: Path) -> dict[str, Any]:
     return facts
 
 
-def _inspect_video(path: Path, size: int) -> dict[str, Any]:
+def _inspect_video(path: Path) -> dict[str, Any]:
     with open(path, "rb") as file:
         facts: dict[str, Any] = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-        file.seek(0)
-        start = file.read(32)
-    try:
-        video = open_video(path)
-    except NoVideo as error:
-        return facts | {"reason": str(error).removeprefix(f"{path}: ")}
-    except DecodeError:
-        return facts | {
-            "reason": f"no video that OpenCV or PyAV can open ({size} bytes, starts with {start!r}); fetch it again"
-        }
-    with video:
+    with open_video(path) as video:
         announced, fps, codec = video.announced()
         # The middle frames by the announced count: converting every frame to choose among them would triple the time
         positions = test_frames(max(1, announced), PRINTS).tolist()

@@ -20,7 +20,7 @@ import rarfile
 
 from repro.data.catalogue import Archive, Dataset
 from repro.data.parallel import cores, run_all
-from repro.data.prepare.archives import CHUNK, ArchiveError, Directory, Entry, directory, entries, naming, refusal
+from repro.data.prepare.archives import CHUNK, ArchiveError, Entry, directory, entries, naming, refusal
 from repro.data.prepare.checksums import SUMS, check_sums, read_json, write_json
 from repro.data.prepare.download import DiskFull
 from repro.data.prepare.root import (
@@ -97,31 +97,22 @@ def unpack(job: Job) -> int:
 
 
 def unpack_all(jobs: Sequence[Job], *, title: str, workers: int | None = None) -> Iterator[Job]:
-    """Unpack archives on all cores and yield each that is done. Raises as :func:`unpack`."""
-    tasks: dict[str, tuple[Job, int | None]] = {}
-    open_tasks: dict[Job, int] = {}
+    """Unpack archives on all cores and yield each stream that is done. Raises as :func:`unpack`."""
+    tasks: dict[str, tuple[Job, int | None]] = {}  # an entry by number, or None for the whole of a stream
     for job in jobs:
         (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
-        wanted = _wanted(job, directory(job.paths[0]))
+        listed = directory(job.paths[0])
+        wanted: list[int | None] = [None]
+        if listed is not None and not listed.solid:
+            wanted = [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
         tasks |= {f"{job.paths[0]} {index}": (job, index) for index in wanted}
-        open_tasks[job] = len(wanted)
-        if not wanted:
-            yield job
     unit = "archive" if all(index is None for _, index in tasks.values()) else "file"
     for name, result in run_all(_work, tasks, title=title, unit=unit, workers=workers):
-        job = tasks[name][0]
+        job, index = tasks[name]
         if result is None:
             raise ArchiveError(f"{job.paths[0]}: the process that unpacked it died; run the same command again")
-        open_tasks[job] -= 1
-        if not open_tasks[job]:
+        if index is None:
             yield job
-
-
-def _wanted(job: Job, listed: Directory | None) -> list[int | None]:
-    """The entries to unpack by number, or [None] for a stream."""
-    if listed is None or listed.solid:
-        return [None]
-    return [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
 
 
 def _work(job: Job, index: int | None) -> int:
@@ -231,9 +222,8 @@ def _check(jobs: Sequence[Job], root: Path, workers: int | None) -> int:
 def _unpack(jobs: Sequence[Job], one: Dataset, root: Path, workers: int | None) -> None:
     done = read_json(root / DONE)
     for job in unpack_all(jobs, title=f"unpacking {one.title}", workers=workers):
-        if directory(job.paths[0]) is None:
-            done[_key(job.paths, root)] = _state(job.paths)
-            write_json(root / DONE, done)
+        done[_key(job.paths, root)] = _state(job.paths)
+        write_json(root / DONE, done)
 
 
 def _key(group: Sequence[Path], root: Path) -> str:

@@ -15,7 +15,7 @@ from repro.data.layouts import LAYOUTS
 from repro.data.prepare.duplicates import alike
 from repro.data.prepare.root import DONE
 
-OWN = "folder"  # the name for a user's own clips, which are in no catalogue
+OWN = "folder"  # the layout of a user's own clips, which are in no catalogue
 SHOWN = 5  # unusable clips that are named
 
 
@@ -30,7 +30,7 @@ def listed_clips(splits: Mapping[int, Split]) -> dict[str, Path]:
     return {clip.name: clip.path for split in splits.values() for clip in (*split.train, *split.test)}
 
 
-def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapping[int, Split]) -> dict[str, Path]:
+def report(layout: str, videos: Path, annotations: Path, splits: Mapping[int, Split]) -> dict[str, Path]:
     """Print what there is against the lists, and the lists against the catalogue; the clips on the disk by name."""
     where = ClipFields(layout, videos, annotations)
     listed = listed_clips(splits)
@@ -57,9 +57,9 @@ def report(name: str, layout: str, videos: Path, annotations: Path, splits: Mapp
         names = ", ".join(path.relative_to(videos).as_posix() for path in left[:3])
         more = f" and {len(left) - 3:,} more" if len(left) > 3 else ""
         print(f"  files that are no clips in a class folder, and are skipped: {len(left):,} ({names}{more})")
-    if name == OWN:
+    if layout == OWN:
         return clips
-    for row in compare(name, count_lists(name, annotations)["found"]):
+    for row in compare(layout, count_lists(layout, annotations)["found"]):
         if row.agrees is False:
             print(f"the lists differ from the catalogue: {row.quantity} {row.found:,}, not {row.catalogue:,}")
     return clips
