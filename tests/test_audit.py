@@ -78,9 +78,9 @@ def test_a_journal_that_a_kill_cut_is_read_up_to_its_last_whole_line(clips, insp
     monkeypatch.setattr(pd.DataFrame, "to_parquet", die)
     with pytest.raises(KeyboardInterrupt):
         audit(paths, store, workers=1)
-    lines = journal.read_bytes().splitlines(keepends=True)
+    _, *lines = journal.read_text().split("\n")
     assert len(lines) == 6 and not store.exists()
-    journal.write_bytes(b"".join(lines[:3]) + lines[3][:40])
+    journal.write_text("\n".join([*lines[:3], lines[3][:40]]))
     monkeypatch.undo()
     inspected.clear()
     monkeypatch.setattr(module, "inspect_clip", lambda path: inspected.append(path.name) or inspect_clip(path))
@@ -96,7 +96,7 @@ def test_a_full_disk_keeps_the_finished_clips(clips, inspected, tmp_path, monkey
 
     def full(lines, line):
         if len(inspected) == 4:
-            lines.write(line[:30].encode())  # what still fits
+            lines.write(f"\n{line[:30]}")  # what still fits
             raise OSError(28, "No space left on device")
         append(lines, line)
 
@@ -166,8 +166,8 @@ def test_an_audit_that_is_killed_goes_on_without_redoing_finished_clips(tmp_path
         return {line.split()[0] for line in (tmp_path / "first.log").read_text().splitlines()}
 
     def finished() -> set[str]:
-        lines = journal.read_text().splitlines(keepends=True) if journal.is_file() else []
-        return {json.loads(line)["name"] for line in lines if line.endswith("\n")}
+        lines = journal.read_text().splitlines() if journal.is_file() else []
+        return {json.loads(line)["name"] for line in lines if line.endswith("}")}
 
     process = start(tmp_path / "first.log", pause)
     until = time.monotonic() + 60

@@ -33,21 +33,6 @@ def test_counts_are_those_of_the_official_lists(shared_data, name):
     assert sum(1 for pattern in CATALOGUE[name].lists for _ in (shared_data / "annotations" / name).glob(pattern)) > 2
 
 
-def test_facts_section_7():
-    assert (dataset("hmdb51").counts["clips"], dataset("ucf101").counts["clips"]) == (6766, 13320)
-    assert [dataset("ucf101").counts[f"split {k}: {part}"] for k in (1, 2, 3) for part in ("train", "test")] == [
-        9537,
-        3783,
-        9586,
-        3734,
-        9624,
-        3696,
-    ]
-    sth = dataset("something_v1").counts
-    assert (sth["split 1: train"], sth["split 1: test"], sth["listed without label"]) == (86017, 11522, 10960)
-    assert sth["clips"] == 86017 + 11522 + 10960 == 108499
-
-
 def test_compare_shows_differences_and_what_was_not_counted():
     rows = {row.quantity: row for row in compare("hmdb51", {"classes": 50, "split 1: test": 1530})}
     assert rows["classes"] == ("classes", 51, 50, False)

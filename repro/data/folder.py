@@ -70,9 +70,9 @@ def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[P
         for name, clip, _, group in rows:
             for text in (f"{name}/{clip}", group):
                 if text != text.strip() or "\n" in text or "\r" in text or not is_utf8(text):
-                    path = str(videos / name / clip)
+                    place = str(videos / name / clip)
                     raise ValueError(
-                        f"{path!r}: a list holds no line break, no space at an end and only UTF-8; rename it"
+                        f"{place!r}: a list holds no line break, no space at an end and only UTF-8; rename it"
                     )
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():

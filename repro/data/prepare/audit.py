@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -37,9 +37,8 @@ def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None)
     done: dict[str, dict[str, Any]] = {}
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        # Unbuffered: what is written is with the system at once, and survives a kill
-        with only_one(store.with_suffix(".lock")), open(journal, "ab", buffering=0) as lines:
-            known = _read_store(store) | _read_journal(journal, lines)
+        with only_one(store.with_suffix(".lock")), open(journal, "a+", encoding="utf-8") as lines:
+            known = _read_store(store) | _read_journal(lines)
             done = {
                 name: known[name] for name, path in paths.items() if name in known and is_unchanged(path, known[name])
             }
@@ -75,22 +74,19 @@ def _read_store(store: Path) -> dict[str, dict[str, Any]]:
     return {row.pop("name"): row for row in rows}
 
 
-def _read_journal(journal: Path, lines: BinaryIO) -> dict[str, dict[str, Any]]:
-    """The finished clips of an audit that did not end. A last line that a kill cut is taken off the file."""
-    text = journal.read_bytes()
-    end = text.rfind(b"\n") + 1
-    lines.truncate(end)
+def _read_journal(lines: TextIO) -> dict[str, dict[str, Any]]:
+    """The finished clips of an audit that did not end."""
+    lines.seek(0)
     rows = []
-    for line in text[:end].splitlines():
-        with contextlib.suppress(ValueError):  # a machine that lost its power may leave lines of nothing
+    for line in lines:
+        with contextlib.suppress(ValueError):  # a kill leaves part of a line, a lost power lines of nothing
             rows.append(json.loads(line))
     return {row.pop("name"): row for row in rows if row.keys() == {"name", *FIELDS}}
 
 
-def _append(lines: BinaryIO, line: str) -> None:
-    data = line.encode() + b"\n"
-    if lines.write(data) != len(data):
-        raise OSError("no space left on device")
+def _append(lines: TextIO, line: str) -> None:
+    lines.write(f"\n{line}")  # after whatever a kill left of the last one
+    lines.flush()  # with the system, so it survives a kill
 
 
 def _crashed(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
         record: made when it is not there. A file of the recorded size and modification time is not read again.
         workers: files read side by side.
 
-    Raises ChecksumError for the first file that differs; the sums of the others are recorded.
+    Raises ChecksumError for the first file that differs; the sums of those before it are recorded.
     """
     known = read_json(record)
     todo = {}
@@ -33,7 +33,6 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
         entry = known.get(name, {})
         if (entry.get("bytes"), entry.get("modified")) != (state.st_size, state.st_mtime_ns):
             todo[name] = (path, entry.get("sha256") or expected, record.name if entry else "the catalogue", state)
-    wrong = []
     with (
         ThreadPoolExecutor(workers) as pool,  # hashlib lets go of the interpreter's lock
         progress(sum(entry[3].st_size for entry in todo.values()), "checking sums", "B") as advance,
@@ -42,16 +41,13 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
         for (name, (path, expected, where, state)), digest in zip(todo.items(), sums, strict=True):
             advance(state.st_size)
             if expected and digest != expected:
-                wrong.append(
+                raise ChecksumError(
                     f"{path}: its sha256 is {digest}, but {where} says {expected}: it is damaged, cut short or "
                     "another file. Delete it and fetch it again; to use it all the same, write "
                     f'{{"{name}": {{"sha256": "{digest}"}}}} into {record}'
                 )
-                continue
             known[name] = {"sha256": digest, "bytes": state.st_size, "modified": state.st_mtime_ns}
             write_json(record, known)
-    if wrong:
-        raise ChecksumError(wrong[0])
 
 
 def _sha256(path: Path) -> str:
