@@ -13,7 +13,7 @@ import tiny
 import repro.data.prepare.frame_cache as module
 from repro.data.clips import ClipFields, read_split, unlisted
 from repro.data.decode import read_frames
-from repro.data.images import FrameZip, count_images, read_images
+from repro.data.images import FrameZip, count_images
 from repro.data.prepare.frame_cache import Cached, cache_frames, expected_bytes
 from repro.files import only_one
 
@@ -41,7 +41,7 @@ def test_every_frame_of_every_clip_is_there(paths, tmp_path, workers):
     for (name, path), count in zip(paths.items(), (6, 7, 8), strict=True):
         zipped = out / name.replace(".avi", ".zip")
         assert count_images(zipped) == count
-        difference = read_images(zipped, range(count)).astype(int) - read_frames(path, range(count))
+        difference = read_frames(zipped, range(count)).astype(int) - read_frames(path, range(count))
         assert np.abs(difference).mean() < 2 and np.abs(difference[:, :, 40:]).mean() < 3
     with zipfile.ZipFile(zipped) as archive:  # any program can read it
         assert archive.testzip() is None
@@ -58,7 +58,7 @@ def test_frames_are_made_smaller_never_larger(tmp_path, size, expected):
     folder = tiny.write_frames(tmp_path / "7", height=size[0], width=size[1])
     cache_frames({"clip.avi": path, "7": folder}, tmp_path / "out", workers=1)
     for name in ("clip", "7"):
-        assert read_images(tmp_path / "out" / f"{name}.zip", [0, 5]).shape == (2, *expected, 3)
+        assert read_frames(tmp_path / "out" / f"{name}.zip", [0, 5]).shape == (2, *expected, 3)
 
 
 def test_a_dot_in_a_name_is_no_suffix(tmp_path):
@@ -205,7 +205,7 @@ def test_real_clips_keep_their_pictures(shared_data, tmp_path):
     name = "v_Punch_g01_c01.avi"
     path = shared_data / "as-distributed" / name
     cache_frames({name: path}, tmp_path, workers=1)
-    error = read_images(tmp_path / "v_Punch_g01_c01.zip", [0, 60, 120]) - read_frames(path, [0, 60, 120]).astype(float)
+    error = read_frames(tmp_path / "v_Punch_g01_c01.zip", [0, 60, 120]) - read_frames(path, [0, 60, 120]).astype(float)
     assert 10 * np.log10(255**2 / (error**2).mean()) > 42  # dB
 
 

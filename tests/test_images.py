@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tiny
 
-from repro.data.decode import DecodeError
-from repro.data.images import FrameZip, count_images, frame_name, holds_images, open_images, read_images
+from repro.data.decode import DecodeError, read_frames
+from repro.data.images import FrameZip, count_images, frame_name, holds_images, open_images
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.prepare.inspect import inspect_clip
 
@@ -29,7 +29,7 @@ def test_both_give_the_stored_pictures(folder, cached):
     wanted = [0, 3, 3, 4, 19]
     for path in (folder, cached):
         assert holds_images(path) and count_images(path) == 20
-        frames = read_images(path, wanted)
+        frames = read_frames(path, wanted)
         assert frames.dtype == np.uint8 and frames.shape == (5, 72, 96, 3)
         np.testing.assert_array_equal(frames, [every[i] for i in wanted])
     assert not holds_images(folder / "00001.jpg")
@@ -50,24 +50,24 @@ def test_directories_longer_than_the_first_read(tmp_path, frames):
 def test_a_frame_that_is_not_there(folder, cached):
     for path in (folder, cached):
         with pytest.raises(DecodeError, match=rf"{path.name}: ends at frame 20, frame 20 was asked for"):
-            read_images(path, [1, 20])
+            read_frames(path, [1, 20])
     (folder / "00011.jpg").unlink()
     assert count_images(folder) == 10  # what comes before the gap
     with pytest.raises(DecodeError, match="7: ends at frame 10, frame 12 was asked for"):
-        read_images(folder, [12])
+        read_frames(folder, [12])
 
 
 def test_pictures_that_are_cut_or_of_another_size(folder):
     whole = (folder / "00003.jpg").read_bytes()
     (folder / "00003.jpg").write_bytes(whole[:500])
     with pytest.raises(DecodeError, match=r"7: 00003.jpg: not a whole JPEG picture \(500 bytes\); fetch it again"):
-        read_images(folder, [0, 2])
+        read_frames(folder, [0, 2])
     (folder / "00003.jpg").write_bytes(b"")
     with pytest.raises(DecodeError, match=r"00003.jpg: not a whole JPEG picture \(0 bytes\)"):
-        read_images(folder, [0, 2])
+        read_frames(folder, [0, 2])
     cv2.imwrite(str(folder / "00003.jpg"), np.zeros((60, 96, 3), np.uint8))
     with pytest.raises(DecodeError, match="frame 2 is 96x60 pixels, frame 0 is 96x72"):
-        read_images(folder, [0, 2])
+        read_frames(folder, [0, 2])
 
 
 def test_places_that_hold_no_frames(tmp_path, cached):

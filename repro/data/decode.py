@@ -14,7 +14,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import av
 import cv2
@@ -26,7 +26,6 @@ from repro.files import check_names
 
 OPENCV_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 DECODERS = ("opencv", "pyav")
-T = TypeVar("T")
 Convert = Callable[[], np.ndarray]  # the frame last come to, as uint8 (H, W, 3), RGB, upright
 
 
@@ -56,22 +55,17 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     wanted = [int(i) for i in indices]
     if not wanted or wanted[0] < 0 or any(b < a for a, b in itertools.pairwise(wanted)):
         raise ValueError(f"indices must be a non-empty, non-decreasing list from 0, not {wanted}")
-    if holds_images(path):
-        yield from iter_images(path, wanted)
-        return
     times = Counter(wanted)
+    frames = iter_images(path, times) if holds_images(path) else _iter_video(path, times, decoder)
     shape = None
-    with open_video(path, decoder) as video:
-        for index, convert in zip(times, _pick(path, video, list(times))):
-            frame = convert()
-            if shape is None:
-                shape = frame.shape
-            elif frame.shape != shape:
-                sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
-                raise DecodeError(
-                    f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}; fetch it again"
-                )
-            yield from itertools.repeat(frame, times[index])
+    for (index, count), frame in zip(times.items(), frames):
+        shape = shape or frame.shape
+        if frame.shape != shape:
+            sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
+            raise DecodeError(
+                f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}; fetch it again"
+            )
+        yield from itertools.repeat(frame, count)
 
 
 def read_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str = "opencv") -> np.ndarray:
@@ -80,6 +74,19 @@ def read_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
 
 
 # ---- video files
+
+
+def _iter_video(path: Path, wanted: Iterable[int], decoder: str) -> Iterator[np.ndarray]:
+    """The wanted frames in order, each once; decoding stops with the last. Raises DecodeError where one lacks."""
+    left, position = set(wanted), -1
+    with open_video(path, decoder) as video:
+        for position, convert in enumerate(video):
+            if position in left:
+                left.remove(position)
+                yield convert()
+                if not left:
+                    return
+    raise DecodeError(f"{path}: ends at frame {position + 1}, frame {min(left)} was asked for; fetch it again")
 
 
 def quick_opening() -> None:
@@ -265,18 +272,6 @@ def _matrix(frame: Any) -> tuple[int, int, bool]:
     swapped = abs(a) < abs(b)
     across, down = (c, b) if swapped else (a, d)
     return -1 if across < 0 else 1, -1 if down < 0 else 1, swapped
-
-
-def _pick(path: Path, frames: Iterable[T], wanted: Sequence[int]) -> Iterator[T]:
-    """The wanted among frames that come in order; decoding stops with the last. Raises DecodeError where one lacks."""
-    remaining, position = list(wanted), -1
-    for position, frame in enumerate(frames):
-        if position == remaining[0]:
-            yield frame
-            if not remaining[1:]:
-                return
-            del remaining[0]
-    raise DecodeError(f"{path}: ends at frame {position + 1}, frame {remaining[0]} was asked for; fetch it again")
 
 
 def _check_file(path: Path) -> None:

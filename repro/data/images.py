@@ -6,10 +6,9 @@ array: Python's ``zipfile`` builds an object for each of some 200 entries to fin
 6.4 ms that 16 frames of a 320x240 clip cost with it.
 """
 
-import itertools
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -154,25 +153,14 @@ def count_images(path: Path) -> int:
         return len(images)
 
 
-def iter_images(path: Path, indices: Sequence[int] | np.ndarray) -> Iterator[np.ndarray]:
-    """One by one, the frames at ``indices`` (from 0; any order, repeats allowed): uint8 ``(H, W, 3)``, RGB.
+def iter_images(path: Path, indices: Iterable[int]) -> Iterator[np.ndarray]:
+    """One by one, the frames at ``indices`` (from 0): uint8 ``(H, W, 3)``, RGB.
 
-    Raises DecodeError where a frame is not there, does not decode, or differs in size from the first.
+    Raises DecodeError where a frame is not there or does not decode.
     """
     with open_images(path) as images:
-        first: tuple[int, ...] = ()
-        for index, same in itertools.groupby(indices):
-            frame = decode_image(images.encoded(index), f"{path}: {frame_name(index)}")
-            first = first or frame.shape
-            if frame.shape != first:
-                sizes = [f"{shape[1]}x{shape[0]}" for shape in (frame.shape, first)]
-                raise DecodeError(f"{path}: frame {index} is {sizes[0]} pixels, frame {indices[0]} is {sizes[1]}")
-            yield from (frame for _ in same)
-
-
-def read_images(path: Path, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-    """The frames of :func:`iter_images` together: uint8 ``(len(indices), H, W, 3)``, RGB."""
-    return np.stack(list(iter_images(path, indices)))
+        for index in indices:
+            yield decode_image(images.encoded(index), f"{path}: {frame_name(index)}")
 
 
 def decode_image(data: np.ndarray, where: str) -> np.ndarray:

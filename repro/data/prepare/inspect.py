@@ -15,7 +15,7 @@ import numpy as np
 
 from repro.data.decode import DecodeError, open_video, read_frames
 from repro.data.facts import COUNT_DIFFERS, FIELDS, OK, state_of
-from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images, read_images
+from repro.data.images import FrameFolder, decode_image, frame_name, holds_images, open_images
 from repro.data.sampling import test_frames
 
 PRINTS = 4  # frames of a clip with a perceptual hash: the middle ones of four equal segments
@@ -81,7 +81,7 @@ def _inspect_images(path: Path) -> dict[str, Any]:
                 break
             digest.update(data.tobytes())
             shape, count = frame.shape, count + 1
-    facts = _counted(count, announced, read_images(path, test_frames(count, PRINTS)) if count else [])
+    facts = _counted(count, announced, read_frames(path, test_frames(count, PRINTS)) if count else [])
     if count < announced:
         reason = reason or f"{frame_name(count)} is missing"
         facts["reason"] = f"{count} of {announced} images can be used: {reason}"
