@@ -4,10 +4,13 @@
 without one) into a folder, ``CLIPS[name]`` are the files that a prepared ``videos`` folder then holds.
 """
 
+import contextlib
 import functools
+import http.server
 import io
 import tarfile
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -96,6 +99,17 @@ def kinetics_lists():
         rows = [f"{label},{clip},3,13,{part}\n" for clip, (where, label) in KINETICS.items() if where == part]
         lists[f"{part}.csv"] = ("label,youtube_id,time_start,time_end,split\n" + "".join(rows)).encode()
     return lists
+
+
+@contextlib.contextmanager
+def serving(handler):
+    """A server on this machine, until the block ends."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def tar_of(path, files):

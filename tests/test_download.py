@@ -6,10 +6,10 @@ import http.server
 import json
 import os
 import shutil
-import threading
 from types import SimpleNamespace
 
 import pytest
+from miniature import serving
 
 from repro.data.prepare import checksums
 from repro.data.prepare import download as module
@@ -53,15 +53,10 @@ def site(monkeypatch):
     """A server whose behaviour a test sets: ``cuts`` are the bytes it sends per request before it breaks off."""
     monkeypatch.setattr(module, "PAUSE", 0.01)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.site = SimpleNamespace(content=CONTENT, cuts=[], ranges=True, tag='"v1"', status=200, asked=[])
-    server.site.url = f"http://127.0.0.1:{server.server_port}/set.rar"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server.site
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(_Handler) as server:
+        server.site = SimpleNamespace(content=CONTENT, cuts=[], ranges=True, tag='"v1"', status=200, asked=[])
+        server.site.url = f"http://127.0.0.1:{server.server_port}/set.rar"
+        yield server.site
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from types import SimpleNamespace
 
@@ -29,6 +28,7 @@ from miniature import (
     LISTS,
     hmdb51_lists,
     kinetics_archives,
+    serving,
     something_archives,
     ucf101_archives,
     ucf101_clips,
@@ -434,34 +434,21 @@ def test_audit_and_frames(tmp_path, capsys):
     assert files_in(ready.frames) == sorted(name.replace(".avi", ".zip") for name in names)
 
 
-KINETICS_SERVER = "https://s3.amazonaws.com/kinetics/400"
-
-
 @pytest.fixture
 def mirror(tmp_path, monkeypatch):
     """A folder that a server on this machine offers, as the official addresses of the catalogue."""
     folder = tmp_path / "server"
     folder.mkdir()
-    handler = functools.partial(_Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    at = f"http://127.0.0.1:{server.server_port}"
-    for name, one in list(CATALOGUE.items()):
-        moved = tuple(
-            a.model_copy(
-                update={
-                    "url": a.url and f"{at}/{a.file}",
-                    "index": a.index and f"{at}/{a.index.split('/400/')[1]}",
-                }
-            )
-            for a in one.archives
-        )
-        monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": moved}))
-    yield SimpleNamespace(folder=folder, at=at)
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(functools.partial(_Quiet, directory=str(folder))) as server:
+        at = f"http://127.0.0.1:{server.server_port}"
+        for name, one in list(CATALOGUE.items()):
+            here = [
+                {"url": a.url and f"{at}/{a.file}", "index": a.index and f"{at}/{a.index.split('/400/')[1]}"}
+                for a in one.archives
+            ]
+            moved = tuple(a.model_copy(update=update) for a, update in zip(one.archives, here))
+            monkeypatch.setitem(CATALOGUE, name, one.model_copy(update={"archives": moved}))
+        yield SimpleNamespace(folder=folder, at=at)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
