@@ -13,21 +13,16 @@ Published at 16 frames of 160x160: no parameters or multiply-adds (looked in the
 programcreek.com shows it, and a summary of the paper on medium.com).
 """
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
+from repro.models.peers.residual import Extent, Residual, conv_norm
 from repro.models.peers.wrapped import channels_first
 
 BLOCKS = (3, 8, 36)  # pseudo-3D blocks of the stages res2, res3, res4
 FLAT_BLOCKS = 3  # plain 2D blocks of res5
 KINDS = "ABC"
 SHORTEST = 16  # frames: time is halved four times
-
-LAYERS: dict[int, tuple[Any, Any]] = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}
-
-Extent = int | tuple[int, int, int]
 
 
 class Pseudo3d(nn.Module):
@@ -40,8 +35,8 @@ class Pseudo3d(nn.Module):
     def __init__(self, channels: int, *, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.space = conv_norm_relu(channels, channels, (1, 3, 3), padding=(0, 1, 1))
-        self.time = conv_norm_relu(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        self.space = conv_norm(channels, channels, (1, 3, 3))
+        self.time = conv_norm(channels, channels, (3, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         space = self.space(x)
@@ -49,31 +44,17 @@ class Pseudo3d(nn.Module):
         return time if self.kind == "A" else space + time
 
 
-class Bottleneck(nn.Module):
-    """1x1x1, the given middle, 1x1x1, and a shortcut; the stride is the first convolution's.
+def bottleneck(channels_in: int, channels: int, middle: nn.Module, *, stride: Extent = 1, dims: int = 3) -> Residual:
+    """1x1x1, the given middle, 1x1x1 to four times the channels, and a shortcut; the stride is the first one's.
 
-    Shape: ``(B, channels_in, N, H, W)``, or ``(B, channels_in, H, W)`` with ``dims=2``, to ``4 * channels`` channels.
+    Of maps ``(B, channels_in, N, H, W)``, or ``(B, channels_in, H, W)`` with ``dims=2``.
     """
-
-    def __init__(
-        self, channels_in: int, channels: int, middle: nn.Module, *, stride: Extent = 1, dims: int = 3
-    ) -> None:
-        super().__init__()
-        conv, norm = LAYERS[dims]
-        channels_out = 4 * channels
-        self.reduce = conv_norm_relu(channels_in, channels, 1, stride=stride, dims=dims)
-        self.middle = middle
-        self.expand = nn.Sequential(conv(channels, channels_out, 1, bias=False), norm(channels_out))
-        self.downsample = None
-        if channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                conv(channels_in, channels_out, 1, stride=stride, bias=False), norm(channels_out)
-            )
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        branch = self.expand(self.middle(self.reduce(x)))
-        return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
+    branch = nn.Sequential(
+        conv_norm(channels_in, channels, 1, stride=stride, dims=dims),
+        middle,
+        conv_norm(channels, 4 * channels, 1, relu=False, dims=dims),
+    )
+    return Residual(branch, channels_in, 4 * channels, stride=stride, dims=dims)
 
 
 class P3D(nn.Module):
@@ -84,7 +65,7 @@ class P3D(nn.Module):
 
     def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
         super().__init__()
-        self.stem = conv_norm_relu(3, 64, (1, 7, 7), stride=(1, 2, 2), padding=(0, 3, 3))
+        self.stem = conv_norm(3, 64, (1, 7, 7), stride=(1, 2, 2))
         self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
         self.pool_time = nn.MaxPool3d((2, 1, 1))
         stages, channels_in, index = [], 64, 0
@@ -94,15 +75,15 @@ class P3D(nn.Module):
             for block in range(blocks):
                 stride = (1, 2, 2) if stage and block == 0 else 1
                 middle = Pseudo3d(channels, kind=KINDS[index % len(KINDS)])
-                parts.append(Bottleneck(channels_in, channels, middle, stride=stride))
+                parts.append(bottleneck(channels_in, channels, middle, stride=stride))
                 channels_in, index = 4 * channels, index + 1
             stages.append(nn.Sequential(*parts))
         self.res2, self.res3, self.res4 = stages
         channels *= 2
         parts = []
         for block in range(FLAT_BLOCKS):
-            flat = conv_norm_relu(channels, channels, 3, padding=1, dims=2)
-            parts.append(Bottleneck(channels_in, channels, flat, stride=1 if block else 2, dims=2))
+            flat = conv_norm(channels, channels, 3, dims=2)
+            parts.append(bottleneck(channels_in, channels, flat, stride=1 if block else 2, dims=2))
             channels_in = 4 * channels
         self.res5 = nn.Sequential(*parts)
         self.dropout = nn.Dropout(dropout)
@@ -120,24 +101,6 @@ class P3D(nn.Module):
         x = self.res5(x.transpose(1, 2).flatten(0, 1))  # each moment as an image
         x = x.mean((2, 3)).unflatten(0, batch_and_time).mean(1)
         return self.fc(self.dropout(x))
-
-
-def conv_norm_relu(
-    channels_in: int,
-    channels_out: int,
-    kernel: Extent,
-    *,
-    stride: Extent = 1,
-    padding: Extent = 0,
-    dims: int = 3,
-) -> nn.Sequential:
-    """Convolution without bias, batch norm, ReLU; in 2 or 3 dimensions."""
-    conv, norm = LAYERS[dims]
-    return nn.Sequential(
-        conv(channels_in, channels_out, kernel, stride=stride, padding=padding, bias=False),
-        norm(channels_out),
-        nn.ReLU(inplace=True),
-    )
 
 
 def p3d_199(*, classes: int = 400) -> P3D:

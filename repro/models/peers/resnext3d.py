@@ -15,39 +15,21 @@ whose README has its table as a picture).
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
+from repro.models.peers.residual import Residual, conv_norm
 from repro.models.peers.wrapped import channels_first
 
 CARDINALITY = 32
 BLOCKS = (3, 4, 23, 3)
 
 
-class Bottleneck(nn.Module):
-    """1x1x1, grouped 3x3x3 (which has the stride), 1x1x1 to twice the channels, and a shortcut.
-
-    Shape: ``(B, channels_in, N, H, W)`` to ``(B, 2 * channels, N / stride, H / stride, W / stride)``.
-    """
-
-    def __init__(self, channels_in: int, channels: int, *, stride: int = 1) -> None:
-        super().__init__()
-        channels_out = 2 * channels
-        self.conv1 = nn.Conv3d(channels_in, channels, 1, bias=False)
-        self.bn1 = nn.BatchNorm3d(channels)
-        self.conv2 = nn.Conv3d(channels, channels, 3, stride=stride, padding=1, groups=CARDINALITY, bias=False)
-        self.bn2 = nn.BatchNorm3d(channels)
-        self.conv3 = nn.Conv3d(channels, channels_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm3d(channels_out)
-        self.relu = nn.ReLU(inplace=True)
-        self.downsample = None
-        if stride != 1 or channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(channels_in, channels_out, 1, stride=stride, bias=False), nn.BatchNorm3d(channels_out)
-            )
-
-    def forward(self, x: Tensor) -> Tensor:
-        branch = self.relu(self.bn1(self.conv1(x)))
-        branch = self.relu(self.bn2(self.conv2(branch)))
-        branch = self.bn3(self.conv3(branch))
-        return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
+def bottleneck(channels_in: int, channels: int, *, stride: int = 1) -> Residual:
+    """1x1x1, grouped 3x3x3 (which has the stride), 1x1x1 to twice the channels, and a shortcut."""
+    branch = nn.Sequential(
+        conv_norm(channels_in, channels, 1),
+        conv_norm(channels, channels, 3, stride=stride, groups=CARDINALITY),
+        conv_norm(channels, 2 * channels, 1, relu=False),
+    )
+    return Residual(branch, channels_in, 2 * channels, stride=stride)
 
 
 class ResNeXt3d(nn.Module):
@@ -55,16 +37,14 @@ class ResNeXt3d(nn.Module):
 
     def __init__(self, *, classes: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv3d(3, 64, 7, stride=(1, 2, 2), padding=3, bias=False), nn.BatchNorm3d(64), nn.ReLU(inplace=True)
-        )
+        self.stem = conv_norm(3, 64, 7, stride=(1, 2, 2))
         self.maxpool = nn.MaxPool3d(3, stride=2, padding=1)
         stages, channels_in = [], 64
         for stage, blocks in enumerate(BLOCKS):
             channels = 128 * 2**stage
             parts = []
             for block in range(blocks):
-                parts.append(Bottleneck(channels_in, channels, stride=2 if stage and block == 0 else 1))
+                parts.append(bottleneck(channels_in, channels, stride=2 if stage and block == 0 else 1))
                 channels_in = 2 * channels
             stages.append(nn.Sequential(*parts))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages

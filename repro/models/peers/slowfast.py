@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
+from repro.models.peers.residual import Residual, conv_norm
 from repro.models.peers.wrapped import channels_first
 
 BLOCKS = (3, 4, 6, 3)
@@ -29,36 +30,6 @@ BETA_INVERSE = 8  # slow channels for one fast channel
 FUSION_RATIO = 2  # channels of a connection for one fast channel
 SLOW_EXTENTS = (1, 1, 3, 3)  # in time, of the first convolution of each block of res2 ... res5
 FAST_EXTENTS = (3, 3, 3, 3)
-
-
-class Bottleneck(nn.Module):
-    """extent x1x1, 1x3x3 (which has the stride), 1x1x1 to four times the channels, and a shortcut.
-
-    Shape: ``(B, channels_in, N, H, W)`` to ``(B, 4 * channels, N, H / stride, W / stride)``.
-    """
-
-    def __init__(self, channels_in: int, channels: int, *, extent: int, stride: int = 1) -> None:
-        super().__init__()
-        channels_out, strides = 4 * channels, (1, stride, stride)
-        self.branch = nn.Sequential(
-            nn.Conv3d(channels_in, channels, (extent, 1, 1), padding=(extent // 2, 0, 0), bias=False),
-            nn.BatchNorm3d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(channels, channels, (1, 3, 3), stride=strides, padding=(0, 1, 1), bias=False),
-            nn.BatchNorm3d(channels),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(channels, channels_out, 1, bias=False),
-            nn.BatchNorm3d(channels_out),
-        )
-        self.downsample = None
-        if stride != 1 or channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(channels_in, channels_out, 1, stride=strides, bias=False), nn.BatchNorm3d(channels_out)
-            )
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.branch(x) + (x if self.downsample is None else self.downsample(x)))
 
 
 class SlowFast(nn.Module):
@@ -101,26 +72,31 @@ class SlowFast(nn.Module):
 def stem(channels: int, *, extent: int) -> nn.Sequential:
     """extent x7x7 convolution and 3x3 max pool: a quarter of height and width, all frames."""
     return nn.Sequential(
-        nn.Conv3d(3, channels, (extent, 7, 7), stride=(1, 2, 2), padding=(extent // 2, 3, 3), bias=False),
-        nn.BatchNorm3d(channels),
-        nn.ReLU(inplace=True),
+        *conv_norm(3, channels, (extent, 7, 7), stride=(1, 2, 2)),
         nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
     )
 
 
+def bottleneck(channels_in: int, channels: int, *, extent: int, stride: int = 1) -> Residual:
+    """extent x1x1, 1x3x3 (which has the stride), 1x1x1 to four times the channels, and a shortcut."""
+    strides = (1, stride, stride)
+    branch = nn.Sequential(
+        *conv_norm(channels_in, channels, (extent, 1, 1)),
+        *conv_norm(channels, channels, (1, 3, 3), stride=strides),
+        *conv_norm(channels, 4 * channels, 1, relu=False),
+    )
+    return Residual(branch, channels_in, 4 * channels, stride=strides)
+
+
 def stage(channels_in: int, channels: int, blocks: int, *, extent: int, stride: int) -> nn.Sequential:
     """``blocks`` bottlenecks to ``4 * channels`` channels, the first with the stride."""
-    first = Bottleneck(channels_in, channels, extent=extent, stride=stride)
-    return nn.Sequential(first, *(Bottleneck(4 * channels, channels, extent=extent) for _ in range(blocks - 1)))
+    first = bottleneck(channels_in, channels, extent=extent, stride=stride)
+    return nn.Sequential(first, *(bottleneck(4 * channels, channels, extent=extent) for _ in range(blocks - 1)))
 
 
 def connection(channels: int) -> nn.Sequential:
     """From the fast pathway's maps to what is joined to the slow one's: time in steps of ALPHA, twice the channels."""
-    return nn.Sequential(
-        nn.Conv3d(channels, FUSION_RATIO * channels, (7, 1, 1), stride=(ALPHA, 1, 1), padding=(3, 0, 0), bias=False),
-        nn.BatchNorm3d(FUSION_RATIO * channels),
-        nn.ReLU(inplace=True),
-    )
+    return conv_norm(channels, FUSION_RATIO * channels, (7, 1, 1), stride=(ALPHA, 1, 1))
 
 
 def slowfast_r50(*, classes: int = 400) -> SlowFast:

@@ -16,6 +16,7 @@ element-wise layers (by memory of them), a large part in a channel-wise network.
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
+from repro.models.peers.residual import Residual, conv_norm
 from repro.models.peers.wrapped import channels_first
 
 CHANNELS = (24, 48, 96, 192)
@@ -42,36 +43,18 @@ class SqueezeExcite(nn.Module):
         return x * self.fc2(self.relu(self.fc1(squeezed))).sigmoid()
 
 
-class Bottleneck(nn.Module):
-    """1x1x1 up, channel-wise 3x3x3 (which has the stride in space), optional gate, SiLU, 1x1x1 down, and a shortcut.
-
-    Shape: ``(B, channels_in, N, H, W)`` to ``(B, channels_out, N, H / stride, W / stride)``.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, *, stride: int = 1, gate: bool = False) -> None:
-        super().__init__()
-        inner = int(BOTTLENECK * channels_out)
-        strides = (1, stride, stride)
-        self.branch = nn.Sequential(
-            nn.Conv3d(channels_in, inner, 1, bias=False),
-            nn.BatchNorm3d(inner),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(inner, inner, 3, stride=strides, padding=1, groups=inner, bias=False),
-            nn.BatchNorm3d(inner),
-            SqueezeExcite(inner) if gate else nn.Identity(),
-            nn.SiLU(inplace=True),
-            nn.Conv3d(inner, channels_out, 1, bias=False),
-            nn.BatchNorm3d(channels_out),
-        )
-        self.downsample = None
-        if stride != 1 or channels_in != channels_out:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(channels_in, channels_out, 1, stride=strides, bias=False), nn.BatchNorm3d(channels_out)
-            )
-        self.relu = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.branch(x) + (x if self.downsample is None else self.downsample(x)))
+def bottleneck(channels_in: int, channels_out: int, *, stride: int = 1, gate: bool = False) -> Residual:
+    """1x1x1 up, channel-wise 3x3x3 (which has the stride in space), optional gate, SiLU, 1x1x1 down, and a shortcut."""
+    inner = int(BOTTLENECK * channels_out)
+    strides = (1, stride, stride)
+    branch = nn.Sequential(
+        *conv_norm(channels_in, inner, 1),
+        *conv_norm(inner, inner, 3, stride=strides, groups=inner, relu=False),
+        SqueezeExcite(inner) if gate else nn.Identity(),
+        nn.SiLU(inplace=True),
+        *conv_norm(inner, channels_out, 1, relu=False),
+    )
+    return Residual(branch, channels_in, channels_out, stride=strides)
 
 
 class X3D(nn.Module):
@@ -82,22 +65,18 @@ class X3D(nn.Module):
         channels_in = CHANNELS[0]
         self.stem = nn.Sequential(
             nn.Conv3d(3, channels_in, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1), bias=False),
-            nn.Conv3d(channels_in, channels_in, (5, 1, 1), padding=(2, 0, 0), groups=channels_in, bias=False),
-            nn.BatchNorm3d(channels_in),
-            nn.ReLU(inplace=True),
+            *conv_norm(channels_in, channels_in, (5, 1, 1), groups=channels_in),
         )
         stages = []
         for channels, blocks in zip(CHANNELS, BLOCKS):
             parts = []
             for block in range(blocks):
-                parts.append(Bottleneck(channels_in, channels, stride=1 if block else 2, gate=block % 2 == 0))
+                parts.append(bottleneck(channels_in, channels, stride=1 if block else 2, gate=block % 2 == 0))
                 channels_in = channels
             stages.append(nn.Sequential(*parts))
         self.res2, self.res3, self.res4, self.res5 = stages
         inner = int(BOTTLENECK * channels_in)
-        self.conv5 = nn.Sequential(
-            nn.Conv3d(channels_in, inner, 1, bias=False), nn.BatchNorm3d(inner), nn.ReLU(inplace=True)
-        )
+        self.conv5 = conv_norm(channels_in, inner, 1)
         self.project = nn.Linear(inner, HEAD_CHANNELS, bias=False)
         self.relu = nn.ReLU(inplace=True)
         self.dropout = nn.Dropout(dropout)
