@@ -37,7 +37,7 @@ def test_norms_of_steps(precision, counted):
 
 
 def test_pace_by_hand():
-    peak = Peak(600.0, "case", {}, {}, "32-true", "float32", "CPU", 1, "", 1.0)
+    peak = Peak(600.0, "case")
     row = Pace(10, peak, 2).columns(seconds=4.0, waiting=1.0, clips=8)
     # 2 clips a second, 6 operations a multiply-add, half of them on each of two processes
     assert row == {

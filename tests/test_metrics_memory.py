@@ -33,7 +33,6 @@ def test_sums_by_hand():
     found = training_memory(Net(), frames=1, size=4)
     assert found.fixed == 3 * 4 * 42 + 4 * 5  # parameters, gradients, momentum; the buffer
     assert found.per_clip == 4 * (48 + 3 * 128)
-    assert training_memory(Net(), frames=1, size=4, optimiser_copies=0).fixed == 2 * 4 * 42 + 4 * 5
     assert training_memory(Net(), frames=1, size=4, precision="bf16-true") == TrainingMemory(
         found.fixed // 2, found.per_clip // 2
     )
@@ -65,8 +64,6 @@ def test_peak_in_bytes_is_linear_in_the_batch():
     found = TrainingMemory(fixed=100, per_clip=30)
     assert (found.total(1), found.total(4)) == (130, 220)
     assert [found.largest_batch(n) for n in (0, 129, 130, 219, 220)] == [0, 0, 1, 3, 4]
-    with pytest.raises(ValueError, match="one clip or more, not 0"):
-        found.total(0)
 
 
 @pytest.fixture
@@ -124,19 +121,9 @@ def test_full_size_costs_no_memory_and_changes_nothing():
         assert training_memory(net, frames=1, size=4).per_clip == 4 * (48 + 3 * 128)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"precision": "8-bit"}, "'8-bit' is not one of 32-true"),
-        ({"optimiser_copies": -1}, "optimiser_copies: -1"),
-        ({"size": 32}, "64 pixels or more a side"),
-    ],
-)
-def test_bad_input(options, message):
-    with torch.device("meta"):
-        net = res34_se_im_net(classes=2, width=0.1)
-    with pytest.raises(ValueError, match=message):
-        training_memory(net, **{"frames": 2, "size": 64} | options)
+def test_a_shape_that_the_network_refuses():
+    with pytest.raises(ValueError, match="64 pixels or more a side"):
+        training_memory(res34_se_im_net(classes=2, width=0.1), frames=2, size=32)
 
 
 def host(root, groups="", **files):

@@ -18,7 +18,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from repro.metrics.peak import dtype_of
+from repro.metrics.peak import DTYPES
 
 BATCHES = (2, 4)  # two, for a slope; not one clip, which can leave a batch norm a single value per channel
 
@@ -31,9 +31,7 @@ class TrainingMemory:
     per_clip: int
 
     def total(self, batch: int) -> int:
-        """Bytes with a batch of this many clips. Raises ValueError for fewer than one."""
-        if batch < 1:
-            raise ValueError(f"a batch has one clip or more, not {batch}")
+        """Bytes with a batch of this many clips."""
         return self.fixed + batch * self.per_clip
 
     def largest_batch(self, available: int) -> int:
@@ -41,16 +39,13 @@ class TrainingMemory:
         return max(0, (available - self.fixed) // self.per_clip)
 
 
-def training_memory(
-    network: nn.Module, *, frames: int, size: int, precision: str = "32-true", optimiser_copies: int = 1
-) -> TrainingMemory:
+def training_memory(network: nn.Module, *, frames: int, size: int, precision: str = "32-true") -> TrainingMemory:
     """Estimate what training a network of clips ``(B, frames, 3, size, size)`` needs; costs no arithmetic.
 
-    precision: a name of `repro.metrics.peak.DTYPES`. optimiser_copies: values that the optimiser keeps
-    for each trainable parameter: 1 for momentum, 0 for plain SGD, 2 for Adam. The network stays as it is.
+    precision: a name of `repro.metrics.peak.DTYPES`. The network stays as it is.
 
-    In the estimate are, as ``fixed``, parameters, gradients, optimiser state, buffers and whatever is kept whatever the
-    batch; as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the backward
+    In the estimate are, as ``fixed``, parameters, gradients, momentum, buffers and whatever is kept whatever the batch;
+    as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the backward
     pass. All of these are alive at once at the end of a forward pass where a step has several (where it has one, the
     last step's gradients are dropped before it, which leaves some room). In the backward pass what is kept shrinks
     while gradients of activations come and go. Two of them, the arriving and the leaving one, beside all that was kept
@@ -64,11 +59,9 @@ def training_memory(
     Not in the estimate: workspaces of the libraries (cuDNN, oneDNN), fragmentation and rounding of the allocator, the
     CUDA context, the loader's uint8 clips, the loss, and an optimiser step's own temporaries.
 
-    Raises ValueError for an unknown precision, fewer than 0 copies, or what the network says to the shape.
+    Raises ValueError for what the network says to the shape.
     """
-    if optimiser_copies < 0:
-        raise ValueError(f"optimiser_copies: {optimiser_copies} must be 0 or more")
-    dtype = dtype_of(precision)
+    dtype = DTYPES[precision]
     mixed = precision.endswith("mixed")
     stored = torch.float32 if mixed else dtype
 
@@ -77,7 +70,7 @@ def training_memory(
 
     parameters = list(network.parameters())
     trainable = [parameter for parameter in parameters if parameter.requires_grad]
-    fixed = bytes_of([*parameters, *network.buffers()]) + (1 + optimiser_copies) * bytes_of(trainable)
+    fixed = bytes_of([*parameters, *network.buffers()]) + 2 * bytes_of(trainable)
     clip = frames * 3 * size * size
     if mixed:
         fixed += sum(parameter.numel() for parameter in parameters if parameter.ndim > 1) * dtype.itemsize

@@ -18,14 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from repro.metrics.speed import _seconds
+from repro.metrics.speed import seconds_of
 
 DTYPES = {
     "32-true": torch.float32,
     "bf16-mixed": torch.bfloat16,
     "bf16-true": torch.bfloat16,
     "16-mixed": torch.float16,
-    "16-true": torch.float16,
 }
 """Names of precisions and the type of their convolutions' and matrix products' inputs."""
 
@@ -43,101 +42,55 @@ Case = tuple[int, Callable[[], Call]]
 
 @dataclass(frozen=True)
 class Peak:
-    """The best rate of a device in one precision, with what it was found by.
-
-    flops: FLOP/s of the fastest case. case: its name. by_case: FLOP/s, the best of each case's timings. left_out: cases
-    that did not run, with the reason. precision: its name; dtype: the tensors' type. device: the GPU's name,
-    or "CPU"; threads: torch's, on the CPU. float32: for 32-true, what "float32" means in products and convolutions
-    ("ieee", or "tf32" where the settings found allow it), else "". seconds: what the measurement took.
-    """
+    """The best rate of a device in one precision, FLOP/s, and the name of the case that reached it."""
 
     flops: float
     case: str
-    by_case: dict[str, float]
-    left_out: dict[str, str]
-    precision: str
-    dtype: str
-    device: str
-    threads: int
-    float32: str
-    seconds: float
-
-
-def dtype_of(precision: str) -> torch.dtype:
-    """The type that a precision computes in. Raises ValueError for a name not in `DTYPES`."""
-    if precision not in DTYPES:
-        raise ValueError(f"precision: {precision!r} is not one of {', '.join(DTYPES)}")
-    return DTYPES[precision]
 
 
 def measure_peak(
-    device: str | torch.device,
-    precision: str,
-    *,
-    seconds: float = 2.0,
-    clock: Callable[[], float] = time.perf_counter,
+    device: str | torch.device, precision: str, *, seconds: float, clock: Callable[[], float] = time.perf_counter
 ) -> Peak:
     """Time every case, cheapest first, then all in turn until `seconds` are over; the best counts.
 
-    Forward only, of tensors in the precision's type, waiting for the GPU before and after each timing. Settings (TF32,
-    threads, cuDNN's search) are left as found. A case that the device cannot run, or has no time for, is left out and
-    named; a slow one may overrun the time by its two calls. Libraries are loaded before the time counts. clock:
-    seconds, monotonic. Raises ValueError for an unknown device or precision, no time, a clock that does not advance,
-    or when no case runs.
+    Forward only, of tensors in the precision's type, a name of `DTYPES`, waiting for the GPU before and after each
+    timing. Settings (TF32, threads, cuDNN's search) are left as found. A case that the device cannot run, or has no
+    time for, is left out; a slow one may overrun the time by its two calls. Libraries are loaded before the time
+    counts. clock: seconds, monotonic. Raises ValueError for an unknown device or when no case runs.
     """
-    device, dtype = torch.device(device), dtype_of(precision)
+    device, dtype = torch.device(device), DTYPES[precision]
     if device.type not in FRAMES:
         raise ValueError(f"cannot time device {device}: cpu or cuda is needed")
-    if not seconds > 0:
-        raise ValueError(f"seconds: {seconds} must be more than 0")
-    threads, float32 = torch.get_num_threads(), float32_of(device) if dtype == torch.float32 else ""
     best: dict[str, float] = {}
-    left_out: dict[str, str] = {}
+    slowest: dict[str, float] = {}  # of each kind of case, so that a hopeless one is known by its smaller sister
     kept: dict[str, tuple[int, Call, int]] = {}
+    faults: list[str] = []
     with torch.no_grad():
         _load_libraries(device)
-        start = clock()
-        cases = dict(sorted(_cases(device, dtype).items(), key=lambda case: case[1][0]))
-        slowest: dict[str, float] = {}  # of each kind of case, so that a hopeless one is known by its smaller sister
-        for name, (operations, make) in cases.items():
+        end = clock() + seconds
+        for name, (operations, make) in sorted(_cases(device, dtype).items(), key=lambda case: case[1][0]):
             kind = name.split()[0]
-            late = bool(best) and clock() - start >= seconds
-            if late or operations / slowest.get(kind, math.inf) > seconds:
-                left_out[name] = "no time was left for it"
+            if (best and clock() >= end) or operations / slowest.get(kind, math.inf) > seconds:
                 continue
             try:
                 call = make()
-                _seconds(call, device, clock)  # picks kernels
-                took = _seconds(call, device, clock)
+                seconds_of(call, device, clock)  # picks kernels
+                took = seconds_of(call, device, clock)
             except RuntimeError as error:  # an operator that the device lacks, or out of memory
-                left_out[name] = str(error).partition("\n")[0] or type(error).__name__
+                faults.append(f"{name}: {error}")
                 continue
-            if took <= 0:
-                raise ValueError(f"the clock did not advance during {name!r}")
             best[name] = operations / took
             slowest[kind] = min(best[name], slowest.get(kind, math.inf))
             kept[name] = (operations, call, max(1, round(SHORTEST / took)))
         for name, (operations, call, times) in itertools.cycle(kept.items()):
-            if clock() - start >= seconds:
+            if clock() >= end:
                 break
-            took = _seconds(_repeated(call, times), device, clock)
+            took = seconds_of(_repeated(call, times), device, clock)
             best[name] = max(best[name], operations * times / took)
     if not best:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
-        raise ValueError(f"no case runs on {device} in {precision}: {reasons}")
+        raise ValueError(f"no case runs on {device} in {precision}: {'; '.join(faults)}")
     case = max(best, key=lambda name: best[name])
-    return Peak(
-        flops=best[case],
-        case=case,
-        by_case=best,
-        left_out=left_out,
-        precision=precision,
-        dtype=str(dtype).removeprefix("torch."),
-        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU",
-        threads=threads,
-        float32=float32,
-        seconds=clock() - start,
-    )
+    return Peak(best[case], case)
 
 
 def training_flops(multiply_adds: int) -> int:
@@ -145,11 +98,8 @@ def training_flops(multiply_adds: int) -> int:
 
     Two operations a multiply-add; a backward pass counts as two forward passes, one for the gradients of the inputs
     and one for those of the weights. That is the convention for such shares (model FLOPs utilisation, Chowdhery et
-    al. 2022, appendix B); a first layer, which needs no gradient of its input, is a little over-counted. Raises
-    ValueError for a negative count.
+    al. 2022, appendix B); a first layer, which needs no gradient of its input, is a little over-counted.
     """
-    if multiply_adds < 0:
-        raise ValueError(f"multiply_adds: {multiply_adds} must be 0 or more")
     return 2 * 3 * multiply_adds
 
 
@@ -204,7 +154,7 @@ def _repeated(call: Call, times: int) -> Call:
 def _load_libraries(device: torch.device) -> None:
     """cuBLAS and cuDNN take a second at their first use, which is no case's fault."""
     values = torch.ones(1, 8, 8, 8, device=device)
-    _seconds(lambda: (values @ values, F.conv2d(values, values)), device, time.perf_counter)
+    seconds_of(lambda: (values @ values, F.conv2d(values, values)), device, time.perf_counter)
 
 
 @contextmanager
@@ -236,14 +186,11 @@ def float32_of(device: torch.device) -> str:
     return f"products {products}, convolutions {convolutions}"
 
 
-def measure_bandwidth(device: str | torch.device, *, megabytes: int = 256, repeats: int = 10) -> float:
-    """Bytes a second that this device moves when it copies a large array: read and written bytes together, the best of
-    ``repeats`` timings. For a roofline's slope. Raises ValueError for another device than cpu or cuda."""
-    device = torch.device(device)
-    if device.type not in FRAMES:
-        raise ValueError(f"cannot time device {device}: cpu or cuda is needed")
-    source = torch.ones(megabytes * 2**20 // 4, device=device)
+def measure_bandwidth(device: torch.device) -> float:
+    """Bytes a second that a CPU or CUDA device moves when it copies a large array, read and written bytes together: the
+    best of ten timings. For a roofline's slope."""
+    source = torch.ones(2**26, device=device)
     target = torch.empty_like(source)
-    _seconds(lambda: target.copy_(source), device, time.perf_counter)
-    best = min(_seconds(lambda: target.copy_(source), device, time.perf_counter) for _ in range(repeats))
-    return 2 * source.numel() * 4 / best
+    seconds_of(lambda: target.copy_(source), device, time.perf_counter)
+    best = min(seconds_of(lambda: target.copy_(source), device, time.perf_counter) for _ in range(10))
+    return 2 * source.nbytes / best

@@ -53,7 +53,7 @@ def measure_speed(
         for position, name in enumerate(order):
             if name not in unfinished or (number, name) in done:
                 continue
-            seconds = _seconds(cases[name], device, clock)
+            seconds = seconds_of(cases[name], device, clock)
             if number < 0:
                 continue
             if seconds <= 0:
@@ -111,13 +111,13 @@ def layer_seconds(
             hooks.callback(modules[name].register_forward_hook(leave(name, part)).remove)
         for number in range(repeats):
             spent.clear()
-            whole = _seconds(call, device, clock)
+            whole = seconds_of(call, device, clock)
             rows += [(number, part, seconds) for part, seconds in spent.items()]
             rows.append((number, "the rest", whole - sum(spent.values())))
     return pd.DataFrame(rows, columns=["round", "part", "seconds"])
 
 
-def _seconds(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
+def seconds_of(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
     """The only place where a case is called: no timing without waiting for the GPU before and after."""
     _synchronise(device)
     start = clock()
