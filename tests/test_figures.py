@@ -173,7 +173,7 @@ def test_backwards_plot(tmp_path, models):
 
 
 def estimate(point, low, high) -> Estimate:
-    return Estimate(point, low, high, 0.95, 2, 40, 40, 0.1, 0.5, Spread(0.1, 0.1, 0.1, 2, 40, 40))
+    return Estimate(point, low, high, 2, 40, 40, 0.1, 0.5, Spread(0.1, 0.1, 0.1, 2, 40, 40))
 
 
 @pytest.mark.parametrize("pairs", [1, 6])

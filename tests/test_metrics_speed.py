@@ -85,8 +85,8 @@ def test_paired_ratio_by_hand():
     clock = Clock()
     cases = {"a": clock.case(1.0), "b": clock.case(1.0, 2.0, 4.0)}
     timings = measure_speed(cases, device="cpu", repeats=3, warmup=0, clock=clock)
-    ratio, back = paired_ratio(timings, "a", "b", confidence=0.8), paired_ratio(timings, "b", "a", confidence=0.8)
-    times = 2 ** (stats.t.ppf(0.9, 2) * np.sqrt(np.pi / 2 / 3))
+    ratio, back = paired_ratio(timings, "a", "b"), paired_ratio(timings, "b", "a")
+    times = 2 ** (stats.t.ppf(0.975, 2) * np.sqrt(np.pi / 2 / 3))
     assert (ratio.low, ratio.point, ratio.high, ratio.n) == pytest.approx((2 / times, 2, 2 * times, 3))
     assert (back.low, back.point, back.high) == pytest.approx((1 / ratio.high, 0.5, 1 / ratio.low))
 
@@ -105,7 +105,7 @@ def test_the_interval_of_a_ratio_holds_the_truth(numbers, noise):
     rng, held = np.random.default_rng(1), 0
     for _ in range(1000):
         first, *others = (0.15 * NOISE[noise](rng, number) for number in numbers)
-        found = ratio_of([np.log(1.1) + first, *others], 0.95)
+        found = ratio_of(np.log(1.1) + first, *others)
         held += found.low <= 1.1 <= found.high
     assert held >= 930 and found.n == min(numbers)
 

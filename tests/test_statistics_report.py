@@ -30,7 +30,7 @@ def test_the_smallest_gain_stands_with_that_of_more_pairs(gains):
     four = table.loc[MANY]
     assert four["smallest gain that gives a verdict"] == f"{100 * statistics.detected(gains[MANY]):.1f} points"
     assert four["with 20 pairs"] == f"{100 * statistics.detected(gains[MANY], runs=20):.1f} points"
-    assert four["pairs to show 15 points"] == f"{runs_needed(statistics.at_level(gains[MANY]), 0.15):.0f}"
+    assert four["pairs to show 15 points"] == f"{runs_needed(gains[MANY], 0.15, confidence=0.99):.0f}"
     assert table.loc[ONE, "with 20 pairs"] == "not known" == table.loc[ONE, "pairs to show 15 points"]
     never = statistics.power_table(gains, wanted=0.0001).set_index("study")
     assert never.loc[MANY, "pairs to show 0.01 points"] == "never: more clips are needed"

@@ -39,8 +39,3 @@ def check_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], ND
     if np.isnan(rows).any():
         raise ValueError(f"scores of {int(np.isnan(rows).any(axis=1).sum())} clips contain NaN")
     return rows, truth
-
-
-def check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from repro.metrics.statistics import Spread, gain_half_width, share_ends, spread_of
+from repro.metrics.statistics import gain_half_width, share_ends, spread_of
 
 CLIPS = 5  # a group, as UCF101's have 4 to 7
 DISCORDANT = 0.3  # share of clips on which exactly one network of a pair is right
@@ -49,7 +49,6 @@ def coverage(
     splits: int = 1,
     studies: int = 2000,
     seed: int = 0,
-    confidence: float = 0.95,
 ) -> float:
     """Share of made studies whose interval holds the truth, 0..1.
 
@@ -58,7 +57,11 @@ def coverage(
     """
     sums, clips, truth = draw(runs, groups, chance, of=of, unequal=unequal, splits=splits, studies=studies, seed=seed)
     point, spread = spread_of(sums, clips)
-    low, high = _ends(point, spread, of, confidence)
+    if of == "share":
+        low, high = share_ends(point, spread)
+    else:
+        half = gain_half_width(spread)
+        low, high = point - half, point + half
     return float(((low <= truth) & (truth <= high)).mean())
 
 
@@ -101,13 +104,6 @@ def draw(
         sums = 2 * rng.binomial(discordant, 0.5 + mean / (2 * DISCORDANT)) - discordant
         truth = float(np.clip(gain + moved((1_000_000, 1, 1)), -DISCORDANT, DISCORDANT).mean()) if gain else 0.0
     return sums[:, None].astype(float), clips[None].astype(float), truth
-
-
-def _ends(point: NDArray[Any], spread: Spread, of: str, confidence: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    if of == "share":
-        return share_ends(point, spread, confidence)
-    half = gain_half_width(spread, confidence)
-    return point - half, point + half
 
 
 def coverage_table(

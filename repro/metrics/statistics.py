@@ -32,17 +32,17 @@ Shares, gains and interval ends are fractions, 0..1 (or -1..1 for differences).
 """
 
 import math
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
-from repro.metrics.checks import as_array, check_confidence
-
-COLUMNS = ["run", "group", "clip", "value"]  # of a table of values: one row a run and clip; perhaps "class"
+CONFIDENCE = 0.95  # of every interval
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,6 @@ class Estimate:
     point: float
     low: float
     high: float
-    confidence: float
     runs: int
     groups: int
     clips: int
@@ -101,10 +100,9 @@ class Interval:
     low: float
     high: float
     n: int
-    confidence: float
 
 
-def share(values: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
+def share(values: pd.DataFrame) -> Estimate:
     """Mean over the runs of each run's mean value per clip, with an interval that stays within 0..1.
 
     values: columns ``run, group, clip, value``, one row a run and clip; values are right or wrong, or lie in 0..1, else
@@ -113,28 +111,25 @@ def share(values: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
     itself, give the half width of the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998); see
     `share_ends`.
     """
-    check_confidence(confidence)
     table = _checked(values)
-    sums, clips = cells(table)
-    point, spread = spread_of(sums, clips)
-    low, high = share_ends(point, spread, confidence)
-    return _estimate(table, float(point), float(low), float(high), confidence, math.nan, spread)
+    point, spread = spread_of(*cells(table))
+    low, high = share_ends(point, spread)
+    return _estimate(table, float(point), float(low), float(high), math.nan, spread)
 
 
-def gain(first: pd.DataFrame, second: pd.DataFrame, *, confidence: float = 0.95) -> Estimate:
+def gain(first: pd.DataFrame, second: pd.DataFrame) -> Estimate:
     """Second minus first, paired by run and clip: mean over the runs of each run's mean difference per clip.
 
     first, second: tables as for `share`, of the same runs and clips, else ValueError.
     """
-    check_confidence(confidence)
     a, b = (_checked(table).set_index(["run", "clip"]).sort_index() for table in (first, second))
     if not a.index.equals(b.index):
         raise ValueError("a gain needs the same clips in the same runs of both networks")
     table = a.assign(value=b["value"] - a["value"]).reset_index()
     point, spread = spread_of(*cells(table))
-    half = float(gain_half_width(spread, confidence))
+    half = float(gain_half_width(spread))
     low, high = max(float(point) - half, -1.0), min(float(point) + half, 1.0)
-    return _estimate(table, float(point), low, high, confidence, _p(float(point), spread), spread)
+    return _estimate(table, float(point), low, high, _p(float(point), spread), spread)
 
 
 def twice(estimate: Estimate) -> Estimate:
@@ -146,25 +141,29 @@ def twice(estimate: Estimate) -> Estimate:
 
 
 def smallest_gain(
-    estimate: Estimate, *, runs: int | None = None, groups: int | None = None, power: float = 0.8
+    estimate: Estimate, *, runs: int | None = None, power: float = 0.8, confidence: float = CONFIDENCE
 ) -> float:
-    """The smallest true gain that an interval like this estimate's would tell from 0 with the given power.
+    """The smallest true gain that an interval of this confidence would tell from 0 with the given power.
 
-    runs, groups: of a study with the same spread but so many of them; by default as many as here. Training's part falls
-    with the number of runs alone, the clips' with that of groups. From one run the chance of training is not known and
-    counts as none. Raises ValueError for power outside 0.5..1, runs < 1 or groups < 2.
+    runs: of a study with the same spread and groups but so many of them; by default as many as here. Training's part of
+    the variance falls with the number of runs, the clips' does not. From one run the chance of training is not known
+    and counts as none. Raises ValueError for power outside 0.5..1 or runs < 1.
     """
-    runs = estimate.runs if runs is None else runs
-    groups = estimate.groups if groups is None else groups
-    if not 0.5 <= power < 1 or runs < 1 or groups < 2:
-        raise ValueError(f"need power in 0.5..1, runs >= 1 and groups >= 2: {power=}, {runs=}, {groups=}")
-    planned = planned_spread(estimate.spread, runs, groups / estimate.groups)
+    spread, runs = estimate.spread, estimate.runs if runs is None else runs
+    if not 0.5 <= power < 1 or runs < 1:
+        raise ValueError(f"need power in 0.5..1 and runs >= 1: {power=}, {runs=}")
+    if spread.runs == 1:
+        planned = replace(spread, total=0.0, common=spread.own, runs=runs)
+    else:
+        common = max(spread.common, 0.0)
+        own = max(spread.own, common)
+        planned = replace(spread, total=max(spread.total, own - common), common=common, own=own, runs=runs)
     # Student's t of the power beside that of the interval stands in for the noncentral t: a few per cent too small
-    return float(gain_half_width(planned, estimate.confidence) + planned.half_width(2 * power - 1))
+    return float(gain_half_width(planned, confidence) + planned.half_width(2 * power - 1))
 
 
-def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8) -> float:
-    """Runs (pairs of runs) by which an interval like this estimate's would tell a true gain from 0 with this power.
+def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8, confidence: float = CONFIDENCE) -> float:
+    """Runs (pairs of runs) by which an interval of this confidence would tell a true gain from 0 with this power.
 
     At least 2. `inf` where 10,000 would not do: more runs leave the clips' part as it is. NaN for one run, which does
     not tell how far training spreads. gain > 0, else ValueError.
@@ -173,16 +172,11 @@ def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8) -> float
         raise ValueError(f"a gain above 0 is needed, not {gain}")
     if estimate.runs == 1:
         return math.nan
-    enough, most = 2, 10_000
-    if smallest_gain(estimate, runs=most, power=power) > gain:
-        return math.inf
-    while enough < most:  # halve: more runs never need a larger gain
-        middle = (enough + most) // 2
-        if smallest_gain(estimate, runs=middle, power=power) <= gain:
-            most = middle
-        else:
-            enough = middle + 1
-    return most
+    numbers = range(2, 10_001)  # more runs never need a larger gain
+    fewest = bisect_left(
+        numbers, True, key=lambda runs: smallest_gain(estimate, runs=runs, power=power, confidence=confidence) <= gain
+    )
+    return numbers[fewest] if fewest < len(numbers) else math.inf
 
 
 # ---- the parts of the variance, of one study or of many made ones
@@ -223,7 +217,7 @@ def spread_of(sums: NDArray[Any], clips: NDArray[Any]) -> tuple[Any, Spread]:
     return by_run.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal))
 
 
-def gain_half_width(spread: Spread, confidence: float) -> Any:
+def gain_half_width(spread: Spread, confidence: float = CONFIDENCE) -> Any:
     """Half the width of a gain's interval.
 
     Where the values are the same in every group and run they show no spread; then it is the largest share of groups
@@ -236,33 +230,20 @@ def gain_half_width(spread: Spread, confidence: float) -> Any:
     return np.where(spread.own + spread.total > 1e-18, spread.half_width(confidence), unseen)
 
 
-def share_ends(point: Any, spread: Spread, confidence: float) -> tuple[Any, Any]:
+def share_ends(point: Any, spread: Spread) -> tuple[Any, Any]:
     """Ends of a share's interval, by Wilson's formula with z^2 / n = (half width)^2 / (share (1 - share)).
 
     Near 0 and 1 the few clips that differ do not show how alike the clips of a group fare. There z^2 / n goes over into
     what it is if each group counts as one clip, whatever the number of runs: wholly where all values are 0 or all are
     1, by half where share (1 - share) is worth half a group, by 1/257 where it is worth two.
     """
-    cautious = stats.t.isf((1 - confidence) / 2, max(spread.equal - 1, 1)) ** 2 / spread.equal
+    cautious = stats.t.isf((1 - CONFIDENCE) / 2, max(spread.equal - 1, 1)) ** 2 / spread.equal
     bernoulli = point * (1 - point)
     worth = (2 * bernoulli * spread.equal) ** 4
-    found = bernoulli**3 * (2 * spread.equal) ** 4 * spread.half_width(confidence, spread.equal) ** 2  # worth x z^2 / n
+    found = bernoulli**3 * (2 * spread.equal) ** 4 * spread.half_width(CONFIDENCE, spread.equal) ** 2  # worth x z^2 / n
     c = (found + cautious) / (worth + 1)
     middle, half = point + c / 2, np.sqrt(c * (bernoulli + c / 4))
     return np.clip((middle - half) / (1 + c), 0, point), np.clip((middle + half) / (1 + c), point, 1)
-
-
-def planned_spread(spread: Spread, runs: int, more_groups: float) -> Spread:
-    """The spread of a study of so many runs, with ``more_groups`` times as many groups like these.
-
-    A run's own luck with clips and what runs have in common fall with the groups, the rest of ``total`` is training's.
-    """
-    common = max(spread.common, 0.0) if spread.runs > 1 else spread.own
-    own = max(spread.own, common)
-    training = max(spread.total - (own - common), 0.0) if spread.runs > 1 else 0.0
-    total = training + (own - common) / more_groups
-    groups = spread.bearing * more_groups
-    return Spread(total, common / more_groups, own / more_groups, runs, spread.equal * more_groups, groups)
 
 
 def _p(point: float, spread: Spread) -> float:
@@ -278,8 +259,6 @@ def _p(point: float, spread: Spread) -> float:
 
 def _checked(values: pd.DataFrame) -> pd.DataFrame:
     """The table with its values as floats; ValueError for what `share` refuses."""
-    if missing := set(COLUMNS) - set(values.columns):
-        raise ValueError(f"a table of values needs the columns {COLUMNS}; {sorted(missing)} are missing")
     if values.empty or values.duplicated(["run", "clip"]).any():
         raise ValueError("a table of values needs one row a run and clip, and at least one")
     numbers = values["value"].to_numpy(float)
@@ -290,27 +269,24 @@ def _checked(values: pd.DataFrame) -> pd.DataFrame:
     return values.assign(value=numbers)
 
 
-def _estimate(
-    table: pd.DataFrame, point: float, low: float, high: float, confidence: float, p: float, spread: Spread
-) -> Estimate:
+def _estimate(table: pd.DataFrame, point: float, low: float, high: float, p: float, spread: Spread) -> Estimate:
     sd = float(np.sqrt(spread.total)) if spread.runs > 1 else None
     groups, clips = table["group"].nunique(), table["clip"].nunique()
-    return Estimate(point, low, high, confidence, spread.runs, groups, clips, sd, p, spread)
+    return Estimate(point, low, high, spread.runs, groups, clips, sd, p, spread)
 
 
-def wilson_interval(correct: float, n: int, *, confidence: float = 0.95) -> Interval:
+def wilson_interval(correct: float, n: int) -> Interval:
     """Wilson's score interval of the share correct/n (JASA 22:209, 1927), each clip for itself.
 
     For counts that others printed, of which neither groups nor runs are known; 0 <= correct <= n, n >= 1, else
     ValueError. correct may be broken: n times a printed share.
     """
-    check_confidence(confidence)
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    point, c = correct / n, float(stats.norm.isf((1 - confidence) / 2)) ** 2 / n
+    point, c = correct / n, float(stats.norm.isf((1 - CONFIDENCE) / 2)) ** 2 / n
     half = math.sqrt(c * (point * (1 - point) + c / 4))
     low, high = ((point + c / 2 + sign * half) / (1 + c) for sign in (-1, 1))
-    return Interval(point, max(0.0, min(low, point)), min(1.0, max(high, point)), n, confidence)
+    return Interval(point, max(0.0, min(low, point)), min(1.0, max(high, point)), n)
 
 
 def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
@@ -324,14 +300,11 @@ def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate)
     low = math.hypot(first.point - first.low, second.high - second.point)
     high = math.hypot(first.high - first.point, second.point - second.low)
     n = min(each.n if isinstance(each, Interval) else each.clips for each in (first, second))
-    return Interval(point, point - low, point + high, n, first.confidence)
+    return Interval(point, point - low, point + high, n)
 
 
-def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+def holm(p_values: Sequence[float]) -> NDArray[np.float64]:
     """p-values corrected for that many tests (S. Holm, Scand. J. Stat. 6:65, 1979): (n,) floats, none below its own."""
     from statsmodels.stats.multitest import multipletests
 
-    values = as_array(p_values, "p_values")
-    if values.ndim != 1 or values.size == 0 or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"p_values must be n >= 1 numbers in 0..1, not {values!r}")
-    return multipletests(values, method="holm")[1]
+    return multipletests(p_values, method="holm")[1]

@@ -3,14 +3,11 @@
 Timings are a table as ``repro.metrics.speed.measure_speed`` makes it. Rates are clips per second.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from repro.metrics.checks import check_confidence
-from repro.metrics.statistics import Interval
+from repro.metrics.statistics import CONFIDENCE, Interval
 
 
 def summary(timings: pd.DataFrame) -> pd.DataFrame:
@@ -21,23 +18,23 @@ def summary(timings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def paired_ratio(timings: pd.DataFrame, a: str, b: str, *, confidence: float = 0.95) -> Interval:
+def paired_ratio(timings: pd.DataFrame, a: str, b: str) -> Interval:
     """Median over the rounds of (clips/s of a) / (clips/s of b), with its interval; n = rounds.
 
     timings: from `measure_speed`. Above 1, a is the faster. Rounds that lack one of the two do not count. Raises
     ValueError for an unknown case or fewer than two rounds. The interval takes rounds for independent, as those
     recorded here look: the order is drawn anew in each, and what drifts slows both.
     """
-    return ratio_of((_log_ratios(timings, a, b),), confidence)
+    return ratio_of(_log_ratios(timings, a, b))
 
 
-def ratio_through(timings: pd.DataFrame, a: str, b: str, shared: str, *, confidence: float = 0.95) -> Interval:
+def ratio_through(timings: pd.DataFrame, a: str, b: str, shared: str) -> Interval:
     """(clips/s of a) / (clips/s of b), where a and b took no turns with one another but both with a third case.
 
     Median of a's ratios to the shared case over the median of b's, each paired by round. n: rounds of the fewer. Raises
     ValueError as `paired_ratio`, for either pair.
     """
-    return ratio_of((_log_ratios(timings, a, shared), _log_ratios(timings, b, shared)), confidence)
+    return ratio_of(_log_ratios(timings, a, shared), _log_ratios(timings, b, shared))
 
 
 def _log_ratios(timings: pd.DataFrame, a: str, b: str) -> np.ndarray:
@@ -51,7 +48,7 @@ def _log_ratios(timings: pd.DataFrame, a: str, b: str) -> np.ndarray:
     return np.log(ratios)
 
 
-def ratio_of(samples: Sequence[np.ndarray], confidence: float) -> Interval:
+def ratio_of(*samples: np.ndarray) -> Interval:
     """Ratio of the first sample's median to the second's (or to 1). samples: one or two, logs of ratios by round.
 
     On the log scale the interval is Student's t about the median, whose variance is pi / 2 times that of the mean where
@@ -59,10 +56,9 @@ def ratio_of(samples: Sequence[np.ndarray], confidence: float) -> Interval:
     interval, by order or by bootstrap, ends at the smallest and largest ratio: of three rounds it holds the truth in 75
     % of cases, of five in 94.)
     """
-    check_confidence(confidence)
     medians = [float(np.median(sample)) for sample in samples]
     point, fewest = medians[0] - sum(medians[1:]), min(map(len, samples))
     variance = sum(np.pi / 2 * sample.var(ddof=1) / len(sample) for sample in samples)
-    half = stats.t.isf((1 - confidence) / 2, fewest - 1) * np.sqrt(variance)
+    half = stats.t.isf((1 - CONFIDENCE) / 2, fewest - 1) * np.sqrt(variance)
     low, middle, high = np.exp([point - half, point, point + half])
-    return Interval(float(middle), float(low), float(high), fewest, confidence)
+    return Interval(float(middle), float(low), float(high), fewest)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -49,14 +48,9 @@ def coverage_text(table: pd.DataFrame) -> str:
     return f"{text}. Lowest and highest are over {len(CHANCES)} kinds of chance: {'; '.join(CHANCES)}."
 
 
-def at_level(gain: Estimate) -> Estimate:
-    """An estimate asked at the level of verdicts: what lies outside this interval has a p below ``LEVEL``."""
-    return replace(gain, confidence=1 - LEVEL)
-
-
 def detected(gain: Estimate, *, runs: int | None = None, power: float = 0.8) -> float:
     """The smallest true gain that would give a verdict with this power."""
-    return smallest_gain(at_level(gain), runs=runs, power=power)
+    return smallest_gain(gain, runs=runs, power=power, confidence=1 - LEVEL)
 
 
 def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 0.8) -> pd.DataFrame:
@@ -75,7 +69,8 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 
         }
         known = gain.sd_runs is not None
         row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE, power=power)) if known else "not known"
-        row[f"pairs to show {100 * wanted:g} points"] = _number(runs_needed(at_level(gain), wanted, power=power))
+        needed = runs_needed(gain, wanted, power=power, confidence=1 - LEVEL)
+        row[f"pairs to show {100 * wanted:g} points"] = _number(needed)
         rows.append(row)
     return pd.DataFrame(rows)
 
