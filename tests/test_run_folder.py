@@ -42,10 +42,8 @@ def test_the_same_settings_go_on(begun, capsys):
     identity = json.loads((folder / "identity.json").read_text())
     for name in ("sampling", "accumulate"):  # a run begun before there were these fields goes on
         del identity["fields"][name]
-    del identity["start"]
-    identity["digest"] = json.dumps(identity["digest"])
     (folder / "identity.json").write_text(json.dumps(identity))
-    prepare_folder(folder, experiment, SECTIONS, DATA, [])
+    prepare_folder(folder, experiment, SECTIONS, DATA, START)
     assert (folder / "last.ckpt").read_bytes() == b"weights"
 
 

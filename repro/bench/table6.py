@@ -33,10 +33,10 @@ from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
 from repro.bench.counts import counts_in_full
 from repro.bench.log import Log
 from repro.files import only_one, progress
-from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import exact_float32, float32_of, measure_bandwidth, measure_peak
 from repro.metrics.speed import layer_seconds, measure_speed
+from repro.metrics.timings import TIMING_COLUMNS
 from repro.models.peers.rows import Row, rows
 from repro.records.measure import device_name, write_measurement
 from repro.records.provenance import make_provenance

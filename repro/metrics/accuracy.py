@@ -1,4 +1,4 @@
-"""Accuracy of clip scores: top-k, per class, and the mean over classes. All values are fractions, 0..1.
+"""Accuracy of clip scores: top-k, and the mean over classes. All values are fractions, 0..1.
 
 A tie counts against the network: the rank of the true class is the number of *other* classes with a score at least as
 high. Breaking ties by class index, as argmax and argsort do, would give a network that answers a constant (dead, or
@@ -7,6 +7,7 @@ with a zero-initialised classifier) full marks on class 0, and results that chan
 """
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from repro.metrics.checks import check_scores
@@ -31,16 +32,6 @@ def topk_accuracy(scores: ArrayLike, labels: ArrayLike, k: int = 1) -> float:
     return float(topk_correct(scores, labels, k).mean())
 
 
-def per_class_accuracy(scores: ArrayLike, labels: ArrayLike, *, k: int = 1) -> NDArray[np.float64]:
-    """Top-k accuracy within each true class: (C,) floats, NaN where a class has no clip; errors as `topk_correct`."""
-    rows, truth = check_scores(scores, labels)
-    correct = topk_correct(rows, truth, k)
-    classes = rows.shape[1]
-    clips = np.bincount(truth, minlength=classes)
-    hits = np.bincount(truth, weights=correct, minlength=classes)
-    return np.divide(hits, clips, out=np.full(classes, np.nan), where=clips > 0)
-
-
-def mean_class_accuracy(scores: ArrayLike, labels: ArrayLike, *, k: int = 1) -> float:
-    """Mean of `per_class_accuracy` over the classes that have clips (balanced accuracy); errors as `topk_correct`."""
-    return float(np.nanmean(per_class_accuracy(scores, labels, k=k)))
+def mean_class_accuracy(scores: ArrayLike, labels: ArrayLike) -> float:
+    """Top-1 accuracy within each class that has clips, averaged over these classes; errors as `topk_correct`."""
+    return float(pd.Series(topk_correct(scores, labels, 1)).groupby(np.asarray(labels)).mean().mean())

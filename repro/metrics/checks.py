@@ -5,24 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-TIMING_COLUMNS = ["round", "position", "case", "seconds", "clips"]  # of a table of timings
-
-
-def as_array(values: ArrayLike, name: str) -> NDArray[Any]:
-    """`values` (array, list or torch tensor) as a numpy array; ValueError for what has no array form."""
-    try:
-        return np.asarray(values)
-    except (TypeError, RuntimeError) as error:  # torch: bfloat16, tensors that require gradients or lie on a GPU
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
-
 
 def check_labels(labels: ArrayLike, classes: int, name: str = "labels") -> NDArray[np.int64]:
     """(n,) integers in 0..classes-1, n >= 1."""
-    found = as_array(labels, name)
-    if found.ndim != 1 or found.size == 0:
-        raise ValueError(f"{name} must have shape (n,) with n >= 1, not {found.shape}")
-    if found.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be integers, not {found.dtype}")
+    found = np.asarray(labels)
+    if found.ndim != 1 or found.size == 0 or found.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be n >= 1 integers, not {found.dtype} of shape {found.shape}")
     if found.min() < 0 or found.max() >= classes:
         raise ValueError(f"{name} must lie in 0..{classes - 1}, found {found.min()}..{found.max()}")
     return found.astype(np.int64)
@@ -30,9 +18,9 @@ def check_labels(labels: ArrayLike, classes: int, name: str = "labels") -> NDArr
 
 def check_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Scores (n, C), numbers without NaN, with labels (n,) in 0..C-1."""
-    rows = as_array(scores, "scores")
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
-        raise ValueError(f"scores must be numbers of shape (n, C), not {rows.dtype} of shape {rows.shape}")
+    rows = np.asarray(scores)
+    if rows.ndim != 2:
+        raise ValueError(f"scores must be of shape (n, C), not {rows.shape}")
     truth = check_labels(labels, rows.shape[1])
     if len(truth) != len(rows):
         raise ValueError(f"{len(rows)} rows of scores, but {len(truth)} labels")

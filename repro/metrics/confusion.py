@@ -5,13 +5,12 @@ is used: it takes seconds, and most pages that import this module do not need it
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from repro.metrics.checks import as_array, check_labels, check_scores
+from repro.metrics.checks import check_labels, check_scores
 
 
 def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
@@ -31,11 +30,11 @@ def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
 def confusion_indicator(counts: ArrayLike) -> pd.DataFrame:
     """The paper's indicator c(i, j) = P[i, j] + P[j, i] for all pairs i < j; P has rows that sum to 1.
 
-    counts: (C, C) non-negative integers, C >= 2, else ValueError. Returns a DataFrame, pairs in order, with columns
+    counts: (C, C) non-negative integers, C >= 2. Returns a DataFrame, pairs in order, with columns
     i, j, c (0..2), k_ij (clips of i taken for j), n_i (clips of i), k_ji, n_j; c is NaN where one of the classes has no
     test clip. Its interval needs runs and groups of clips: `repro.records.scores.confusion_of`.
     """
-    taken_for = _check_counts(counts)
+    taken_for = np.asarray(counts)
     i, j = np.triu_indices(len(taken_for), k=1)
     clips = taken_for.sum(axis=1)
     pairs = pd.DataFrame(
@@ -47,45 +46,30 @@ def confusion_indicator(counts: ArrayLike) -> pd.DataFrame:
     return pairs
 
 
-def worst_pairs(counts_choose: ArrayLike, counts_report: ArrayLike, top: int) -> pd.DataFrame:
-    """The `top` most confused pairs of one set of clips (split, seed or network), and what another set says about them.
-
-    counts_choose, counts_report: (C, C) integers. Returns the `confusion_indicator` columns of both sets with the
-    suffixes _choose and _report, the largest c_choose first (equal ones in class order); fewer rows if fewer pairs
-    have clips. Raises ValueError for top < 1 or different shapes.
-
-    The worst of many pairs are partly the unlucky ones: their c_choose is too high on average and falls in any second
-    measurement, with nothing having improved (regression to the mean). Only c_report is an unbiased estimate; the two
-    side by side show the size of the illusion.
-    """
-    if np.shape(counts_choose) != np.shape(counts_report):
-        raise ValueError(f"the two sets differ in classes: {np.shape(counts_choose)} and {np.shape(counts_report)}")
-    if top < 1:
-        raise ValueError(f"top must be at least 1, not {top}")
-    ranked = confusion_indicator(counts_choose).dropna(subset="c").sort_values("c", ascending=False, kind="stable")
-    reported = confusion_indicator(counts_report)
-    return ranked.head(top).merge(reported, on=["i", "j"], how="left", suffixes=("_choose", "_report"))
-
-
 def chosen_and_reported(choose: Sequence[ArrayLike], report: Sequence[ArrayLike], top: int) -> dict[str, float]:
     """What picking the first network's `top` worst pairs makes of two networks, on the picking clips and on others.
 
     choose, report: each (counts of the first network, counts of the second), (C, C) integers, over two sets of clips.
     Returns mean c of the picked pairs: ``chosen_first`` and ``chosen_second`` on the clips that picked them,
-    ``reported_first`` and ``reported_second`` on the others. The gain among the first two holds regression to the mean,
-    that among the last two does not. Raises ValueError for top < 1 or sets without a pair that has clips in both.
+    ``reported_first`` and ``reported_second`` on the others. Raises ValueError for sets without a pair that has clips
+    in both.
+
+    The worst of many pairs are partly the unlucky ones: their c is too high on average and falls in any second
+    measurement, with nothing having improved (regression to the mean). The gain among the first two holds it, that
+    among the last two does not.
     """
-    first = worst_pairs(choose[0], report[0], top)
-    second = worst_pairs(choose[0], report[1], top)["c_report"]
-    on_choosing = confusion_indicator(choose[1]).set_index(["i", "j"])["c"]
-    chosen_second = on_choosing.loc[list(zip(first["i"], first["j"], strict=True))].to_numpy()
-    found = pd.DataFrame({
-        "chosen_first": first["c_choose"], "chosen_second": chosen_second,
-        "reported_first": first["c_report"], "reported_second": second,
-    }).dropna()  # fmt: skip
-    if found.empty:
+    found = pd.DataFrame(
+        {
+            f"{clips}_{network}": confusion_indicator(counts).set_index(["i", "j"])["c"]
+            for clips, both in (("chosen", choose), ("reported", report))
+            for network, counts in zip(("first", "second"), both)
+        }
+    )
+    picked = found.dropna(subset="chosen_first").sort_values("chosen_first", ascending=False, kind="stable").head(top)
+    means = picked.dropna().mean()
+    if means.isna().any():
         raise ValueError("no pair has test clips of both classes in both sets")
-    return {str(name): float(value) for name, value in found.mean().items()}
+    return {str(name): float(value) for name, value in means.items()}
 
 
 def two_way_choice(scores: ArrayLike, labels: ArrayLike, pair: ArrayLike) -> NDArray[np.bool_]:
@@ -106,12 +90,3 @@ def two_way_choice(scores: ArrayLike, labels: ArrayLike, pair: ArrayLike) -> NDA
         raise ValueError(f"no clip has a label in the pair {two.tolist()}")
     first, second = rows[inside][:, two].T
     return np.where(truth[inside] == two[0], first > second, second > first)
-
-
-def _check_counts(counts: ArrayLike) -> NDArray[Any]:
-    found = as_array(counts, "counts")
-    if found.ndim != 2 or found.shape[0] != found.shape[1] or len(found) < 2:
-        raise ValueError(f"counts must have shape (C, C) with C >= 2, not {found.shape}")
-    if found.dtype.kind not in "iu" or found.min() < 0:
-        raise ValueError("counts must be non-negative integers")
-    return found

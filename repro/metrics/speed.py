@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from repro.metrics.checks import TIMING_COLUMNS
+from repro.metrics.timings import TIMING_COLUMNS
 
 
 def measure_speed(

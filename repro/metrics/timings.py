@@ -9,6 +9,8 @@ from scipy import stats
 
 from repro.metrics.statistics import CONFIDENCE, Interval
 
+TIMING_COLUMNS = ["round", "position", "case", "seconds", "clips"]
+
 
 def summary(timings: pd.DataFrame) -> pd.DataFrame:
     """Rates by case (first measured first): DataFrame with median, q25 and q75 in clips/s, and n timings."""

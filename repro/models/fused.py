@@ -1,7 +1,6 @@
 """The two networks of the paper, one with temporal attention and the frame-averaging control: one module, factories."""
 
 import copy
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +8,8 @@ from torch import Tensor, nn
 from repro.models.blocks import initialise
 from repro.models.head import FrameAverageHead, ResNet18Head3d
 from repro.models.trunk import ResNet34Trunk
+
+Stride = tuple[int, int, int]  # in time, height, width
 
 SMALLEST_INPUT = 64  # pixels: below this the trunk's last map is a single cell
 
@@ -42,14 +43,10 @@ class FusedNet(nn.Module):
 
 
 def resnet34_3dres18(
-    *,
-    classes: int,
-    width: float = 1.0,
-    dropout: float = 0.5,
-    head_stride: tuple[int, int, int] = (2, 2, 2),
+    *, classes: int, width: float = 1.0, dropout: float = 0.5, head_stride: Stride = (2, 2, 2)
 ) -> FusedNet:
     """The paper's baseline ResNet34-3DRes18. ``width`` 1 is the paper's; smaller ones are for laptops."""
-    return _fused(classes=classes, width=width, dropout=dropout, head_stride=head_stride, gate="none")
+    return _fused(classes, width, dropout, head_stride, gate="none")
 
 
 def res34_se_im_net(
@@ -57,7 +54,7 @@ def res34_se_im_net(
     classes: int,
     width: float = 1.0,
     dropout: float = 0.5,
-    head_stride: tuple[int, int, int] = (2, 2, 2),
+    head_stride: Stride = (2, 2, 2),
     gate: str = "se_im",
     reduction: int = 16,
     gate_bias: float = 0.0,
@@ -66,15 +63,7 @@ def res34_se_im_net(
 
     ``gate`` chooses other readings and controls, see :data:`repro.models.blocks.GATES`.
     """
-    return _fused(
-        classes=classes,
-        width=width,
-        dropout=dropout,
-        head_stride=head_stride,
-        gate=gate,
-        reduction=reduction,
-        gate_bias=gate_bias,
-    )
+    return _fused(classes, width, dropout, head_stride, gate, reduction, gate_bias)
 
 
 def res34_se_im_ta_net(
@@ -82,7 +71,7 @@ def res34_se_im_ta_net(
     classes: int,
     width: float = 1.0,
     dropout: float = 0.5,
-    head_stride: tuple[int, int, int] = (2, 2, 2),
+    head_stride: Stride = (2, 2, 2),
     gate: str = "se_im",
     reduction: int = 16,
     gate_bias: float = 0.0,
@@ -92,16 +81,7 @@ def res34_se_im_ta_net(
     See :class:`repro.models.blocks.TemporalGate`; ``reduction`` is the ratio of both kinds of gate, ``gate``
     and ``gate_bias`` are the trunk's alone.
     """
-    return _fused(
-        classes=classes,
-        width=width,
-        dropout=dropout,
-        head_stride=head_stride,
-        temporal_attention=True,
-        gate=gate,
-        reduction=reduction,
-        gate_bias=gate_bias,
-    )
+    return _fused(classes, width, dropout, head_stride, gate, reduction, gate_bias, temporal_attention=True)
 
 
 def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float = 0.5) -> FusedNet:
@@ -111,14 +91,14 @@ def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float =
 
 
 def _fused(
-    *,
     classes: int,
     width: float,
     dropout: float,
-    head_stride: tuple[int, int, int],
+    head_stride: Stride,
     gate: str,
     reduction: int = 16,
     gate_bias: float = 0.0,
+    *,
     temporal_attention: bool = False,
 ) -> FusedNet:
     trunk = ResNet34Trunk(width=width, gate=gate, reduction=reduction, gate_bias=gate_bias)
@@ -145,20 +125,17 @@ def check_trainable(network: nn.Module, *, batch: int, frames: int, size: int) -
     Costs no arithmetic: a copy of the network runs on the meta device.
     Raises ValueError that names the layer and the mend.
     """
-    values: dict[str, int] = {}
+    starved: list[str] = []
     probe = copy.deepcopy(network).to("meta").eval()
 
-    def note(name: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            values[name] = inputs[0].numel() // inputs[0].shape[1]
-
-        return hook
+    def look(name: str, maps: Tensor) -> None:
+        if maps.numel() // maps.shape[1] < 2:
+            starved.append(name)
 
     for name, module in probe.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.register_forward_pre_hook(note(name))
+            module.register_forward_pre_hook(lambda _module, inputs, name=name: look(name, inputs[0]))
     probe(torch.empty(batch, frames, 3, size, size, device="meta"))
-    starved = [name for name, count in values.items() if count < 2]
     if starved:
         raise ValueError(
             f"a batch of {batch} clip(s) with {frames} frame(s) of {size} pixels leaves batch norm {starved[0]} one "

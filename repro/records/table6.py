@@ -12,9 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from repro.metrics.checks import TIMING_COLUMNS
 from repro.metrics.statistics import Interval
-from repro.metrics.timings import paired_ratio, ratio_through, summary
+from repro.metrics.timings import TIMING_COLUMNS, paired_ratio, ratio_through, summary
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/

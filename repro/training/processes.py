@@ -99,12 +99,12 @@ def _numbers() -> dict[str, str] | None:
     return dict(zip(names, (slurm["PROCID"], slurm["LOCALID"], slurm["NTASKS"], first_node, str(port)), strict=True))
 
 
-def start_command(experiment: Experiment, parameters: str | Path = "params.yaml") -> str:
+def start_command(experiment: Experiment) -> str:
     """The shell command that starts a run of several processes, a device each."""
     if experiment.nodes > 1:
         tasks = f"--nodes {experiment.nodes} --ntasks-per-node {experiment.devices}"
-        return f"srun {tasks} {sys.executable} -m repro.cli train {parameters}"
-    return f"{sys.executable} {_torchrun(experiment)} {parameters}"
+        return f"srun {tasks} {sys.executable} -m repro.cli train params.yaml"
+    return f"{sys.executable} {_torchrun(experiment)} params.yaml"
 
 
 def _torchrun(experiment: Experiment) -> str:

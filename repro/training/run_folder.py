@@ -112,11 +112,9 @@ def _read_identity(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         # A field added since: its default is what was done
         found["fields"] = deciding_fields(Experiment()) | found["fields"]
-        if isinstance(found["digest"], str):  # written as text before
-            found["digest"] = json.loads(found["digest"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not readable ({error}); delete the folder {path.parent} to begin anew") from None
-    return {"start": {}} | found
+    return found
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
