@@ -113,17 +113,6 @@ def test_a_source_that_is_not_there(chain, source, message):
         run(run="lost", start_from=source)
 
 
-def test_weights_of_which_nothing_fits_are_an_error(chain):
-    folder, run = chain
-    torch.save({"layer.weight": torch.zeros(3)}, folder / "foreign.pt")
-    with pytest.raises(ValueError, match="start_from: "):
-        run(run="foreign", start_from=str(folder / "foreign.pt"))
-    with pytest.raises(ValueError, match=r"start_from: .*width"):
-        run(run="wide", start_from="pre/base", width=0.25)
-    with pytest.raises(ValueError, match="start_from: fills the whole network; leave trunk_weights"):
-        tiny.experiment({}, start_from="pre/base", trunk_weights="x.pth")
-
-
 def test_the_tables_show_it(chain):
     from repro.report.training import habits_table, pace_by_study, share_text, start_table
 

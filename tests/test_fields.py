@@ -1,7 +1,6 @@
 """The experiment's fields: the paper's defaults, and one clear message for a slip."""
 
 import dataclasses
-import re
 
 import pytest
 import torch
@@ -37,18 +36,6 @@ def test_a_wrong_type_is_refused_by_name(values):
         Experiment.from_mapping(values)
 
 
-@pytest.mark.parametrize(
-    "values, message",
-    [
-        ({"classes": "Punch"}, "classes: 'Punch': input should be a valid list; write classes: [Punch, ...]"),
-        ({"head_stride": 2}, "head_stride: 2: input should be a valid list; write head_stride: [2, ...]"),
-    ],
-)
-def test_one_value_for_a_list_is_told_how_to_write_it(values, message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        Experiment.from_mapping(values)
-
-
 def test_an_int_becomes_a_float():
     experiment = Experiment(width=1, head_stride=[1, 2, 2], classes=["A", "B"])
     assert type(experiment.width) is float
@@ -75,28 +62,11 @@ def test_every_field_declares_its_role():
     "values, message",
     [
         ({"validation_fraction": 0.0}, "validation_fraction: validation clips steer the plateau"),
-        ({"schedule": "step"}, "schedule: 'step': input should be"),
-        ({"epochs": 0}, "epochs: 0: input should be greater than 0"),
-        ({"validation_fraction": 1.0}, "validation_fraction: 1.0"),
         ({"head_stride": [2, 2]}, "head_stride:"),
+        ({"head_stride": 2}, r"head_stride: 2: input should be a valid list; write head_stride: \[2, ...\]"),
         ({"study": "../x"}, "study: "),
         ({"layout": "ucf"}, "layout: 'ucf': input should be '"),
-        ({"decoder": "ffmpeg"}, "decoder: 'ffmpeg': input should be '"),
-        ({"sampling": "eco"}, "sampling: 'eco': input should be '"),
-        ({"unusable": "skip"}, "unusable: 'skip': input should be '"),
         ({"layout": "something_v1"}, "flip: left and right are labels of .*; set flip: false or swap_labels: true"),
-        ({"accumulate": 0}, "accumulate: 0: input should be greater than 0"),
-        ({"prefetch": 0}, "prefetch: 0: input should be greater than 0"),
-        ({"devices": 0}, "devices: 0: input should be greater than 0"),
-        ({"nodes": 0}, "nodes: 0: input should be greater than 0"),
-        ({"values": "bgr"}, "values: 'bgr': input should be '"),
-        ({"last_batch": "pad"}, "last_batch: 'pad': input should be '"),
-        ({"clipping": "never"}, "clipping: 'never': input should be '"),
-        ({"parameter_groups": "two"}, "parameter_groups: 'two': input should be '"),
-        ({"batch_norm": "last"}, "batch_norm: 'last': input should be '"),
-        ({"watch": "train"}, "watch: 'train': input should be '"),
-        ({"precision": "bf16"}, "precision: 'bf16': input should be '"),
-        ({"accelerator": "gpu"}, "accelerator: 'gpu': input should be '"),
         ({"watch": "test"}, "watch: test clips steer this run, so set none aside: validation_fraction: 0"),
         ({"start_from": "a/b", "trunk_weights": "w"}, "start_from: .* leave trunk_weights and head_weights empty"),
         ({"start_from": "a/b", "head_weights": "w"}, "start_from: .* leave trunk_weights and head_weights empty"),
@@ -110,13 +80,9 @@ def test_values_out_of_range_are_refused(values, message):
         Experiment.from_mapping(values)
 
 
-def test_something_v1_is_mirrored_with_swapped_labels_or_not_at_all():
-    assert Experiment(layout="something_v1", flip=False).swap_labels is False
-    assert Experiment(layout="something_v1", swap_labels=True).flip is True
-
-
-def test_something_v1_is_mirrored_with_the_labels_kept_only_where_that_is_asked_for():
-    assert Experiment(layout="something_v1", mirror_sides=True).flip is True
+@pytest.mark.parametrize("how", [{"flip": False}, {"swap_labels": True}, {"mirror_sides": True}])
+def test_something_v1_is_mirrored_only_with_a_word_on_its_labels(how):
+    assert Experiment(layout="something_v1", **how).to_dict().items() >= how.items()
 
 
 def test_the_choices_are_those_that_the_code_knows():
@@ -127,12 +93,6 @@ def test_the_choices_are_those_that_the_code_knows():
     network = torch.nn.Sequential(torch.nn.BatchNorm1d(1))
     for batch_norm in choices("batch_norm"):
         freeze_statistics(network, batch_norm)
-
-
-def test_the_test_list_steers_only_where_that_is_asked_for():
-    steered = Experiment(watch="test", validation_fraction=0.0)
-    assert (steered.schedule, steered.watch) == ("plateau", "test")
-    assert Experiment(schedule="cosine", validation_fraction=0.0).watch == "validation"
 
 
 def test_the_effective_batch():
@@ -160,31 +120,16 @@ def test_model_options_follow_the_network():
         Experiment(gate="se").model_options(("classes", "width"))
 
 
-def schedule(**fields):
-    experiment = Experiment(learning_rate=1.0, **fields)
-    optimiser = make_optimiser([torch.nn.Parameter(torch.zeros(1))], experiment)
-    return optimiser, make_schedule(optimiser, experiment)
-
-
 def test_the_plateau_divides_by_ten_after_exactly_five_epochs_without_improvement():
-    optimiser, plateau = schedule()
-    rates = []
+    experiment, rates = Experiment(learning_rate=1.0), []
+    optimiser = make_optimiser([torch.nn.Parameter(torch.zeros(1))], experiment)
+    plateau = make_schedule(optimiser, experiment)
     # best at epoch 0; equal counts as no improvement; better at 4; then 5 epochs without, and 5 more
     for top1 in [0.5, 0.5, 0.4, 0.5, 0.6, 0.6, 0.5, 0.6, 0.1, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6]:
         optimiser.step()
         plateau.step(top1)
         rates.append(round(optimiser.param_groups[0]["lr"], 9))
     assert rates == [1.0] * 9 + [0.1] * 5 + [0.01]
-
-
-def test_the_cosine_ends_at_zero():
-    optimiser, cosine = schedule(schedule="cosine", validation_fraction=0.0, epochs=4)
-    rates = [optimiser.param_groups[0]["lr"]]
-    for _ in range(4):
-        optimiser.step()
-        cosine.step()
-        rates.append(optimiser.param_groups[0]["lr"])
-    assert rates == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0], abs=1e-7)
 
 
 @pytest.mark.parametrize(

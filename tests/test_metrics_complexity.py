@@ -101,8 +101,6 @@ def test_depth_follows_the_papers_rule():
     assert depth(nn.Sequential(Gated(), nn.BatchNorm2d(4), Gated()), torch.randn(1, 4, 6, 6)) == 2
     # 2 calls of conv, 2 linear layers of what is no SE gate by type, fc; the shortcut's path is shorter
     assert depth(Branches(), (torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6))) == 5
-    with pytest.raises(ValueError, match="no convolution or linear layer on the way through ReLU"):
-        depth(nn.ReLU(), torch.randn(1, 4))
 
 
 def test_depth_takes_the_longest_of_parallel_branches():
@@ -161,8 +159,3 @@ def test_module_is_left_as_it_was():
         complexity(module, (torch.randn(1, 5, 6, 6), inputs[1]))
     assert module.training and not module.bn.training
     assert not any(part._forward_hooks for part in module.modules())
-
-
-def test_two_devices_are_one_clear_error():
-    with pytest.raises(ValueError, match=r"one device, not on \['cpu', 'meta'\]"):
-        multiply_adds(nn.Linear(2, 2), torch.empty(1, 2, device="meta"))

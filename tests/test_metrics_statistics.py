@@ -292,18 +292,6 @@ def test_a_rare_mistake_is_covered(wrong, runs, groups):
     assert ((low <= wrong) & (high >= wrong)).mean() > 0.92  # 93 %, but two standard errors of 3,000 studies
 
 
-def test_more_pairs_of_runs_show_a_gain_more_often():
-    """The audit's case: a true gain of 2.0 points, a standard deviation of 1.5 over pairs of runs."""
-    shown = []
-    for pairs in (3, 9, 30):
-        sums, clips, _ = draw(
-            pairs, 600, Chance(0.015, 0, 0), of="gain", unequal=False, splits=1, studies=300, seed=2, gain=0.02
-        )
-        point, spread = spread_of(sums, clips)
-        shown.append((point > gain_half_width(spread)).mean())
-    assert shown[0] < 0.5 < shown[1] < shown[2] and shown[2] > 0.99
-
-
 # ---- numbers of others
 
 

@@ -14,7 +14,6 @@ from repro.models import (
     MODELS,
     build,
     check_trainable,
-    load_network,
     load_trunk,
     res34_se_im_net,
     res34_se_im_ta_net,
@@ -140,32 +139,15 @@ def test_a_closed_se_im_gate_leaves_the_plain_network_unchanged():
 # --- gradients ---
 
 
-def assert_every_gradient(network):
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
-        assert parameter.grad.abs().max() > 0, name
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_every_parameter_gets_a_gradient_with_random_batch_norms(name):
     torch.manual_seed(0)
     network = build(name, classes=3, width=0.25)
     shuffle_batch_norms(network)
     F.cross_entropy(network(torch.randn(3, 4, 3, 64, 64)), torch.tensor([0, 1, 2])).backward()
-    assert_every_gradient(network)
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_every_parameter_gets_a_gradient_after_three_steps_from_the_start(name):
-    torch.manual_seed(0)
-    network = build(name, classes=3, width=0.25)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
-    clips, labels = torch.randn(3, 4, 3, 64, 64), torch.tensor([0, 1, 2])
-    for _ in range(4):
-        optimiser.zero_grad()
-        F.cross_entropy(network(clips), labels).backward()
-        optimiser.step()
-    assert_every_gradient(network)
+    for part, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), part
+        assert parameter.grad.abs().max() > 0, part
 
 
 def test_the_last_batch_norm_of_each_branch_starts_at_zero():
@@ -244,15 +226,9 @@ def test_frame_averaging_is_blind_to_order_and_the_3d_head_is_not():
 # --- names ---
 
 
-def test_unknown_models_options_and_gates_are_named():
-    with pytest.raises(ValueError, match="'resnet50' is not one of resnet34_3dres18"):
-        build("resnet50", classes=2)
-    with pytest.raises(ValueError, match="unknown option 'gate'"):
-        build("resnet34_3dres18", classes=2, gate="se")
+def test_an_unknown_gate_is_named():
     with pytest.raises(ValueError, match="'sse' is not one of none, se_im"):
         res34_se_im_net(classes=2, width=0.125, gate="sse")
-    with pytest.raises(ValueError, match="reduction: 0"):
-        res34_se_im_net(classes=2, width=0.125, reduction=0)
 
 
 @pytest.mark.parametrize("shape, stride", [((2, 1, 1), 1), ((1, 1, 1), 2), ((4, 1, 3), 2), ((3, 2, 2), 1)])
@@ -293,14 +269,6 @@ def test_temporal_attention_by_hand():
     assert gate(branch)[0, 0, 2, 0, 0].item() == pytest.approx(4 * (1 + one))
 
 
-def test_temporal_attention_without_weights_is_half_open():
-    gate, branch = TemporalGate(8), torch.randn(2, 8, 3, 2, 2)
-    for parameter in gate.parameters():
-        nn.init.zeros_(parameter)
-    assert (gate.weights(branch) == 0.5).all()
-    torch.testing.assert_close(gate(branch), 1.5 * branch)
-
-
 def test_temporal_attention_sees_order_in_time_and_not_in_space():
     torch.manual_seed(0)
     gate, branch = TemporalGate(8), torch.randn(2, 8, 5, 3, 3)
@@ -331,20 +299,3 @@ def test_temporal_attention_adds_its_gates_and_nothing_else():
     # two convolutions with biases a unit: C to C/16 over three steps, and back
     by_hand = sum(2 * (3 * c * (c // 16) + c // 16 + c // 16 * c + c) for c in (128, 256, 512))
     assert sum(gated.state_dict()[name].numel() for name in added) == by_hand
-
-
-def test_temporal_attention_runs_in_16_bits_and_learns():
-    torch.manual_seed(0)
-    network = build("res34_se_im_ta_net", classes=3, width=0.125).train()
-    nn.init.ones_(network.head.stage3[1].bn2.weight)  # else the branch, and so its gate's gradient, is zero
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = network(torch.rand(2, 4, 3, 64, 64)).sum()
-    loss.backward()
-    assert network.head.stage3[1].gate.conv1.weight.grad.abs().sum() > 0
-
-
-def test_temporal_attention_starts_from_the_network_without_it():
-    plain, gated = (build(name, classes=3, width=0.125) for name in ("res34_se_im_net", "res34_se_im_ta_net"))
-    report = load_network(gated, plain.state_dict())
-    assert set(report.loaded) == set(plain.state_dict()) and not report.unused
-    assert len(report.not_loaded) == 6 * 4 and all(name.startswith("head.") for name in report.not_loaded)

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
-from pydantic import ValidationError
 
 from repro.models.peers.rows import rows
 from repro.paper import cells as room
@@ -78,7 +77,8 @@ def test_a_number_stands_only_where_the_text_states_it(paper):
 def test_tables_one_to_eight_claims_and_references_are_there(paper):
     assert [table.number for table in paper.tables] == list(range(1, 9))
     assert [reference.number for reference in paper.references] == list(range(1, 25))
-    assert {c.table for c in paper.claims if c.table} <= set(range(1, 9))
+    assert all(claim.table in (None, *range(1, 9)) for claim in paper.claims)
+    assert all(claim.unit for claim in paper.claims if claim.value is not None)
     assert paper.references[11].key == "zolfaghari2018eco"
 
 
@@ -119,7 +119,9 @@ def test_peers_are_found_by_dataset_and_metric(paper):
     assert {peer.dataset for peer in paper.peers(dataset="sthv1")} == {"sthv1"}
     assert {peer.metric for peer in paper.peers(metric="gmacs")} == {"gmacs"}
     assert paper.peers() == paper.all_peers
-    assert paper.peers(dataset="kinetics700") == ()
+    assert all(peer.dataset for peer in paper.peers(metric="top1"))
+    named = [(p.method, p.dataset, p.metric, p.modality, p.splits) for p in paper.all_peers]
+    assert len(named) == len(set(named))
 
 
 @pytest.mark.parametrize(
@@ -154,13 +156,6 @@ def test_look_ups_name_what_is_known(paper):
         paper.table(7).cell("TSN", "HMDB51")
     with pytest.raises(KeyError, match=r"no column of Table 7 'hmdb'; known: HMDB51"):
         paper.table(7).cell("Res34-SE-IM-Net", "hmdb")
-
-
-def test_nothing_read_can_be_changed(paper):
-    with pytest.raises(ValidationError, match="frozen"):
-        paper.claim("accuracy-ucf101").value = 99.0
-    with pytest.raises(ValidationError, match="frozen"):
-        paper.table(7).rows[0].cells[0].value = 99.0
 
 
 def test_cell_text():
@@ -241,28 +236,14 @@ FAULTS = [
     ("number = 8", 'number = "8"', ["table.7.number: '8': input should be a valid integer"]),
     ("value = 71.85\n", 'value = "71.85"\n', ["claim.accuracy-hmdb51.value", "must be a number", "without quotes"]),
     ("value = 71.85\nunit = ", "value = 71.85\ndataset = ", ["Cannot overwrite a value", "mend that line"]),
-    ("value = 71.85\nunit = ", "value = 71.85\nnote = ", ["claim.accuracy-hmdb51", "unknown name 'note'"]),
-    ('value = 71.85\nunit = "%"', "value = 71.85", ["claim.accuracy-hmdb51", "unit is missing", "add a line"]),
     ('id = "accuracy-ucf101"', 'id = "accuracy-hmdb51"', ["claim: id 'accuracy-hmdb51' stands twice"]),
-    ('id = "accuracy-ucf101"\n', "", ["claim.1.id: Field required"]),
-    (
-        'dataset = "hmdb51"\ntable = 7',
-        "table = 9",
-        ["claim 'accuracy-hmdb51'", "table is 9", "use a [[table]]'s number"],
-    ),
-    ('quote = "achieved', 'qoute = "achieved', ["claim.accuracy-hmdb51", "'qoute'; did you mean 'quote'"]),
     ('title = "the gate costs little"', 'title = " "', ["claim.se-im-costs-little.title: ", "is empty; say it"]),
     ("verified = true", 'verified = "yes"', ["peer.Res3D.verified: 'yes': input should be a valid boolean"]),
     ('metric = "top1"', 'metric = "top-1"', ["peer.Res3D.metric", "'top-1'", "should be 'top1', 'params'"]),
-    ('dataset = "ucf101"\nmetric', "metric", ["peer.Res3D", "dataset is missing beside metric 'top1'"]),
-    ('dataset = "hmdb51"\nmetric', 'dataset = "ucf101"\nmetric', ["peer: 'Res3D' stands twice", "take one"]),
     ('taken = "A"', 'taken = "E"', ["assumption.head-layout", "taken is 'E'", "use one of: A, A-eco, A1"]),
     ('status = "open"', 'status = "done"', ["assumption.head-layout.status", "'done'", "'open' or 'settled'"]),
     ("head_gmacs = 3.67", 'head_gmacs = "3.67"', ["head-layout.readings.A.head_gmacs", "must be a number"]),
-    ("[[reference]]\nnumber = 24", "[[reference]]\nnumber = 23", ["reference: number 23 stands twice"]),
     ("[paper]\n", "[papers]\n", ["unknown name 'papers'; did you mean 'paper'"]),
-    ('licence = "CC BY 4.0"', 'license = "CC BY 4.0"', ["paper", "'license'; did you mean 'licence'"]),
-    ("[[claim]]", "[[claims]]", ["unknown name 'claims'; did you mean 'claim'"]),
     ('id = "accuracy-hmdb51"', 'id = "accuracy-hmdb51', ["not readable as TOML", "line", "mend that line"]),
 ]
 

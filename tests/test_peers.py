@@ -102,7 +102,7 @@ classes = 101
         (ENTRY + "frame = 3", r"network.a: unknown name 'frame'; did you mean 'frames'"),
         (ENTRY.replace("peer", "rival"), r"network.a.group: 'rival': input should be 'ours', 'peer' or 'today'"),
         (ENTRY + "published = { params = 3.0 }", r"a.published: params has no source; add params_source"),
-        (ENTRY + ENTRY, r"network 'a' stands twice"),
+        (ENTRY + ENTRY, r"network: name 'a' stands twice"),
         (ENTRY + "name", r"not readable as TOML"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from test_peers_2d import clips, on_meta
 from torch import nn
 from torchvision.models import video
 
@@ -14,15 +15,6 @@ SMALL = {  # frames and size at which a network still runs
     x3d.x3d_m: (4, 32),
     slowfast.slowfast_r50: (8, 32),
 }
-
-
-def on_meta(factory, **options) -> nn.Module:
-    with torch.device("meta"):
-        return factory(**options).eval()
-
-
-def clips(frames: int, size: int, *, batch: int = 1) -> torch.Tensor:
-    return torch.rand(batch, frames, 3, size, size, generator=torch.Generator().manual_seed(7))
 
 
 def shapes(network: nn.Module, names: list[str], frames: int, size: int) -> dict[str, tuple[int, ...]]:

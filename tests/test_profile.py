@@ -48,10 +48,6 @@ def test_a_profile_like_another_takes_its_clips_and_fields():
         make_profile(SMALL | {"like": "dmeo"})
 
 
-def test_the_profiles_of_the_issue_are_there():
-    assert {"demo", "ucf101-3", "server", "paper", "hmdb51"} <= {path.stem for path in PROFILES}
-
-
 @pytest.mark.parametrize("name", ["demo", "ucf101-3", "server", "paper", "hmdb51"])
 def test_both_networks_run_alike(name):
     """Every baseline has a run of the attention network with the same fields otherwise, or nothing can be compared."""
@@ -183,34 +179,20 @@ def test_group_fields_come_before_the_studys():
 FAULTS = [
     ({"study": "s", "rnus": []}, r"unknown name 'rnus'; did you mean 'runs'\?"),
     ({"runs": SMALL["runs"]}, "study: name the study"),
-    ({}, "study: name the study"),
-    ([], "study: name the study"),
-    ("study", "study: name the study"),
     ({"study": "s"}, "runs: Field required"),
     ({"study": "s", "runs": []}, "runs: .*list should have at least 1 item"),
     ({"study": "a/b", "runs": SMALL["runs"]}, "study: 'a/b' becomes a folder's name"),
-    ({"study": 3, "runs": SMALL["runs"]}, "study: 3: input should be a valid string"),
     (SMALL | {"fields": {"epoch": 3}}, r"unknown name 'epoch'; did you mean 'epochs'\?"),
-    (SMALL | {"fields": {"epochs": "3"}}, "epochs: '3': input should be a valid integer"),
-    (SMALL | {"fields": {"flip": "no"}}, "flip: 'no': input should be a valid boolean"),
     (SMALL | {"fields": [1]}, "fields: "),
-    (SMALL | {"pages": ["online"]}, "pages: "),
-    (SMALL | {"demo_set": "data/demo"}, "demo_set: "),
-    (SMALL | {"runs": {"models": ["res34_se_im_net"]}}, "runs: "),
     (SMALL | {"runs": ["res34_se_im_net"]}, "runs.0: "),
 ]
 RUN_FAULTS = [
     ({"models": None}, "runs.0.models: None: input should be a valid list"),
     ({"models": []}, "runs.0.models: .*list should have at least 1 item"),
-    ({"models": "res34_se_im_net"}, "runs.0.models: 'res34_se_im_net': input should be a valid list"),
-    ({"splits": 1}, "runs.0.splits: 1: input should be a valid list"),
-    ({"seeds": None}, "runs.0.seeds: None: input should be a valid list"),
     ({"seed": [0]}, r"runs.0: unknown name 'seed'; did you mean 'seeds'\?"),
-    ({"seeds": ["0"]}, "seed: '0': input should be a valid integer"),
     ({"models": ["res34_se_im"]}, r"model: unknown name 'res34_se_im'; did you mean 'res34_se_im_net'\?"),
     ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
     ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
-    ({"fields": ["width"]}, "fields: "),
     ({"protocol": "as_publishd_code"}, r"unknown name 'as_publishd_code'; did you mean 'as_published_code'\?"),
     ({"habits": ["test_stears"]}, r"habits: unknown name 'test_stears'; did you mean 'test_steers'\?"),
     ({"habits": "bgr_slip"}, r"runs.0.habits: 'bgr_slip': input should be a valid list"),
@@ -234,13 +216,6 @@ def test_a_slip_names_file_key_and_mend(tmp_path, values, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_profile(path)
     assert str(caught.value).startswith(f"{path}: ")
-
-
-def test_a_run_listed_in_two_groups(tmp_path):
-    with pytest.raises(ValueError, match="listed twice; give one group a name"):
-        make_profile(SMALL | {"runs": SMALL["runs"] * 2})
-    named = [SMALL["runs"][0], SMALL["runs"][0] | {"name": "again"}]
-    assert len(make_profile(SMALL | {"runs": named}).experiments) == 2
 
 
 def test_not_yaml_and_not_there(tmp_path):

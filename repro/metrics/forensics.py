@@ -79,10 +79,8 @@ def chance_of_search(reports: Sequence[Reported], batches: Sequence[int]) -> flo
     """How often the search over these batch sizes under every mechanism would explain two *random* percentages.
 
     Counted, not simulated: over all pairs of printable percentages from 0 to 100 with the same digits, each taken as
-    likely as any other. ValueError unless there are two reports and a batch size.
+    likely as any other.
     """
-    if len(reports) != 2 or not batches:
-        raise ValueError(f"two reports and a batch size are needed, not {len(reports)} and {len(batches)}")
     tried = [(mechanism, batch) for mechanism in MECHANISMS for batch in batches]
     patterns = []
     for report in reports:
@@ -106,10 +104,8 @@ def chance_of_search(reports: Sequence[Reported], batches: Sequence[int]) -> flo
 def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -> int:
     """In how many ways three whole splits' accuracies, each within so many points of it, have a mean that prints so.
 
-    sizes: clips of the three splits. Raises ValueError unless there are three.
+    sizes: clips of the three splits.
     """
-    if len(sizes) != 3:
-        raise ValueError(f"three splits are needed, not {len(sizes)}")
     report = Reported(printed, sizes[0])
     value, half = float(printed), float(report.step) / 2
     windows = []

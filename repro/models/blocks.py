@@ -36,8 +36,6 @@ class Gate(nn.Module):
 
     def __init__(self, channels: int, *, mode: str, reduction: int = 16, bias: float = 0.0) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(f"reduction: {reduction} must be 1 or more (the paper's source, ref. 16, uses 16)")
         hidden = max(SMALLEST_HIDDEN, channels // reduction)
         self.mode = mode
         self.fixed: Tensor | None = None  # s for every input, (1, channels, 1, 1): see repro.metrics.gates.gates_fixed

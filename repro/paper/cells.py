@@ -122,12 +122,6 @@ class Claim(Written):
         """The claimed number with its unit; "" for a claim without a number."""
         return "" if self.value is None else with_unit(self.value, self.unit)
 
-    @model_validator(mode="after")
-    def _has_its_unit(self) -> Self:
-        if self.value is not None and not self.unit:
-            raise ValueError("unit is missing beside the value; add a line 'unit = ...'")
-        return self
-
 
 class Peer(Written):
     """One number published for another network (or counted here, where `source` says so).
@@ -160,12 +154,6 @@ class Peer(Written):
     def text(self) -> str:
         """The value with its unit."""
         return with_unit(self.value, self.unit)
-
-    @model_validator(mode="after")
-    def _says_on_which_dataset(self) -> Self:
-        if self.metric == "top1" and not self.dataset:
-            raise ValueError("dataset is missing beside metric 'top1'; say on which, as in dataset = 'ucf101'")
-        return self
 
 
 # ---- what it leaves open
@@ -245,28 +233,6 @@ class Paper(Written):
     assumptions: Annotated[Many[Assumption], once("id")] = Field(alias="assumption")
     references: Annotated[Many[Reference], once("number")] = Field(alias="reference")
     all_peers: Many[Peer] = Field(alias="peer")
-
-    @field_validator("all_peers")
-    @classmethod
-    def _different_peers(cls, peers: tuple[Peer, ...]) -> tuple[Peer, ...]:
-        seen = set()
-        for peer in peers:
-            same = (peer.method, peer.dataset, peer.metric, peer.modality, peer.splits)
-            if same in seen:
-                raise ValueError(
-                    f"{peer.method!r} stands twice with the same dataset, metric, modality and splits; take one of the "
-                    "two out, or say in 'splits' or 'method' what differs"
-                )
-            seen.add(same)
-        return peers
-
-    @model_validator(mode="after")
-    def _tables_of_claims(self) -> Self:
-        numbers = [table.number for table in self.tables]
-        for claim in self.claims:
-            if claim.table not in (None, *numbers):
-                raise ValueError(f"claim {claim.id!r}: table is {claim.table}; use a [[table]]'s number: {numbers}")
-        return self
 
     def claim(self, id: str) -> Claim:
         """The claim of this id. KeyError, listing the known ids, where there is none."""

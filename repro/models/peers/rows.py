@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -16,6 +16,7 @@ from torch import nn
 
 from repro.files import Many, Written, checked, read_toml
 from repro.models import MODELS, build
+from repro.paper.fields import once
 
 LISTED = Path(__file__).with_name("networks.toml")
 COMMON = {"frames": 16, "size": 224}  # the one input at which networks stand side by side: the paper's
@@ -105,7 +106,7 @@ class NotRebuilt(Written):
 
 
 class _File(Written):
-    networks: Many[Row] = Field(alias="network")
+    networks: Annotated[Many[Row], once("name")] = Field(alias="network")
     not_rebuilt: Many[NotRebuilt] = ()
 
 
@@ -117,12 +118,7 @@ def _file(path: Path) -> _File:
 @cache
 def rows(path: Path = LISTED) -> dict[str, Row]:
     """Every row by name, in the file's order. Raises ValueError that names the entry, the field and the mend."""
-    found: dict[str, Row] = {}
-    for row in _file(path).networks:
-        if row.name in found:
-            raise ValueError(f"{path}: network {row.name!r} stands twice; give one of them another name")
-        found[row.name] = row
-    return found
+    return {row.name: row for row in _file(path).networks}
 
 
 def compared() -> list[str]:
@@ -140,12 +136,12 @@ def compared() -> list[str]:
     return [row.name for row in chosen.values()]
 
 
-def titles(names: Sequence[str], *, most: int = 6) -> str:
-    """The networks' names for readers, the first few of them."""
-    shown = ", ".join(rows()[name].title for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+def titles(names: Sequence[str]) -> str:
+    """The networks' names for readers, the first six of them."""
+    shown = ", ".join(rows()[name].title for name in names[:6])
+    return shown + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
-def not_rebuilt(path: Path = LISTED) -> tuple[NotRebuilt, ...]:
+def not_rebuilt() -> tuple[NotRebuilt, ...]:
     """The methods that are not rebuilt, with reasons."""
-    return _file(path).not_rebuilt
+    return _file(LISTED).not_rebuilt
