@@ -80,23 +80,6 @@ def test_other_weights_make_another_run(chain, capsys):
     assert changed.data["start"][0]["digest"] != first.data["start"][0]["digest"]
 
 
-def test_an_unfinished_run_does_not_go_on_from_other_weights(chain, monkeypatch):
-    folder, run = chain
-    with monkeypatch.context() as patch:
-        tiny.fails_in(patch, "train_epoch", 1, tiny.raiser(AssertionError("power cut")))
-        with pytest.raises(AssertionError, match="power cut"):
-            run(run="cut", start_from="pre/base", epochs=2)
-    path = folder / "work" / "pre" / "base" / "weights.pt"
-    kept, state = path.read_bytes(), weights(folder, "pre/base")
-    try:
-        torch.save({name: value + 0.01 for name, value in state.items()}, path)
-        with pytest.raises(ValueError, match=r"an unfinished run .* the weights it starts from are others\. Set run:"):
-            run(run="cut", start_from="pre/base", epochs=2)
-    finally:
-        path.write_bytes(kept)
-    assert len(run(run="cut", start_from="pre/base", epochs=2).history) == 2
-
-
 def test_nothing_is_said_of_a_run_from_scratch(chain):
     _folder, run = chain
     assert "start" not in run(run="scratch").data

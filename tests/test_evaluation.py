@@ -55,7 +55,7 @@ def test_fixed_gates_give_what_they_are_told(network):
 
 
 def test_rows_of_gates_by_hand():
-    s = np.array([[0.2, 0.6], [0.4, 0.6], [0.6, 1.0], [0.8, 1.0]])  # clips x channels
+    s = torch.tensor([[0.2, 0.6], [0.4, 0.6], [0.6, 1.0], [0.8, 1.0]], dtype=torch.float64)  # clips x channels
     (row,) = gates_rows({"unit": s}, np.array([0, 0, 1, 1]), ["drink", "eat"])
     assert row == {
         "unit": "unit", "channels": 2, "mean": 0.65, "lowest": 0.5, "highest": 0.8, "sd_channels": 0.15,

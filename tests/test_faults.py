@@ -203,14 +203,6 @@ def test_changed_settings_name_the_field(runs, begun):
     assert ends_as_it_would_have(runs, place, go_on)
 
 
-def test_changed_clips_are_named(begun, tmp_path):
-    place, go_on = begun
-    other = tiny.write_ucf101(tmp_path / "set", train_groups=(8, 9, 11))
-    status, err = go_on(**other)
-    assert status == 1 and "this one differs from it: the clips themselves are others. Set run:" in err
-    assert epochs_done(place) == 1
-
-
 class DyingDataset(network_and_clips.ClipDataset):
     """The process that reads a test view dies, as in a decoder's fault."""
 

@@ -16,7 +16,6 @@ from repro.models import (
     check_trainable,
     load_trunk,
     res34_se_im_net,
-    res34_se_im_ta_net,
     resnet34_3dres18,
     resnet34_frame_average,
 )
@@ -281,12 +280,6 @@ def test_temporal_attention_sees_order_in_time_and_not_in_space():
     with torch.no_grad():  # a first layer that is the same read either way turns with the steps
         gate.conv1.weight.copy_(gate.conv1.weight + gate.conv1.weight.flip(2))
     assert torch.allclose(gate.weights(branch.flip(2)).flip(2), gate.weights(branch), atol=1e-6)
-
-
-@pytest.mark.parametrize("steps", [1, 2, 7])
-def test_temporal_attention_takes_any_number_of_steps(steps):
-    network = on_meta(res34_se_im_ta_net, classes=51).eval()
-    assert network(torch.empty(1, steps, 3, 224, 224, device="meta")).shape == (1, 51)
 
 
 def test_temporal_attention_adds_its_gates_and_nothing_else():

@@ -75,6 +75,19 @@ def test_every_network_scores_its_published_input_and_trains_whole(name):
             network(inputs[0].transpose(1, 2), *inputs[1:])
 
 
+@pytest.mark.parametrize(("name", "frames", "size", "message"), [
+    ("c3d", 8, 112, r"clips must be \(batch, 16, 3, 112, 112\).*4x4"), ("c3d", 16, 128, "4x4"),
+    ("eco_lite-16", 6, 224, "multiples of 4, not 6"), ("eco_full-16", 18, 224, "multiples of 4, not 18"),
+    ("i3d", 8, 224, "9 frames or more, not 8"), ("p3d_199", 8, 160, "16 frames or more, not 8"),
+    ("trn_multiscale", 7, 224, "built for 8 frames, not 7"), ("mvit_v2_s", 8, 224, "position tables"),
+])  # fmt: skip
+def test_an_input_that_a_network_cannot_take_is_named(name, frames, size, message):
+    with torch.device("meta"):
+        network, inputs = rows()[name].build(), rows()[name].inputs(frames=frames, size=size)
+    with pytest.raises(ValueError, match=message):
+        network(*inputs)
+
+
 def test_every_row_says_where_its_numbers_come_from():
     for row in rows().values():
         source = row.published

@@ -7,7 +7,6 @@ import torch
 from repro.data.demo import render_demo_set
 from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
-from repro.models import build
 from repro.training import costs, plan
 from repro.training import loop as training
 from repro.training.loop import train
@@ -186,14 +185,14 @@ def test_reading_of_a_profile_is_measured_on_clips_at_hand(data):
     assert costs.seconds_to_read(tiny.experiment(data | {"videos": "/nowhere"})) is None
 
 
-@pytest.mark.parametrize("fields, parts, classes", [
-    ({"layout": "hmdb51", "validation_fraction": 0.1}, (3213, 357, 1530), 51),
-    ({"layout": "ucf101", "split": 2, "watch": "test", "validation_fraction": 0.0}, (9586, 3734, 3734), 101),
-    ({"layout": "kinetics400", "schedule": "cosine", "validation_fraction": 0.0}, (246534, 0, 19906), 400),
+@pytest.mark.parametrize("fields, parts", [
+    ({"layout": "hmdb51", "validation_fraction": 0.1}, (3213, 357, 1530)),
+    ({"layout": "ucf101", "split": 2, "watch": "test", "validation_fraction": 0.0}, (9586, 3734, 3734)),
+    ({"layout": "kinetics400", "schedule": "cosine", "validation_fraction": 0.0}, (246534, 0, 19906)),
 ])  # fmt: skip
-def test_clips_of_a_dataset_that_is_not_here(fields, parts, classes):
+def test_clips_of_a_dataset_that_is_not_here(fields, parts):
     found = costs.count_clips(Experiment(videos="nowhere", annotations="nowhere", **fields))
-    assert tuple(found.parts.values()) == parts and (found.classes, found.source) == (classes, "catalogue")
+    assert tuple(found.parts.values()) == parts and found.source == "catalogue"
 
 
 def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
@@ -202,7 +201,7 @@ def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
     fields = {"videos": str(tmp_path / "demo/videos"), "annotations": str(tmp_path / "demo/annotations")}
     runs = [Experiment(**fields, split=split, validation_fraction=0.0, schedule="cosine") for split in (1, 2)]
     planned = [costs.count_clips(run, demo) for run in runs]
-    assert {clips.source for clips in planned} == {"demo set"} and planned[0].classes == 12
+    assert {clips.source for clips in planned} == {"demo set"}
     assert costs.count_clips(Experiment(**fields, classes=["Sit", "Stand", "Put"]), demo).parts["test"] == 9
     render_demo_set(demo["root"], **{k: v for k, v in demo.items() if k != "root"})
     found = [costs.count_clips(run, demo) for run in runs]
@@ -217,12 +216,3 @@ def test_clips_of_nobody_knows_what():
         assert costs.count_clips(experiment) is None
     (row,) = costs.cost_table([experiment]).to_dict("records")
     assert row["counted in"] == "not at hand" and row["PFLOP"] == 0
-
-
-def test_a_step_is_measured_on_a_copy():
-    network = build("res34_se_im_net", classes=2, width=0.125)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    experiment = Experiment(width=0.125, frames=2, size=64)
-    assert plan.step_seconds(experiment, network, torch.device("cpu")) > 0
-    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert all(parameter.grad is None for parameter in network.parameters())

@@ -223,16 +223,14 @@ def load_trunk(trunk: ResNet34Trunk, state: Mapping[str, Tensor]) -> LoadReport:
     Gates keep their initial values, since no ImageNet weights exist for them.
     Raises ValueError when no weight matches by name, or when a tensor of the same name has another shape.
     """
-    report = _compare(trunk, state, unused={"fc.": "the trunk ends before the classifier"} | NO_GATES)
-    wrong = _of_another_shape(report)
-    if wrong:
-        raise ValueError(
-            f"{len(wrong)} tensors have another shape than the trunk's ({_shapes(report, wrong[0])}); "
-            "only ResNet-34's weights fit, and torchvision's only a trunk of width 1"
-        )
-    expected = f"torchvision's conv1.weight, layer1.0.conv1.weight, ...; {WHOLE_NETWORK}"
-    _refuse_nothing(trunk, report, state, expected)
-    return _copy(trunk, state, report)
+    return _load(
+        trunk,
+        state,
+        unused={"fc.": "the trunk ends before the classifier"} | NO_GATES,
+        needed=lambda _name, reason: reason.startswith(ANOTHER_SHAPE),
+        mend="only ResNet-34's weights fit (conv1.weight, layer1.0.conv1.weight, ...), and torchvision's only a trunk "
+        f"of width 1; {WHOLE_NETWORK}",
+    )
 
 
 def load_head(head: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
@@ -249,18 +247,17 @@ def load_head(head: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
             f"a {type(head).__name__} has no convolutions that could take r3d_18's weights; leave head_weights out, "
             "or choose a network with the 3D head"
         )
-    renamed = {_head_name(name): tensor for name, tensor in state.items()}
-    before_the_head = "the 2D trunk stands in its place"
-    report = _compare(head, renamed, unused={"stem.": before_the_head, "layer1.": before_the_head})
     # r2plus1d_18 and mc3_18 share names with r3d_18: without this, their batch norms would arrive and little else
-    convolutions = [name for name, weight in head.named_parameters() if weight.ndim == 5]
-    wrong = [name for name in convolutions if name in report.not_loaded and name not in MET_BY_OTHER_MAPS]
-    if wrong:
-        raise ValueError(
-            f"no fit for {len(wrong)} of the head's {len(convolutions)} convolutions ({_shapes(report, wrong[0])}); "
-            f"only r3d_18's weights do, and only a head of width 1 ({WHOLE_NETWORK}); found {_names(state)}"
-        )
-    return _copy(head, renamed, report)
+    convolutions = {name for name, weight in head.named_parameters() if weight.ndim == 5} - set(MET_BY_OTHER_MAPS)
+    before_the_head = "the 2D trunk stands in its place"
+    return _load(
+        head,
+        state,
+        rename=_head_name,
+        unused={"stem.": before_the_head, "layer1.": before_the_head},
+        needed=lambda name, _reason: name in convolutions,
+        mend=f"only r3d_18's weights fit, and only a head of width 1; {WHOLE_NETWORK}",
+    )
 
 
 def _head_name(name: str) -> str:
@@ -281,22 +278,34 @@ def load_network(network: FusedNet, state: Mapping[str, Tensor]) -> LoadReport:
     Raises ValueError when no weight matches by name, or when another tensor than the classifier's has another shape:
     the file is of another width, or its gates have another reduction.
     """
-    report = _compare(network, state, unused=NO_GATES)
-    wrong = [name for name in _of_another_shape(report) if name not in CLASSIFIER]
-    if wrong:
-        what = "gate reduction" if all(".gate." in name for name in wrong) else "width"
-        raise ValueError(
-            f"these weights are of a network of another {what} ({_shapes(report, wrong[0])}); "
-            f"start from one of the same {what}"
-        )
-    expected = "our trunk.conv1.weight, ...; torchvision's weights belong in trunk_weights or head_weights"
-    _refuse_nothing(network, report, state, expected)
-    return _copy(network, state, report)
+    return _load(
+        network,
+        state,
+        unused=NO_GATES,
+        needed=lambda name, reason: reason.startswith(ANOTHER_SHAPE) and name not in CLASSIFIER,
+        mend="only weights of our networks fit (trunk.conv1.weight, ...), of the same width and gate reduction; "
+        "torchvision's belong in trunk_weights or head_weights",
+    )
 
 
-def _compare(module: nn.Module, state: Mapping[str, Tensor], *, unused: Mapping[str, str]) -> LoadReport:
-    """What would be loaded. ``unused``: part of a name -> why the module has no such tensor."""
-    own = module.state_dict()
+def _load(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    unused: Mapping[str, str],
+    needed: Callable[[str, str], bool],
+    mend: str,
+    rename: Callable[[str], str] = str,
+) -> LoadReport:
+    """Copy what fits, or nothing.
+
+    Args:
+        rename: from the file's names to the module's.
+        unused: part of a name -> why the module has no such tensor.
+        needed: whether a tensor of the module must not be left out, given its name and the reason why it would be.
+        mend: what fits, for the message where nothing does or something needed does not.
+    """
+    found, state, own = _names(state), {rename(name): tensor for name, tensor in state.items()}, module.state_dict()
     not_loaded = {}
     for name, tensor in own.items():
         if name not in state:
@@ -308,27 +317,15 @@ def _compare(module: nn.Module, state: Mapping[str, Tensor], *, unused: Mapping[
         for name in state
         if name not in own
     }
-    return LoadReport(tuple(name for name in own if name not in not_loaded), not_loaded, left)
-
-
-def _of_another_shape(report: LoadReport) -> list[str]:
-    return [name for name, reason in report.not_loaded.items() if reason.startswith(ANOTHER_SHAPE)]
-
-
-def _shapes(report: LoadReport, name: str) -> str:
-    return f"{name}: {report.not_loaded[name].removeprefix(f'{ANOTHER_SHAPE}: ')}"
-
-
-def _refuse_nothing(module: nn.Module, report: LoadReport, state: Mapping[str, Tensor], expected: str) -> None:
-    """Raise ValueError where no weight was found; buffers alone (a batch norm's counter, say) do not count."""
-    weights = dict(module.named_parameters())
-    if not any(name in weights for name in report.loaded):
-        raise ValueError(f"no tensor of this state dict fits by name (expected {expected}; found {_names(state)})")
-
-
-def _copy(module: nn.Module, state: Mapping[str, Tensor], report: LoadReport) -> LoadReport:
-    module.load_state_dict({name: state[name] for name in report.loaded}, strict=False)
-    return report
+    loaded = tuple(name for name in own if name not in not_loaded)
+    if wrong := [name for name, reason in not_loaded.items() if needed(name, reason)]:
+        raise ValueError(
+            f"{len(wrong)} tensors do not fit, first {wrong[0]}: {not_loaded[wrong[0]]}; {mend}; found {found}"
+        )
+    if not {name for name, _ in module.named_parameters()}.intersection(loaded):  # a batch norm's counter is no weight
+        raise ValueError(f"no tensor of this state dict fits by name; {mend}; found {found}")
+    module.load_state_dict({name: state[name] for name in loaded}, strict=False)
+    return LoadReport(loaded, not_loaded, left)
 
 
 # --- starting ---

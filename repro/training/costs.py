@@ -35,10 +35,9 @@ NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames"
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of one run by part, the number of classes, and where they were counted: "lists" or "catalogue"."""
+    """Clips of one run by part, and where they were counted: "lists", "demo set" or "catalogue"."""
 
     parts: dict[str, int]
-    classes: int
     source: str
 
 
@@ -49,36 +48,30 @@ def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = Non
     """
     try:
         split = read_split(experiment, check=False)
-        train, test, classes, source = len(split.train), len(split.test), len(split.classes), "lists"
+        train, test, source = len(split.train), len(split.test), "lists"
     except (OSError, ValueError):  # said in full when the run starts
-        if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
-            return _to_be_rendered(experiment, demo_set)
         known = CATALOGUE.get(experiment.layout)
-        if known is None or experiment.classes or f"split {experiment.split}: train" not in known.counts:
+        if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
+            train, test = _to_be_rendered(experiment, demo_set)
+            source = "demo set"
+        elif known and not experiment.classes and f"split {experiment.split}: train" in known.counts:
+            train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
+            source = "catalogue"
+        else:
             return None
-        train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
-        classes, source = known.counts["classes"], "catalogue"
-    return _parts(experiment, train, test, classes, source)
-
-
-def _parts(experiment: Experiment, train: int, test: int, classes: int, source: str) -> Clips:
     if experiment.watch == "test":
-        return Clips({"train": train, "validation": test, "test": test}, classes, source)
+        return Clips({"train": train, "validation": test, "test": test}, source)
     validation = round(train * experiment.validation_fraction)
-    return Clips({"train": train - validation, "validation": validation, "test": test}, classes, source)
+    return Clips({"train": train - validation, "validation": validation, "test": test}, source)
 
 
-def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> Clips:
-    options = {
-        name: value
-        for name, value in demo_set.items()
-        if name in ("clips_per_class", "clips_per_group", "training_groups")
-    }
+def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> tuple[int, int]:
+    """Training and test clips of the demo set, of the run's classes."""
+    names = ("clips_per_class", "clips_per_group", "training_groups")
+    options = {name: demo_set[name] for name in names if name in demo_set}
     train, test, classes = demo_counts(**options, split=experiment.split)
-    if experiment.classes:
-        train, test = (count * len(experiment.classes) // classes for count in (train, test))
-        classes = len(experiment.classes)
-    return _parts(experiment, train, test, classes, "demo set")
+    of = len(experiment.classes) if experiment.classes else classes
+    return train * of // classes, test * of // classes
 
 
 def seconds_to_read(experiment: Experiment) -> float | None:

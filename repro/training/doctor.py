@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from repro.files import size_text
 
@@ -59,7 +60,7 @@ def libraries() -> Iterator[Finding]:
     for module, distributions in packages_distributions().items():
         for distribution in distributions:
             if not module.startswith("_"):
-                names.setdefault(_same(distribution), []).append(module)
+                names.setdefault(canonicalize_name(distribution), []).append(module)
     try:
         asked = requires("repro") or ()
     except PackageNotFoundError:
@@ -71,7 +72,7 @@ def libraries() -> Iterator[Finding]:
             continue  # of tests, export and Slurm
         try:
             found = version(name)
-            for module in sorted(names.get(_same(name), ())):
+            for module in sorted(names.get(canonicalize_name(name), ())):
                 importlib.import_module(module)
             if needed.specifier.contains(found, prereleases=True):
                 yield Finding(f"{name} {found}")
@@ -81,11 +82,6 @@ def libraries() -> Iterator[Finding]:
             yield Finding(f"{name} is not installed; {MEND}", True)
         except Exception as error:  # any failure to import is what the user came to hear about
             yield Finding(f"{name} does not import ({error}); {MEND}", True)
-
-
-def _same(name: str) -> str:
-    """A distribution's name in the form in which two that count as the same are equal."""
-    return name.lower().replace("-", "_").replace(".", "_")
 
 
 def video() -> Iterator[Finding]:

@@ -62,7 +62,7 @@ def evaluate(
     return Evaluation(
         table.join(logits),
         {name: values.numpy() for name, values in scores.items()},
-        gates_rows({unit: s.numpy() for unit, s in seen.items()}, table["label"].to_numpy(), classes),
+        gates_rows(seen, table["label"].to_numpy(), classes),
     )
 
 
@@ -73,8 +73,7 @@ def gates_at_start(
     if not gates_of(recogniser.network):
         return []
     seen = _run(recogniser, dataset, experiment, place)[1]
-    labels = np.array([clip.label for clip in dataset.clips])
-    return gates_rows({unit: s.numpy() for unit, s in seen.items()}, labels, classes)
+    return gates_rows(seen, np.array([clip.label for clip in dataset.clips]), classes)
 
 
 @torch.inference_mode()
@@ -137,7 +136,7 @@ def in_order(clips: Tensor, order: str, names: Sequence[str]) -> Tensor:
 # ---- gates
 
 
-def gates_rows(seen: dict[str, np.ndarray], labels: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+def gates_rows(seen: dict[str, Tensor], labels: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
     """One row a gated unit, of s ``(clips, channels)``, the mean over a clip's frames.
 
     ``unit``, ``channels``; ``mean`` of s; ``lowest`` and ``highest`` channel (means over clips); ``sd_channels`` of
@@ -146,7 +145,8 @@ def gates_rows(seen: dict[str, np.ndarray], labels: np.ndarray, classes: Sequenc
     """
     pairs = named_pairs(classes)
     rows: list[dict[str, Any]] = []
-    for unit, s in seen.items():
+    for unit, values in seen.items():
+        s = values.numpy()
         means = s.mean(0)
         apart = [np.abs(s[labels == i].mean(0) - s[labels == j].mean(0)).mean() for i, j in pairs]
         row = {

@@ -65,8 +65,6 @@ class TRN(nn.Module):
 
     def __init__(self, *, classes: int, frames: int, dropout: float) -> None:
         super().__init__()
-        if frames < 2:
-            raise ValueError(f"a relation needs 2 frames or more, not {frames}")
         self.frames = frames
         self.trunk = BNInception()
         self.pool = nn.AdaptiveAvgPool2d(1)
