@@ -305,7 +305,8 @@ def _load(
         needed: whether a tensor of the module must not be left out, given its name and the reason why it would be.
         mend: what fits, for the message where nothing does or something needed does not.
     """
-    found, state, own = _names(state), {rename(name): tensor for name, tensor in state.items()}, module.state_dict()
+    found, own = _names(state), module.state_dict()
+    state = {rename(name): tensor for name, tensor in state.items()}
     not_loaded = {}
     for name, tensor in own.items():
         if name not in state:

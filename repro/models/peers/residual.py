@@ -19,7 +19,10 @@ def conv_norm(
     relu: bool = True,
     dims: int = 3,
 ) -> nn.Sequential:
-    """Convolution without bias, padded to keep the size at stride 1, batch norm and, unless told otherwise, ReLU."""
+    """Convolution without bias, padded to keep the size at stride 1, batch norm and, unless told otherwise, ReLU.
+
+    Unpacked within a longer Sequential it takes less memory: a nested one's input lives until its last layer is done.
+    """
     conv, norm = LAYERS[dims]
     padding = kernel // 2 if isinstance(kernel, int) else tuple(length // 2 for length in kernel)
     layers = [
