@@ -106,13 +106,13 @@ def _online(arguments: Namespace) -> int:
 
 
 def _records_check(arguments: Namespace) -> int:
-    from repro.records.foreign import check_all, record_folders, sound
+    from repro.records.foreign import check, record_folders, sound
     from repro.training.behaviour import todays_digest
 
     faults, options = 0, {"annotations": arguments.annotations, "results": arguments.results}
     for path in arguments.paths:
         try:
-            for findings in check_all(record_folders(path), todays_digest(), **options):
+            for findings in check(record_folders(path), todays_digest(), **options):
                 faults += not sound(findings)
                 print("\n".join(map(str, findings)), end="\n\n", flush=True)
         except (ValueError, OSError) as error:  # the other paths are checked all the same

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import DEMO, labels_of, logits, record, trained
 
-from repro.records.copies import alike_and_mixed, same_scores
+from repro.records.copies import same_scores
 
 
 @pytest.mark.parametrize("disguise", [lambda s: 2 * s, lambda s: s + 7, np.exp, lambda s: s.round(1), lambda s: s**3])
@@ -41,24 +41,3 @@ def test_a_part_of_a_copy_is_found(tmp_path):
     part = replace(own, predictions=own.predictions.iloc[:80])
     assert same_scores(own, part) and same_scores(part, own)
     assert not same_scores(own, replace(own, predictions=own.predictions.assign(clip=lambda t: "other " + t["clip"])))
-
-
-@pytest.mark.parametrize(
-    "by",
-    [
-        lambda a, b: (a + b) / 2,
-        lambda a, b: a + 0.3 * b + 1,
-        lambda a, b: 2 * a + 0.5 * b + np.random.default_rng(5).normal(scale=0.05, size=a.shape),
-    ],
-)
-def test_scores_of_two_runs_put_together_are_found(tmp_path, by):
-    """The mean of two seeds' scores is no third training."""
-    others = [trained(tmp_path, seed) for seed in (0, 1, 2)]
-    assert alike_and_mixed(trained(tmp_path, 3), others) == (None, None)
-    assert alike_and_mixed(trained(tmp_path, 4, by=by), others)[1] == (others[0], others[1])
-
-
-def test_scores_that_are_like_others_beyond_chance_are_found(tmp_path):
-    others = [trained(tmp_path, seed) for seed in (0, 2)]
-    noisy = trained(tmp_path, 4, by=lambda a, b: a + np.random.default_rng(5).normal(scale=0.3, size=a.shape))
-    assert alike_and_mixed(noisy, others) == (others[0], None)

@@ -1,6 +1,7 @@
 """Records: written whole or not at all, and refused when a part is missing or unsound."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -97,21 +98,43 @@ def test_a_half_written_draft_is_not_a_record(folder, tmp_path):
     assert [record.name for record in read_study("s", tmp_path)] == ["s/r"]
 
 
-@pytest.mark.parametrize("field", ["digest", "history", "experiment", "classes"])
-def test_a_missing_field_is_named(folder, field):
-    edit(folder, lambda known: known.pop(field))
-    with pytest.raises(ValueError, match=rf"record.json: {field}: Field required; .*run the experiment again"):
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        *((lambda c, name=name: c.pop(name), f"{name}: Field required") for name in ("digest", "history", "classes")),
+        (lambda c: c["data"].pop("clips"), "data.clips: Field required"),
+        (lambda c: c.update(digset={}), "unknown name 'digset'; did you mean 'digest'"),
+        (lambda c: c["experiment"].update(lerning_rate=1), "unknown name 'lerning_rate'; did you mean 'learning_rate'"),
+        (lambda c: c["experiment"].update(frames="8"), "frames: '8': input should be a valid integer"),
+        (lambda c: c["experiment"].update(study="../../elsewhere"), "becomes a folder's name: no slashes"),
+        (lambda c: c.update(history="none"), "history: 'none': input should be a valid list"),
+        (lambda c: c.update(classes=["A", "A"]), "classes: a class is named twice"),
+        (lambda c: c["data"].update(left_out=["clip"]), "data.left_out: ['clip']: input should be a valid dictionary"),
+        (lambda c: c["digest"].update(sampling=None), "digest.sampling: None: input should be a valid list"),
+    ],
+)
+def test_a_fault_in_the_fields_is_named(folder, change, words):
+    edit(folder, change)
+    with pytest.raises(ValueError, match=rf"record.json: .*{re.escape(words)}.*run the experiment again"):
+        read_record(folder)
+
+
+@pytest.mark.parametrize("content", ["[1]", "null"])
+def test_what_is_no_object_of_fields(folder, content):
+    (folder / "record.json").write_text(content)
+    with pytest.raises(ValueError, match="input should be a valid dictionary"):
         read_record(folder)
 
 
 def test_a_record_of_another_version_says_so_once(folder, shared_data):
-    """A later version's record has fields that this one does not know: its schema is what the reader is told."""
+    """Whatever a later version's fields and other files are: its schema is what the reader is told."""
     mend = r"record.json: schema: {}: this version of repro reads 1; a later version of repro wrote this record: update"
     edit(folder, lambda known: known.update(schema=99, more={}))
     with pytest.raises(ValueError, match=mend.format(99)):
         read_record(folder)
     later = (shared_data / "odd-files" / "record-of-a-later-version.json").read_text(encoding="utf-8")
     (folder / "record.json").write_text(later, encoding="utf-8")
+    (folder / "predictions.parquet").unlink()
     with pytest.raises(ValueError, match=mend.format(2)):
         read_record(folder)
 
@@ -133,17 +156,14 @@ def test_a_truncated_or_missing_file_is_named(folder, name):
         read_record(folder)
 
 
-def damaged(change):
-    table = content()["predictions"]
-    return content(predictions=change(table))
-
-
 DAMAGE = {
     "a clip short": (lambda t: t.iloc[:2], "2 scores for 2 different clips, but the split lists 3"),
     "a clip twice": (lambda t: t.assign(clip=["a", "b", "b"]), "3 scores for 2 different clips"),
     "nan": (lambda t: t.assign(logit_Foo=[1, np.nan, 2]), "a logit is not finite"),
     "label": (lambda t: t.assign(label=[0, 1, 2]), "a label not in range"),
     "column": (lambda t: t.drop(columns="group"), "columns are not clip, label, group, logit_Bar, logit_Foo"),
+    "half a label": (lambda t: t.assign(label=t["label"] + 0.5), "label a whole number"),
+    "text": (lambda t: t.assign(logit_Foo="2.0"), "logits floating-point numbers"),
 }
 
 
@@ -151,7 +171,7 @@ DAMAGE = {
 def test_an_unsound_record_is_refused_and_the_old_one_stays(folder, tmp_path, kind):
     change, message = DAMAGE[kind]
     with pytest.raises(ValueError, match=message):
-        write_record(**damaged(change), results=tmp_path)
+        write_record(**content(predictions=change(content()["predictions"])), results=tmp_path)
     assert read_record(folder).experiment.learning_rate == 0.1
 
 

@@ -6,14 +6,13 @@ scores, the code's behaviour against today's. What cannot be checked from it is 
 """
 
 import dataclasses
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -24,7 +23,7 @@ from repro.data.layouts import LAYOUTS
 from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.compare import deciding_fields, scored_clips, settings
-from repro.records.copies import alike_and_mixed, same_scores
+from repro.records.copies import same_scores
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
@@ -46,16 +45,7 @@ class Finding:
         return f"{self.state:5}  {self.text}"
 
 
-def ok(text: str) -> Finding:
-    return Finding("ok", text)
-
-
-def note(text: str) -> Finding:
-    return Finding("note", text)
-
-
-def fault(text: str) -> Finding:
-    return Finding("FAULT", text)
+ok, note, fault = (partial(Finding, state) for state in ("ok", "note", "FAULT"))
 
 
 def sound(findings: Sequence[Finding]) -> bool:
@@ -67,68 +57,55 @@ def record_folders(path: Path) -> list[Path]:
 
     Raises FileNotFoundError, or ValueError where there is no record.
     """
-    path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: there is no such file or folder")
     found = [path] if path.name == "record.json" else sorted(path.rglob("record.json"))
     # a folder that begins with a dot is a draft, or what a desktop left
     inside = [one.parent for one in found if not any(part.startswith(".") for part in one.relative_to(path).parts)]
-    if not inside and path.is_file():
-        raise ValueError(f"{path}: is a file; unpack what was sent and give the folder that the runs are in")
-    if not inside and (flat := next(path.rglob("*\\record.json"), None)):
-        raise ValueError(
-            f"{flat}: folders became part of the file's name, since the archive was packed on Windows; unpack it with "
-            "unzip or 7z, which know that, and give the folder that the runs are in"
-        )
     if not inside:
-        raise ValueError(f"{path}: holds no record.json; unpack what was sent and give the folder that the runs are in")
+        flat = next(path.rglob("*\\record.json"), None)
+        why = f"{path}: holds no record.json; unpack what was sent"
+        if flat:
+            why = f"{flat}: folders became part of the file's name; unpack what was packed on Windows with unzip or 7z"
+        raise ValueError(f"{why} and give the folder that the runs are in")
     return inside
 
 
 # ---- check
 
 
-def check_all(
+def check(
     folders: Sequence[Path], today: Digest, *, annotations: Path | None = None, results: Path = RESULTS
 ) -> list[list[Finding]]:
-    """:func:`check` for each folder, against the records under ``results`` and against each other."""
-    others = read_all(results)
-    for folder in folders:
-        with suppress(ValueError):  # its own check says so
-            others.append(read_record(folder))
-    return [check(folder, today, annotations=annotations, results=results, others=others) for folder in folders]
-
-
-def check(
-    folder: Path,
-    today: Digest,
-    *,
-    annotations: Path | None = None,
-    results: Path = RESULTS,
-    others: Sequence[Record] | None = None,
-) -> list[Finding]:
-    """What can be said of one record without its clips. Writes nothing.
+    """What can be said of each record without its clips, beside those under ``results`` and each other. Writes nothing.
 
     Args:
         today: the behaviours of today's code.
         annotations: folder of the official lists; without it a whole test split is compared with the digests recorded
             in ``results/datasets/lists.json``, and a subset of the classes cannot be.
-        others: the records that it is compared with; None: those under ``results``.
     """
+    others = read_all(results)
+    for folder in folders:
+        with suppress(ValueError):  # its own check says so
+            others.append(read_record(folder))
+    return [list(_check(folder, today, annotations, results, others)) for folder in folders]
+
+
+def _check(
+    folder: Path, today: Digest, annotations: Path | None, results: Path, others: Sequence[Record]
+) -> Iterator[Finding]:
     try:
         record = read_record(folder)
     except ValueError as error:
-        return [fault(str(error))]
-    others = read_all(results) if others is None else others
-    return [
-        ok(f"{record.name}: whole, fields understood, {len(record.labels)} finite score rows"),
-        *_provenance(record),
-        *(_names(record, results) if annotations is None else _lists(record, annotations)),
-        *_digest(record, today),
-        *_rate(record, others),
-        *_others(record, others),
-        *_accuracy(record),
-    ]
+        yield fault(str(error))
+        return
+    yield ok(f"{record.name}: whole, fields understood, {len(record.labels)} finite score rows")
+    yield from _provenance(record)
+    yield from _names(record, results) if annotations is None else _lists(record, annotations)
+    yield from _digest(record, today)
+    yield from _rate(record, others)
+    yield from _others(record, others)
+    yield from _accuracy(record)
 
 
 class _Provenance(BaseModel):
@@ -234,8 +211,7 @@ def _lists(record: Record, lists: Path) -> Iterator[Finding]:
             yield fault(f"{where}: {len(names)} {words}, {min(names)} for one; evaluate on {lists}")
             return
     for column in ("label", "group"):
-        wanted = np.array([getattr(official[name], column) for name in clips["clip"]])
-        wrong = clips["clip"][clips[column].to_numpy() != wanted].tolist()
+        wrong = [clip for clip, told in zip(clips["clip"], clips[column]) if getattr(official[clip], column) != told]
         if wrong:
             text = f"{column}: {len(wrong)} clips have another one than the list says, {wrong[0]} for one"
             yield fault(f"{where}: {text}; evaluate on {lists}")
@@ -281,7 +257,6 @@ def _names(record: Record, results: Path) -> Iterator[Finding]:
 
 def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
     """Other records that have the same place, run, clips or scores, and a study of that name with other settings."""
-    apart = []  # of another training: their scores are others
     for other in others:
         if other.folder.resolve() == record.folder.resolve():
             continue
@@ -294,20 +269,12 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
         elif same:
             # a choice may change nothing (clipping of gradients that are never large); a copy looks the same
             yield note(f"its scores are those of {other.folder}, another run of the same seed")
-        elif _is_run(record, other):
+        elif _same_clips(record, other) and _same_fields(record, other):
             text = f"{other.folder} is this very run with other scores"
             yield fault(f"{record.folder}: {text}; run seeds that nobody has, each counts once")
         if _same_clips(record, other) and scored_clips(record) != scored_clips(other):
             text = f"its hash of the clips is that of {other.folder}, but its test clips, labels or groups are others"
             yield fault(f"{record.folder / 'record.json'}: data.hash: {text}; {SEND}")
-        if not same and _another_training(record, other):
-            apart.append(other)
-    near, two = alike_and_mixed(record, apart)
-    if near:
-        yield note(f"its scores are more like those of {near.folder} than any two trained runs' here: look at both")
-    if two:
-        text = f"its scores are those of {two[0].folder} and {two[1].folder} put together"
-        yield fault(f"{record.folder}: {text}; send each seed's own run")
     if collision := _collision(record, others):
         yield note(collision)
 
@@ -339,8 +306,8 @@ def _same_clips(one: Record, other: Record) -> bool:
     return split and one.data["hash"] == other.data["hash"] and set(one.classes) == set(other.classes)
 
 
-def _is_run(one: Record, other: Record) -> bool:
-    return _same_clips(one, other) and deciding_fields(one.experiment) == deciding_fields(other.experiment)
+def _same_fields(one: Record, other: Record) -> bool:
+    return deciding_fields(one.experiment) == deciding_fields(other.experiment)
 
 
 def _collision(record: Record, others: Sequence[Record]) -> str | None:
@@ -349,7 +316,7 @@ def _collision(record: Record, others: Sequence[Record]) -> str | None:
     for other in (other for other in others if other.experiment.study == study):
         theirs = settings(other)
         for name in mine:
-            if mine[name] != theirs[name]:
+            if mine[name] != theirs.get(name, mine[name]):
                 return (
                     f"study {study}: {record.name} has {name}: {mine[name]}, but {other.folder} has {theirs[name]}; "
                     "give one of the studies another name (study in record.json)"
@@ -374,15 +341,17 @@ def add(
     if not contributor or not contributor.isprintable():
         raise ValueError("contributor: say in one line who ran these, as the report should name them")
     folders = record_folders(path)
-    found = check_all(folders, today, annotations=annotations, results=results)
+    found = check(folders, today, annotations=annotations, results=results)
     faults = [finding.text for findings in found for finding in findings if finding.state == "FAULT"]
     sent = [read_record(folder) for folder, findings in zip(folders, found) if sound(findings)]
     here = read_all(results)
     known = {record.folder.resolve(): record for record in here}
     new = []
     for record in sent:
-        place = Path(results).resolve() / record.experiment.study / record.experiment.run
-        if place.exists() and not (place in known and _same_run(record, known[place])):
+        place = Path(results).resolve() / record.name
+        own = known.get(place)
+        again = own and own.data == record.data and _same_fields(record, own) and same_scores(record, own)
+        if place.exists() and not again:
             faults.append(f"{place} is here already: run seeds that nobody has, each counts once")
         elif text := _collision(record, [*here, *sent]):
             faults.append(text)
@@ -395,30 +364,20 @@ def add(
     return _file(new, contributor, results)
 
 
-def _same_run(one: Record, other: Record) -> bool:
-    same = deciding_fields(one.experiment) == deciding_fields(other.experiment) and one.data == other.data
-    return same and same_scores(one, other)
-
-
 def _file(records: Sequence[Record], contributor: str, results: Path) -> list[Record]:
-    """Write all records with the contributor's name, or none."""
-    done: list[Record] = []
-    try:
+    """Write all records with the contributor's name, or none: they take their places once all are written."""
+    results.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=results) as folder:
+        drafts = []
         for record in records:
-            done.append(_write(record, record.provenance | {"contributor": contributor}, results))
-    except BaseException:  # a full disk, an interruption
-        for record, copy in zip(records, done):
-            if record.folder.resolve() == copy.folder.resolve():  # one that was there keeps its place
-                with suppress(OSError):
-                    _write(record, record.provenance, results)
-            else:
-                shutil.rmtree(copy.folder, ignore_errors=True)
-        raise
-    return done
-
-
-def _write(record: Record, provenance: dict[str, Any], results: Path) -> Record:
-    kept = {
-        name: getattr(record, name) for name in ("experiment", "classes", "data", "digest", "history", "predictions")
-    }
-    return write_record(**kept, provenance=provenance, results=results)
+            fields = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+            del fields["folder"]
+            fields["provenance"] = record.provenance | {"contributor": contributor}
+            drafts.append(write_record(**fields, results=Path(folder)))
+        for number, draft in enumerate(drafts):
+            place = results / draft.name
+            place.parent.mkdir(exist_ok=True)
+            if place.exists():  # the run itself, which named nobody
+                place.rename(Path(folder) / f"old {number}")
+            draft.folder.rename(place)
+        return [dataclasses.replace(draft, folder=results / draft.name) for draft in drafts]
