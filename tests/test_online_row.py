@@ -83,19 +83,6 @@ def test_habits_are_of_the_same_decisions(measured):
     assert filed.ways[timeline.holding(0.5)].changes_a_minute <= filed.published.changes_a_minute
 
 
-def test_what_is_measured_already_is_not_measured_again(run, measured, monkeypatch):
-    record, folder = run
-    found, filed = measured
-    places = {"results": folder / "results", "work": folder / "runs"}
-    monkeypatch.setattr(row, "recognise", lambda *_: pytest.fail("measured again"))
-    again = row.measure(record, **places)
-    assert again.content == json.loads(json.dumps(found.content)) and again.provenance == found.provenance
-    offline = record.predictions.set_index("clip")["label"]
-    assert [clip["label"] for clip in filed.content["clips"]] == [
-        offline[clip["name"]] for clip in filed.content["clips"]
-    ]
-
-
 def test_frames_without_a_rate(tmp_path):
     folder = tiny.write_frames(tmp_path / "1")
     with pytest.raises(ValueError, match="says no frame rate, so a stream of it has no times; take a video file"):

@@ -23,20 +23,18 @@ from repro.training.run_folder import WORK
 
 
 def recogniser_of(trained: Trained, way: Way, *, backend: str | None = None) -> OnlineRecogniser:
-    """A network ready for a stream, on the GPU where there is one; its trunk and head by a backend of
-    :func:`repro.inference.backends.choose`, None: by PyTorch as it is.
+    """A network ready for a stream, its trunk and head by a backend of :func:`repro.inference.backends.choose`; None:
+    by PyTorch as it is.
 
     Raises ValueError for a backend that is none, or that takes its ranges from clips: a stream has none yet.
     """
-    experiment, device = trained.experiment, "cuda" if torch.cuda.is_available() else "cpu"
-    options = {name: getattr(experiment, name) for name in ("frames", "size", "values")}
-    found = OnlineRecogniser(trained.network, trained.classes, way=way, device=device, **options)
+    found, experiment = OnlineRecogniser.of(trained, way), trained.experiment
     if backend is not None:
-        check_option(backend, gpu=device == "cuda")
+        check_option(backend, gpu=found.device == "cuda")
         if backend.endswith("int8"):
             raise ValueError(f"backend: {backend} takes its ranges from clips, which a stream has not yet; use auto")
         network: Any = trained.network
-        pixels = torch.zeros(1, 3, experiment.size, experiment.size, device=device)
+        pixels = torch.zeros(1, 3, experiment.size, experiment.size, device=found.device)
         with torch.inference_mode():
             maps = network.trunk(pixels).repeat(experiment.frames, 1, 1, 1).transpose(0, 1)[None]
         made = {

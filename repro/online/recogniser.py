@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from repro.data.transforms import normalise
+from repro.inference.trained import Trained
 from repro.online.cuts import Cuts
 from repro.online.ways import PUBLISHED, Way
 
@@ -62,6 +63,13 @@ class OnlineRecogniser:
         self.decided_of = self.decided = 0  # the stream of the last decision, and how many that has
         self.probabilities: np.ndarray | None = None
         self.reset()
+
+    @classmethod
+    def of(cls, trained: Trained, way: Way = PUBLISHED, *, network: Any = None) -> "OnlineRecogniser":
+        """Of a trained network, fed as in its training, on the GPU where there is one; network: in its place."""
+        options = {name: getattr(trained.experiment, name) for name in ("frames", "size", "values")}
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return cls(network or trained.network, trained.classes, way=way, device=device, **options)
 
     def reset(self) -> None:
         """Forget everything seen: a new stream begins. To be called where `see` is; `decide` follows by itself."""

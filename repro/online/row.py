@@ -7,8 +7,9 @@ files results/rendered/timeline.json and .parquet, which the report's page of Fi
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from repro.data.clips import Clip, first_of_each_class, read_split
+from repro.data.clips import Clip
 from repro.data.decode import count_frames, iter_frames, open_opencv
 from repro.data.images import holds_images
 from repro.files import progress
-from repro.inference.trained import trained, weights_of
+from repro.inference.trained import Trained
 from repro.metrics.peak import exact_float32
 from repro.online import timeline, ways
 from repro.online.labels import UNKNOWN, Labelling
+from repro.online.measuring import measure_once
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.ways import Way
-from repro.records.freshness import sources_state
-from repro.records.measure import Measurement, device_name, measured, measured_before
+from repro.records.measure import Measurement
 from repro.records.record import RESULTS, Record, read_record
 from repro.training.run_folder import WORK
 
@@ -85,11 +86,6 @@ def in_a_row(clips: Sequence[Clip]) -> list[Clip]:
     return [clips[k] for k in np.random.default_rng(0).permutation(len(clips))]
 
 
-def timed(record: Record) -> bool:
-    """Whether a run's test clips are video files: frames in folders or caches have no times."""
-    return not holds_images(read_split(record.experiment).test[0].path)
-
-
 def rate_of(clip: Clip) -> float:
     """Frames a second of its file. Raises ValueError where it says none, or is a folder of frames."""
     rate = 0.0 if holds_images(clip.path) else open_opencv(clip.path).get(cv2.CAP_PROP_FPS)
@@ -98,23 +94,21 @@ def rate_of(clip: Clip) -> float:
     return rate
 
 
-def recognise(network: Any, record: Record, clips: Sequence[Clip]) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The content and table that `measure` files, of clips in their order.
+def recognise(record: Record, trained: Trained, clips: Sequence[Clip]) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The content and table that `measure` files, of clips in a row.
 
     The content's ``clips`` has a dict a clip: ``name, group, label, frames, rate`` and ``offline``, what the record's
     scores of the whole clip say. ``cuts``: frames at which the stream was cleared. The table has one row a decision:
     ``way, frame`` (the last that it saw, counted over all clips) and ``label``.
     """
-    experiment, shared = record.experiment, Shared(network)
+    if holds_images(clips[0].path):
+        return {"not_run": "its clips are frames without times"}, pd.DataFrame(columns=COLUMNS)
+    experiment, shared, clips = record.experiment, Shared(trained.network), in_a_row(clips)
     rates, lengths = [rate_of(clip) for clip in clips], [count_frames(clip.path) for clip in clips]
     seconds = float(np.mean([length / rate for length, rate in zip(lengths, rates)]))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    options: dict[str, Any] = {"frames": experiment.frames, "size": experiment.size, "values": experiment.values}
     chosen = {(name, 0.0): way for name, way in compared(experiment.frames, seconds).items()}
     chosen |= {(n, share): chosen[n, 0.0] for n in (timeline.PUBLISHED, timeline.BY_TIME) for share in timeline.DROPS}
-    running = {
-        key: OnlineRecogniser(shared, record.classes, way=way, device=device, **options) for key, way in chosen.items()
-    }
+    running = {key: OnlineRecogniser.of(trained, way, network=shared) for key, way in chosen.items()}
     rows: list[tuple[str, int, int]] = []
     probabilities: list[tuple[int, np.ndarray]] = []  # as published, by frame
     cuts: list[int] = []
@@ -174,33 +168,14 @@ def _held_back(probabilities: Sequence[tuple[int, np.ndarray]], classes: Sequenc
 def measure(
     record: Record, clips_per_class: int | None = None, *, results: Path = RESULTS, work: Path = WORK
 ) -> Measurement:
-    """Recognise the first test clips of each class (None: all) in a row, by every way, and file it.
+    """`measure_once`: the first test clips of each class (None: all) in a row, by every way.
 
-    Of clips that are frames without times it files only that they are. What is filed already of this very run, by this
-    code (by any, where the run's weights are not here), is returned instead. Raises as
-    :func:`repro.inference.trained.trained`, and ValueError for a video file without a frame rate.
+    Of clips that are frames without times it files only that they are. Raises ValueError for a video file without a
+    frame rate.
     """
-    experiment = record.experiment
-    of: Mapping[str, Any] = {
-        "run": record.name,
-        "started": record.provenance["started"],
-        "clips_per_class": clips_per_class,
-        "code": sources_state(),
-    }
-    again = weights_of(experiment, work).is_file()
-    if found := measured_before(experiment.study, timeline.NAME, dict(of), results, again=again):
-        return found
-    network = trained(experiment, len(record.classes), work=work)
-    clips = list(read_split(experiment).test)
-    clips = in_a_row(clips if clips_per_class is None else first_of_each_class(clips, clips_per_class))
-    with _threads_of(record), measured(experiment.study, timeline.NAME, results=results) as found:
-        found.device = device_name("cuda" if torch.cuda.is_available() else "cpu")
-        if timed(record):
-            content, found.table = recognise(network, record, clips)
-        else:
-            content, found.table = {"not_run": "its clips are frames without times"}, pd.DataFrame(columns=COLUMNS)
-        found.content |= content | {"of": of}
-    return found
+    with _threads_of(record):
+        recognised = partial(recognise, record)
+        return measure_once(record, timeline.NAME, clips_per_class, recognised, results=results, work=work)
 
 
 @contextmanager

@@ -48,21 +48,6 @@ def measured(study: str, name: str, *, device: str = "CPU", results: Path = RESU
     )
 
 
-def measured_before(
-    study: str, name: str, of: dict[str, Any], results: Path = RESULTS, *, again: bool = True
-) -> Measurement | None:
-    """What is filed already, if its content says that it is ``of`` the same: a page made anew does not measure anew.
-
-    again: whether it could be measured; where it could not, what earlier code (``of["code"]``) measured will do.
-    """
-    content = read_measurements(name, results).get(study, {})
-    filed, of = content.get("of") or {}, json.loads(json.dumps(of))
-    if filed != of and (again or filed != of | {"code": filed.get("code")}):
-        return None
-    provenance = content.pop("provenance")
-    return Measurement(provenance["device"], provenance, content, path=Path(results) / study / f"{name}.json")
-
-
 def device_name(device: str = "cpu") -> str:
     """A device as records name it: the GPU's own name, or the CPU with torch's number of threads."""
     import torch  # here, because pages of records start without it
