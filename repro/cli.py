@@ -3,33 +3,30 @@
 ``repro prepare | render-demo | protocol | plan | train | predict | online | export | table6 | records | claims |
 doctor``.
 
-Each command calls one function.
+Each command calls one function with its arguments.
 """
 
 import argparse
 import os
 import shlex
 import sys
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 
-def _render_demo(arguments: Namespace) -> int:
+def _render_demo(root: Path, **options: Any) -> int:
     from repro.data.demo import render_demo_set
 
-    options = {name: value for name, value in vars(arguments).items() if name not in ("call", "root")}
-    print(render_demo_set(arguments.root, **options))
+    print(render_demo_set(root, **options))
     return 0
 
 
-def _prepare(arguments: Namespace) -> int:
+def _prepare(name: str, root: str, **options: Any) -> int:
     from repro.data.prepare.dataset import prepare
 
-    options = {name: value for name, value in vars(arguments).items() if name not in ("call", "name", "root")}
-    prepare(arguments.name, arguments.root, **options)
+    prepare(name, root, **options)
     return 0
 
 
@@ -43,17 +40,17 @@ def _values(path: Path) -> dict[str, Any]:
     return values
 
 
-def _train(arguments: Namespace) -> int:
+def _train(parameters: Path, **places: Path) -> int:
     from repro.experiment.fields import Experiment
 
-    experiment = Experiment.from_mapping(_values(arguments.parameters))
+    experiment = Experiment.from_mapping(_values(parameters))
     # These import torch: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
     from repro.training.faults import TrainingStopped
     from repro.training.loop import train
 
     try:
-        record = train(experiment, results=arguments.results, work=arguments.work)
+        record = train(experiment, **places)
     except TrainingStopped as error:
         print(f"repro: {error}", file=sys.stderr)
         return 1
@@ -67,50 +64,47 @@ def _train(arguments: Namespace) -> int:
     return 0
 
 
-def _plan(arguments: Namespace) -> int:
+def _plan(profile: Path, only: list[str] | None, no_probe: bool) -> int:
     from repro.experiment.profile import make_profile
 
-    values = _values(arguments.profile)
-    if arguments.only:
-        values["only"] = arguments.only
+    values = _values(profile) | ({"only": only} if only else {})
     try:
-        profile = make_profile(values)
+        made = make_profile(values)
     except ValueError as error:
-        raise ValueError(f"{arguments.profile}: {error}") from None
+        raise ValueError(f"{profile}: {error}") from None
     from repro.training.costs import cost_text
 
-    print(cost_text(profile.experiments, demo_set=profile.demo_set, measure=not arguments.no_probe))
+    print(cost_text(made.experiments, demo_set=made.demo_set, measure=not no_probe))
     return 0
 
 
-def _protocol(arguments: Namespace) -> int:
+def _protocol(name: str, habits: list[str], layout: str) -> int:
     from repro.experiment.protocols import as_yaml
 
-    print(as_yaml(arguments.name, arguments.habits, layout=arguments.layout), end="")
+    print(as_yaml(name, habits, layout=layout), end="")
     return 0
 
 
-def _table6(arguments: Namespace) -> int:
+def _table6(only: list[str] | None, precision: list[str], **options: Any) -> int:
     from repro.bench.table6 import measure
 
-    options = {name: getattr(arguments, name) for name in ("device", "full", "clip")}
-    path = measure(names=arguments.only, precisions=arguments.precision, **options)
+    path = measure(names=only, precisions=precision, **options)
     print(f"{path}: shown on the report's page of Table 6 (make book)")
     return 0
 
 
-def _online(arguments: Namespace) -> int:
+def _online(**options: Any) -> int:
     from repro.online.command import online
 
-    return online(**{name: value for name, value in vars(arguments).items() if name != "call"})
+    return online(**options)
 
 
-def _records_check(arguments: Namespace) -> int:
+def _records_check(paths: list[Path], **options: Any) -> int:
     from repro.records.foreign import check, record_folders, sound
     from repro.training.behaviour import todays_digest
 
-    faults, options = 0, {"annotations": arguments.annotations, "results": arguments.results}
-    for path in arguments.paths:
+    faults = 0
+    for path in paths:
         try:
             for findings in check(record_folders(path), todays_digest(), **options):
                 faults += not sound(findings)
@@ -122,20 +116,19 @@ def _records_check(arguments: Namespace) -> int:
     return 1 if faults else 0
 
 
-def _records_add(arguments: Namespace) -> int:
+def _records_add(path: Path, **options: Any) -> int:
     from repro.records.foreign import add
     from repro.training.behaviour import todays_digest
 
-    options = {"annotations": arguments.annotations, "results": arguments.results}
-    records = add(arguments.path, todays_digest(), contributor=arguments.contributor, **options)
+    records = add(path, todays_digest(), **options)
     for record in records:
         print(f"{record.folder}: filed, by {record.provenance['contributor']}")
     if not records:
-        print(f"{arguments.path}: every record of it is here already")
+        print(f"{path}: every record of it is here already")
     return 0
 
 
-def _claims(_arguments: Namespace) -> int:
+def _claims() -> int:
     from repro.bench.counts import counts_of
     from repro.claims.verdicts import COUNTED, gather, judge_all
     from repro.training.behaviour import todays_digest
@@ -146,27 +139,27 @@ def _claims(_arguments: Namespace) -> int:
     return 0
 
 
-def _predict(arguments: Namespace) -> int:
+def _predict(**options: Any) -> int:
     from repro.inference.command import predict_command
 
-    return predict_command(**{name: value for name, value in vars(arguments).items() if name != "call"})
+    return predict_command(**options)
 
 
-def _export(arguments: Namespace) -> int:
+def _export(**options: Any) -> int:
     from repro.inference.export import export
 
-    path = export(**{name: value for name, value in vars(arguments).items() if name != "call"})
+    path = export(**options)
     files = ", ".join(sorted(each.name for each in path.iterdir()))
     print(f"{path}: {files}; repro predict CLIP --weights {shlex.quote(str(path))}")
     return 0
 
 
-def _doctor(arguments: Namespace) -> int:
+def _doctor(profile: Path | None) -> int:
     """Status 1 when something that every run needs does not work."""
     from repro.training.doctor import findings
 
     faults = 0
-    for finding in findings(arguments.profile):
+    for finding in findings(profile):
         faults += finding.fault
         print(finding.text, flush=True)
     return 1 if faults else 0
@@ -185,11 +178,11 @@ def main() -> int:
     demo.add_argument("--root", type=Path, default=Path("data/demo"), help="folder to fill (%(default)s)")
     demo.add_argument("--clips-per-class", type=int, default=48, help="(%(default)s)")
     demo.add_argument("--clips-per-group", type=int, default=4, help="clips of one actor and scene (%(default)s)")
-    demo.add_argument("--training-groups", type=int, default=None, help="of a class, on the training lists (all)")
+    demo.add_argument("--training-groups", type=int, help="of a class, on the training lists (all)")
     demo.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     demo.add_argument("--size", type=int, default=80, help="pixels a side (%(default)s)")
     demo.add_argument("--frames", type=int, default=40, help="frames a clip (%(default)s)")
-    demo.add_argument("--workers", type=int, default=None, help="processes (all cores)")
+    demo.add_argument("--workers", type=int, help="processes (all cores)")
     demo.set_defaults(call=_render_demo)
 
     prepare = commands.add_parser(
@@ -202,10 +195,10 @@ def main() -> int:
     prepare.add_argument("name", help="hmdb51, ucf101, something_v1, kinetics400; folder: clips of your own")
     # as text: Path("") would be the folder that one stands in
     prepare.add_argument("--root", required=True, help="the dataset's folder, made if it is not there")
-    prepare.add_argument("--annotations", type=Path, default=None, help="folder of the official lists, if elsewhere")
+    prepare.add_argument("--annotations", type=Path, help="folder of the official lists, if elsewhere")
     prepare.add_argument("--audit", action="store_true", help="decode every clip once, into ROOT/manifest.parquet")
     prepare.add_argument("--frames", action="store_true", help="make the frame cache ROOT/frames")
-    prepare.add_argument("--workers", type=int, default=None, help="processes at once (default: one a core)")
+    prepare.add_argument("--workers", type=int, help="processes at once (default: one a core)")
     prepare.add_argument("--no-download", dest="download", action="store_false", help="use what is there only")
     prepare.set_defaults(call=_prepare)
 
@@ -237,7 +230,7 @@ def main() -> int:
         epilog="examples: repro predict clip.mp4 folder/ --to labels.csv; ... --weights EXPORTED",
     )
     predicting.add_argument("clips", type=Path, nargs="+", metavar="CLIP", help="a video, or a folder of clips")
-    predicting.add_argument("--to", type=Path, default=None, metavar="FILE", help="write all of it: .csv or .json")
+    predicting.add_argument("--to", type=Path, metavar="FILE", help="write all of it: .csv or .json")
     exporting = commands.add_parser(
         "export",
         help="write a trained network as a folder for others: weights, model card, ONNX",
@@ -262,7 +255,7 @@ def main() -> int:
     table6.add_argument("--only", nargs="+", metavar="NETWORK", help="these networks and the reference alone")
     both = ("fp32", "bf16")
     table6.add_argument("--precision", nargs="+", choices=both, default=both, help="(both)")
-    table6.add_argument("--clip", type=Path, default=None, help="video file for the pipeline, with --full")
+    table6.add_argument("--clip", type=Path, help="video file for the pipeline, with --full")
     table6.set_defaults(call=_table6)
 
     online = commands.add_parser(
@@ -275,10 +268,10 @@ def main() -> int:
     )
     online.add_argument("--source", required=True, help="a camera's number, a file, rtsp://...")
     online.add_argument(
-        "--seconds", type=float, default=None, help="that a decision spans (as published: N frames, whatever the rate)"
+        "--seconds", type=float, help="that a decision spans (as published: N frames, whatever the rate)"
     )
     online.add_argument("--realtime", action="store_true", help="play a file at its own rate")
-    online.add_argument("--save", type=Path, default=None, metavar="FILE.mp4", help="write a video with the decisions")
+    online.add_argument("--save", type=Path, metavar="FILE.mp4", help="write a video with the decisions")
     online.add_argument("--no-window", dest="window", action="store_false", help="open none where there is a display")
     online.add_argument("--unknown-below", type=float, default=0.0, metavar="P", help="probability (%(default)s)")
     online.add_argument(
@@ -289,13 +282,10 @@ def main() -> int:
     )
     online.set_defaults(call=_online)
     for each in (predicting, online):
-        each.add_argument("--run", default=None, metavar="STUDY/RUN", help="of results/ (the one last trained here)")
-        each.add_argument(
-            "--weights", type=Path, default=None, metavar="PATH", help="a folder of repro export, or the run's weights"
-        )
+        each.add_argument("--run", metavar="STUDY/RUN", help="of results/ (the one last trained here)")
+        each.add_argument("--weights", type=Path, metavar="PATH", help="a folder of repro export, or the run's weights")
         each.add_argument(
             "--backend",
-            default=None,
             metavar="NAME",
             help="auto: the fastest exact one here; openvino-int8 ... (PyTorch)",
         )
@@ -316,17 +306,18 @@ def main() -> int:
     adding.add_argument("--contributor", required=True, help="who ran them, as the report should say")
     adding.set_defaults(call=_records_add)
     for each in (checking, adding):
-        each.add_argument("--annotations", type=Path, default=None, help="folder of the official lists, if at hand")
+        each.add_argument("--annotations", type=Path, help="folder of the official lists, if at hand")
         each.add_argument("--results", type=Path, default=Path("results"), help="folder of the records (%(default)s)")
 
     commands.add_parser("claims", help="print the verdict on each claim").set_defaults(call=_claims)
     doctor = commands.add_parser("doctor", help="say what works here, what is missing and the next command")
-    doctor.add_argument("profile", type=Path, nargs="?", default=None, help="also what its runs need (all datasets)")
+    doctor.add_argument("profile", type=Path, nargs="?", help="also what its runs need (all datasets)")
     doctor.set_defaults(call=_doctor)
 
-    arguments = parser.parse_args()
+    options = vars(parser.parse_args())
+    call = options.pop("call")
     try:
-        return arguments.call(arguments)
+        return call(**options)
     except KeyboardInterrupt:
         print("repro: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
         return 130

@@ -19,7 +19,8 @@ from made import (
 
 from repro.claims import judging, rules_costs
 from repro.claims import verdicts as claims
-from repro.claims.verdicts import Evidence, judge, judge_all
+from repro.claims.judging import Evidence, Verdict
+from repro.claims.verdicts import judge, judge_all
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
 from repro.paper.cells import Cell, Row, load
 from repro.records.measure import write_measurement
@@ -31,7 +32,7 @@ IDS = [claim.id for claim in PAPER.claims]
 MANY, FEW = range(0, 60), range(0, 10)  # test clips that a network has wrong
 
 
-def verdict(id: str, records=(), **evidence) -> claims.Verdict:
+def verdict(id: str, records=(), **evidence) -> Verdict:
     return judge(PAPER.claim(id), Evidence(paper=evidence.pop("paper", PAPER), records=tuple(records), **evidence))
 
 
@@ -39,7 +40,7 @@ def verdict(id: str, records=(), **evidence) -> claims.Verdict:
 
 
 def test_every_claim_has_a_rule_and_every_rule_a_claim():
-    assert sorted(claims.RULES) == sorted(IDS)
+    assert sorted(judging.RULES) == sorted(IDS)
 
 
 def test_what_was_trained_in_words(tmp_path):
@@ -54,7 +55,7 @@ def test_what_was_trained_in_words(tmp_path):
 
 
 def test_a_verdict_says_what_is_missing():
-    made = claims.Verdict(PAPER.claims[0], "not testable", "t", "e", "s", without="a camera")
+    made = Verdict(PAPER.claims[0], "not testable", "t", "e", "s", without="a camera")
     assert made.text == "not testable without a camera"
     assert dataclasses.replace(made, outcome="partly").text == "partly"
 
@@ -148,7 +149,7 @@ def test_without_records_nothing_is_concluded_from_runs(tmp_path):
     text_only |= {"feature-map-shape", "se-im-block-count"}  # the network built from the text
     assert {id for id, v in found.items() if v.outcome != "not testable"} <= text_only
     for v in found.values():
-        assert v.outcome in claims.OUTCOMES and v.test and v.evidence and v.settle
+        assert v.outcome in judging.OUTCOMES and v.test and v.evidence and v.settle
         assert v.outcome != "not testable" or v.without
         if v.claim.id not in text_only:
             assert not re.search(r"\d+([.]\d+)? ?(%|points|M\b|GMACs|frames/s|clips)", v.evidence), v.evidence

@@ -116,9 +116,10 @@ def test_records_are_checked_and_filed(monkeypatch, capsys, tmp_path):
 
 def test_claims_prints_one_line_a_claim(monkeypatch, capsys):
     from repro.claims import verdicts as claims
+    from repro.claims.judging import Evidence
     from repro.paper.cells import load
 
-    monkeypatch.setattr(claims, "gather", lambda *_: claims.Evidence(paper=load(), records=()))
+    monkeypatch.setattr(claims, "gather", lambda *_: Evidence(paper=load(), records=()))
     status, out, _ = call(monkeypatch, capsys, "claims")
     lines = out.splitlines()
     assert status == 0 and len(lines) == len(load().claims)

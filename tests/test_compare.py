@@ -5,7 +5,7 @@ from made import demo_record, record
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, ROLES, Experiment
 from repro.records.compare import alike, changed, deciding_fields, partners
-from repro.records.record import read_study, studies
+from repro.records.record import read_all
 
 FULL = {"schedule": "cosine", "validation_fraction": 0.0}
 OTHER = {  # of each field that changes no result: another value than the default
@@ -167,6 +167,6 @@ def test_what_was_changed(tmp_path):
 
 
 def test_the_recorded_runs_make_these_sets_and_pairs():
-    records = [record for study in studies() for record in read_study(study)]
+    records = read_all()
     if len(records) == 111:  # of this version of results/
         assert len(alike(records)) == 19 and len(partners(records, BASELINE, ATTENTION)) == 33

@@ -9,7 +9,7 @@ import pytest
 
 import repro.records.record as records
 from repro.experiment.fields import Experiment
-from repro.records.record import read_record, read_study, studies, write_record
+from repro.records.record import read_all, read_record, write_record
 
 CLASSES = ("Bar", "Foo")
 
@@ -50,7 +50,6 @@ def test_what_is_written_is_read(folder, tmp_path):
     pd.testing.assert_frame_equal(record.history, given["history"])
     assert record.labels.tolist() == [0, 1, 1] and record.scores.shape == (3, 2)
     assert record.scores[2].tolist() == [3.0, -0.5]
-    assert studies(tmp_path) == ["s"] and [r.name for r in read_study("s", tmp_path)] == ["s/r"]
 
 
 def test_a_record_is_stale_where_behaviour_differs(folder):
@@ -95,7 +94,7 @@ def test_a_half_written_draft_is_not_a_record(folder, tmp_path):
     draft = folder.with_name(".other.draft")
     draft.mkdir()
     (draft / "record.json").write_text("{")
-    assert [record.name for record in read_study("s", tmp_path)] == ["s/r"]
+    assert [record.name for record in read_all(tmp_path)] == ["s/r"]
 
 
 @pytest.mark.parametrize(

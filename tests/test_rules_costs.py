@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from made import FULL, PROVENANCE, counted, demo_record, online, table6
 
+from repro.claims.judging import Evidence, Verdict
 from repro.claims.official import OWN
-from repro.claims.verdicts import Evidence, Verdict, gather, judge, judge_all
+from repro.claims.verdicts import gather, judge, judge_all
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import compared, rows
 from repro.paper.cells import load

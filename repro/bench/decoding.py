@@ -20,7 +20,6 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,9 +35,11 @@ from repro.data.transforms import augment
 from repro.metrics.speed import measure_speed
 from repro.metrics.timings import paired_ratio, summary
 from repro.records.measure import measured
+from repro.records.provenance import versions
 
 CACHE, CEILING = "frame cache", "opencv grab only"
 FRAMES = (8, 16, 32)  # numbers N of frames an item
+REPEATS, SIZE = 7, 224  # rounds, pixels
 SIGNATURE = (64, 48)  # pixels to which frames are shrunk before they are compared
 
 
@@ -65,13 +66,11 @@ READERS = {
 }
 
 
-def measure(
-    sources: Mapping[str, str], *, clips: int = 40, repeats: int = 7, size: int = 224, seed: int = 0
-) -> dict[str, Any]:
+def measure(sources: Mapping[str, str], *, clips: int = 40) -> dict[str, Any]:
     """Measure clips of several encodings, one encoding after the other; their frame caches are temporary.
 
     sources: by title, the pattern (as of a shell) of its video files, of which ``clips`` at most are taken, evenly.
-    Returns ``sources`` (:func:`measure_source` of each), the other arguments, and the ``libraries``' versions.
+    Returns ``sources`` (:func:`measure_source` of each), how they were measured, and the ``libraries``' versions.
     Raises FileNotFoundError where a pattern finds nothing.
     """
     found = {}
@@ -80,13 +79,12 @@ def measure(
         if not paths:
             raise FileNotFoundError(f"{title}: no file matches {pattern!r}; name video files")
         chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, min(clips, len(paths))).astype(int))]
-        print(f"decoding: {title}: {len(chosen)} clips, {repeats} rounds for each N of {list(FRAMES)}", flush=True)
+        print(f"decoding: {title}: {len(chosen)} clips, {REPEATS} rounds for each N of {list(FRAMES)}", flush=True)
         named = {f"{path.parent.name}/{path.name}": path for path in chosen}
         with tempfile.TemporaryDirectory() as caches:
-            found[title] = measure_source(named, Path(caches), repeats=repeats, size=size, seed=seed)
-    libraries = {d.name: d.version for d in distributions() if d.name in ("opencv-python-headless", "av")}
-    fixed = {"frames": list(FRAMES), "repeats": repeats, "size": size, "seed": seed}
-    return {"sources": found, **fixed, "libraries": libraries}
+            found[title] = measure_source(named, Path(caches))
+    fixed = {"frames": list(FRAMES), "repeats": REPEATS, "size": SIZE, "seed": 0}
+    return {"sources": found, **fixed, "libraries": versions(("opencv-python-headless", "av"))}
 
 
 def measure_source(
@@ -94,10 +92,8 @@ def measure_source(
     caches: Path,
     *,
     frames: Sequence[int] = FRAMES,
-    repeats: int = 7,
-    size: int = 224,
-    seed: int = 0,
-    readers: Mapping[str, Reader] = READERS,
+    repeats: int = REPEATS,
+    size: int = SIZE,
 ) -> dict[str, Any]:
     """Everything about these clips, of one encoding, as JSON types.
 
@@ -105,7 +101,7 @@ def measure_source(
         clips: name (as in a list file) to video file.
         caches: folder for their frame cache.
         frames: the numbers N of frames an item.
-        repeats: timed rounds for each N; one more runs before them, untimed.
+        repeats: timed rounds for each N, two or more; one more runs before them, untimed.
 
     Returns ``clips``, ``mean_frames``, ``bytes`` (means: ``video``, ``cache``, ``cached_frame``) and ``ways``: for each
     reader its ``title``, ``exact`` (:func:`exactness`) and ``speed`` by N (:func:`speeds`).
@@ -116,8 +112,8 @@ def measure_source(
         raise ValueError(f"{cached.left_out[0][0]}: {cached.left_out[0][1]}; measure clips that decode")
     zips = {path: Path(caches, name).with_suffix(".zip") for name, path in clips.items()}
     with _one_thread():
-        lengths, exact = exactness(readers, zips, segments=16)
-        speed = {str(n): speeds(readers, zips, lengths, n, repeats=repeats, size=size, seed=seed) for n in frames}
+        lengths, exact = exactness(READERS, zips, segments=16)
+        speed = {str(n): speeds(zips, lengths, n, repeats=repeats, size=size) for n in frames}
     cache_bytes = [path.stat().st_size for path in zips.values()]
     return {
         "clips": len(clips),
@@ -129,7 +125,7 @@ def measure_source(
         },
         "ways": {
             name: {"title": reader.title, "exact": exact[name], "speed": {n: speed[n][name] for n in speed}}
-            for name, reader in readers.items()
+            for name, reader in READERS.items()
         },
     }
 
@@ -178,14 +174,7 @@ def _signatures(frames: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def speeds(
-    readers: Mapping[str, Reader],
-    zips: Mapping[Path, Path],
-    lengths: Mapping[Path, int],
-    segments: int,
-    *,
-    repeats: int,
-    size: int,
-    seed: int,
+    zips: Mapping[Path, Path], lengths: Mapping[Path, int], segments: int, *, repeats: int, size: int
 ) -> dict[str, dict[str, Any]]:
     """Items a second of each reader for N = ``segments``, every clip once a round, all readers in each round.
 
@@ -196,21 +185,14 @@ def speeds(
     def run(name: str) -> None:
         for path, cache in zips.items():
             wanted = list(dict.fromkeys(test_frames(lengths[path], segments).tolist()))
-            frames = readers[name].read(cache if readers[name].cached else path, wanted)
+            frames = READERS[name].read(cache if READERS[name].cached else path, wanted)
             if name != CEILING:
-                rng = np.random.default_rng([seed, zlib.crc32(path.name.encode())])  # every reader crops a clip alike
+                rng = np.random.default_rng([0, zlib.crc32(path.name.encode())])  # every reader crops a clip alike
                 augment(frames, size, rng, count=len(wanted))
 
-    calls: dict[str, Callable[[], object]] = {name: functools.partial(run, name) for name in readers}
-    timings = measure_speed(
-        calls,
-        device="cpu",
-        clock=time.process_time,
-        repeats=repeats,
-        warmup=1,
-        clips_per_call=len(zips),
-        seed=seed,
-    )
+    calls: dict[str, Callable[[], object]] = {name: functools.partial(run, name) for name in READERS}
+    options: dict[str, Any] = {"device": "cpu", "clock": time.process_time, "clips_per_call": len(zips)}
+    timings = measure_speed(calls, repeats=repeats, warmup=1, **options)
     rates = summary(timings).to_dict("index")
     return {
         name: {
@@ -218,12 +200,12 @@ def speeds(
             "of_ceiling": _ratio(timings, name, CEILING),
             "cache_gain": _ratio(timings, CACHE, name),
         }
-        for name in readers
+        for name in READERS
     }
 
 
 def _ratio(timings: pd.DataFrame, a: str, b: str) -> dict[str, float] | None:
-    if a == b or not {a, b} <= set(timings["case"]) or timings["round"].nunique() < 2:
+    if a == b:
         return None
     ratio = paired_ratio(timings, a, b)
     return {"median": ratio.point, "low": ratio.low, "high": ratio.high}

@@ -13,7 +13,7 @@ from repro.experiment.protocols import PAPER_TEXT, protocol_of
 from repro.paper.cells import Table
 from repro.records import compare
 from repro.records.freshness import Digest
-from repro.records.record import RESULTS, Record, read_study, studies
+from repro.records.record import RESULTS, Record, read_all
 
 FULL: dict[str, Any] = {"width": 1.0, "frames": 16, "size": 224}  # the paper's network and input
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
@@ -86,7 +86,7 @@ def trained_otherwise(experiment: Experiment) -> list[str]:
 
 def read_official(today: Digest, results: Path = RESULTS) -> list[Record]:
     """Every record under ``results`` that is an official run and fresh by today's digest."""
-    records = [record for study in studies(results) for record in read_study(study, results)]
+    records = read_all(results)
     found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
     return [record for record in found if not record.stale(today)]
 

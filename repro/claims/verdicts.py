@@ -7,21 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.claims import (
-    rules_costs,
-    rules_networks,
-    rules_published,  # the rules register themselves
-)
-from repro.claims.judging import MEANING, OUTCOMES, RULES, Evidence, Verdict, is_evidence, scale, where
+from repro.claims import rules_costs, rules_networks, rules_published  # the rules register themselves
+from repro.claims.judging import RULES, Evidence, Verdict, is_evidence
 from repro.claims.official import OWN
 from repro.models.peers.rows import EXCEPTED, compared
 from repro.paper.cells import Claim, load
 from repro.records import table6
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
-from repro.records.record import RESULTS, read_study, studies
+from repro.records.record import RESULTS, read_all
 
-__all__ = ["MEANING", "OUTCOMES", "RULES", "Evidence", "Verdict", "gather", "judge", "judge_all", "scale", "where"]
 COUNTED = (*OWN, EXCEPTED, *compared())  # the networks that verdicts speak of
 MODULES = (rules_networks, rules_costs, rules_published)
 
@@ -40,16 +35,14 @@ def gather(
             is another one now.
         costs: PFLOP of the runs of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
     """
-    records = [r for study in studies(results) for r in read_study(study, results) if is_evidence(r.experiment)]
+    records = [record for record in read_all(results) if is_evidence(record.experiment)]
     measured = table6.read(results)
     old = [device for device, found in measured.items() if set(found.stale(counts)) & set(COUNTED)]
+    stale = [record.name for record in records if record.stale(today)]
     return Evidence(
         paper=load(),
-        records=tuple(record for record in records if not record.stale(today)),
-        stale=(
-            *(record.name for record in records if record.stale(today)),
-            *(f"{table6.STUDY}/{device}" for device in old),
-        ),
+        records=tuple(record for record in records if record.name not in stale),
+        stale=(*stale, *(f"{table6.STUDY}/{device}" for device in old)),
         counts=counts,
         table6={device: found for device, found in measured.items() if device not in old},
         online=read_measurements("online", results),

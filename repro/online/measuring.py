@@ -32,8 +32,7 @@ def measure_once(
     of["code"] = sources_state() if weights_of(experiment, work).is_file() else filed.get("code")
     if filed == of:
         provenance = content.pop("provenance")
-        path = results / experiment.study / f"{name}.json"
-        return Measurement(provenance["device"], provenance, content, path=path)
+        return Measurement(results / experiment.study / f"{name}.json", provenance["device"], provenance, content)
     network = trained(experiment, len(record.classes), work=work)
     clips = list(read_split(experiment).test)
     if clips_per_class is not None:

@@ -6,10 +6,8 @@ files results/online/pace.json, which the report's page of Figure 5 shows. The n
 the weights that it starts from: how fast it is does not depend on them. Nothing else should run beside it.
 """
 
-import argparse
 import itertools
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -210,14 +208,5 @@ def measure(
     return found
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m repro.online.pace", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the file played at its rate (%(default)s)")
-    parser.add_argument("--stream-seconds", type=float, default=3600.0, help="of the long stream (%(default)s)")
-    arguments = parser.parse_args()
-    print(f"{measure(**vars(arguments)).path}: shown on the report's page of Figure 5 (make book)")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    print(f"{measure().path}: shown on the report's page of Figure 5 (make book)")

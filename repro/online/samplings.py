@@ -1,12 +1,12 @@
 """Which frames of an endless stream a decision looks at: three samplings, each of bounded memory.
 
-Each takes frames one by one, as a function that makes what is to be kept of the frame. It is called for the frames that
-a decision will look at and for no other, so what is costly (cropping, the trunk) is spent on those alone, and as they
-come. A decision's N frames come oldest first.
+`push` takes frames one by one, as a function that makes what is to be kept of the frame. It is called for the frames
+that a decision will look at and for no other, so what is costly (cropping, the trunk) is spent on those alone, and as
+they come. It returns the N frames of a decision, oldest first, where one is due. `reset` forgets everything seen.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -27,21 +27,6 @@ PICKS: dict[str, Callable[[int, int, np.random.Generator], np.ndarray]] = {
     "random": lambda frames, wanted, rng: np.sort(rng.choice(frames, wanted, replace=False)),
 }
 """Readings of how k of N frames are picked, given N, k and a generator: rising places from 0, int ``(k,)``."""
-
-
-class Sampling(Protocol[T]):
-    """What the recogniser asks of a sampling."""
-
-    frames: int  # N
-
-    def push(self, take: Callable[[], T], seconds: float) -> list[T] | None:
-        """One frame, of this time in the stream: the N frames of a decision, oldest first, or None where none is due.
-
-        take: makes what is kept of the frame.
-        """
-
-    def reset(self) -> None:
-        """Forget everything seen: a new stream begins."""
 
 
 class _Queued(Generic[T]):

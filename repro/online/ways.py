@@ -8,7 +8,7 @@ import numpy as np
 
 from repro.data.transforms import test_view
 from repro.files import check_names
-from repro.online.samplings import ByTime, Halves, Sampling, Slots
+from repro.online.samplings import ByTime, Halves, Slots
 
 SAMPLINGS = ("halves", "slots", "time")
 AVERAGES = ("previous", "running", "none")
@@ -37,7 +37,7 @@ class Way:
         if (self.sampling == "time") != (self.seconds is not None):
             raise ValueError("seconds: sampling by time needs them, and no other does")
 
-    def sampled(self, frames: int) -> Sampling[Any]:
+    def sampled(self, frames: int) -> Halves[Any] | Slots[Any] | ByTime[Any]:
         """A new sampling of N ``frames``."""
         if self.seconds is not None:
             return ByTime(frames, self.seconds, min(self.fresh, frames))

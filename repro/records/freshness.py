@@ -7,10 +7,10 @@ the run used, not when a comment was edited.
 import hashlib
 import json
 import math
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from repro.experiment.fields import ATTENTION, TEMPORAL, Experiment
+from repro.records.provenance import versions
 
 TOLERANCE = 1e-6  # relative; most sections are computed in double precision, machines agree to many more digits
 COARSE = {"frames": 0.02, "items": 0.02, "labels": 0.02, "steps": 0.02, "start": 1e-4}
@@ -48,14 +48,11 @@ def differences(recorded: Digest, today: Digest) -> list[str]:
 
     def same(name: str) -> bool:
         a, b = recorded.get(name), today.get(name)
+        if a is None or b is None or len(a) != len(b):
+            return False
         near = COARSE.get(name.partition(" ")[0], TOLERANCE)
         room = near if near > TOLERANCE else 1e-9
-        return (
-            a is not None
-            and b is not None
-            and len(a) == len(b)
-            and all(math.isclose(x, y, rel_tol=near, abs_tol=room) for x, y in zip(a, b))
-        )
+        return all(math.isclose(x, y, rel_tol=near, abs_tol=room) for x, y in zip(a, b))
 
     return [name for name in dict.fromkeys((*recorded, *today)) if not same(name)]
 
@@ -67,12 +64,8 @@ def as_text(sections: Digest) -> str:
 
 def sources_state() -> str:
     """16 hexadecimal digits over the package's files and the versions of torch and OpenCV."""
-    state = hashlib.sha256()
-    for package in ("torch", "opencv-python-headless", "opencv-python"):
-        try:
-            state.update(f"{package} {version(package)}".encode())
-        except PackageNotFoundError:
-            continue
+    installed = versions(("torch", "opencv-python-headless", "opencv-python"))
+    state = hashlib.sha256(repr(installed).encode())
     folder = Path(__file__).parents[1]
     for path in sorted(path for kind in ("py", "toml", "avi") for path in folder.rglob(f"*.{kind}")):
         state.update(path.read_bytes())

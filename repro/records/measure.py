@@ -24,11 +24,11 @@ from repro.records.record import RESULTS
 class Measurement:
     """What is being measured: fill ``content``, and ``table`` where there are many rows; both are filed at the end."""
 
-    device: str  # as the report names it; may be set while measuring
+    path: Path  # of the JSON file
+    device: str  # as the report names it
     provenance: dict[str, Any]  # of the code and machine as they were at the start
     content: dict[str, Any] = field(default_factory=dict)
     table: pd.DataFrame | None = None
-    path: Path | None = None  # of the JSON file, once it is written
 
 
 @contextmanager
@@ -38,14 +38,13 @@ def measured(study: str, name: str, *, device: str = "CPU", results: Path = RESU
     ``seconds``, the length of the block, and ``device`` join the provenance. Nothing is filed where the block ends
     with an error, or leaves ``content`` empty.
     """
-    clock, found = time.monotonic(), Measurement(device, make_provenance())
+    path = Path(results) / study / f"{name}.json"
+    clock, found = time.monotonic(), Measurement(path, device, make_provenance())
     yield found
     if not found.content:
         return
-    found.provenance |= {"seconds": round(time.monotonic() - clock, 1), "device": found.device}
-    found.path = write_measurement(
-        study, name, found.content, provenance=found.provenance, table=found.table, results=results
-    )
+    found.provenance |= {"seconds": round(time.monotonic() - clock, 1), "device": device}
+    write_measurement(study, name, found.content, provenance=found.provenance, table=found.table, results=results)
 
 
 def device_name(device: str = "cpu") -> str:

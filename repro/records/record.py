@@ -261,20 +261,9 @@ def _experiment(content: Any) -> Experiment:
     return Experiment.from_mapping(fields)
 
 
-def read_study(study: str, results: Path = RESULTS) -> list[Record]:
-    """Every record of one study, by run name; an empty list where there is none."""
-    folder = Path(results) / study
-    return [read_record(path.parent) for path in sorted(folder.glob("[!.]*/record.json"))]
-
-
-def studies(results: Path = RESULTS) -> list[str]:
-    """Names of the studies that hold a record."""
-    return sorted({path.parent.parent.name for path in Path(results).glob("*/[!.]*/record.json")})
-
-
 def read_all(results: Path = RESULTS) -> list[Record]:
-    """Every record under ``results``."""
-    return [record for study in studies(results) for record in read_study(study, results)]
+    """Every record under ``results``, by study and run."""
+    return [read_record(path.parent) for path in sorted(Path(results).glob("*/[!.]*/record.json"))]
 
 
 def check_whole_split(scored: pd.Series, listed: int, *, where: str) -> None:
