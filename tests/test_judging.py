@@ -170,12 +170,6 @@ def test_role_network_and_steering_decide_what_is_evidence(fields, counts):
     assert judging.is_evidence(Experiment(**{"model": ATTENTION} | fields)) == counts
 
 
-def test_no_rule_sees_what_is_no_evidence(tmp_path):
-    """The same runs, filed as an ablation: they are left out, however the evidence is put together."""
-    runs = both_networks(tmp_path, role="ablation")
-    assert Evidence(paper=load(), records=tuple(runs)).records == ()
-
-
 def test_a_run_that_two_studies_hold_counts_once(tmp_path):
     runs = both_networks(tmp_path, study="one") + both_networks(tmp_path, study="two", seeds=(0, 1, 2))
     counted = Evidence(paper=load(), records=tuple(runs)).by_study()

@@ -78,19 +78,6 @@ def test_by_time_unknown_and_hysteresis(recognise, tmp_path):
     assert status == 1 and "repro: unknown_below: 2.0 is no probability; use 0 to 1" in err
 
 
-def test_weights_that_lie_elsewhere(recognise, run, tmp_path):
-    path = tiny.write_video(tmp_path / "clip.avi", frames=8, brightness=60)
-    own = run / "build" / "runs" / "s" / "r" / "weights.pt"
-    weights = own.rename(tmp_path / "w.pt")
-    try:
-        status, _, err = recognise(path)
-        assert status == 1 and "there are no weights build/runs/s/r/weights.pt" in err
-        status, found, _ = recognise(path, "--weights", weights)
-        assert status == 0 and len(found) == 2
-    finally:
-        weights.rename(own)
-
-
 def test_too_short_a_source_says_what_is_needed(recognise, tmp_path):
     status, found, err = recognise(tiny.write_video(tmp_path / "one.avi", frames=1))
     assert status == 1 and not found and "1 frames seen, 0 dropped, 0 decisions" in err

@@ -78,18 +78,6 @@ def test_a_pair_of_the_other_sign_does_not_undo_what_all_pairs_say(tmp_path):
     assert few.outcome == "undecided" and "+2.0 points" in few.evidence
 
 
-def test_one_training_settles_nothing(tmp_path):
-    for first, second in ((MANY, FEW), (FEW, MANY)):
-        found = verdict("se-im-beats-baseline", gain(tmp_path, first, second, seeds=[0]))
-        assert found.outcome == "undecided" and "one training alone cannot tell" in found.evidence
-
-
-@pytest.mark.parametrize("groups, outcome", [(1, "undecided"), (19, "undecided"), (20, "reproduced")])
-def test_few_groups_settle_nothing(tmp_path, groups, outcome):
-    found = verdict("se-im-beats-baseline", gain(tmp_path, MANY, FEW, groups=np.arange(120) % groups))
-    assert found.outcome == outcome and f"in {groups} groups" in found.evidence
-
-
 def test_few_films_that_hold_most_clips_settle_nothing(tmp_path):
     """20 films, but two of them hold 1182 of 1200 clips: either both gain or none."""
     films = np.where(np.arange(1200) < 18, np.arange(1200) + 2, np.arange(1200) % 2)
@@ -489,15 +477,13 @@ KINETICS = {"start_from": "paper-kinetics/res34_se_im_net-split1-seed0"}
 OFFICIAL = {"layout": "hmdb51", "dataset": "HMDB51", "study": "paper", **FULL}
 
 
-def hmdb51(results, right: int, *, seed=0, **fields):
+def hmdb51(results, right: int, **fields):
     """A full-size run with this many of the 1530 test clips right."""
     labels = labels_of(51, 30)
     order = np.random.default_rng(0).permutation(1530)
     predicted = np.where(order < right, labels, (labels + 1) % 51)
-    values = OFFICIAL | {"seed": seed, "classes": None} | fields
-    classes = tuple(f"class{k:02d}" for k in range(51))
-    del values["classes"]
-    return record(results, classes=classes, labels=labels, scores=logits(predicted, 51), **values)
+    classes = [f"class{k:02d}" for k in range(51)]
+    return record(results, classes=classes, labels=labels, scores=logits(predicted, 51), **OFFICIAL | fields)
 
 
 def three(tmp_path, right, **fields):
@@ -526,13 +512,6 @@ def test_accuracy(tmp_path, outcome):
     if outcome == "not testable":
         assert found.text == "not testable without sound runs after pre-training on Kinetics"
     assert verdict("accuracy-ucf101", REACHES[outcome](tmp_path)).text == "not testable without UCF101 and a GPU server"
-
-
-def test_a_full_reproduction_of_the_number_itself_is_within_reach(tmp_path):
-    """With groups of one clip and nine runs at 71.85 % the interval ends above a point less."""
-    runs = [hmdb51(tmp_path, 1099 + seed % 3, seed=seed, **KINETICS) for seed in range(9)]
-    found = verdict("accuracy-hmdb51", runs)
-    assert found.outcome in ("reproduced", "undecided")
 
 
 def test_protocols_stand_apart_and_the_worst_lowers_nothing(tmp_path):
