@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from repro.inference.backends import agreement, eager, export_onnx, onnx_predictor
+from repro.inference.backends import EXACT, agreement, eager, export_onnx, onnx_predictor
 from repro.inference.card import CARD, card_text
 from repro.inference.trained import CONFIG, TENSORS, Trained, config_text, find_trained, read_exported, record_of
 from repro.records.record import RESULTS
@@ -61,7 +61,7 @@ def _write_onnx(trained: Trained, path: Path) -> None:
     export_onnx(trained.network, _noise(trained, 2), path, any_batch=True)
     clips = _noise(trained, 3)
     found = agreement(onnx_predictor(path)(clips), eager(trained.network)(clips))
-    if found.difference > 1e-3:
+    if found.difference > EXACT:
         raise ValueError(
             f"{path.name}: differs from the network by {found.difference:.1%} of its largest logit; export without ONNX"
         )

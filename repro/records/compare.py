@@ -138,11 +138,6 @@ def _studies(records: Iterable[Record]) -> list[list[Record]]:
     return [found[name] for name in sorted(found, key=lambda name: (-len(found[name]), name))]
 
 
-def _by_dataset(records: Sequence[Record]) -> list[list[Record]]:
-    names = dict.fromkeys(record.experiment.dataset for record in records)
-    return [[record for record in records if record.experiment.dataset == name] for name in names]
-
-
 def _clips(record: Record) -> tuple[tuple[str, ...], int, str]:
     """The clips of one split: classes, split, hash."""
     return record.classes, record.experiment.split, record.data["hash"]
@@ -157,8 +152,10 @@ def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str],
     several copies could be meant, or none is known, they stand apart.
     """
     found: dict[tuple[tuple[str, ...], int, str], int] = {}
-    for study in (named for whole in _studies(records) for named in _by_dataset(whole)):
-        places = sorted({_clips(record) for record in study})
+    named: dict[tuple[str, str], set[tuple[tuple[str, ...], int, str]]] = {}
+    for record in (record for study in _studies(records) for record in study):
+        named.setdefault((record.experiment.study, record.experiment.dataset), set()).add(_clips(record))
+    for places in map(sorted, named.values()):
         for place in places:
             if place in found:
                 continue

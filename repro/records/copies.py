@@ -14,7 +14,7 @@ that were trained apart came above 0.962; scores multiplied, shifted, rounded or
 
 
 def same_scores(one: Record, other: Record) -> bool:
-    """Whether one record's scores are the other's as they are, moved without changing ranks, or given to other clips.
+    """Whether one record's scores are the other's as they are, or moved without changing ranks.
 
     Of the clips that both have: at least half of those of one of them.
     """
@@ -27,29 +27,8 @@ def same_scores(one: Record, other: Record) -> bool:
     a, b = (table.to_numpy(float) for table in common)
     if np.array_equal(a, b):
         return True
-    # of few classes two good networks may well rank all clips alike
-    many = a.shape[1] > 5
-    return _correlation(a, b) > COPY or (many and (np.array_equal(a.argsort(1), b.argsort(1)) or _same_rows(a, b)))
-
-
-def _same_rows(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether most clips' scores are those of some clip of the other, up to scale, if no two of a table are alike."""
-    first, second = (_rows(table) for table in (a, b))
-    distinct = min(len(set(rows)) for rows in (first, second)) > 0.9 * len(a)
-    return distinct and len(set(first) & set(second)) > 0.5 * len(a)
-
-
-def _rows(table: np.ndarray) -> list[bytes]:
-    centred = _centred(table)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    return [row.tobytes() for row in (unit.round(3) + 0.0)]
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two tables of scores ``(clips, classes)``, each clip's mean taken out; NaN where one of them does not vary."""
-    with np.errstate(invalid="ignore"):
-        return np.corrcoef(_centred(a).ravel(), _centred(b).ravel())[0, 1]
-
-
-def _centred(table: np.ndarray) -> np.ndarray:
-    return table - table.mean(1, keepdims=True)
+    centred = [(table - table.mean(1, keepdims=True)).ravel() for table in (a, b)]
+    with np.errstate(invalid="ignore"):  # NaN where one of them does not vary
+        correlation = np.corrcoef(*centred)[0, 1]
+    many = a.shape[1] > 5  # of few classes two good networks may well rank all clips alike
+    return correlation > COPY or (many and np.array_equal(a.argsort(1), b.argsort(1)))

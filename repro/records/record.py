@@ -13,7 +13,7 @@ Nothing derived is kept: accuracies are computed from the predictions whenever t
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -159,14 +159,9 @@ def read_record(folder: Path) -> Record:
     """
     folder = Path(folder)
     path, table = folder / "record.json", folder / "predictions.parquet"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        _check_version(content, path)  # first: another version may have other files
-        predictions = pd.read_parquet(table)
-    except _OtherVersion:
-        raise
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: this record cannot be read ({_one_line(error)}); {RERUN}") from None
+    content = _read(lambda path: json.loads(path.read_text(encoding="utf-8")), path)
+    _check_version(content, path)  # first: another version may have other files
+    predictions = _read(pd.read_parquet, table)
     try:
         experiment = _experiment(content)
     except ValueError as error:
@@ -199,8 +194,11 @@ def read_record(folder: Path) -> Record:
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _read(read: Callable[[Path], Any], path: Path) -> Any:
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}); {RERUN}") from None
 
 
 def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame) -> pd.DataFrame:
@@ -208,11 +206,11 @@ def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame)
     parts = []
     for name, logits in altered.items():
         table = predictions[["clip"]].assign(altered=name)[["altered", "clip"]]
-        parts.append(table.join(pd.DataFrame(_in_16_bits(logits), columns=predictions.columns[3:])))
+        parts.append(table.join(pd.DataFrame(in_16_bits(logits), columns=predictions.columns[3:])))
     return pd.concat(parts, ignore_index=True)
 
 
-def _in_16_bits(logits: np.ndarray) -> np.ndarray:
+def in_16_bits(logits: np.ndarray) -> np.ndarray:
     """Logits beyond what 16 bits hold become the largest that they do: a finished run is filed all the same."""
     largest = np.finfo(np.float16).max
     return np.clip(logits, -largest, largest).astype(np.float16)
@@ -222,10 +220,7 @@ def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray
     """The logits by what was altered, clips in the order of ``predictions``. Raises ValueError."""
     if not path.is_file():
         return {}
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({_one_line(error)}); {RERUN}") from None
+    table = _read(pd.read_parquet, path)
     if list(table.columns) != ["altered", "clip", *predictions.columns[3:]]:
         raise ValueError(f"{path}: columns are not altered, clip and the logits of predictions.parquet; {RERUN}")
     found = {}
@@ -238,17 +233,13 @@ def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray
     return found
 
 
-class _OtherVersion(ValueError):
-    """The record is of a form that this version of repro does not read."""
-
-
 def _check_version(content: Any, path: Path) -> None:
     """Raises ValueError that says of another version's record what to do; whatever is no version is left to others."""
     written = content.get("schema") if isinstance(content, dict) else None
     if not isinstance(written, int) or written == SCHEMA:
         return
     mend = "a later version of repro wrote this record: update repro, then read it" if written > SCHEMA else RERUN
-    raise _OtherVersion(f"{path}: schema: {written}: this version of repro reads {SCHEMA}; {mend}")
+    raise ValueError(f"{path}: schema: {written}: this version of repro reads {SCHEMA}; {mend}")
 
 
 def _experiment(content: Any) -> Experiment:
