@@ -122,7 +122,7 @@ TABLE6 = {
 
 
 def counts(networks=None, *, common=None) -> dict[str, dict[str, Any]]:
-    """What ``repro.bench.counts.counts_in_full`` finds, with round numbers; networks as for `table6`.
+    """What ``repro.bench.counts.counts_of`` finds in full, with round numbers; networks as for `table6`.
 
     common: {row: GMACs at the common input}, those at its own where it is not given.
     """

@@ -448,6 +448,9 @@ def test_a_study_of_that_name_with_other_settings(sent, here):
     assert "note   study made: " in said(sent, here) and "has learning_rate: 0.001, but" in said(sent, here)
     with pytest.raises(ValueError, match=r"learning_rate: 0.001, but .* has 0.02; give one of the studies"):
         add(sent, DIGEST, contributor="A. Stranger", results=here)
+    shutil.rmtree(here)
+    demo_record(here, seed=0, layout="folder", rate_chosen_by="rates")
+    assert "note   study made: " in said(sent, here) and "has rate_chosen_by: None, but" in said(sent, here)
 
 
 @pytest.mark.parametrize("name", [" ", "A\nB"])

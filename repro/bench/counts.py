@@ -11,10 +11,11 @@ from repro.metrics.memory import inference_memory
 from repro.models.peers.rows import COMMON, rows
 
 
-def counts_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
+def counts_of(names: Sequence[str], *, full: bool = False) -> dict[str, dict[str, Any]]:
     """What the verdicts compare, of every row at its own input: parameters, multiply-adds of a clip, depth.
 
     ``common``: parameters and multiply-adds at the common input, None where the network cannot take it.
+    full: also what is shown or estimated besides: the second counter, activations, memory in bytes by precision.
     """
     found = {}
     for name in names:
@@ -26,8 +27,16 @@ def counts_of(names: Sequence[str]) -> dict[str, dict[str, Any]]:
             "parameters": parameters(network),
             "multiply_adds": multiply_adds(network, inputs),
             "depth": depth(network, inputs),
+            "common": None if row.fixed else _at(name, **COMMON),
         }  # fmt: skip
-        found[name] = counts | {"common": None if row.fixed else _at(name, **COMMON)}
+        if full:
+            counts["multiply_adds_by_hooks"] = multiply_adds_by_hooks(network, inputs)
+            counts["activations"] = activations(network, inputs)
+            counts["memory"] = {
+                precision: inference_memory(network.to(dtype), tuple(value.to(dtype) for value in inputs))
+                for precision, dtype in DTYPES.items()
+            }
+        found[name] = counts
     return found
 
 
@@ -37,25 +46,6 @@ def _at(name: str, frames: int, size: int, classes: int | None = None) -> dict[s
     with torch.device("meta"):
         network, inputs = row.build(classes=classes, frames=frames), row.inputs(frames=frames, size=size)
     return {"parameters": parameters(network), "multiply_adds": multiply_adds(network, inputs)}
-
-
-def counts_in_full(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`counts_of`, and what is shown or estimated besides: the second counter, activations, memory in bytes by
-    precision."""
-    found = counts_of(names)
-    for name in names:
-        row = rows()[name]
-        with torch.device("meta"):
-            network, inputs = row.build(), row.inputs()
-        found[name] |= {
-            "multiply_adds_by_hooks": multiply_adds_by_hooks(network, inputs),
-            "activations": activations(network, inputs),
-            "memory": {
-                precision: inference_memory(network.to(dtype), tuple(value.to(dtype) for value in inputs))
-                for precision, dtype in DTYPES.items()
-            },
-        }
-    return found
 
 
 def counts_at_published() -> dict[str, tuple[float, float]]:

@@ -30,7 +30,7 @@ from torch import nn
 from repro.bench.backends import ROUNDS as BACKEND_ROUNDS
 from repro.bench.backends import compare_backends
 from repro.bench.cases import BATCHES, DTYPES, Case, Running, cases_of
-from repro.bench.counts import counts_in_full
+from repro.bench.counts import counts_of
 from repro.bench.log import Log
 from repro.files import only_one, progress
 from repro.metrics.memory import available_memory
@@ -83,7 +83,7 @@ def measure(
         sections += ["common", "batch", "frames", *(["pipeline"] if clip else []), "views"]
     repeats, clock, work = ROUNDS | dict(rounds or {}), time.monotonic(), Path(work)
     say("Counting every network")
-    counts = counts_in_full(chosen)
+    counts = counts_of(chosen, full=True)
     provenance = make_provenance() | {"device": device_name(device)}
     work.mkdir(parents=True, exist_ok=True)
     with only_one(work / f"{device}.lock"), exact_float32():

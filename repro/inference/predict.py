@@ -1,12 +1,13 @@
 """What a trained network says of whole clips: the same frames, crop and numbers as in the test of its run."""
 
+import itertools
 import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import torch
@@ -97,32 +98,36 @@ def predictions(trained: Trained, clips: Sequence[Path], *, backend: str | None 
     """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile."""
     logits_of = _scoring(trained, backend)
     quiet_decoders()
+    coming = _read(trained, clips)
     with progress(len(clips), "predict") as advance:
-        waiting: list[tuple[Path, Tensor | None, int, str]] = []
-        for clip in _read(trained, clips):
-            waiting.append(clip)
-            if len(waiting) == BATCH:
-                yield from _rows(trained, logits_of, waiting)
-                advance(len(waiting))
-                waiting = []
-        yield from _rows(trained, logits_of, waiting)
-        advance(len(waiting))
+        while some := list(itertools.islice(coming, BATCH)):
+            yield from _rows(trained, logits_of, some)
+            advance(len(some))
 
 
-def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[tuple[Path, Tensor | None, int, str]]:
-    """Each clip's path, pixels (uint8 ``(N, 3, size, size)``), frames, and why it cannot be read, in their order."""
+class _Clip(NamedTuple):
+    """A clip that was read; pixels: uint8 ``(N, 3, size, size)``, None where ``problem`` says why there are none."""
 
-    def read(path: Path) -> tuple[Path, Tensor | None, int, str]:
-        experiment = trained.experiment
+    path: Path
+    pixels: Tensor | None
+    frames: int
+    problem: str = ""
+
+
+def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[_Clip]:
+    """The clips in their order, a batch of them ahead of who asks."""
+    experiment = trained.experiment
+
+    def read(path: Path) -> _Clip:
         try:
             frames = count_frames(path, decoder=experiment.decoder)
             dataset = make_dataset(experiment, [Clip("", path, 0, "")], pd.Series({"": frames}), trained.classes)
-            return path, dataset[0][0], frames, ""
+            return _Clip(path, dataset[0][0], frames)
         except DecodeError as error:
-            return path, None, 0, str(error)
+            return _Clip(path, None, 0, str(error))
 
     readers = min(4, os.cpu_count() or 1)
-    coming: deque[Future] = deque()
+    coming: deque[Future[_Clip]] = deque()
     with ThreadPoolExecutor(readers) as pool:
         for path in clips:
             coming.append(pool.submit(read, path))
@@ -149,19 +154,16 @@ def _scoring(trained: Trained, backend: str | None) -> Scoring:
     return logits
 
 
-def _rows(
-    trained: Trained, logits_of: Scoring, clips: list[tuple[Path, Tensor | None, int, str]]
-) -> Iterator[dict[str, Any]]:
-    views = [view for _, view, _, _ in clips if view is not None]
-    scores = iter(())
-    if views:
+def _rows(trained: Trained, logits_of: Scoring, clips: Sequence[_Clip]) -> Iterator[dict[str, Any]]:
+    scores: Iterator[Tensor] = iter(())
+    if pixels := [clip.pixels for clip in clips if clip.pixels is not None]:
         device = next(trained.network.parameters()).device
         with torch.no_grad():
-            scores = iter(logits_of(torch.stack(views).to(device)).softmax(1).cpu())
-    for path, view, frames, problem in clips:
-        row: dict[str, Any] = {"clip": str(path), "frames": frames}
-        best = next(scores).topk(min(len(RANKS), len(trained.classes))) if view is not None else None
+            scores = iter(logits_of(torch.stack(pixels).to(device)).softmax(1).cpu())
+    for clip in clips:
+        row: dict[str, Any] = {"clip": str(clip.path), "frames": clip.frames}
+        best = None if clip.problem else next(scores).topk(min(len(RANKS), len(trained.classes)))
         for rank, name in enumerate(RANKS[: len(trained.classes)]):
             row[f"label{name}"] = trained.classes[best.indices[rank]] if best else None
             row[f"score{name}"] = float(best.values[rank]) if best else None
-        yield row | {"problem": problem}
+        yield row | {"problem": clip.problem}

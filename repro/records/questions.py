@@ -7,7 +7,7 @@ import numpy as np
 
 from repro.experiment.fields import CONTROL
 from repro.metrics.statistics import Estimate, gain
-from repro.records.record import Record
+from repro.records.record import Record, to_16_bits
 from repro.records.scores import Score, is_right, share_of, values_of
 
 
@@ -27,8 +27,7 @@ def in_16_bits(record: Record) -> Record:
     """The record with its scores rounded as those of altered clips are kept: else rounding alone would tell the two
     apart, for a tie counts as wrong."""
     logits = [f"logit_{name}" for name in record.classes]
-    largest = np.finfo(np.float16).max
-    rounded = record.scores.clip(-largest, largest).astype(np.float16).astype(np.float32)
+    rounded = to_16_bits(record.scores).astype(np.float32)
     return replace(record, predictions=record.predictions.assign(**dict(zip(logits, rounded.T))))
 
 

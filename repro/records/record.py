@@ -206,11 +206,11 @@ def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame)
     parts = []
     for name, logits in altered.items():
         table = predictions[["clip"]].assign(altered=name)[["altered", "clip"]]
-        parts.append(table.join(pd.DataFrame(in_16_bits(logits), columns=predictions.columns[3:])))
+        parts.append(table.join(pd.DataFrame(to_16_bits(logits), columns=predictions.columns[3:])))
     return pd.concat(parts, ignore_index=True)
 
 
-def in_16_bits(logits: np.ndarray) -> np.ndarray:
+def to_16_bits(logits: np.ndarray) -> np.ndarray:
     """Logits beyond what 16 bits hold become the largest that they do: a finished run is filed all the same."""
     largest = np.finfo(np.float16).max
     return np.clip(logits, -largest, largest).astype(np.float16)
