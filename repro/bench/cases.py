@@ -21,7 +21,10 @@ WORKSPACE = 1.5  # times what a call needs: libraries copy weights and maps into
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time: a row at a precision, batch, number of frames, over so many views."""
+    """One thing to time: a row at a precision, batch, number of frames, over so many views.
+
+    A call is of ``batch`` clips; a video of several views is one.
+    """
 
     section: str
     row: str
@@ -39,11 +42,6 @@ class Case:
         parts += [f"{self.size} px"] if self.size else []
         parts += [f"{self.views} views"] if self.views > 1 else []
         return ", ".join(parts)
-
-    @property
-    def clips(self) -> int:
-        """Clips of a call; a video of several views is one."""
-        return self.batch
 
 
 def cases_of(section: str, device: str, names: Sequence[str], precisions: Sequence[str]) -> list[Case]:

@@ -148,7 +148,7 @@ def _time_section(
                 advance()
             by_clips: dict[int, dict[str, Callable[[], object]]] = {}
             for case in running:
-                by_clips.setdefault(case.clips, {})[case.name] = calls[case.name]
+                by_clips.setdefault(case.batch, {})[case.name] = calls[case.name]
             for clips, some in by_clips.items():
 
                 def keep(row: dict[str, Any], number: int = number) -> None:
@@ -156,7 +156,7 @@ def _time_section(
                     advance()
 
                 # the reference was timed by an earlier group or run: here it is timed anew, beside these
-                before = {(r, name) for r, name in done if not _is_reference(name)}
+                before = {(r, name) for r, name in done if not name.startswith(f"{REFERENCE}, ")}
                 measure_speed(
                     some, device=device, repeats=repeats, warmup=0, clips_per_call=clips, done=before, keep=keep
                 )
@@ -165,10 +165,6 @@ def _time_section(
         gc.collect()
         if device.type == "cuda":
             torch.cuda.empty_cache()
-
-
-def _is_reference(name: str) -> bool:
-    return name.startswith(f"{REFERENCE}, ")
 
 
 def _left_out(case: Case) -> str:
@@ -219,18 +215,14 @@ def layer_shares(row: Row, device: torch.device, *, repeats: int = 5) -> list[di
             parts[name] = "gates"
         elif where[0] == "head" and len(where) == 2 and where[1].startswith("stage"):
             parts[name] = f"head, {where[1]}"
-    parts = {name: part for name, part in parts.items() if not _within(name, parts)}
+    outermost = {k: part for k, part in parts.items() if not any(k.startswith(f"{other}.") for other in parts)}
 
     def call() -> torch.Tensor:
         with torch.inference_mode():
             return network(*inputs)
 
-    found = layer_seconds(network, parts, call, device=device, repeats=repeats)
+    found = layer_seconds(network, outermost, call, device=device, repeats=repeats)
     return json.loads(found.to_json(orient="records"))
-
-
-def _within(name: str, parts: dict[str, str]) -> bool:
-    return any(name.startswith(f"{other}.") for other in parts)
 
 
 def _identity(provenance: dict, counts: dict, clip: Path | None, rounds: dict[str, int]) -> dict[str, Any]:

@@ -22,12 +22,14 @@ from repro.records.record import RESULTS
 from repro.training.run_folder import WORK
 
 
-def recogniser_of(trained: Trained, way: Way, *, backend: str | None = None) -> OnlineRecogniser:
+def recogniser_of(trained: Trained, seconds: float | None = None, *, backend: str | None = None) -> OnlineRecogniser:
     """A network ready for a stream, its trunk and head by a backend of :func:`repro.inference.backends.choose`; None:
     by PyTorch as it is.
 
-    Raises ValueError for a backend that is none, or that takes its ranges from clips: a stream has none yet.
+    seconds: that a decision spans; None for as published, N frames whatever the camera's rate. Raises ValueError for a
+    backend that is none, or that takes its ranges from clips: a stream has none yet.
     """
+    way = Way("halves" if seconds is None else "time", seconds=seconds, at_cuts=True)
     found, experiment = OnlineRecogniser.of(trained, way), trained.experiment
     if backend is not None:
         check_option(backend, gpu=found.device == "cuda")
@@ -67,8 +69,7 @@ def online(
     Args:
         source: a camera's number, a device, an address or a file.
         run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`.
-        backend: as :func:`recogniser_of`.
-        seconds: that a decision spans; None for as published, N frames whatever the camera's rate.
+        seconds, backend: as :func:`recogniser_of`.
         realtime: a file is played at its own rate, and frames for which there is no time are dropped.
         save: an ``.mp4`` file to write, with the decisions drawn in.
         window: whether one is opened where there is a display.
@@ -80,10 +81,9 @@ def online(
     if save is not None and save.suffix != ".mp4":
         raise ValueError(f"save: {save} must end in .mp4")
     trained = find_trained(run, weights, results=results, work=work)
-    way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
     if run is None:
         _say(f"by {trained.name}, which knows {len(trained.classes)} classes")
-    recogniser = recogniser_of(trained, way, backend=backend)
+    recogniser = recogniser_of(trained, seconds, backend=backend)
     labelling = Labelling(trained.classes, unknown_below=unknown_below, hysteresis=hysteresis)
     frames = Source(source, realtime=realtime, retry_for=retry_for, say=_say)
     with contextlib.ExitStack() as stack:
@@ -105,7 +105,8 @@ def online(
         _say(failure)
     _say(f"{source}: {live.came} frames seen, {live.dropped} dropped, {decisions} decisions")
     if not decisions:
-        _say(f"{source}: nothing was decided; the first decision takes {_first(recogniser)}")
+        first = f"{recogniser.frames} frames" if seconds is None else f"{seconds:g} s"
+        _say(f"{source}: nothing was decided; the first decision takes {first}")
     return 0 if decisions and not failure else 1
 
 
@@ -131,11 +132,6 @@ def _follow(live: Live, shows: list[Callable]) -> tuple[int, str]:
             raise
         return decisions, str(error)
     return decisions, ""
-
-
-def _first(recogniser: OnlineRecogniser) -> str:
-    seconds = recogniser.way.seconds
-    return f"{recogniser.frames} frames" if seconds is None else f"{seconds:g} s"
 
 
 def _say(text: str) -> None:

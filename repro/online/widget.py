@@ -14,7 +14,6 @@ from repro.online.display import Rate, overlay
 from repro.online.labels import Decision, Labelling
 from repro.online.live import Live
 from repro.online.sources import Source
-from repro.online.ways import Way
 
 LINES = 5  # last decisions that are shown
 SIDE = 320  # pixels of the picture's shorter side, at least: overlays on smaller ones cannot be read
@@ -59,9 +58,8 @@ def watch(source: str, trained: Trained, *, seconds: float | None = None, realti
         seconds: that a decision spans; None for as published.
         realtime: a file is played at its own rate.
     """
-    way = Way(at_cuts=True) if seconds is None else Way("time", seconds=seconds, at_cuts=True)
     frames = Source(source, realtime=realtime, say=lambda _text: None)
-    return Watch(Live(recogniser_of(trained, way), frames, Labelling(trained.classes), frames=True))
+    return Watch(Live(recogniser_of(trained, seconds), frames, Labelling(trained.classes), frames=True))
 
 
 def enlarged(image: np.ndarray) -> np.ndarray:
