@@ -114,22 +114,12 @@ def test_an_interruption_keeps_the_video(recognise, tmp_path, monkeypatch):
 def test_ctrl_c_ends_the_process_cleanly(run, tmp_path):
     """A minute of video played at its own rate, ended after the first decision."""
     path = tiny.write_video(tmp_path / "clip.avi", frames=720)
-    program = Path(sys.executable).with_name("repro")
-    arguments = [
-        "online",
-        "--source",
-        path,
-        "--run",
-        "s/r",
-        "--realtime",
-        "--no-window",
-        "--save",
-        tmp_path / "seen.mp4",
-    ]
+    program = [Path(sys.executable).with_name("repro"), "online", "--source", path, "--run", "s/r"]
+    program += ["--realtime", "--no-window", "--save", tmp_path / "seen.mp4"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     # whoever starts the tests in the background hands down a SIGINT that is ignored
     heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen([program, *arguments], cwd=run, preexec_fn=heeded, **pipes) as process:
+    with subprocess.Popen(program, cwd=run, preexec_fn=heeded, **pipes) as process:
         first = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)

@@ -200,11 +200,6 @@ def test_by_time_a_decision_spans_the_same_seconds_at_every_rate(rate):
     assert len(found) >= 8 and all(1.4 <= span <= 2.0 for span in spans)
 
 
-def test_too_short_for_a_decision():
-    run = live(source(FILE, Capture([grey(0)]))[0])
-    assert list(run) == [] and run.came == 1
-
-
 def test_what_came_before_a_failure_is_decided_and_the_failure_said():
     free = threading.Event()
     images = [grey(0), grey(1), grey(2), grey(3), free.wait]

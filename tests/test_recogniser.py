@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from repro.experiment.fields import Experiment
 from repro.models import build
+from repro.models.blocks import BasicBlock
+from repro.training.optimiser import freeze_statistics
 from repro.training.recogniser import Recogniser
 
 # --- what reaches the network
@@ -55,23 +57,46 @@ def test_the_head_stays_in_fp32(monkeypatch):
         assert (found["bf16-mixed"][name] - exact).abs().max() < 1e-3 * max(exact.abs().max(), 0.1), name
 
 
-# Channels in, out, side, kernel, stride of the trunk's convolutions at 64 and 112 pixels, at quarter width
-TRUNK = [(3, 16, 64, 7, 2), (16, 16, 16, 3, 1), (16, 32, 16, 3, 2), (16, 32, 16, 1, 2), (32, 64, 8, 3, 2),
-         (64, 128, 4, 3, 2),
-         (64, 128, 4, 1, 2), (128, 128, 2, 3, 1), (64, 128, 7, 3, 2), (128, 128, 4, 3, 1)]  # fmt: skip
+def gradients(model: str, frames: int, size: int, precision: str) -> dict[str, torch.Tensor]:
+    """Of a quarter-width network's parameters, from weights and clips that are the same for every precision.
 
-
-@pytest.mark.parametrize("channels_in, channels_out, side, kernel, stride", TRUNK)
-def test_the_trunks_convolutions_are_right_in_bf16(channels_in, channels_out, side, kernel, stride):
+    The memory that torch is about to take is filled with 1e30 before each of the head's convolutions goes backwards:
+    the faulty ones take in what lies there, which is often 0. Statistics are frozen, since those of four clips amplify
+    the rounding of 16 bits.
+    """
     torch.manual_seed(0)
-    x = torch.randn(32, channels_in, side, side).to(torch.bfloat16, memory_format=torch.channels_last)
-    weight = (torch.randn(channels_out, channels_in, kernel, kernel) / (channels_in**0.5 * kernel)).bfloat16()
-    out_side = (side - 1) // stride + 1
-    arriving = torch.randn(32, channels_out, out_side, out_side).bfloat16()
-    found = []
-    for dtype in (torch.bfloat16, torch.float64):
-        inputs = [x.detach().to(dtype).requires_grad_(), weight.detach().to(dtype).requires_grad_()]
-        F.conv2d(*inputs, stride=stride, padding=kernel // 2).backward(arriving.to(dtype))
-        found.append([each.grad.double() for each in inputs])
-    for rounded, exact in zip(*found):
-        assert (rounded - exact).abs().max() < 0.02 * exact.abs().max()
+    network = build(model, classes=3, width=0.25, dropout=0.0).train()
+    for module in network.modules():
+        if isinstance(module, BasicBlock):
+            nn.init.constant_(module.bn2.weight, 0.5)  # at its start of 0 the branches have no gradient
+    freeze_statistics(network, "none")
+
+    def spoil(elements: int) -> None:
+        for _ in range(2):
+            junk = [torch.full((elements * share // 2,), 1e30) for share in (1, 2, 2, 4, 8)]
+            del junk
+
+    def before_backward(module, _inputs, output) -> None:
+        output.register_hook(lambda _gradient: spoil(module.weight.numel()))
+
+    for module in network.head.modules():
+        if isinstance(module, nn.Conv3d):
+            module.register_forward_hook(before_backward)
+    pictures = torch.randint(256, (4 * frames, 3, 4, 4)).float()
+    clips = F.interpolate(pictures, size=size, mode="bilinear").byte().unflatten(0, (4, frames))
+    recogniser = Recogniser(network, Experiment(model=model, precision=precision))
+    F.cross_entropy(recogniser(clips), torch.tensor([0, 1, 2, 0])).backward()
+    return {name: parameter.grad.double() for name, parameter in network.named_parameters()}
+
+
+@pytest.mark.parametrize("model", ["resnet34_3dres18", "res34_se_im_net"])
+@pytest.mark.parametrize("frames, size", [(4, 64), (8, 112)])
+def test_gradients_in_bf16_are_those_of_fp32(model, frames, size):
+    """With the head in bf16 too, torch 2.15 gives NaN or values 1e13 to 1e38 times too large in all of these."""
+    exact, rounded = (gradients(model, frames, size, precision) for precision in ("32-true", "bf16-mixed"))
+    everything = [torch.cat([each.flatten() for each in found.values()]) for found in (exact, rounded)]
+    assert F.cosine_similarity(*everything, dim=0) > 0.95
+    for name, gradient in exact.items():
+        assert rounded[name].abs().max() < 0.1 + 10 * gradient.abs().max(), name
+        if gradient.ndim > 2:  # convolutions; a gate's few hidden units may have next to no gradient
+            assert F.cosine_similarity(gradient.flatten(), rounded[name].flatten(), dim=0) > 0.9, name

@@ -17,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from repro.experiment.fields import ATTENTION
 from repro.metrics.peak import exact_float32
@@ -39,19 +39,12 @@ SLOWER = 3
 KEPT, ANEW = "maps kept", "all computed"
 
 
-class Slowed:
+class Slowed(nn.Module):
     """A network so many times slower, or one whose every map takes so many seconds at least."""
 
     def __init__(self, network: Any, *, times: float = 1.0, seconds: float = 0.0) -> None:
+        super().__init__()
         self.network, self.times, self.seconds = network, times, seconds
-
-    def eval(self) -> "Slowed":
-        self.network.eval()
-        return self
-
-    def to(self, device: str) -> "Slowed":
-        self.network.to(device)
-        return self
 
     def trunk(self, frames: Tensor) -> Tensor:
         return self._slowly(self.network.trunk, frames, self.seconds)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from repro.data.clips import Clip
 from repro.data.decode import count_frames, iter_frames, open_opencv
@@ -37,20 +37,13 @@ from repro.training.run_folder import WORK
 COLUMNS = ["way", "frame", "label"]
 
 
-class Shared:
+class Shared(nn.Module):
     """A network whose trunk maps equal frames once, until `forget`: most ways see the same pixels."""
 
     def __init__(self, network: Any) -> None:
+        super().__init__()
         self.network, self.head = network, network.head
         self.maps: dict[bytes, Tensor] = {}
-
-    def eval(self) -> "Shared":
-        self.network.eval()
-        return self
-
-    def to(self, device: str) -> "Shared":
-        self.network.to(device)
-        return self
 
     def trunk(self, frames: Tensor) -> Tensor:
         key = frames.cpu().numpy().tobytes()
