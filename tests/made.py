@@ -72,14 +72,25 @@ def record(
     )
 
 
+def predicted(results: Path, labels, guesses=None, *, classes=None, **fields: Any) -> Record:
+    """A record of which each clip's largest score is that of the class in ``guesses``; None: all right.
+
+    classes: names, or None for as many as there are labels.
+    """
+    labels = np.asarray(labels)
+    names = [f"class{k:02d}" for k in range(labels.max() + 1)] if classes is None else classes
+    scores = logits(labels if guesses is None else guesses, len(names))
+    return record(results, classes=names, labels=labels, scores=scores, **fields)
+
+
 def demo_record(results: Path, *, wrong=(), to_partner=(), per_class: int = 10, **fields: Any) -> Record:
     """A record on the demo set's classes: all right, but clips ``wrong`` (taken for the class two on) and
     ``to_partner`` (taken for the look-alike)."""
     labels = labels_of(len(DEMO), per_class)
-    predicted = labels.copy()
-    predicted[list(wrong)] = (labels[list(wrong)] + 2) % len(DEMO)
-    predicted[list(to_partner)] ^= 1
-    return record(results, classes=DEMO, labels=labels, scores=logits(predicted, len(DEMO)), **fields)
+    guesses = labels.copy()
+    guesses[list(wrong)] = (labels[list(wrong)] + 2) % len(DEMO)
+    guesses[list(to_partner)] ^= 1
+    return predicted(results, labels, guesses, classes=DEMO, **fields)
 
 
 def both_networks(

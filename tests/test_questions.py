@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import both_networks, demo_record, labels_of, logits, record
+from made import both_networks, demo_record, labels_of, logits, predicted, record
 
 from repro.experiment.fields import CONTROL
 from repro.records.questions import above, has_converged, have_converged, learned_nothing, only, seen
@@ -13,9 +13,8 @@ from repro.records.scores import is_right
 
 def run(tmp_path, right, *, classes=3, per_class=20, seed=0, **fields):
     labels = labels_of(classes, per_class)
-    predicted = np.where(np.arange(len(labels)) < right, labels, (labels + 1) % classes)
-    names = [f"c{k}" for k in range(classes)]
-    return record(tmp_path, classes=names, labels=labels, scores=logits(predicted, classes), seed=seed, **fields)
+    guesses = np.where(np.arange(len(labels)) < right, labels, (labels + 1) % classes)
+    return predicted(tmp_path, labels, guesses, seed=seed, **fields)
 
 
 def test_some_clips_only_and_another_order(tmp_path):

@@ -12,6 +12,7 @@ from made import (
     demo_record,
     labels_of,
     logits,
+    predicted,
     record,
 )
 
@@ -180,10 +181,7 @@ CONFUSES = {
     ),
     "undecided": lambda t: confused(t, [30] * 6, [5, 5, 5, 30, 30, 30]),
     "contradicted": lambda t: confused(t, [30, 5, 5, 5, 30, 30], [5, 30, 30, 30, 30, 30]),
-    "not testable": lambda t: [
-        record(t, labels=labels_of(3, 10), scores=logits(labels_of(3, 10), 3), model=model)
-        for model in (BASELINE, ATTENTION)
-    ],
+    "not testable": lambda t: [predicted(t, labels_of(3, 10), model=model) for model in (BASELINE, ATTENTION)],
 }
 
 
@@ -202,18 +200,10 @@ def test_one_pair_that_improves_does_not_stand_for_three_that_get_worse(tmp_path
     labels = labels_of(9, 30)
 
     def run(model, seed, taken):
-        predicted = labels.copy()
+        guesses = labels.copy()
         for pair, number in enumerate(taken):
-            predicted[60 * pair : 60 * pair + number] ^= 1
-        return record(
-            tmp_path,
-            classes=classes,
-            labels=labels,
-            scores=logits(predicted, 9),
-            model=model,
-            seed=seed,
-            layout="hmdb51",
-        )
+            guesses[60 * pair : 60 * pair + number] ^= 1
+        return predicted(tmp_path, labels, guesses, classes=classes, model=model, seed=seed, layout="hmdb51")
 
     runs = [run(BASELINE, s, (40, 5, 5, 5)) for s in SEEDS] + [run(ATTENTION, s, (10, 12, 12, 12)) for s in SEEDS]
     found = verdict("se-im-reduces-confusion", runs)
@@ -238,10 +228,8 @@ def test_one_pair_of_look_alikes_is_not_most_of_several(tmp_path, first, second)
     labels, runs = labels_of(3, 30), []
     for seed in SEEDS:
         for model, taken in ((BASELINE, first), (ATTENTION, second)):
-            scores = logits(np.where(np.arange(90) < taken, 1, labels), 3)
-            runs.append(
-                record(tmp_path, classes=("drink", "eat", "run"), labels=labels, scores=scores, model=model, seed=seed)
-            )
+            guesses, fields = np.where(np.arange(90) < taken, 1, labels), {"model": model, "seed": seed}
+            runs.append(predicted(tmp_path, labels, guesses, classes=("drink", "eat", "run"), **fields))
     found = verdict("se-im-reduces-confusion", runs)
     assert found.outcome == "undecided" and "of 1 pairs of look-alikes, and one alone cannot tell" in found.evidence
 
@@ -279,9 +267,9 @@ def test_the_indicator_is_the_papers(tmp_path):
     classes, labels = ("drink", "eat", "run"), np.repeat([0, 1, 2], [10, 20, 30])
 
     def run(model, first, second):
-        predicted = labels.copy()
-        predicted[:first], predicted[10 : 10 + second] = 1, 0
-        return record(tmp_path, classes=classes, labels=labels, scores=logits(predicted, 3), model=model)
+        guesses = labels.copy()
+        guesses[:first], guesses[10 : 10 + second] = 1, 0
+        return predicted(tmp_path, labels, guesses, classes=classes, model=model)
 
     found = verdict("se-im-reduces-confusion", [run(BASELINE, 5, 1), run(ATTENTION, 1, 1)])
     assert "drink / eat -0.40 [" in found.evidence and found.outcome == "undecided"
@@ -297,14 +285,14 @@ def on_hmdb51(tmp_path, on_partner, elsewhere, *, seed=0, **fields):
     """A baseline run on HMDB51's 51 classes: so many clips of each named class taken for its look-alike, so many for
     others; of the 43 other classes every second clip is wrong."""
     labels = labels_of(51, 30)
-    predicted = labels.copy()
-    predicted[: 43 * 30 : 2] = (labels[: 43 * 30 : 2] + 1) % 43
+    guesses = labels.copy()
+    guesses[: 43 * 30 : 2] = (labels[: 43 * 30 : 2] + 1) % 43
     for label in range(43, 51):
         start = 30 * label
-        predicted[start : start + on_partner] = 43 + (label - 43 ^ 1)
-        predicted[start + on_partner : start + on_partner + elsewhere] = label - 43
-    values = {"model": BASELINE, "layout": "hmdb51", "dataset": "HMDB51", "seed": seed} | fields
-    return record(tmp_path, classes=HMDB51, labels=labels, scores=logits(predicted, 51), **values)
+        guesses[start : start + on_partner] = 43 + (label - 43 ^ 1)
+        guesses[start + on_partner : start + on_partner + elsewhere] = label - 43
+    fields = {"model": BASELINE, "layout": "hmdb51", "dataset": "HMDB51", "seed": seed} | fields
+    return predicted(tmp_path, labels, guesses, classes=HMDB51, **fields)
 
 
 MATTERS = {
@@ -345,11 +333,8 @@ def test_one_run_filed_under_several_gates_that_its_network_lacks_is_one_run(tmp
 
 def test_with_two_classes_every_error_is_the_look_alike(tmp_path):
     labels = labels_of(2, 50)
-    scores = logits(np.where(np.arange(100) % 2, labels, 1 - labels), 2)
-    runs = [
-        record(tmp_path, classes=("drink", "eat"), labels=labels, scores=scores, model=BASELINE, seed=seed)
-        for seed in SEEDS
-    ]
+    guesses, fields = np.where(np.arange(100) % 2, labels, 1 - labels), {"classes": ("drink", "eat"), "model": BASELINE}
+    runs = [predicted(tmp_path, labels, guesses, seed=seed, **fields) for seed in SEEDS]
     assert verdict("confusing-actions-matter", runs).outcome == "not testable"
 
 
@@ -453,9 +438,7 @@ def test_without_classes_that_only_order_tells_apart_all_clips_are_asked(tmp_pat
     labels = labels_of(3, 40)
 
     def run(model, seed):
-        made = record(
-            tmp_path, classes=("sit", "stand", "run"), labels=labels, scores=logits(labels, 3), model=model, seed=seed
-        )
+        made = predicted(tmp_path, labels, classes=("sit", "stand", "run"), model=model, seed=seed)
         return replace(made, altered={name: logits((labels + 1) % 3, 3) for name in ("shuffled", "reversed")})
 
     found = verdict("temporal-modelling", [run(m, s) for m in (BASELINE, ATTENTION) for s in SEEDS])
@@ -472,9 +455,8 @@ def hmdb51(results, right: int, **fields):
     """A full-size run with this many of the 1530 test clips right."""
     labels = labels_of(51, 30)
     order = np.random.default_rng(0).permutation(1530)
-    predicted = np.where(order < right, labels, (labels + 1) % 51)
-    classes = [f"class{k:02d}" for k in range(51)]
-    return record(results, classes=classes, labels=labels, scores=logits(predicted, 51), **OFFICIAL | fields)
+    guesses = np.where(order < right, labels, (labels + 1) % 51)
+    return predicted(results, labels, guesses, **OFFICIAL | fields)
 
 
 def three(tmp_path, right, **fields):
@@ -544,10 +526,7 @@ def test_the_run_that_weights_come_from_says_whether_they_are_of_kinetics(tmp_pa
 
 
 def of_kinetics(tmp_path, classes, **fields):
-    labels, names = labels_of(classes, 1), [f"c{k}" for k in range(classes)]
-    return record(
-        tmp_path, classes=names, labels=labels, scores=logits(labels, classes), layout="kinetics400", **fields
-    )
+    return predicted(tmp_path, labels_of(classes, 1), layout="kinetics400", **fields)
 
 
 @pytest.mark.parametrize(
@@ -588,13 +567,8 @@ def test_other_runs_say_nothing_about_the_papers_accuracy(tmp_path, change):
 
 def test_part_of_a_split_is_not_the_split_and_something_is_judged_on_its_validation_set(tmp_path):
     def run(clips, classes, **fields):
-        labels = np.arange(clips) % classes
-        names = [f"c{k:03d}" for k in range(classes)]
         values = {**FULL, **KINETICS} | fields
-        return [
-            record(tmp_path, classes=names, labels=labels, scores=logits(labels, classes), seed=s, **values)
-            for s in SEEDS
-        ]
+        return [predicted(tmp_path, np.arange(clips) % classes, seed=seed, **values) for seed in SEEDS]
 
     assert verdict("accuracy-ucf101", run(3700, 101)).evidence == "Not run."
     assert verdict("accuracy-ucf101", run(3783, 101)).outcome == "reproduced"

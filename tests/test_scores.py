@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made import DEMO, backwards_scores, labels_of, logits, record
+from made import DEMO, backwards_scores, labels_of, logits, predicted, record
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
@@ -52,22 +52,13 @@ def test_clips_of_one_group_say_no_more_than_one(tmp_path):
     assert (doubled.low, doubled.high, doubled.p) == pytest.approx((single.low, single.high, single.p))
 
 
-def confused(folder, taken, *, seed, model=BASELINE, classes=("A", "B"), groups=7, **fields):
+def confused(folder, taken, *, seed, model=BASELINE, groups=7):
     """A run on two classes of 39 and 30 clips in as many groups each, of which these clips are taken for the other."""
     labels = np.repeat([0, 1], [39, 30])
-    predicted = labels.copy()
-    predicted[list(taken)] ^= 1
+    guesses = labels.copy()
+    guesses[list(taken)] ^= 1
     names = [f"{label}-{k % groups}" for label, count in enumerate((39, 30)) for k in range(count)]
-    return record(
-        folder,
-        classes=classes,
-        labels=labels,
-        scores=logits(predicted, 2),
-        groups=names,
-        seed=seed,
-        model=model,
-        **fields,
-    )
+    return predicted(folder, labels, guesses, groups=names, seed=seed, model=model)
 
 
 def test_the_indicator_is_as_sure_as_its_groups_and_runs(tmp_path):
