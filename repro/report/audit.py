@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.data.clips import Clip, ClipFields, Split, read_split
+from repro.data.clips import Clip, Split, read_split
 from repro.data.facts import DOES_NOT_DECODE, STORE
 from repro.data.prepare.audit import audit
 from repro.data.prepare.duplicates import (
@@ -22,11 +22,10 @@ from repro.data.prepare.duplicates import (
 )
 from repro.experiment.fields import Experiment
 from repro.records.measure import measured, read_measured_table, read_measurements
-from repro.records.record import RESULTS
 
 WORK = Path("build/audit")
 NAME = "audit"  # results/<study>/audit.json and audit.parquet
-UNUSABLE = ("error", "leave_out")
+PARTS = ("train", "test")
 SHOWN = 8  # rows of a table of odd clips
 
 
@@ -36,67 +35,16 @@ class Audit(NamedTuple):
     split: Split
     table: pd.DataFrame  # a row a clip, training first: its name and repro.data.facts.FIELDS
     at_hand: bool  # the clips are on this machine; if not, they have names for paths
-    note: str  # what a reader must know of it, in Markdown
-
-
-def find_audit(
-    study: str,
-    dataset: str,
-    fields: ClipFields,
-    *,
-    unusable: str = "error",
-    if_missing: str = "error",
-    work: Path = WORK,
-    results: Path = RESULTS,
-) -> Audit | str:
-    """Audit the clips where they are at hand, else take the study's recorded audit; where there is none, say so.
-
-    Args:
-        dataset: its name, for the record.
-        fields: which clips.
-        unusable: "error" stops at a listed clip that is not there, "leave_out" goes on without it.
-        if_missing: "error" stops where the clips are not at hand, and files the audit that was made; "note" takes what
-            was recorded, and files nothing: a study that is only shown keeps its record.
-
-    Raises ValueError for other words, FileNotFoundError and ValueError as :func:`repro.data.clips.read_split`.
-    """
-    for name, value, known in (("if_missing", if_missing, ("error", "note")), ("unusable", unusable, UNUSABLE)):
-        if value not in known:
-            raise ValueError(f"{name}: {value!r} is not one of {', '.join(known)}")
-    try:
-        split = read_split(fields, check=unusable == "error")
-        if if_missing == "note":
-            return Audit(split, audit_split(split, fields.videos, study=study, work=work), True, "")
-        with measured(study, NAME, results=results) as found:
-            table = audit_split(split, fields.videos, study=study, work=work)
-            found.content |= {"dataset": dataset, "layout": fields.layout, "split": fields.split}
-            found.content["classes"] = list(split.classes)
-            found.table = _with_split(split, table)
-        return Audit(split, table, True, "")
-    except FileNotFoundError as error:
-        if if_missing == "error":
-            raise
-        note = f"**The clips are not at hand on this machine**, so no picture of them is shown. ({error})"
-        recorded = recorded_audit(study, results)
-        if recorded is None:
-            return note
-        split, table, filed = recorded
-        made = filed["provenance"]
-        note += f"\n\nThe audit is as recorded at {made['started']}, commit {made['commit'][:10]}."
-        return Audit(split, table, False, note)
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """A set of clips on the page of the data. ``audit`` None: neither the clips nor a recorded audit are there."""
+    """A set of clips on the page of the data: those of a run. ``audit`` None: neither they nor a recorded audit are
+    there."""
 
-    study: str
-    dataset: str
+    run: Experiment
     text: str  # what a reader must know of it, in Markdown
     audit: Audit | None
-    frames: int
-    size: int
-    left_out: bool  # unusable clips are left out of training
 
     @property
     def at_hand(self) -> bool:
@@ -105,18 +53,41 @@ class ClipSet:
 
 
 def find_set(values: Mapping[str, Any]) -> ClipSet:
-    """A set of clips, audited (`find_audit`), from fields of an experiment and ``if_missing``.
+    """A set of clips, audited where they are at hand, else as the study's audit was recorded.
 
-    Raises ValueError for an unknown field, and as `find_audit`.
+    values: fields of an experiment, and ``if_missing``: "error" stops where the clips are not at hand, and files the
+    audit that was made; "note" says that they are not, and files nothing: a study that is only shown keeps its record.
+
+    Raises ValueError for an unknown field, FileNotFoundError and ValueError as :func:`repro.data.clips.read_split`.
     """
-    of_run = {name: value for name, value in values.items() if name != "if_missing"}
-    run = Experiment.from_mapping(of_run)
-    fields = ClipFields(run.layout, run.videos, run.annotations, run.split, run.classes)
-    missing = values.get("if_missing", "error")
-    found = find_audit(run.study, run.dataset, fields, unusable=run.unusable, if_missing=missing)
-    note, audited = (found, None) if isinstance(found, str) else (found.note, found)
-    text = "\n\n".join(filter(None, (run.remark, note, content_text(audited) if audited else "")))
-    return ClipSet(run.study, run.dataset, text, audited, run.frames, run.size, run.unusable == "leave_out")
+    run = Experiment.from_mapping({name: value for name, value in values.items() if name != "if_missing"})
+    shown_only, note = values.get("if_missing") == "note", ""
+    try:
+        split = read_split(run, check=run.unusable == "error")
+        found: Audit | None = _made(run, split, file=not shown_only)
+    except FileNotFoundError as error:
+        if not shown_only:
+            raise
+        note = f"**The clips are not at hand on this machine**, so no picture of them is shown. ({error})"
+        found = recorded_audit(run.study)
+        if found:
+            made = read_measurements(NAME)[run.study]["provenance"]
+            note += f"\n\nThe audit is as recorded at {made['started']}, commit {made['commit'][:10]}."
+    return ClipSet(run, "\n\n".join(filter(None, (run.remark, note, content_text(found) if found else ""))), found)
+
+
+def _made(run: Experiment, split: Split, *, file: bool) -> Audit:
+    if not file:
+        return Audit(split, audit_split(split, run), True)
+    with measured(run.study, NAME) as found:
+        table = audit_split(split, run)
+        found.content |= {"dataset": run.dataset, "layout": run.layout, "split": run.split}
+        found.content["classes"] = list(split.classes)
+        # each clip's part, label and group, so that all that is shown of the audit needs no clips
+        clips = [(clip.name, part, clip.label, clip.group) for part in PARTS for clip in getattr(split, part)]
+        named = pd.DataFrame(clips, columns=["name", "part", "label", "group"])
+        found.table = named.merge(table.drop(columns="modified"), on="name", how="left", validate="one_to_one")
+    return Audit(split, table, True)
 
 
 def sets_table(found: Sequence[ClipSet]) -> pd.DataFrame:
@@ -124,10 +95,10 @@ def sets_table(found: Sequence[ClipSet]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for each in found:
         if each.audit is None:
-            rows.append({"clips": each.dataset, "classes": "not at hand"})
+            rows.append({"clips": each.run.dataset, "classes": "not at hand"})
             continue
         counts, frames = class_balance(each.audit.split), each.audit.table["frames"]
-        row: dict[str, Any] = {"clips": each.dataset, "classes": str(len(counts))}
+        row: dict[str, Any] = {"clips": each.run.dataset, "classes": str(len(counts))}
         row |= {name: int(counts[name].sum()) for name in ("train", "test")}
         # a group whose clips stand in several classes (a film, an actor in a scene) counts once
         row["groups"] = len({clip.group for clip in (*each.audit.split.train, *each.audit.split.test)})
@@ -135,46 +106,32 @@ def sets_table(found: Sequence[ClipSet]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def audit_split(split: Split, videos: Path | str, *, study: str, work: Path = WORK) -> pd.DataFrame:
-    """One row for each clip of the split, training first, with the fields of an audit.
+def audit_split(split: Split, run: Experiment) -> pd.DataFrame:
+    """One row for each clip of a run's split, training first, with the fields of an audit.
 
-    Taken from ``manifest.parquet`` beside ``videos`` (``repro prepare --audit``) where it knows all the clips; else
+    Taken from ``manifest.parquet`` beside the videos (``repro prepare --audit``) where it knows all the clips; else
     every clip that was not audited before is decoded now.
     """
     paths = {clip.name: clip.path for clip in (*split.train, *split.test)}
-    prepared = Path(videos).parent / STORE
+    prepared = Path(run.videos).parent / STORE
     if prepared.is_file():
         table = pd.read_parquet(prepared).set_index("name")
         if paths.keys() <= set(table.index):
             return table.loc[list(paths)].reset_index()
     with contextlib.redirect_stdout(sys.stderr):  # progress is for the batch log, not for the page
-        return audit(paths, work / f"{study}.parquet")
+        return audit(paths, WORK / f"{run.study}.parquet")
 
 
-def _with_split(split: Split, table: pd.DataFrame) -> pd.DataFrame:
-    """The audit with each clip's part, label and group, so that all that is shown of it needs no clips."""
-    clips = pd.DataFrame(
-        [(clip.name, part, clip.label, clip.group) for part in ("train", "test") for clip in getattr(split, part)],
-        columns=["name", "part", "label", "group"],
-    )
-    return clips.merge(table.drop(columns="modified"), on="name", how="left", validate="one_to_one")
-
-
-def recorded_audit(study: str, results: Path = RESULTS) -> tuple[Split, pd.DataFrame, dict[str, Any]] | None:
-    """(split, audit, what was filed with it) as last filed, or None. The clips have names for paths: none is there."""
-    filed = read_measurements(NAME, results).get(study)
-    table = read_measured_table(study, NAME, results) if filed else None
+def recorded_audit(study: str) -> Audit | None:
+    """The study's audit as last filed, or None. The clips have names for paths: none is there."""
+    filed, table = read_measurements(NAME).get(study), read_measured_table(study, NAME)
     if filed is None or table is None:
         return None
-    parts = {
-        part: tuple(
-            Clip(name, Path(name), label, group)
-            for name, label, group in zip(rows["name"], rows["label"], rows["group"], strict=True)
-        )
-        for part, rows in table.groupby("part")
-    }
-    split = Split(tuple(filed["classes"]), parts.get("train", ()), parts.get("test", ()))
-    return split, table.drop(columns=["part", "label", "group"]), filed
+    train, test = (
+        tuple(Clip(row.name, Path(row.name), row.label, row.group) for row in rows.itertuples(index=False))
+        for rows in (table[table["part"] == part] for part in PARTS)
+    )
+    return Audit(Split(tuple(filed["classes"]), train, test), table.drop(columns=["part", "label", "group"]), False)
 
 
 def content_text(found: Audit) -> str:
@@ -187,12 +144,12 @@ def content_text(found: Audit) -> str:
     )
 
 
-def risks(found: Audit, *, left_out: bool = False) -> Iterator[tuple[pd.DataFrame, str]]:
+def risks(found: Audit, *, left_out: bool) -> Iterator[tuple[pd.DataFrame, str]]:
     """What could spoil a result: a table of counts with its caption, then each table of odd clips that has rows.
 
     left_out: unusable clips are left out of training, which the caption then says.
     """
-    split, table = found.split, found.table
+    split, table, _ = found
     odd, groups = not_as_announced(table, split), shared_groups(split)
     same, near = exact_duplicates(table, split), near_duplicates(table, split)
     across = near[~near["same_group"]]

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import POLICIES, test_frames, train_frames
 from repro.data.transforms import augment, crop_offsets, crop_sizes, test_view
-from repro.report import figures
+from repro.experiment.fields import BASELINE
 from repro.report.audit import Audit, ClipSet
+from repro.report.figures import COLOURS, HIGHLIGHT, frame_strip
 
 CLASSES = 24  # at most on a contact sheet
 Strip = tuple[str, np.ndarray]  # a row's title, and its frames: uint8 (N, side, side, 3)
@@ -27,40 +30,57 @@ def contact_sheet(found: ClipSet) -> tuple[Figure, str]:
             firsts.setdefault(clip.label, clip)
     chosen = [(audit.split.classes[label], clip) for label, clip in sorted(firsts.items())[:CLASSES]]
     sheet = [
-        (name, test_view(read_frames(clip.path, test_frames(lengths[clip.name], found.frames)), found.size))
+        (name, test_view(read_frames(clip.path, test_frames(lengths[clip.name], found.run.frames)), found.run.size))
         for name, clip in chosen
     ]
     names = ", ".join(name for name, _ in sheet)
-    alt = f"Contact sheet of {found.dataset}: one test clip a class, {found.frames} frames each: {names}."
-    return figures.frame_strip(sheet), alt
+    alt = f"Contact sheet of {found.run.dataset}: one test clip a class, {found.run.frames} frames each: {names}."
+    return frame_strip(sheet), alt
 
 
 def sampling_figure(found: ClipSet, segments: int) -> tuple[Figure, str]:
     """Which frames each policy takes of one training clip, on its time axis; with its alt text."""
     clip, length = _first_clip(_audit(found))
-    alt = (
+    taken = sampled(length, segments)
+    fig, axis = plt.subplots(figsize=(9, 0.9 + 0.4 * len(taken)))
+    for edge in np.arange(segments + 1) * length / segments:
+        axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
+    for row, (name, indices) in enumerate(taken.items()):
+        marker, colour = ("s", HIGHLIGHT) if "test" in name else ("o", COLOURS[BASELINE])
+        axis.plot(indices, np.full(len(indices), row), linestyle="", markersize=5, marker=marker, color=colour)
+    axis.set_yticks(range(len(taken)), taken, fontsize=8)
+    axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
+    axis.set(xlim=(-0.5, length - 0.5), ylim=(len(taken) - 0.4, -0.6))
+    axis.set_title("Frames taken", fontsize=10)
+    fig.tight_layout()
+    return fig, (
         f"Frames taken from {clip.name}, {length} frames, {segments} segments, by each policy: a different random "
         "frame of each segment in two training epochs, and the segment centres in testing."
     )
-    return figures.sampling_plot(length, segments, sampled(length, segments)), alt
 
 
 def crop_figures(found: ClipSet) -> Iterator[tuple[Figure, str]]:
     """The 13 places of the smallest crop on one frame, and one clip in four epochs of training; with alt texts."""
     clip, length = _first_clip(_audit(found))
     frame = read_frames(clip.path, [length // 2])[0]
-    height, width = crop_sizes(*frame.shape[:2])[-1]
-    places = crop_offsets(frame.shape[0], frame.shape[1], height, width)
-    alt = f"The 13 fixed places of the smallest crop, {width} by {height} pixels, on a frame of {clip.name}."
-    yield figures.crop_plot(frame, height, width, places), alt
-    views = training_views(clip, length, found.frames, found.size)
-    alt = f"The same clip in four epochs of training: other frames, crops and mirror images; {found.frames} frames."
-    yield figures.frame_strip(views), alt
+    high, wide = frame.shape[:2]
+    height, width = crop_sizes(high, wide)[-1]
+    fig, axes = plt.subplots(2, 7, figsize=(10, 2.2 * 2 * high / wide + 0.4))
+    for axis in axes.flat:
+        axis.axis("off")
+    for number, ((top, left), axis) in enumerate(zip(crop_offsets(high, wide, height, width), axes.flat), 1):
+        axis.imshow(frame)
+        axis.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=HIGHLIGHT, linewidth=2))
+        axis.set_title(f"{number}", fontsize=8)
+    fig.tight_layout()
+    yield fig, f"The 13 fixed places of the smallest crop, {width} by {height} pixels, on a frame of {clip.name}."
+    alt = f"The same clip in four epochs of training: other frames, crops and mirror images; {found.run.frames} frames."
+    yield frame_strip(training_views(clip, length, found.run.frames, found.run.size)), alt
 
 
 def _audit(found: ClipSet) -> Audit:
     if found.audit is None:
-        raise ValueError(f"{found.dataset}: these clips are not at hand")
+        raise ValueError(f"{found.run.dataset}: these clips are not at hand")
     return found.audit
 
 
@@ -98,9 +118,9 @@ def short_clip_table(length: int, segments: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["policy", "frames taken, counted from 0"])
 
 
-def training_views(clip: Clip, length: int, frames: int, size: int, epochs: int = 4) -> list[Strip]:
-    """One clip in several epochs of training: other frames, crops and mirror images each time."""
-    rngs = [np.random.default_rng([1, epoch]) for epoch in range(epochs)]
+def training_views(clip: Clip, length: int, frames: int, size: int) -> list[Strip]:
+    """One clip in four epochs of training: other frames, crops and mirror images each time."""
+    rngs = [np.random.default_rng([1, epoch]) for epoch in range(4)]
     views = [augment(read_frames(clip.path, train_frames(length, frames, rng)), size, rng)[0] for rng in rngs]
     return [(f"epoch {epoch}", view) for epoch, view in enumerate(views)]
 
@@ -108,8 +128,21 @@ def training_views(clip: Clip, length: int, frames: int, size: int, epochs: int 
 def histograms(found: ClipSet) -> tuple[Figure, str]:
     """Decoded frames, durations, frame rates and picture sizes of a set's clips; with the alternative text."""
     table = _audit(found).table
-    alt = (
-        f"Decoded frames, duration, frame rate and picture size of the {len(table)} clips of {found.dataset}: "
+    fig, axes = plt.subplots(1, 4, figsize=(11, 2.7), layout="constrained")
+    labels = {"frames": "decoded frames", "seconds": "duration (s)", "fps": "frames a second"}
+    for axis, (column, label) in zip(axes, labels.items(), strict=False):
+        axis.hist(table[column].dropna(), bins=24, color=COLOURS[BASELINE])
+        axis.set(xlabel=label, ylabel="clips" if column == "frames" else "")
+    sizes = (table["width"].astype(str) + " × " + table["height"].astype(str)).value_counts()
+    shown = sizes.head(6)
+    if len(sizes) > len(shown):
+        shown = pd.concat([shown, pd.Series({f"{len(sizes) - 6} others": sizes.iloc[6:].sum()})])
+    axes[3].barh(range(len(shown)), shown, color=COLOURS[BASELINE])
+    axes[3].set_yticks(range(len(shown)), shown.index)
+    axes[3].invert_yaxis()
+    axes[3].set(xlabel="clips", title="width × height (pixels)")
+    axes[3].title.set_fontsize(9)
+    return fig, (
+        f"Decoded frames, duration, frame rate and picture size of the {len(table)} clips of {found.run.dataset}: "
         f"{table['frames'].sum():,} frames, {table['seconds'].sum() / 60:.0f} minutes."
     )
-    return figures.clip_histograms(table), alt

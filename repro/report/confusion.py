@@ -1,9 +1,10 @@
-"""Which classes networks take for each other, from records: matrices, every pair, picked and backwards pairs."""
+"""Which classes networks take for each other, from records: matrices, every pair, picked pairs."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
@@ -13,15 +14,15 @@ from repro.metrics.text import in_markdown, percent
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
 from repro.records.scores import (
-    backwards_table,
     confusion_gain,
     confusion_of,
     is_right,
     mistaken_for_partner,
     share_of,
 )
-from repro.report import figures
+from repro.report.figures import COLOURS, confusion_plot
 from repro.report.learned import Pairs
+from repro.report.names import in_figure
 from repro.report.show import formatted
 from repro.report.study import Study
 
@@ -120,7 +121,7 @@ def matrices(records: Sequence[Record]) -> list[tuple[Figure, str]]:
                 f"Confusion matrices on the test split in per cent of the true class, of {' and '.join(counts)}"
                 f"{', and their difference' if len(models) == 2 else ''}; runs added up: {seeds}."
             )
-            found.append((figures.confusion_plot(counts, records[0].classes, order), alt))
+            found.append((confusion_plot(counts, records[0].classes, order), alt))
     return found
 
 
@@ -183,19 +184,31 @@ def choice_text(shown: pd.DataFrame) -> str:
 
 
 def pairs_figure(shown: pd.DataFrame, runs: Pairs) -> tuple[Figure, str]:
-    """The indicator of some of `all_pairs` for both networks, with intervals and its alternative text.
+    """The indicator of some of `all_pairs` for both networks, with 95 % intervals and its alternative text.
 
     runs: those of `all_pairs`.
     """
-    both = [[confusion_of([pair[k] for pair in runs], place) for k in (0, 1)] for place in zip(shown["i"], shown["j"])]
-    rows = [(pair, first, second) for pair, (first, second) in zip(shown["pair"], both)]
+    fig, axis = plt.subplots(figsize=(8, 1.1 + 0.45 * len(shown)), layout="constrained")
+    texts = []
+    for k, (model, shape, shift) in enumerate(((BASELINE, "o", -0.13), (ATTENTION, "D", 0.13))):
+        found = [confusion_of([pair[k] for pair in runs], place) for place in zip(shown["i"], shown["j"])]
+        texts.append([indicator_text(c) for c in found])
+        marks = [(at + shift, c) for at, c in enumerate(found) if c]
+        for at, c in marks:
+            axis.plot([c.low, c.high], [at, at], color=COLOURS[model], linewidth=2)
+        points, heights = [c.point for _, c in marks], [at for at, _ in marks]
+        axis.plot(points, heights, shape, color=COLOURS[model], label=TITLES[model])
+    axis.set_yticks(range(len(shown)), [in_figure(pair) for pair in shown["pair"]])
+    axis.set(title="Classes taken for each other", ylim=(len(shown) - 0.5, -0.5))
+    axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better), 95 % interval")
+    axis.set_xlim(left=-0.02)
+    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     lower = int((shown["difference"] < 0).sum())
-    listed = "; ".join(f"{pair} {indicator_text(first)} and {indicator_text(second)}" for pair, first, second in rows)
-    alt = (
-        f"Confusion indicator of {len(rows)} pairs for both networks with 95 % intervals; the attention network's is "
-        f"lower for {lower} of {len(rows)}. Baseline and SE-IM: {listed}."
+    listed = "; ".join(f"{pair} {first} and {second}" for pair, first, second in zip(shown["pair"], *texts))
+    return fig, (
+        f"Confusion indicator of {len(shown)} pairs for both networks with 95 % intervals; the attention network's is "
+        f"lower for {lower} of {len(shown)}. Baseline and SE-IM: {listed}."
     )
-    return figures.pair_plot(rows), alt
 
 
 def indicator_text(c: Estimate | None, *, signed: bool = False) -> str:
@@ -279,29 +292,3 @@ def picked_text(picked: pd.DataFrame) -> str:
         f"Picked and reported on the same clips, SE-IM seems to lower c by {seeming:+.3f}; on the other clips by "
         f"{left:+.3f}. The difference, {seeming - left:.3f}, is regression to the mean."
     )
-
-
-# ---- pairs of which one class is the other played backwards
-
-
-def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:
-    """The choice inside each backwards pair, a point a run, with its alternative text."""
-    found = backwards_table(records)
-    shown = "; ".join(
-        f"{TITLES[row['model']]} seed {row['seed']} {row['pair']}: {percent(row['point'])}"
-        for _, row in found.iterrows()
-    )
-    return figures.backwards_plot(found), f"Share right inside each backwards pair with 95 % intervals. {shown}."
-
-
-def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
-    """`backwards_table` for a reader: one row a run and pair; empty where the classes hold no such pair."""
-    found = backwards_table(records)
-    if found.empty:
-        return found
-    table = found[["network", "seed", "pair"]].copy()
-    table["right / clips"] = [f"{right} / {clips}" for right, clips in zip(found["right"], found["clips"])]
-    table["share right [95 %]"] = [
-        f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for _, row in found.iterrows()
-    ]
-    return table

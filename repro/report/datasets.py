@@ -12,6 +12,7 @@ from repro.files import size_text
 from repro.records.measure import measured, read_measurements
 from repro.records.record import RESULTS
 from repro.report.audit import ClipSet
+from repro.report.show import formatted
 
 NAME = "lists"  # results/<study>/lists.json
 Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset
@@ -39,8 +40,7 @@ def counts_table(counts: Counts) -> pd.DataFrame:
         for name in CATALOGUE
         for row in compare(name, counts.get(name, {}).get("found", {}))
     )
-    table.attrs["formats"] = {"catalogue": ",", "counted": lambda n: f"{int(n):,}"}
-    return table
+    return formatted(table, {"catalogue": ",", "counted": ",.0f"})
 
 
 def answer_text(counts: Counts, sets: Sequence[ClipSet]) -> str:
@@ -49,7 +49,7 @@ def answer_text(counts: Counts, sets: Sequence[ClipSet]) -> str:
     never = [dataset.title for name, dataset in CATALOGUE.items() if name not in counts]
     text = f"The official lists differ from this study's catalogue in **{differences}** of their numbers"
     text += f" (not counted: {', '.join(never)})" if never else ""
-    named = [each.dataset for each in sets if each.audit]
+    named = [each.run.dataset for each in sets if each.audit]
     return f"{text}. None of the paper's datasets was at hand as a whole; clips here: {', '.join(named) or 'none'}."
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 
 from repro.bench.decoding import CACHE, CEILING, READERS
 from repro.metrics.text import percent
-
-FORMATS = {"% of the ceiling": ".0f", "kB a clip": ",.0f"}
+from repro.report.show import formatted
 
 
 def conditions(content: Mapping[str, Any]) -> str:
@@ -45,9 +44,7 @@ def rates_table(content: Mapping[str, Any]) -> pd.DataFrame:
                 | {"% of the ceiling": 100 * ceiling["median"] if ceiling else None}
                 | {"kB a clip": found["bytes"]["cache" if reader.cached else "video"] / 1e3}
             )
-    table = pd.DataFrame(rows)
-    table.attrs["formats"] = FORMATS
-    return table
+    return formatted(pd.DataFrame(rows), {"% of the ceiling": ".0f", "kB a clip": ",.0f"})
 
 
 def findings(content: Mapping[str, Any]) -> list[str]:

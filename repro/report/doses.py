@@ -17,7 +17,7 @@ from repro.records.freshness import Digest
 from repro.records.questions import in_16_bits, seen
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
-from repro.report.ablations import Variant, choices, reference_runs, variants
+from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
 
@@ -51,48 +51,32 @@ def scale_at_start(experiment: Experiment) -> float | None:
     return {"none": 1.0, "se": s, "se_im": 1 + s}.get(gate)
 
 
-def doses_of(reference: Sequence[Record], records: Sequence[Record], today: Digest) -> list[Dose]:
-    """`doses` of a study's runs, the variants taken from all records that are fresh."""
-    found = variants(reference, choices(records, today))
-    return doses(reference_runs(reference), found)
-
-
-def doses(reference: Sequence[Record], found: Sequence[Variant]) -> list[Dose]:
-    """The network with gates, the baseline and every variant of the gate alone, by scale.
-
-    reference: runs of the network with gates. found: variants of them, of the same clips, splits and seeds.
-    """
+def doses_of(study: Sequence[Record], records: Sequence[Record], today: Digest) -> list[Dose]:
+    """A study's network with gates, its baseline and every variant of the gate alone among the fresh runs, by scale."""
+    reference = reference_runs(study)
     if not reference:
         return []
-    chosen = [Dose(TITLES[ATTENTION], scale, tuple(reference), None) for scale in [_scale(reference)] if scale]
-    for variant in found:
+    chosen = []
+    if scale := scale_at_start(reference[0].experiment):
+        chosen.append(Dose(TITLES[ATTENTION], scale, tuple(reference), None))
+    for variant in variants(study, choices(records, today)):
         runs = tuple(run for _, run in variant.pairs)
-        scale = _scale(runs)
-        if scale is not None and variant.fields <= {"model", "gate", "gate_bias"} and _of_the_trunk(runs[0].experiment):
-            chosen.append(Dose(_name(runs[0].experiment), scale, runs, variant.difference()))
+        experiment = runs[0].experiment
+        scale = scale_at_start(experiment)
+        of_the_gate = variant.fields <= {"model", "gate", "gate_bias"} and experiment.model in (BASELINE, ATTENTION)
+        if scale is not None and of_the_gate:
+            chosen.append(Dose(_name(experiment, scale), scale, runs, variant.difference()))
     return sorted(chosen, key=lambda dose: (dose.scale, dose.name))
 
 
-def _scale(runs: Sequence[Record]) -> float | None:
-    return scale_at_start(runs[0].experiment)
-
-
-def _of_the_trunk(experiment: Experiment) -> bool:
-    return experiment.model in (BASELINE, ATTENTION)
-
-
-def _name(experiment: Experiment) -> str:
+def _name(experiment: Experiment, scale: float) -> str:
     if experiment.model == BASELINE:
         return f"{TITLES[BASELINE]}, no gate"
     if experiment.gate_bias:
         return f"gate that starts closed (bias {experiment.gate_bias:g})"
     if experiment.gate == "se":
         return "plain squeeze and excitation"
-    return f"branch times {_scale_text(experiment)}, no gate"
-
-
-def _scale_text(experiment: Experiment) -> str:
-    return f"{scale_at_start(experiment):g}"
+    return f"branch times {scale:g}, no gate"
 
 
 def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
@@ -167,22 +151,26 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
 
     records: a study's runs. Nothing where none of them asked its gates.
     """
-    changed = _changed(records)
-    if not len(changed) or not converged:
+    changed = [_changed(*pair) for pair in _held(records)]
+    if not changed or not converged:
         return ""
     what = "the gate is a constant here" if np.mean(changed) <= FEW else "the gate is more than a constant here"
     runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
     return (
         f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs}, s held at its mean over clips "
-        f"changes {percent(_mean(changed))} of predictions: {what}. {constant_text(found)} [More](gate.html)."
+        f"changes {percent(float(np.mean(changed)))} of predictions: {what}. {constant_text(found)} [More](gate.html)."
     )
 
 
-def _changed(records: Sequence[Record]) -> list[float]:
-    """Of each run that was asked, the share of predictions that change when its gates are held still."""
+def _held(records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """Each run that was asked, as it is and with its gates held still."""
     runs = [record for record in with_gates(records) if "gates fixed" in record.altered]
-    pairs = [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
-    return [float((a.scores.argmax(1) != b.scores.argmax(1)).mean()) for a, b in pairs]
+    return [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
+
+
+def _changed(free: Record, held: Record) -> float:
+    """The share of predictions that are not the same."""
+    return float((free.scores.argmax(1) != held.scores.argmax(1)).mean())
 
 
 def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
@@ -190,30 +178,24 @@ def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
 
     converged: whether the runs had learned their training clips; else the text says that they had not.
     """
-    runs = [record for record in with_gates(records) if "gates fixed" in record.altered]
-    if not runs:
+    pairs = _held(records)
+    if not pairs:
         return ""
-    pairs = [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
-    changed = _changed(runs)
-    spread = {when: _mean([row["sd_clips"] for r in runs for row in r.gates[when]]) for when in ("start", "end")}
-    channels = _mean([row["sd_channels"] for r in runs for row in r.gates["end"]])
-    constant = np.mean(changed) <= FEW
+    changed = float(np.mean([_changed(*pair) for pair in pairs]))
+    start, end = (pd.DataFrame([row for run, _ in pairs for row in run.gates[when]]) for when in ("start", "end"))
     return (
-        f"s differs from clip to clip by {spread['end']:.4f} (standard deviation, mean of channels, units and runs, "
-        f"{len(runs)} of them; {spread['start']:.4f} before training) and from channel to channel by {channels:.4f}. "
-        f"Held at its mean over clips, it changes {percent(_mean(changed))} of predictions and top-1 by "
+        f"s differs from clip to clip by {end['sd_clips'].mean():.4f} (standard deviation, mean of channels, units and "
+        f"runs, {len(pairs)} of them; {start['sd_clips'].mean():.4f} before training) and from channel to channel by "
+        f"{end['sd_channels'].mean():.4f}. "
+        f"Held at its mean over clips, it changes {percent(changed)} of predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
             f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**"
-            if constant
+            if changed <= FEW
             else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant"
         )
         + (" by the plan's rule." if converged else " in these runs, which stopped early.")
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))
 
 
 def gates_recorded_table(records: Sequence[Record]) -> pd.DataFrame:

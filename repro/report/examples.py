@@ -18,8 +18,8 @@ from repro.data.transforms import normalise
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.records.record import Record
 from repro.records.scores import is_right
-from repro.report import figures
 from repro.report.confusion import BOTH
+from repro.report.figures import frame_strip
 from repro.report.study import Study
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 CASES = ("only SE-IM right", "only the baseline right", "both wrong", "both right")
 SHORT = {BASELINE: "baseline", ATTENTION: "SE-IM"}
 TOLERANCE = 0.01  # of the largest recorded score: weights that differ by more are not the recorded run's
-SHOWN = 6  # frames of a clip in a strip
-SIDE = 96  # pixels of each
 
 
 def test_clips(experiment: Experiment) -> dict[str, Clip]:
@@ -50,8 +48,8 @@ def first_at_hand(studies: Sequence[Study]) -> tuple[Study, dict[str, Clip]] | N
 # ---- confused pairs
 
 
-def example_clips(pair: tuple[Record, Record], classes: tuple[int, int], *, each: int = 1) -> pd.DataFrame:
-    """Clips of two classes, right and wrong: for each of `CASES` the first ``each`` of the test list.
+def example_clips(pair: tuple[Record, Record], classes: tuple[int, int]) -> pd.DataFrame:
+    """Clips of two classes, right and wrong: for each of `CASES` the first of the test list.
 
     pair: one run of each network on the same clips. A clip counts as wrong where it was taken for the other of the two
     classes, so that errors of another kind are left out. Columns ``clip, label, case`` and, for each network,
@@ -73,7 +71,7 @@ def example_clips(pair: tuple[Record, Record], classes: tuple[int, int], *, each
         table[f"true_{network}"], table[f"other_{network}"] = shares[rows, labels], shares[rows, others]
         inside &= np.isin(values.argmax(1), classes)
     found = table[inside].sort_values("case", kind="stable")
-    return found.groupby("case", observed=True).head(each).reset_index(drop=True)
+    return found.groupby("case", observed=True).head(1).reset_index(drop=True)
 
 
 def view(clip: Clip, experiment: Experiment) -> "Tensor":
@@ -151,7 +149,30 @@ def examples_figure(
         + "; ".join(f"{row['clip']} ({row['case']})" for _, row in examples.iterrows())
         + (", with what speaks for their class in each network laid over them." if networks else ".")
     )
-    return figures.gradcam_plot(rows), alt
+    return gradcam_plot(rows), alt
+
+
+def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]]) -> Figure:
+    """Frames of clips with Grad-CAM maps laid over them, a row a clip and network.
+
+    rows: label, frames uint8 RGB ``(N, H, W, 3)``, maps ``(N, h, w)`` from 0 to 1 or None for plain frames.
+    """
+    fig = frame_strip([(name, frames) for name, frames, _ in rows])
+    axes = np.array(fig.axes).reshape(len(rows), -1)
+    for (_, frames, maps), line in zip(rows, axes, strict=True):
+        height, breadth = frames.shape[1:3]
+        for axis, each in zip(line, maps if maps is not None else (), strict=False):
+            # each cell covers its part of the frame; opaque where it speaks for the class, clear where not
+            axis.imshow(
+                np.ones_like(each),
+                cmap="autumn",
+                vmin=0,
+                vmax=1.6,
+                alpha=0.65 * each,
+                extent=(-0.5, breadth - 0.5, height - 0.5, -0.5),
+                interpolation="bilinear",
+            )
+    return fig
 
 
 def examples_table(examples: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Figures from records and from clips. Every function returns a matplotlib figure; ``repro.report.show.show`` shows it.
+"""Figures that several pages show: frames of clips, the course of runs, confusion matrices; and the colours of all.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
@@ -11,12 +11,11 @@ import seaborn
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
-from repro.metrics.statistics import Estimate
-from repro.records.questions import CONVERGED
+from repro.metrics.text import percent
+from repro.records.questions import CONVERGED, training_top1
 from repro.records.record import Record
 from repro.report.names import in_figure
 
@@ -24,10 +23,11 @@ COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPOR
 HIGHLIGHT = "#D55E00"
 
 
-def frame_strip(rows: Sequence[tuple[str, np.ndarray]], *, width: float = 10) -> Figure:
+def frame_strip(rows: Sequence[tuple[str, np.ndarray]]) -> Figure:
     """One row of frames a clip: ``rows`` of (name, uint8 RGB (N, H, W, 3)), all of one N."""
     count = len(rows[0][1])
     height, breadth = rows[0][1].shape[1:3]
+    width = 10  # inches
     cell = width / count
     fig, axes = plt.subplots(
         len(rows), count, figsize=(width, len(rows) * (cell * height / breadth + 0.06)), squeeze=False
@@ -43,60 +43,11 @@ def frame_strip(rows: Sequence[tuple[str, np.ndarray]], *, width: float = 10) ->
     return fig
 
 
-def sampling_plot(length: int, segments: int, taken: Mapping[str, np.ndarray]) -> Figure:
-    """Which frames are taken of a clip, on its time axis: a row of indices for each name, tests as squares."""
-    fig, axis = plt.subplots(figsize=(9, 0.9 + 0.4 * len(taken)))
-    for edge in np.arange(segments + 1) * length / segments:
-        axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
-    for row, (name, indices) in enumerate(taken.items()):
-        marker, colour = ("s", HIGHLIGHT) if "test" in name else ("o", COLOURS[BASELINE])
-        axis.plot(indices, np.full(len(indices), row), linestyle="", markersize=5, marker=marker, color=colour)
-    axis.set_yticks(range(len(taken)), taken, fontsize=8)
-    axis.set_xlabel(f"frame (clip of {length} frames, {segments} segments)")
-    axis.set(xlim=(-0.5, length - 0.5), ylim=(len(taken) - 0.4, -0.6))
-    axis.set_title("Frames taken", fontsize=10)
-    fig.tight_layout()
-    return fig
-
-
-def crop_plot(frame: np.ndarray, crop_height: int, crop_width: int, offsets: Sequence[tuple[int, int]]) -> Figure:
-    """The fixed (top, left) places of one crop size, each drawn on the frame (uint8 RGB); 14 at most."""
-    height, width = frame.shape[:2]
-    fig, axes = plt.subplots(2, 7, figsize=(10, 2.2 * 2 * height / width + 0.4))
-    for axis in axes.flat:
-        axis.axis("off")
-    for number, ((top, left), axis) in enumerate(zip(offsets, axes.flat), 1):
-        axis.imshow(frame)
-        axis.add_patch(Rectangle((left, top), crop_width, crop_height, fill=False, edgecolor=HIGHLIGHT, linewidth=2))
-        axis.set_title(f"{number}", fontsize=8)
-    fig.tight_layout()
-    return fig
-
-
-def clip_histograms(audit: pd.DataFrame) -> Figure:
-    """What the clips are: decoded frames, seconds, frames a second and picture sizes of an audit's rows."""
-    fig, axes = plt.subplots(1, 4, figsize=(11, 2.7), layout="constrained")
-    for axis, (column, label) in zip(
-        axes, (("frames", "decoded frames"), ("seconds", "duration (s)"), ("fps", "frames a second")), strict=False
-    ):
-        axis.hist(audit[column].dropna(), bins=24, color=COLOURS[BASELINE])
-        axis.set(xlabel=label, ylabel="clips" if column == "frames" else "")
-    sizes = (audit["width"].astype(str) + " × " + audit["height"].astype(str)).value_counts()
-    shown = sizes.head(6)
-    if len(sizes) > len(shown):
-        shown = pd.concat([shown, pd.Series({f"{len(sizes) - 6} others": sizes.iloc[6:].sum()})])
-    axes[3].barh(range(len(shown)), shown, color=COLOURS[BASELINE])
-    axes[3].set_yticks(range(len(shown)), shown.index)
-    axes[3].invert_yaxis()
-    axes[3].set(xlabel="clips", title="width × height (pixels)")
-    axes[3].title.set_fontsize(9)
-    return fig
-
-
-def learning_curves(records: Sequence[Record]) -> Figure:
+def learning_curves(records: Sequence[Record]) -> tuple[Figure, str]:
     """Training loss and top-1 by epoch: the mean over each network's runs, in a band from the lowest to the highest.
 
-    Dashed: top-1 on the clips that steer schedule and checkpoint, where there are such.
+    Dashed: top-1 on the clips that steer schedule and checkpoint, where there are such. With the alternative text,
+    which names the runs that did not converge.
     """
     fig, (losses, rights) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     table = pd.concat([_course(record) for record in records], ignore_index=True)
@@ -113,7 +64,14 @@ def learning_curves(records: Sequence[Record]) -> Figure:
     rights.set(xlabel="epoch", ylabel="top-1 (%)", title=f"Training top-1{dashed}", ylim=(0, 103))
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False, fontsize=8)
-    return fig
+    ends = {record.experiment.run: training_top1(record) for record in records}
+    short = "; ".join(f"{run} {percent(end)}" for run, end in ends.items() if end < CONVERGED)
+    return fig, (
+        f"Training loss and top-1 by epoch of the {len(records)} runs of {records[0].experiment.study}: the mean of "
+        "each network in a band from its lowest to its highest run. Training top-1 ends at "
+        f"{percent(min(ends.values()))} to {percent(max(ends.values()))}. Not converged, ends below "
+        f"{percent(CONVERGED, 0)}: {short or 'none'}."
+    )
 
 
 def _course(record: Record) -> pd.DataFrame:
@@ -214,67 +172,3 @@ def _matrix(axis: Axes, share: np.ndarray, names: Sequence[str], *, signed: bool
     axis.set_xticks([k + 0.5 for k in at], [names[k] for k in at], rotation=90, fontsize=8)
     axis.set_yticks([k + 0.5 for k in at], [names[k] for k in at], rotation=0, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
-
-
-def gradcam_plot(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], *, width: float = 10) -> Figure:
-    """Frames of clips with Grad-CAM maps laid over them, a row a clip and network.
-
-    rows: label, frames uint8 RGB ``(N, H, W, 3)``, maps ``(N, h, w)`` from 0 to 1 or None for plain frames.
-    """
-    fig = frame_strip([(name, frames) for name, frames, _ in rows], width=width)
-    axes = np.array(fig.axes).reshape(len(rows), -1)
-    for (_, frames, maps), line in zip(rows, axes, strict=True):
-        height, breadth = frames.shape[1:3]
-        for axis, each in zip(line, maps if maps is not None else (), strict=False):
-            # each cell covers its part of the frame; opaque where it speaks for the class, clear where not
-            axis.imshow(
-                np.ones_like(each),
-                cmap="autumn",
-                vmin=0,
-                vmax=1.6,
-                alpha=0.65 * each,
-                extent=(-0.5, breadth - 0.5, height - 0.5, -0.5),
-                interpolation="bilinear",
-            )
-    return fig
-
-
-def backwards_plot(table: pd.DataFrame) -> Figure:
-    """Choice inside each backwards pair: share right with its 95 % interval, a point a run (``backwards_table``)."""
-    pairs = list(dict.fromkeys(table["pair"]))
-    fig, axes = plt.subplots(
-        1, len(pairs), figsize=(9, 0.9 + 0.36 * len(table) / len(pairs)), sharey=True, squeeze=False
-    )
-    for pair, axis in zip(pairs, axes[0], strict=True):
-        rows = table[table["pair"] == pair].reset_index(drop=True)
-        for at, row in rows.iterrows():
-            axis.plot([100 * row["low"], 100 * row["high"]], [at, at], color=COLOURS[row["model"]], linewidth=2)
-            axis.plot(100 * row["point"], at, "o", color=COLOURS[row["model"]])
-        axis.axvline(50, color="black", linestyle=":", linewidth=1)
-        axis.set(
-            title=f"{in_figure(pair)} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval", xlim=(0, 102)
-        )
-        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, seed {r['seed']}" for _, r in rows.iterrows()])
-    axes[0][0].invert_yaxis()
-    fig.tight_layout()
-    return fig
-
-
-def pair_plot(rows: Sequence[tuple[str, Estimate | None, Estimate | None]]) -> Figure:
-    """Confusion indicator of pairs of classes with 95 % intervals, a row a pair.
-
-    rows: of (pair, baseline, SE-IM); None where there are no test clips.
-    """
-    fig, axis = plt.subplots(figsize=(8, 1.1 + 0.45 * len(rows)), layout="constrained")
-    for place, model, shape, shift in ((1, BASELINE, "o", -0.13), (2, ATTENTION, "D", 0.13)):
-        marks = [(at + shift, found) for at, row in enumerate(rows) if isinstance(found := row[place], Estimate)]
-        for at, found in marks:
-            axis.plot([found.low, found.high], [at, at], color=COLOURS[model], linewidth=2)
-        points, heights = [found.point for _, found in marks], [at for at, _ in marks]
-        axis.plot(points, heights, shape, color=COLOURS[model], label=TITLES[model])
-    axis.set_yticks(range(len(rows)), [in_figure(pair) for pair, _, _ in rows])
-    axis.set(title="Classes taken for each other", ylim=(len(rows) - 0.5, -0.5))
-    axis.set(xlabel="confusion indicator c = P[i,j] + P[j,i] (0 to 2; lower is better), 95 % interval")
-    axis.set_xlim(left=-0.02)
-    fig.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    return fig

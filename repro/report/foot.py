@@ -75,7 +75,7 @@ def count_of(records: Sequence[Record]) -> str:
     return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}"
 
 
-def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) -> dict[str, str]:
+def commands_of(records: Sequence[Record]) -> dict[str, str]:
     """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
 
     The last makes one run alone.
@@ -83,7 +83,7 @@ def commands_of(records: Sequence[Record], profiles: Path = Path("profiles")) ->
     made = {record.name: record.provenance["seconds"] for record in records}
     studies = {record.experiment.study for record in records}
     found = {}
-    for path in sorted(profiles.glob("*.yaml")):
+    for path in sorted(Path("profiles").glob("*.yaml")):
         runs = [each for each in read_profile(path).experiments if each.study in studies]
         if not runs:
             continue

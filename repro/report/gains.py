@@ -1,13 +1,16 @@
-"""The main point on the pages: what the gate does to accuracy, study by study, in a sentence and as a table."""
+"""The main point on the pages: what the gate does to accuracy, study by study, in a sentence and as a forest plot."""
 
 from collections.abc import Sequence
 
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.claims.judging import judge_gain, silent
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
+from repro.metrics.statistics import Estimate
+from repro.metrics.text import with_interval
 from repro.records.scores import gains_by_seed
-from repro.report import forest
-from repro.report.learned import gain_text
+from repro.report.forest import draw_gains
 from repro.report.study import Study, rates_text
 
 SAYS = {
@@ -24,39 +27,50 @@ def compared(studies: Sequence[Study]) -> list[Study]:
 
 def answer_text(studies: Sequence[Study]) -> str:
     """What the gate does to accuracy, a sentence for each study that converged; which say nothing, and why."""
-    found = compared(studies)
-    sure = [study for study in found if study.converged]
-    lines = [f"- **{study.name}: {gain_text(study.pairs)}**: {_says(study)} ({_counted(study)})." for study in sure]
-    if not sure:
-        lines = ["**Not known yet:** no study here trained both networks until they had learned their training clips."]
-    if early := [study for study in found if not study.converged]:
-        named = "; ".join(f"{study.name} {gain_text(study.pairs)} ({_counted(study)})" for study in early)
-        lines.append(f"- Stopped early, so no evidence: {named}.")
-    return "\n".join(lines) if sure else "\n\n".join([lines[0], *(line.removeprefix("- ") for line in lines[1:])])
+    sure = [
+        f"- **{study.name}: {with_interval(gain, signed=True)}**: {_says(gain)} ({_counted(study, gain)})."
+        for study, gain in _gains(studies)
+        if study.converged
+    ]
+    early = [
+        f"{study.name} {with_interval(gain, signed=True)} ({_counted(study, gain)})"
+        for study, gain in _gains(studies)
+        if not study.converged
+    ]
+    stopped = [f"Stopped early, so no evidence: {'; '.join(early)}."] if early else []
+    if sure:
+        return "\n".join([*sure, *(f"- {line}" for line in stopped)])
+    unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
+    return "\n\n".join([unknown, *stopped])
 
 
 def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
-    """The gain of each study with both kinds of chance, with its alternative text."""
-    rows = []
-    for study in compared(studies):
-        early = "" if study.converged else " (stopped early)"
-        if gain := study.gain:
-            rows.append(forest.Row(study.name + early, gain, gains_by_seed(study.pairs)))
-    return forest.forest_figure(rows)
+    """The gain of each study that holds pairs of both networks, with its alternative text."""
+    found = _gains(studies)
+    names = [study.name + ("" if study.converged else " (stopped early)") for study, _ in found]
+    gains = [gain for _, gain in found]
+    counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} groups" for g in gains]
+    fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.36 * len(found)), layout="constrained")
+    draw_gains(axis, names, gains, counted, [gains_by_seed(study.pairs) for study, _ in found])
+    axis.set_xlabel("gain in test top-1 (points), Res34-SE-IM-Net minus baseline", fontsize=9)
+    listed = "; ".join(
+        f"{name} {with_interval(gain, signed=True)}, {words}"
+        f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
+        for name, gain, words in zip(names, gains, counted)
+    )
+    return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
 
 
-def _says(study: Study) -> str:
-    gain = study.gain
-    if gain is None:
-        return ""
+def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
+    return [(study, gain) for study in studies if (gain := study.gain)]
+
+
+def _says(gain: Estimate) -> str:
     why = silent(gain)
     return f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
 
 
-def _counted(study: Study) -> str:
-    gain = study.gain
-    if gain is None:
-        return "no pair of runs"
+def _counted(study: Study, gain: Estimate) -> str:
     pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
     rates = f"; {own}" if "chosen" in (own := rates_text(study)) else ""
     return f"{pairs}, {gain.clips} test clips of {gain.groups} sources{rates}"

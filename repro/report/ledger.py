@@ -25,30 +25,21 @@ def measured(assumption: Assumption, found: Sequence[Variant]) -> list[Variant]:
 def effects(assumption: Assumption, found: Sequence[Variant], rows: Sequence[Row] = ()) -> list[str]:
     """What recorded runs of the other readings say, and streams that were recognised online by them (`rows`), a line
     each; empty where none is recorded."""
-    trained = [
-        f"{variant.title}: top-1 {said(variant)} ({where([variant.pairs[0][1]])}, width ×{_width(variant):g})"
-        for variant in measured(assumption, found)
-    ]
-    return trained + [
-        f"{reading.name}: the label is right for {_more(row, reading.way)} of the time "
-        f"({len(row.published.clips)} clips in a row of {row.content['dataset']})"
-        for row in rows
-        for reading in assumption.readings
-        if reading.way in row.ways
-    ]
-
-
-def _more(row: Row, way: str) -> str:
-    return with_interval(row.ways[way].against(row.published), signed=True)
+    lines = []
+    for variant in measured(assumption, found):
+        _, run = variant.pairs[0]
+        lines.append(f"{variant.title}: top-1 {said(variant)} ({where([run])}, width ×{run.experiment.width:g})")
+    for row in rows:
+        for reading in (reading for reading in assumption.readings if reading.way in row.ways):
+            more = with_interval(row.ways[reading.way].against(row.published), signed=True)
+            clips = f"{len(row.published.clips)} clips in a row of {row.content['dataset']}"
+            lines.append(f"{reading.name}: the label is right for {more} of the time ({clips})")
+    return lines
 
 
 def ways(assumption: Assumption) -> list[str]:
     """The names of the ways of recognising online by which its other readings are measured."""
     return [reading.way for reading in assumption.readings if reading.way]
-
-
-def _width(variant: Variant) -> float:
-    return variant.pairs[0][1].experiment.width
 
 
 def answer_text(paper: Paper, found: Sequence[Variant]) -> str:
@@ -71,10 +62,10 @@ def points_table(paper: Paper, found: Sequence[Variant], rows: Sequence[Row] = (
         {
             "point": Html(a.point, Markup('<a href="#{}">{}</a>').format(anchor_of(a), a.point)),
             "taken here": a.taken,
-            "another reading: top-1": "; ".join(effects(a, found, rows)) or DASH,
-            "state": status(a, effects(a, found, rows)),
+            "another reading: top-1": "; ".join(lines) or DASH,
+            "state": status(a, lines),
         }
-        for a in sorted(paper.assumptions, key=lambda a: not effects(a, found, rows))
+        for a, lines in sorted(((a, effects(a, found, rows)) for a in paper.assumptions), key=lambda each: not each[1])
     ]
     return pd.DataFrame(table)
 
@@ -106,17 +97,16 @@ def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = (
     return "\n".join(lines)
 
 
-def points_text(kind: str, paper: Paper | None = None) -> str:
+def points_text(kind: str) -> str:
     """What the text leaves open and a kind of page rests on, as Markdown with links to the ledger.
 
     Raises ValueError for a kind that no entry names: then the page needs no such list.
     """
-    paper = load() if paper is None else paper
-    found = [a for a in paper.assumptions if kind in a.chapters]
+    found = [a for a in load().assumptions if kind in a.chapters]
     if not found:
         raise ValueError(f"chapters: no entry of the ledger names {kind!r}")
     lines = [f"- [{plain(a.point)}](ledger.html#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
     return (
         "The paper's text leaves open what this page rests on; readings, reasons and effects are in the ledger:\n\n"
-        + ("\n".join(lines))
+        + "\n".join(lines)
     )

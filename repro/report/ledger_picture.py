@@ -8,11 +8,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
-from repro.experiment.fields import ATTENTION
 from repro.metrics.text import with_interval
 from repro.paper.cells import Assumption
 from repro.report.ablations import Variant
-from repro.report.figures import COLOURS
+from repro.report.forest import draw_gains
 from repro.report.ledger import measured
 
 POINT_WIDTH, LIST_WIDTH = 46, 68  # characters of a line: of a measured point, of a point that was not measured
@@ -38,7 +37,7 @@ def measured_points(
 def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -> tuple[Figure, str]:
     """What each measured reading does to top-1, with its 95 % interval, and below it the points not measured."""
     known, others = measured_points(assumptions, found)
-    lists = _columns([f"– {line}" for line in _wrapped(others)])
+    lists = _columns([f"– {textwrap.fill(a.point, LIST_WIDTH, subsequent_indent='   ')}" for a in others])
     rows, tall = 0.42 * len(known) + 0.7, LINE * max(map(len, lists)) + 0.35
     fig = plt.figure(figsize=(9, rows * bool(known) + tall), layout="constrained" if known else None)
     rest: FigureBase = fig
@@ -57,28 +56,11 @@ def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -
 
 
 def _effects(axis: Axes, measured: Sequence[tuple[Assumption, Variant]]) -> None:
-    for row, (_, variant) in enumerate(measured):
-        effect = variant.difference()
-        whole = effect.sd_runs is not None
-        axis.plot([100 * effect.low, 100 * effect.high], [row, row], color=COLOURS[ATTENTION], linewidth=1 + whole)
-        fill = COLOURS[ATTENTION] if whole else "none"
-        axis.plot(100 * effect.point, row, "o", color=COLOURS[ATTENTION], markerfacecolor=fill)
-    axis.axvline(0, color="black", linestyle=":", linewidth=1)
     names = [textwrap.fill(assumption.point, POINT_WIDTH) for assumption, _ in measured]
-    axis.set_yticks(range(len(measured)), names, fontsize=8)
-    beside = axis.twinx()
     seeds = [f"{v.title}, {len(v.pairs)} seed{'s' if len(v.pairs) > 1 else ''}" for _, v in measured]
-    beside.set_yticks(range(len(measured)), [textwrap.fill(text, 34) for text in seeds], fontsize=8)
-    for each in (axis, beside):
-        each.set_ylim(len(measured) - 0.5, -0.5)
-        each.tick_params(axis="y", length=0)
-        each.spines[["top", "left", "right"]].set_visible(False)
-    axis.tick_params(axis="x", labelsize=8)
+    beside = [textwrap.fill(text, 34) for text in seeds]
+    draw_gains(axis, names, [variant.difference() for _, variant in measured], beside, [()] * len(measured))
     axis.set_xlabel("change of test top-1 (points) by the other reading, 95 % interval", fontsize=9)
-
-
-def _wrapped(assumptions: Sequence[Assumption]) -> list[str]:
-    return [textwrap.fill(a.point, LIST_WIDTH, subsequent_indent="   ") for a in assumptions]
 
 
 def _columns(entries: Sequence[str]) -> tuple[list[str], list[str]]:

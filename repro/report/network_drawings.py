@@ -13,17 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch
 from torch import nn
 
-from repro.experiment.fields import ATTENTION, TEMPORAL, TITLES
+from repro.experiment.fields import ATTENTION, BASELINE, TEMPORAL, TITLES
 from repro.models import build
 from repro.models.blocks import BasicBlock, Gate
 from repro.report.architecture import stages
 from repro.report.figures import COLOURS
 
-PLAIN, GATED, IN_TIME = (
-    "#0072B2",
-    COLOURS[ATTENTION],
-    COLOURS[TEMPORAL],
-)  # units without a gate, with one, and the head's
+PLAIN, GATED, IN_TIME = (COLOURS[name] for name in (BASELINE, ATTENTION, TEMPORAL))  # units by gate: none, 2D, 3D
 GREY = "#888888"
 SIZE = 8  # points of all text
 
@@ -41,9 +37,9 @@ class Part:
     output: str  # maps and their size
 
 
-def parts_of(model: str, *, classes: int, frames: int, size: int, width: float = 1.0) -> list[Part]:
+def parts_of(model: str, *, classes: int, frames: int, size: int) -> list[Part]:
     """The parts of a network in the order in which a clip passes them, the frames first and the class scores last."""
-    network = build(model, classes=classes, width=width).eval().to("meta")
+    network = build(model, classes=classes).eval().to("meta")
     found = [Part("frames", (f"{frames} frames",), GREY, f"3 maps\n{size} × {size}")]
     for name, part, entry in stages(network, frames, size):
         if name == "classifier":
@@ -79,7 +75,7 @@ def _maps(shape: torch.Size) -> str:
     return f"{channels} maps\n{' × '.join(str(n) for n in rest)}"
 
 
-def network_figure(model: str, *, classes: int = 51, frames: int = 16, size: int = 224) -> tuple[Figure, str]:
+def network_figure(model: str, *, classes: int, frames: int, size: int) -> tuple[Figure, str]:
     """A network as the paper's Figures 2 and 3 show it, a box a residual unit, with its alternative text."""
     parts = parts_of(model, classes=classes, frames=frames, size=size)
     most = max(len(part.boxes) for part in parts)
@@ -134,14 +130,14 @@ def _network_alt(model: str, parts: list[Part]) -> str:
 # ---- Figure 4: a residual unit, its gate, and the two together
 
 
-def unit_figure(*, layer: int = 1, size: int = 224) -> tuple[Figure, str]:
+def unit_figure(*, size: int) -> tuple[Figure, str]:
     """The paper's Figure 4: (a) BasicBlock, (b) the SE module, (c) SE-IM-BasicBlock as Equation 4 reads here.
 
-    Of the last unit of a trunk's layer (1 to 4) of the built Res34-SE-IM-Net.
+    Of the last unit of the first layer of the built Res34-SE-IM-Net.
     """
     network = build(ATTENTION, classes=2).eval().to("meta")
-    units: nn.Sequential = getattr(network.trunk, f"layer{layer}")
-    entry = next(entry for name, _, entry in stages(network, 1, size) if name == f"2D layer {layer}")
+    units = network.trunk.layer1
+    entry = next(entry for name, _, entry in stages(network, 1, size) if name == "2D layer 1")
     unit: Any = units[-1]
     with torch.no_grad():
         shape = units[:-1](entry).shape[1:]
@@ -155,7 +151,7 @@ def unit_figure(*, layer: int = 1, size: int = 224) -> tuple[Figure, str]:
     hidden = unit.gate.fc1.out_features
     alt = (
         f"(a) BasicBlock: {', '.join(branch)}, plus the shortcut X, then ReLU. (b) SE module: {', '.join(gate)}, times "
-        f"the branch U. (c) SE-IM-BasicBlock: X + (U + s U), then ReLU. Of the last unit of layer {layer}: maps "
+        f"the branch U. (c) SE-IM-BasicBlock: X + (U + s U), then ReLU. Of the last unit of layer 1: maps "
         f"{maps}, squeezed to {shape[0]} numbers, {hidden} hidden (r = {shape[0] // hidden}), {shape[0]} weights s."
     )
     return fig, alt

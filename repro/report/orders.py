@@ -1,6 +1,6 @@
 """Does the head use time? Accuracy with frames in order, shuffled, reversed, and averaged over instead of a 3D head."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -12,19 +12,11 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import backwards_pairs
-from repro.records.scores import gain_of, is_right, share_of
+from repro.records.record import Record
+from repro.records.scores import backwards_table, gain_of, is_right, share_of
 from repro.report.figures import COLOURS
-from repro.report.learned import Pairs
+from repro.report.names import in_figure
 from repro.report.study import Study
-
-Row = tuple[Study, str, Pairs]
-
-
-def _rows(studies: Sequence[Study]) -> Iterator[Row]:
-    """Each study's comparisons: pairs of a run without the order of frames and the same, or its partner, with it."""
-    for study in studies:
-        for name, pairs in in_order_against_not(study.records).items():
-            yield study, name, pairs
 
 
 def asked(study: Study) -> bool:
@@ -41,7 +33,8 @@ def asked_of(study: Study) -> str:
 def orders_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a study, network and order: top-1 with the order of frames, without, and what is lost."""
     rows = []
-    for study, name, pairs in _rows(studies):
+    found = [(study, *each) for study in studies for each in in_order_against_not(study.records).items()]
+    for study, name, pairs in found:
         without, with_order = ([pair[k] for pair in pairs] for k in (0, 1))
         lost = gain_of(pairs, is_right)
         rows.append(
@@ -60,32 +53,25 @@ def orders_table(studies: Sequence[Study]) -> pd.DataFrame:
 
 def answer_text(studies: Sequence[Study]) -> str:
     """What the first study says, a sentence for each network; and that it was not run, without any."""
-    lines = []
-    for study in studies[:1]:
-        for model in (BASELINE, ATTENTION):
-            found = {
-                name.rpartition(", ")[2]: gain_of(pairs, is_right)
-                for name, pairs in in_order_against_not(study.records).items()
-                if name.startswith(TITLES[model])
-            }
-            if found:
-                lines.append(_sentence(TITLES[model], study, found))
-        gains = [gain_of(pairs, is_right) for pairs in in_order_against_not(study.records).values()]
-        lost = sum(judge_gain(gain) == "reproduced" for gain in gains)
-        lines.append(
-            f"- **For verdicts** a loss counts where its p is below {LEVEL:g}: {lost} of {len(gains)} comparisons. Few "
-            "runs that differ much widen the interval even of a loss that all of them show."
-        )
-    return "\n".join(lines) or "**Not run:** no fresh run was scored with its frames in another order."
-
-
-def _sentence(network: str, study: Study, found: dict[str, Estimate]) -> str:
-    said = "; ".join(f"{name} {with_interval(gain, signed=True)}" for name, gain in found.items())
-    first = next(iter(found.values()))
-    return (
-        f"- **{network}** on {study.name}, {asked_of(study)} ({first.clips} clips): top-1 with frames in order, minus "
-        f"that with frames {said}."
+    if not studies:
+        return "**Not run:** no fresh run was scored with its frames in another order."
+    study, lines = studies[0], []
+    gains = {name: gain_of(pairs, is_right) for name, pairs in in_order_against_not(study.records).items()}
+    for model in (BASELINE, ATTENTION):
+        found = {name.rpartition(", ")[2]: gain for name, gain in gains.items() if name.startswith(TITLES[model])}
+        if found:
+            said = "; ".join(f"{name} {with_interval(gain, signed=True)}" for name, gain in found.items())
+            clips = next(iter(found.values())).clips
+            lines.append(
+                f"- **{TITLES[model]}** on {study.name}, {asked_of(study)} ({clips} clips): top-1 with frames in "
+                f"order, minus that with frames {said}."
+            )
+    lost = sum(judge_gain(gain) == "reproduced" for gain in gains.values())
+    lines.append(
+        f"- **For verdicts** a loss counts where its p is below {LEVEL:g}: {lost} of {len(gains)} comparisons. Few "
+        "runs that differ much widen the interval even of a loss that all of them show."
     )
+    return "\n".join(lines)
 
 
 def orders_figure(study: Study) -> tuple[Figure, str]:
@@ -112,3 +98,44 @@ def orders_figure(study: Study) -> tuple[Figure, str]:
     axis.legend(frameon=False, fontsize=8)
     shown = "; ".join(f"{n}, {order} {percent(s.point)}" for n, own in cases.items() for order, s in own.items())
     return fig, f"Top-1 by order of frames on {study.name}, {asked_of(study)}: {shown}."
+
+
+# ---- pairs of which one class is the other played backwards
+
+
+def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:
+    """Choice inside each backwards pair: share right with its 95 % interval, a point a run; with its alt text."""
+    table = backwards_table(records)
+    pairs = list(dict.fromkeys(table["pair"]))
+    fig, axes = plt.subplots(
+        1, len(pairs), figsize=(9, 0.9 + 0.36 * len(table) / len(pairs)), sharey=True, squeeze=False
+    )
+    for pair, axis in zip(pairs, axes[0], strict=True):
+        rows = table[table["pair"] == pair].reset_index(drop=True)
+        for at, row in rows.iterrows():
+            axis.plot([100 * row["low"], 100 * row["high"]], [at, at], color=COLOURS[row["model"]], linewidth=2)
+            axis.plot(100 * row["point"], at, "o", color=COLOURS[row["model"]])
+        axis.axvline(50, color="black", linestyle=":", linewidth=1)
+        axis.set(title=f"{in_figure(pair)} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval")
+        axis.set_xlim(0, 102)
+        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, seed {r['seed']}" for _, r in rows.iterrows()])
+    axes[0][0].invert_yaxis()
+    fig.tight_layout()
+    shown = "; ".join(
+        f"{TITLES[row['model']]} seed {row['seed']} {row['pair']}: {percent(row['point'])}"
+        for _, row in table.iterrows()
+    )
+    return fig, f"Share right inside each backwards pair with 95 % intervals. {shown}."
+
+
+def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
+    """`backwards_table` for a reader: one row a run and pair; empty where the classes hold no such pair."""
+    found = backwards_table(records)
+    if found.empty:
+        return found
+    table = found[["network", "seed", "pair"]].copy()
+    table["right / clips"] = [f"{right} / {clips}" for right, clips in zip(found["right"], found["clips"])]
+    table["share right [95 %]"] = [
+        f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for _, row in found.iterrows()
+    ]
+    return table

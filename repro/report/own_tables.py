@@ -5,7 +5,6 @@ The paper's cells come from ``repro/paper/paper.toml``; whoever fills them in fr
 
 import re
 from collections.abc import Sequence
-from functools import partial
 
 import pandas as pd
 
@@ -22,6 +21,8 @@ from repro.report.study import Study
 from repro.report.tables import DASH
 
 BOTH = (BASELINE, ATTENTION)
+CELLS = ("without gates [95 %]", "with gates [95 %]")
+DIFFERENCE = "difference [95 %]"
 
 
 def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) -> pd.DataFrame:
@@ -46,13 +47,12 @@ def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
 
 def _here(pairs: Pairs) -> dict[str, str]:
     """Cells on what was run here."""
-    names = [f"{words} [95 %]" for words in ("without gates", "with gates")]
     if not pairs:
-        return dict.fromkeys(names, "not run") | {"difference [95 %]": "not run", "pairs of runs": "0", "n": DASH}
+        return dict.fromkeys((*CELLS, DIFFERENCE), "not run") | {"pairs of runs": "0", "n": DASH}
     gain = gain_of(pairs, is_right)
     return {
-        **{name: beside_runs([pair[k] for pair in pairs], top1_text) for k, name in enumerate(names)},
-        "difference [95 %]": beside(pairs, gain_text),
+        **{name: beside_runs([pair[k] for pair in pairs], top1_text) for k, name in enumerate(CELLS)},
+        DIFFERENCE: beside(pairs, gain_text),
         "pairs of runs": f"{gain.runs}",
         "n": f"{gain.clips} clips, {gain.groups} groups",
     }
@@ -99,16 +99,14 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
 
 def _both(pairs: Pairs, two: tuple[int, int] | None) -> dict[str, str]:
     """Cells on one pair of actions: the indicator of both networks and the difference."""
-    names = [f"{words} [95 %]" for words in ("without gates", "with gates")]
     if not pairs or two is None:
-        words = "no such classes" if pairs else "not run"
-        return dict.fromkeys([*names, "difference [95 %]"], words)
-    cells = {name: beside_runs([pair[k] for pair in pairs], partial(_indicator, two)) for k, name in enumerate(names)}
-    return cells | {"difference [95 %]": indicator_text(confusion_gain(pairs, two), signed=True)}
+        return dict.fromkeys((*CELLS, DIFFERENCE), "no such classes" if pairs else "not run")
 
+    def text(records: Sequence[Record]) -> str:
+        return indicator_text(confusion_of(records, two))
 
-def _indicator(places: tuple[int, int], records: Sequence[Record]) -> str:
-    return indicator_text(confusion_of(records, places))
+    cells = {name: beside_runs([pair[k] for pair in pairs], text) for k, name in enumerate(CELLS)}
+    return cells | {DIFFERENCE: indicator_text(confusion_gain(pairs, two), signed=True)}
 
 
 def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:

@@ -33,13 +33,14 @@ PAPERS_SPLITS = {
     "sthv1": "validation set; the abstract says test set",
 }
 NO_ROW = "no such row in the text"
-
-
 SHORT = (
     *("network", "published", "the paper's table", "run here [95 %]", "paper minus published [95 %]"),
     "not the paper's protocol in",
 )
-DETAILS = ("network", "pre-training", "modality", "splits", "frames and crops", "clips", "source")
+DETAILS = (
+    *("network", "pre-training", "modality", "splits", "frames and crops", "clips", "source"),
+    *("here minus published [95 %]", "here minus paper [95 %]"),
+)
 
 
 def compact(table: pd.DataFrame) -> pd.DataFrame:
@@ -50,8 +51,7 @@ def compact(table: pd.DataFrame) -> pd.DataFrame:
 
 def sources(table: pd.DataFrame) -> pd.DataFrame:
     """`peers_table`'s protocol and source of each number, and how far runs here are from it."""
-    later = [name for name in table if name.startswith("here minus")]
-    return table[[name for name in (*DETAILS, *later) if name in table]]
+    return table[[name for name in DETAILS if name in table]]
 
 
 def answer_text(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> str:
@@ -152,7 +152,9 @@ def peers_table(paper: Paper, dataset: str, records: Sequence[Record]) -> pd.Dat
     its groups of clips and its training runs are not known. The same clips stand behind all numbers, but which of them
     others got right is not known either, so differences between numbers are unpaired.
     """
-    return _sorted([*_peer_rows(paper, dataset, records), *_own_rows(paper, dataset, records)])
+    rows = [*_peer_rows(paper, dataset, records), *_own_rows(paper, dataset, records)]
+    rows.sort(key=lambda row: -row["_order"])  # stable: the file's order among equals
+    return pd.DataFrame(rows).drop(columns="_order")
 
 
 def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dict]:
@@ -236,24 +238,6 @@ def _own_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[dic
     return lines
 
 
-COLUMNS = (
-    "network",
-    "published",
-    "the paper's table",
-    "run here [95 %]",
-    "clips",
-    "paper minus published [95 %]",
-    "here minus published [95 %]",
-    "here minus paper [95 %]",
-    "pre-training",
-    "modality",
-    "splits",
-    "frames and crops",
-    "not the paper's protocol in",
-    "source",
-)
-
-
 def _line(network: str, published: str, stated: str, value: float | None, clips: int) -> dict:
     return {
         "_order": -1 if value is None else value,
@@ -285,13 +269,6 @@ def _points(mean: Estimate, other: float, clips: int) -> str:
 def _printed(accuracy: float, clips: int) -> Interval:
     """A printed accuracy, 0..1, each clip for itself: groups and runs behind it are not known."""
     return replace(wilson_interval(accuracy * clips, clips), point=accuracy)
-
-
-def _sorted(lines: list[dict]) -> pd.DataFrame:
-    """Best first by the number that the row is about; columns that no row fills are left out."""
-    ordered = sorted(lines, key=lambda line: -line["_order"])  # stable: the file's order among equals
-    table = pd.DataFrame(ordered).reindex(columns=list(COLUMNS))
-    return table.dropna(axis="columns", how="all")
 
 
 def _table(paper: Paper, dataset: str) -> tuple[Table, int]:

@@ -18,7 +18,7 @@ from repro.paper.look_alikes import named_pairs
 
 PREVIEW = 160  # pixels of a preview's longer side, at most
 LARGEST = 100_000  # bytes of a preview's animation, at most
-SIDE = 192  # pixels of a frame of Figure 1
+FRAMES = 12  # of a preview of Figure 1
 
 
 @dataclass(frozen=True)
@@ -86,22 +86,15 @@ def look_alikes(clips: Iterable[Clip], classes: Sequence[str]) -> list[tuple[Cli
     return [(firsts[i], firsts[j]) for i, j in named_pairs(classes) if i in firsts and j in firsts]
 
 
-def _seen(clip: Clip, frames: int, size: int) -> np.ndarray:
-    """Frames of a clip as in testing: uint8 ``(frames, size, size, 3)``."""
-    return test_view(read_frames(clip.path, test_frames(count_frames(clip.path), frames)), size)
-
-
-def _named(pairs: Iterable[tuple[Clip, Clip]], classes: Sequence[str]) -> str:
-    return "; ".join(f"{classes[a.label]} beside {classes[b.label]}" for a, b in pairs)
-
-
-def look_alikes_previews(clips: Iterable[Clip], classes: Sequence[str], *, frames: int = 12) -> pd.DataFrame:
+def look_alikes_previews(clips: Iterable[Clip], classes: Sequence[str]) -> pd.DataFrame:
     """Look-alikes as previews, a row a pair, for `repro.report.show.show_table`; empty where no pair is named."""
     rows = []
-    for pair in look_alikes(clips, classes):
-        names = [classes[clip.label] for clip in pair]
-        moving = [
-            preview(_seen(c, frames, PREVIEW), f"A clip of {name}, {frames} frames.") for c, name in zip(pair, names)
-        ]
-        rows.append({"actions": " and ".join(names), "one": moving[0], "the other": moving[1]})
+    for one, other in look_alikes(clips, classes):
+        names = f"{classes[one.label]} and {classes[other.label]}"
+        rows.append({"actions": names, "one": _moving(one, classes), "the other": _moving(other, classes)})
     return pd.DataFrame(rows)
+
+
+def _moving(clip: Clip, classes: Sequence[str]) -> Preview:
+    frames = read_frames(clip.path, test_frames(count_frames(clip.path), FRAMES))
+    return preview(test_view(frames, PREVIEW), f"A clip of {classes[clip.label]}, {FRAMES} frames.")

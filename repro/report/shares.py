@@ -1,7 +1,5 @@
 """Where a clip's multiply-adds and its time go within a network: counted on shapes, measured by Table 6's record."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import torch
@@ -19,14 +17,15 @@ from repro.report.figures import COLOURS
 
 TRUNK = ("trunk, stem", "trunk, layer1", "trunk, layer2", "trunk, layer3", "trunk, layer4", "trunk, batch norm")
 PARTS = (*TRUNK, "gates", "head, stage1", "head, stage2", "head, stage3", "the rest")
+FRAMES = 16
 
 
-def counted_shares(model: str, *, classes: int = 51, frames: int = 16, size: int = 224) -> pd.Series:
-    """The share of a clip's multiply-adds by `PARTS`, fractions; of batch norm none are counted."""
-    network = build(model, classes=classes).eval().to("meta")
+def counted_shares(model: str) -> pd.Series:
+    """The share of a clip's multiply-adds by `PARTS` at the paper's size, fractions; none are counted of batch norm."""
+    network = build(model, classes=51).eval().to("meta")
     found = dict.fromkeys(PARTS, 0)
-    for name, part, entry in stages(network, frames, size):
-        gates = sum(_gate_costs(module, frames) for module in part.modules() if isinstance(module, Gate))
+    for name, part, entry in stages(network, FRAMES, 224):
+        gates = sum(_gate_costs(module) for module in part.modules() if isinstance(module, Gate))
         found["gates"] += gates
         found[_stage(name)] += multiply_adds(part, entry) - gates
     return pd.Series(found) / sum(found.values())
@@ -39,9 +38,9 @@ def _stage(name: str) -> str:
     return {"2D": f"trunk, {what}", "3D": f"head, {what}"}.get(where, "the rest")
 
 
-def _gate_costs(gate: Gate, frames: int) -> int:
+def _gate_costs(gate: Gate) -> int:
     """Multiply-adds of one gate: its two layers, on one squeezed map a frame."""
-    squeezed = torch.empty(frames, gate.fc1.in_features, device="meta")
+    squeezed = torch.empty(FRAMES, gate.fc1.in_features, device="meta")
     return multiply_adds(nn.Sequential(gate.fc1, gate.fc2), squeezed)
 
 
@@ -56,17 +55,15 @@ def timed_shares(measured: Measured, model: str) -> pd.Series | None:
     return seconds / seconds.sum()
 
 
-def shares_figure(measured: Measured, *, counted: Mapping[str, pd.Series] | None = None) -> tuple[Figure, str]:
-    """Shares by part of both networks, multiply-adds beside time where it was measured, with the alternative text.
-
-    counted: `counted_shares` by network; counted here by default.
-    """
-    counted = {m: counted_shares(m) for m in (BASELINE, ATTENTION)} if counted is None else counted
+def shares_figure(measured: Measured) -> tuple[Figure, str]:
+    """Shares by part of both networks, multiply-adds beside time where it was measured, with the alternative text."""
     fig, axes = plt.subplots(1, 2, figsize=(9, 4.6), sharey=True, sharex=True, layout="constrained")
     listed, rows = [], np.arange(len(PARTS))
-    for axis, (model, macs) in zip(axes, counted.items()):
+    for axis, model in zip(axes, (BASELINE, ATTENTION)):
         timed = timed_shares(measured, model)
-        kinds = [("multiply-adds, counted", macs, 0.25)] + ([] if timed is None else [("time, measured", timed, 0.75)])
+        kinds = [("multiply-adds, counted", counted_shares(model), 0.25)] + (
+            [] if timed is None else [("time, measured", timed, 0.75)]
+        )
         height = 0.8 / len(kinds)
         for number, (label, shares, alpha) in enumerate(kinds):
             look = {"facecolor": (COLOURS[model], alpha), "edgecolor": COLOURS[model], "label": label}

@@ -7,7 +7,6 @@ table's values as CSV. ``repro.report.staging`` takes them from there.
 
 import io
 import json
-import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
@@ -158,7 +157,10 @@ for (const table of document.querySelectorAll("table.sortable:not([data-ready])"
 
 
 def formatted(table: pd.DataFrame, formats: Mapping[str, Format]) -> pd.DataFrame:
-    """The table, which from now on knows how its numbers are written: formats by column, as in `show_table`."""
+    """The table, which from now on knows how its numbers are written.
+
+    formats: for a column, a format specification (".1f") or a function of the cell's value.
+    """
     table.attrs["formats"] = dict(formats)
     return table
 
@@ -167,21 +169,18 @@ def show_table(
     table: pd.DataFrame,
     caption: str,
     *,
-    formats: Mapping[str, Format] | None = None,
     empty: str = "–",
     sortable: bool = False,
     folded: str = "",
 ) -> None:
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
-    formats: for a column, a format specification (".1f") or a function of the cell's value, beside those that the
-    table knows itself (`formatted`). empty: stands for None and NaN. sortable: a click on a column's head sorts by it,
-    and a long table scrolls in its own box. folded: the table is closed, and a click on these words opens it. An index
-    with a name, or other than 0, 1, 2, ..., becomes the first column or columns. The output holds the values as CSV,
-    unrounded.
-    Raises ValueError for an empty caption and KeyError for a format of an unknown column.
+    empty: stands for None and NaN. sortable: a click on a column's head sorts by it, and a long table scrolls in its
+    own box. folded: the table is closed, and a click on these words opens it. An index with a name, or other than 0, 1,
+    2, ..., becomes the first column or columns. The output holds the values as CSV, unrounded. Raises ValueError for an
+    empty caption.
     """
-    html = table_html(table, caption, formats=formats, empty=empty, sortable=sortable)
+    html = table_html(table, caption, empty=empty, sortable=sortable)
     if folded:
         html = _fold(folded, html)
     display(
@@ -191,23 +190,13 @@ def show_table(
     )
 
 
-def table_html(
-    table: pd.DataFrame,
-    caption: str,
-    *,
-    formats: Mapping[str, Format] | None = None,
-    empty: str = "–",
-    sortable: bool = False,
-) -> Markup:
+def table_html(table: pd.DataFrame, caption: str, *, empty: str = "–", sortable: bool = False) -> Markup:
     """The HTML that `show_table` displays."""
     if not caption.strip():
         raise ValueError("caption: say what the table shows")
     table = _flat(table)
     names = list(table.columns)
-    own = {name: form for name, form in table.attrs.get("formats", {}).items() if name in names}
-    formats = own | dict(formats or {})
-    if unknown := [name for name in formats if name not in names]:
-        raise KeyError(f"formats: no column {unknown[0]!r}; known: {', '.join(names)}")
+    formats = table.attrs.get("formats", {})
     columns = [list(table.iloc[:, position]) for position in range(len(names))]
     numeric = [_is_numeric(values) for values in columns]
 
@@ -300,7 +289,7 @@ def _is_numeric(values: list[object]) -> bool:
 
 
 def _missing(value: object) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, Real) and math.isnan(value))
+    return bool(pd.isna(value))
 
 
 def _text(value: object, form: Format | None, empty: str) -> Markup:

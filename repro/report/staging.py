@@ -9,10 +9,9 @@ import hashlib
 import json
 import re
 from base64 import b64decode
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import nbformat
 import yaml
@@ -31,18 +30,11 @@ class BookError(ValueError):
     """The book cannot be built. The message names the file and says what to do."""
 
 
-@dataclass(frozen=True)
-class Shown:
+class Shown(NamedTuple):
     """A figure, a table or a file that a page shows, or the records that its numbers come from."""
 
-    page: str  # as built: accuracy-demo.html
-    notebook: str  # that makes it: notebooks/06_accuracy.ipynb
-    kind: str  # figure, table, file or records
-    number: int  # among those of its kind on the page
-    text: str  # a figure's alt text, a table's caption, a file's name, "" for records
-    content: bytes
-    file: str = ""  # in the book; a figure has none of its own
-    records: Mapping[str, str] = field(default_factory=dict)  # what the page's numbers come from: sha256 by file
+    entry: dict[str, Any]  # in the manifest
+    content: bytes = b""  # of its ``file``
 
 
 def stage(pages: Sequence[Path], source: Path, folder: Path) -> list[Path]:
@@ -199,17 +191,20 @@ def _output(path: Path, number: int, output: NotebookNode, shown: list[Shown]) -
     if alt:
         mime = next(mime for mime in data if mime.startswith(("text/html", "image/")))
         content = data[mime].encode() if mime == "text/html" else b64decode(data[mime])
-        shown.append(_shown(path, "figure", alt, content, shown))
+        shown.append(_shown(path, "figure", shown, content, alt=alt))
     if csv := data.pop("text/csv", None):
-        shown.append(_shown(path, "table", metadata.pop("text/csv")["caption"], csv.encode(), shown))
-        link = Markup(' <a class="csv" href="{}" download>CSV</a></caption>').format(shown[-1].file)
+        caption = metadata.pop("text/csv")["caption"]
+        words = anchor(caption)[:60].rpartition("-")[0] if len(anchor(caption)) > 60 else anchor(caption)
+        file = f"tables/{path.stem}-{_number('table', shown)}-{words}.csv"
+        shown.append(_shown(path, "table", shown, csv.encode(), caption=caption, file=file))
+        link = Markup(' <a class="csv" href="{}" download>CSV</a></caption>').format(file)
         data["text/html"] = data["text/html"].replace("</caption>", link, 1)
     if records := metadata.get("text/html", {}).pop("records", None):
-        shown.append(_shown(path, "records", "", b"", shown, records=records))
-    if file := data.pop(FILE, None):
-        content = (json.dumps(file["content"], ensure_ascii=False, indent=1) + "\n").encode()
-        shown.append(_shown(path, "file", file["name"], content, shown))
-        data["text/html"] = f'<p><a href="{file["name"]}" download>{file["name"]}</a></p>'
+        shown.append(Shown({**_place(path), "kind": "records", "sha256 by file": records}))
+    if published := data.pop(FILE, None):
+        name, content = published["name"], json.dumps(published["content"], ensure_ascii=False, indent=1) + "\n"
+        shown.append(_shown(path, "file", shown, content.encode(), file=name))
+        data["text/html"] = f'<p><a href="{name}" download>{name}</a></p>'
     if "text/html" in data:
         data["text/html"] = _to_index(data["text/html"], r'href="')
     return NotebookNode(output_type="display_data", data=data, metadata=metadata)
@@ -241,48 +236,37 @@ def _bibliography(content: bytes) -> bytes:
 # ---- for programs
 
 
-def _shown(
-    path: Path, kind: str, text: str, content: bytes, before: Sequence[Shown], *, records: Mapping[str, str] = {}
-) -> Shown:
-    """What a page shows next, after ``before`` on the same page."""
-    number = 1 + sum(each.kind == kind for each in before)
-    if kind == "table":
-        words = anchor(text)[:60].rpartition("-")[0] if len(anchor(text)) > 60 else anchor(text)
-        file = f"tables/{path.stem}-{number}-{words}.csv"
-    else:
-        file = text if kind == "file" else ""
-    return Shown(f"{_name(path)}.html", placed(path.stem).source, kind, number, text, content, file, records)
+def _shown(path: Path, kind: str, before: Sequence[Shown], content: bytes, **words: str) -> Shown:
+    """A figure, table or file that a page shows next, after ``before`` on the same page. words: its alt text, caption
+    and file."""
+    digest = hashlib.sha256(content).hexdigest()
+    return Shown({**_place(path), "kind": kind, "number": _number(kind, before), **words, "sha256": digest}, content)
+
+
+def _place(path: Path) -> dict[str, str]:
+    """The page as built, and the notebook that makes it."""
+    return {"page": f"{_name(path)}.html", "notebook": placed(path.stem).source}
+
+
+def _number(kind: str, before: Sequence[Shown]) -> int:
+    return 1 + sum(each.entry["kind"] == kind for each in before)
 
 
 def _for_programs(shown: Sequence[Shown]) -> dict[str, bytes]:
     """The files beside the pages by name: tables, published files and the two lists of what the book shows."""
     written: dict[str, bytes] = {}
-    for each in shown:
-        if each.file in written:
-            raise BookError(f"{each.page}: {each.file} is published twice; give one of the two another name")
-        if each.file:
-            written[each.file] = each.content
-    entries = [
-        {"page": each.page, "notebook": each.notebook, "kind": each.kind}
-        | ({"sha256 by file": each.records} if each.kind == "records" else _entry(each))
-        for each in shown
-    ]
+    for entry, content in shown:
+        if file := entry.get("file"):
+            if file in written:
+                raise BookError(f"{entry['page']}: {file} is published twice; give one of the two another name")
+            written[file] = content
+    entries = [each.entry for each in shown]
     written["manifest.json"] = (json.dumps(entries, ensure_ascii=False, indent=1) + "\n").encode()
-    written["codecheck.yml"] = _codecheck([each for each in shown if each.kind == "table"]).encode()
+    written["codecheck.yml"] = _codecheck([entry for entry in entries if entry["kind"] == "table"]).encode()
     return written
 
 
-def _entry(each: Shown) -> dict[str, Any]:
-    """A figure, table or file in the manifest."""
-    file = {"file": each.file} if each.kind == "table" else {}
-    digest = hashlib.sha256(each.content).hexdigest()
-    return {"number": each.number, NAMES[each.kind]: each.text} | file | {"sha256": digest}
-
-
-NAMES = {"figure": "alt", "table": "caption", "file": "file"}  # what the text of each kind is called in the manifest
-
-
-def _codecheck(tables: Sequence[Shown]) -> str:
+def _codecheck(tables: Sequence[dict[str, Any]]) -> str:
     """The tables as CODECHECK lists a check's outputs, for whoever checks this book against another run."""
     work = paper.load().work
     listed = {
@@ -292,7 +276,7 @@ def _codecheck(tables: Sequence[Shown]) -> str:
             "authors": [{"name": name} for name in work.authors],
             "reference": f"https://doi.org/{work.doi}",
         },
-        "manifest": [{"file": each.file, "comment": f"{each.page}: {each.text}"} for each in tables],
+        "manifest": [{"file": table["file"], "comment": f"{table['page']}: {table['caption']}"} for table in tables],
     }
     return yaml.safe_dump(listed, explicit_start=True, sort_keys=False, allow_unicode=True, width=1000)
 

@@ -12,9 +12,9 @@ from repro.claims.judging import LEVEL
 from repro.metrics.coverage import CHANCES, coverage_table
 from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
 from repro.metrics.text import with_interval
-from repro.report.tables import sd_text
 
 MORE = 20  # pairs of runs asked about
+POWER = 0.8
 KINDS: dict[str, dict[str, Any]] = {
     "gain of one network over another": {"of": "gain"},
     "gain, films of unequal length": {"of": "gain", "unequal": True},
@@ -48,12 +48,12 @@ def coverage_text(table: pd.DataFrame) -> str:
     return f"{text}. Lowest and highest are over {len(CHANCES)} kinds of chance: {'; '.join(CHANCES)}."
 
 
-def detected(gain: Estimate, *, runs: int | None = None, power: float = 0.8) -> float:
-    """The smallest true gain that would give a verdict with this power."""
-    return smallest_gain(gain, runs=runs, power=power, confidence=1 - LEVEL)
+def detected(gain: Estimate, *, runs: int | None = None) -> float:
+    """The smallest true gain that would give a verdict with a power of `POWER`."""
+    return smallest_gain(gain, runs=runs, power=POWER, confidence=1 - LEVEL)
 
 
-def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 0.8) -> pd.DataFrame:
+def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame:
     """One row a study: the gain found, the smallest that gives it and longer ones a verdict, pairs for a wanted gain.
 
     wanted: a gain, 0..1. Where there is one pair of runs nothing is known of longer studies.
@@ -64,12 +64,12 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float, power: float = 
             "study": study,
             "pairs; clips; groups": f"{gain.runs}; {gain.clips}; {gain.groups}",
             "gain found [95 %]": with_interval(gain, signed=True),
-            "sd of pairs (points)": sd_text(gain),
-            "smallest gain that gives a verdict": points(detected(gain, power=power)),
+            "sd of pairs (points)": _sd_text(gain),
+            "smallest gain that gives a verdict": points(detected(gain)),
         }
         known = gain.sd_runs is not None
-        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE, power=power)) if known else "not known"
-        needed = runs_needed(gain, wanted, power=power, confidence=1 - LEVEL)
+        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE)) if known else "not known"
+        needed = runs_needed(gain, wanted, power=POWER, confidence=1 - LEVEL)
         row[f"pairs to show {100 * wanted:g} points"] = _number(needed)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -80,37 +80,41 @@ def points(gain: float) -> str:
     return f"{100 * gain:.1f} points" if gain < 1 else "no gain"
 
 
+def _sd_text(gain: Estimate) -> str:
+    return "one: not known" if gain.sd_runs is None else f"{100 * gain.sd_runs:.1f}"
+
+
 def _number(pairs: float) -> str:
     if math.isnan(pairs):
         return "not known"
     return f"{pairs:.0f}" if math.isfinite(pairs) else "never: more clips are needed"
 
 
-def power_figure(gains: Mapping[str, Estimate], *, power: float = 0.8) -> tuple[Figure, str]:
+def power_figure(gains: Mapping[str, Estimate]) -> tuple[Figure, str]:
     """The smallest gain that gives a verdict by the number of pairs of runs, a line a study; with its alt text."""
     fig, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     pairs = [2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100]
     known = {study: gain for study, gain in gains.items() if gain.sd_runs is not None}
     for study, gain in known.items():
-        curve = [100 * detected(gain, runs=runs, power=power) for runs in pairs]
+        curve = [100 * detected(gain, runs=runs) for runs in pairs]
         (line,) = axis.plot(pairs, curve, label=f"{study} ({gain.groups} groups)")
-        axis.plot(gain.runs, 100 * detected(gain, power=power), "o", color=line.get_color())
+        axis.plot(gain.runs, 100 * detected(gain), "o", color=line.get_color())
     axis.set(xscale="log", ylim=(0, 50), xlabel="pairs of runs", ylabel="smallest gain found (points)")
     axis.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
     axis.minorticks_off()
     axis.legend(frameon=False, fontsize=8)
-    shown = "; ".join(f"{study} {points(detected(gain, power=power))}" for study, gain in known.items())
+    shown = "; ".join(f"{study} {points(detected(gain))}" for study, gain in known.items())
     return fig, f"Smallest gain that gives a verdict by the number of pairs of runs, a line a study; as run: {shown}."
 
 
-def power_text(gain: Estimate, *, power: float = 0.8) -> str:
+def power_text(gain: Estimate) -> str:
     """What gain a study could have shown, and what more runs would add."""
-    found = points(detected(gain, power=power))
+    found = points(detected(gain))
     text = (
         f"**What gain could this have shown?** {gain.clips} clips in {gain.groups} groups and {gain.runs} "
         f"pair{'s' if gain.runs > 1 else ''} of runs give a verdict (p below {LEVEL:g}) on a true gain of {found} with "
-        f"{100 * power:.0f} % power."
+        f"{100 * POWER:.0f} % power."
     )
     if gain.sd_runs is None:
         return f"{text} That leaves the chance of training out: how far runs spread is not known from one pair."
-    return f"{text} {MORE} pairs would on {points(detected(gain, runs=MORE, power=power))}."
+    return f"{text} {MORE} pairs would on {points(detected(gain, runs=MORE))}."

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from repro.claims.judging import RENDERED, is_evidence
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
@@ -17,7 +15,6 @@ from repro.records.freshness import Digest
 from repro.records.questions import CONVERGED, has_converged, have_converged, training_top1
 from repro.records.record import RESULTS, Record
 from repro.records.scores import gain_of, is_right
-from repro.report import figures
 from repro.report.learned import Pairs, stuck_text
 
 
@@ -171,16 +168,3 @@ def convergence_text(study: Study) -> str:
     if not study.converged:
         return f"{text}: this compares how fast networks learn, and no verdict rests on it."
     return f"{text}: {', '.join(record.experiment.run for record in late)}."
-
-
-def curves_figure(records: Sequence[Record]) -> tuple[Figure, str]:
-    """The learning curves of a study's runs, with their alternative text, which names those that did not converge."""
-    ends = {record.experiment.run: training_top1(record) for record in records}
-    short = "; ".join(f"{run} {percent(end)}" for run, end in ends.items() if end < CONVERGED)
-    alt = (
-        f"Training loss and top-1 by epoch of the {len(records)} runs of {records[0].experiment.study}: the mean of "
-        "each network in a band from its lowest to its highest run. Training top-1 ends at "
-        f"{percent(min(ends.values()))} to {percent(max(ends.values()))}. Not converged, ends below "
-        f"{percent(CONVERGED, 0)}: {short or 'none'}."
-    )
-    return figures.learning_curves(records), alt

@@ -1,7 +1,4 @@
-"""Tables from records: accuracy, network against network, provenance.
-
-Every function takes records and returns a data frame; nothing is read from disk.
-"""
+"""Tables of runs, accuracy and network against network, and the paper's own."""
 
 from collections.abc import Sequence
 
@@ -9,9 +6,9 @@ import pandas as pd
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
-from repro.metrics.statistics import Estimate, holm
+from repro.metrics.statistics import holm
 from repro.metrics.text import p_text, percent, with_interval
-from repro.paper.cells import NOT_STATED, Cell, Table
+from repro.paper.cells import NOT_STATED, Table
 from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
@@ -47,13 +44,14 @@ def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def comparison_table(records: Sequence[Record], first: str = BASELINE, second: str = ATTENTION) -> pd.DataFrame:
-    """Table 7's question, one row a split: what the second network gains over the first, by pairs of like runs.
+def comparison_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Table 7's question, one row a split: what the gates add, by pairs of like runs.
 
     With several splits a last row takes them together, and Holm's method corrects the p-values for their number.
     """
-    pairs = partners(records, first, second)
-    splits = {str(number): [p for p in pairs if p[0].experiment.split == number] for number in _splits(pairs)}
+    pairs = partners(records, BASELINE, ATTENTION)
+    numbers = sorted({first.experiment.split for first, _ in pairs})
+    splits = {str(number): [pair for pair in pairs if pair[0].experiment.split == number] for number in numbers}
     gains = {split: gain_of(some, is_right) for split, some in splits.items()}
     corrected = dict(zip(gains, holm([gain.p for gain in gains.values()]))) if len(gains) > 1 else {}
     if len(gains) > 1:
@@ -65,8 +63,8 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
             "split": split,
             "pairs of runs": gain.runs,
             "clips / groups": f"{gain.clips} / {gain.groups}",
-            TITLES[first]: percent(share_of([pair[0] for pair in some], is_right).point),
-            TITLES[second]: percent(share_of([pair[1] for pair in some], is_right).point),
+            TITLES[BASELINE]: percent(share_of([pair[0] for pair in some], is_right).point),
+            TITLES[ATTENTION]: percent(share_of([pair[1] for pair in some], is_right).point),
             "difference [95 %]": beside(some, gain_text),
             "p": p_text(gain.p),
         }
@@ -76,23 +74,11 @@ def comparison_table(records: Sequence[Record], first: str = BASELINE, second: s
     return pd.DataFrame(rows)
 
 
-def sd_text(estimate: Estimate) -> str:
-    """How far single runs, or pairs of runs, spread, in points: ``1.4``."""
-    return "one: not known" if estimate.sd_runs is None else f"{100 * estimate.sd_runs:.1f}"
-
-
-def _splits(pairs: Sequence[tuple[Record, Record]]) -> list[int]:
-    return sorted({first.experiment.split for first, _ in pairs})
-
-
 def paper_table(table: Table) -> pd.DataFrame:
     """One of the paper's tables with what its text states, and a dash in every other cell."""
     columns = ["", *table.columns]
-    return pd.DataFrame([[row.name, *map(_cell, row.cells)] for row in table.rows], columns=columns)
-
-
-def _cell(cell: Cell) -> str:
-    return DASH if cell.text == NOT_STATED else cell.text
+    rows = [[row.name, *(DASH if cell.text == NOT_STATED else cell.text for cell in row.cells)] for row in table.rows]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def paper_caption(table: Table) -> str:
