@@ -38,10 +38,8 @@ def test_without_records_nothing_is_said_of_runs():
 def test_a_clear_gain(tmp_path):
     verdicts, evidence = page(both_networks(tmp_path, remark="Made."))
     text = answer.answer_text(verdicts, evidence)
-    assert (
-        text.startswith("**Only in part.** Of ")
-        and " Accuracies are those of 4 runs on made clips, with networks of" in text
-    )
+    assert text.startswith("**Only in part.** Of ")
+    assert " Accuracies are those of 4 runs on made clips, with networks of" in text
     assert "they test the ideas, not the paper's numbers" in text
     assert "main point: **1 reproduced" in answer.points_text(verdicts)
     assert answer.evidence_text(evidence) == "- `made`, 4 runs: Made."
@@ -85,11 +83,10 @@ def verdict(outcome, **fields) -> Verdict:
 
 
 def test_all_reproduced_is_a_yes_and_none_a_no():
-    verdicts = [dataclasses.replace(v, outcome="reproduced") for v in page()[0]]
-    evidence = page()[1]
-    assert answer.answer_text(verdicts, evidence).startswith("**Yes.**")
-    verdicts = [dataclasses.replace(v, outcome="contradicted") for v in verdicts]
-    assert answer.answer_text(verdicts, evidence).startswith("**No.**")
+    verdicts, evidence = page()
+    for outcome, words in (("reproduced", "**Yes.**"), ("contradicted", "**No.**")):
+        same = [dataclasses.replace(verdict, outcome=outcome) for verdict in verdicts]
+        assert answer.answer_text(same, evidence).startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -6,50 +6,71 @@ import pytest
 import tiny
 from matplotlib import pyplot as plt
 
-from repro.data.clips import ClipFields, read_split
+from repro.data.clips import read_split
+from repro.data.sampling import POLICIES
 from repro.report.audit import Audit, ClipSet
-from repro.report.clip_pictures import (
-    contact_sheet,
-    crop_figures,
-    sampled,
-    sampling_figure,
-    short_clip_table,
-    training_views,
-)
+from repro.report.clip_pictures import contact_sheet, crop_figures, histograms, sampling_figure, short_clip_table
 
 
 @pytest.fixture
 def found(tmp_path):
     """Clips of which the first of training and the first tested Foo do not decode."""
-    split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set")))
+    run = tiny.experiment(tiny.write_ucf101(tmp_path / "set"), dataset="made clips", frames=3, size=64)
+    split = read_split(run)
     bad = {"Bar/v_Bar_g08_c01.avi", "Foo/v_Foo_g01_c01.avi"}
-    rows = [(c.name, 0 if c.name in bad else 6) for c in (*split.train, *split.test)]
-    audit = Audit(split, pd.DataFrame(rows, columns=["name", "frames"]), True, "")
-    return ClipSet("s", "made clips", "", audit, 3, 32, left_out=False)
+    clips = (*split.train, *split.test)
+    table = pd.DataFrame({"name": [c.name for c in clips], "frames": [0 if c.name in bad else 6 for c in clips]})
+    table["seconds"] = table["fps"] = (table["frames"] / 6).replace(0, np.nan)
+    table["width"], table["height"] = range(320, 330), 240
+    return ClipSet(run, "", Audit(split, table, True))
 
 
-def test_pictures_are_of_usable_clips(found):
+def drawn(fig):
+    fig.canvas.draw()
+    plt.close(fig)
+    return fig.axes
+
+
+def test_a_contact_sheet_is_of_usable_clips(found):
     fig, alt = contact_sheet(found)
-    assert alt.endswith("one test clip a class, 3 frames each: Bar, Foo.") and len(fig.axes) == 2 * 3
-    assert {axis.images[0].get_array().shape for axis in fig.axes} == {(32, 32, 3)}
-    _, alt = sampling_figure(found, 4)
+    assert alt.endswith("one test clip a class, 3 frames each: Bar, Foo.")
+    assert [axis.images[0].get_array().shape for axis in drawn(fig)] == [(64, 64, 3)] * 2 * 3
+
+
+def test_sampled_frames_stand_in_a_row_a_policy_and_epoch(found):
+    fig, alt = sampling_figure(found, 4)
+    (axis,) = drawn(fig)
     assert alt.startswith("Frames taken from Bar/v_Bar_g09_c01.avi, 6 frames, 4 segments")
-    assert [len(indices) for indices in sampled(6, 4).values()] == [4] * 6
+    rows = [line for line in axis.lines if line.get_linestyle() == "None"]
+    assert [line.get_marker() for line in rows] == ["o", "o", "s"] * len(POLICIES)
+    tested = [policy.test(6, 4).tolist() for policy in POLICIES.values()]
+    assert [line.get_xdata().tolist() for line in rows[2::3]] == tested and len(axis.get_yticklabels()) == len(rows)
+
+
+def test_crops_stand_at_their_places_and_each_epoch_sees_other_frames(found):
     (places, words), (views, _) = crop_figures(found)
-    assert len(places.axes) == 14 and "on a frame of Bar/v_Bar_g09_c01.avi" in words and len(views.axes) == 4 * 3
-    plt.close("all")
+    boxes = [axis.patches[0] for axis in drawn(places) if axis.patches]
+    assert len({(box.get_y(), box.get_x()) for box in boxes}) == 13 and "on a frame of Bar/v_Bar_g09_c01.avi" in words
+    assert {f"{box.get_width():.0f} by {box.get_height():.0f} pixels" in words for box in boxes} == {True}
+    axes = drawn(views)
+    assert [axis.get_ylabel() for axis in axes[::3]] == [f"epoch {k}" for k in range(4)]
+    assert len({b"".join(axis.images[0].get_array().tobytes() for axis in axes[k : k + 3]) for k in (0, 3, 6, 9)}) == 4
 
 
-def test_each_epoch_sees_other_frames_and_crops(found):
-    clip = found.audit.split.train[1]
-    views = training_views(clip, 6, 2, 48)
-    assert [name for name, _ in views] == [f"epoch {k}" for k in range(4)]
-    assert len({view.tobytes() for _, view in views}) == 4 and np.shape(views[0][1]) == (2, 48, 48, 3)
+def test_histograms(found):
+    fig, alt = histograms(found)
+    frames, seconds, _, sizes = axes = drawn(fig)
+    assert [axis.get_xlabel() for axis in axes] == ["decoded frames", "duration (s)", "frames a second", "clips"]
+    # clips that do not decode have frames, none, and no duration
+    assert [sum(bar.get_height() for bar in axis.patches) for axis in (frames, seconds)] == [10, 8]
+    names = [label.get_text() for label in sizes.get_yticklabels()]
+    assert len(names) == 7 and names[0] == "320 × 240" and names[-1] == "4 others"
+    assert sizes.patches[-1].get_width() == 4 and "of the 10 clips of made clips: 48 frames, 0 minutes" in alt
 
 
-def test_a_set_without_clips_has_no_pictures():
-    with pytest.raises(ValueError, match="gone clips: these clips are not at hand"):
-        contact_sheet(ClipSet("s", "gone clips", "", None, 3, 32, left_out=False))
+def test_a_set_without_clips_has_no_pictures(found):
+    with pytest.raises(ValueError, match="made clips: these clips are not at hand"):
+        contact_sheet(ClipSet(found.run, "", None))
 
 
 def test_a_clip_of_fewer_frames_than_segments():

@@ -54,6 +54,8 @@ def test_examples_with_and_without_weights(made, weights):
     fig, alt = examples.examples_figure(found, pair, clips, networks if weights else {}, "Drink / Eat")
     assert len(fig.axes) == len(found) * (2 if weights else 1) * 2  # two frames a clip
     assert [len(axis.images) for axis in fig.axes] == [2 if weights else 1] * len(fig.axes)
+    for frame, *maps in (axis.images for axis in fig.axes):
+        assert all(each.get_extent() == frame.get_extent() for each in maps)
     assert "Test clips of Drink / Eat, 2 frames each: " in alt and "Drink/v_Drink_g01_c01.avi (both wrong)" in alt
     assert ("what speaks for their class" in alt) is weights
     plt.close(fig)
@@ -62,6 +64,15 @@ def test_examples_with_and_without_weights(made, weights):
     for network in ("ResNet34-3DRes18", "Res34-SE-IM-Net"):
         shares = table[f"{network}: own / other class"].str.findall(r"\d+").iloc[0]
         assert sum(map(int, shares)) == 100
+
+
+def test_a_map_is_opaque_where_it_speaks_for_the_class():
+    maps = np.zeros((1, 4, 4))
+    maps[0, 0, 3] = 1
+    fig = examples.gradcam_plot([("seen", np.full((1, 8, 8, 3), 90, np.uint8), maps)])
+    over = fig.axes[0].images[1].get_alpha()
+    assert over.max() == over[0, 3] > 0 and np.count_nonzero(over) == 1
+    plt.close(fig)
 
 
 def test_the_first_study_whose_clips_are_here_is_shown(made, tmp_path):
@@ -86,5 +97,4 @@ def test_example_clips_right_and_wrong(tmp_path):
     assert one[f"said_{BASELINE}"] == 1 and one[f"said_{ATTENTION}"] == 0
     assert one[f"true_{BASELINE}"] == pytest.approx(other) and one[f"other_{BASELINE}"] == pytest.approx(largest)
     assert one[f"true_{ATTENTION}"] == pytest.approx(largest)
-    assert len(example_clips((first, second), (0, 1), each=2)) > 4
     assert list(example_clips((first, second), (2, 3))["case"]) == ["both right"]

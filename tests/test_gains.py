@@ -49,7 +49,18 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
     assert text.endswith(f"120 sources; learning rates chosen on validation clips: {chosen}).")
 
 
-def test_the_forest_has_a_row_a_study(studies):
+def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     fig, alt = gains.forest_figure(studies)
-    assert "Made clips +41.7 points [" in alt and "Other clips (stopped early) +41.7 points [" in alt
+    axis, beside = fig.axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["Made clips", "Other clips (stopped early)"]
+    counted = ["2 pairs, 120 clips, 120 groups", "1 pair, 120 clips, 120 groups"]
+    assert [text.get_text() for text in beside.get_yticklabels()] == counted
+    points = [line for line in axis.lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in points] == pytest.approx([50 / 1.2] * 2)
+    assert [line.get_markerfacecolor() == "none" for line in points] == [False, True]
+    first, *_ = (list(line.get_xdata()) for line in axis.lines if line.get_marker() == "None")
+    assert first == pytest.approx([100 * studies[0].gain.low, 100 * studies[0].gain.high])
+    ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
+    assert ticks == [pytest.approx([50 / 1.2] * 2), pytest.approx([50 / 1.2])]
+    assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 groups (hollow" in alt
     plt.close(fig)

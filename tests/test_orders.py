@@ -1,10 +1,10 @@
 """Does the head use time? What is lost with the order of frames, from made runs."""
 
 import numpy as np
-from made import DIGEST, backwards_scores, demo_record
+from made import DIGEST, backwards_scores, demo_record, logits, record
 from matplotlib import pyplot as plt
 
-from repro.experiment.fields import ATTENTION, BASELINE
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
 from repro.report import orders
 from repro.report.study import shown
 
@@ -30,6 +30,20 @@ def test_what_is_lost_is_asked_of_the_clips_that_order_tells_apart(tmp_path):
     fig, alt = orders.orders_figure(study)
     assert "Res34-SE-IM-Net, shuffled 50.0 %" in alt
     plt.close(fig)
+
+
+def test_choice_inside_the_backwards_pairs(tmp_path):
+    runs = [demo_record(tmp_path, model=model, to_partner=[80, 81]) for model in (BASELINE, CONTROL)]  # of Sit, 2 of 10
+    table = orders.backwards_choices(runs)
+    assert list(table["right / clips"]) == ["18 / 20", "20 / 20"] * 2
+    assert table["share right [95 %]"][0].startswith("90.0 % [")
+    fig, alt = orders.backwards_figure(runs)
+    assert "ResNet34-3DRes18 seed 0 Sit / Stand: 90.0 %; ResNet34-3DRes18 seed 0 Pick / Put: 100.0 %" in alt
+    assert [axis.get_title() for axis in fig.axes] == ["Sit / Stand (20 clips)", "Pick / Put (20 clips)"]
+    points = [[line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"] for axis in fig.axes]
+    assert points == [[90, 90], [100, 100]]
+    plt.close(fig)
+    assert orders.backwards_choices([record(tmp_path, labels=[0, 1], scores=logits([0, 1], 3))]).empty
 
 
 def test_without_such_scores_it_was_not_run(tmp_path):

@@ -2,9 +2,8 @@
 
 import pytest
 from made import DIGEST, both_networks, demo_record
-from matplotlib import pyplot as plt
 
-from repro.report.study import curves_figure, shown, study_text
+from repro.report.study import shown, study_text
 
 
 def test_fresh_main_runs_are_studies_the_surest_first(tmp_path):
@@ -49,12 +48,3 @@ def test_a_study_is_introduced_with_how_far_its_runs_learned(tmp_path):
     for run in runs:
         run.history["train_top1"] = 0.6
     assert "no verdict rests on it." in study_text(shown(runs, DIGEST)[0])
-
-
-def test_the_curves_name_the_runs_that_stopped_early(tmp_path):
-    runs = both_networks(tmp_path, seeds=(0,))
-    runs[0].history["train_top1"] *= 0.75
-    fig, alt = curves_figure(runs)
-    assert "Training top-1 ends at 75.0 % to 100.0 %." in alt
-    assert "ends below 98 %: resnet34_3dres18-split1-seed0 75.0 %." in alt
-    plt.close(fig)

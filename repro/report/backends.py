@@ -1,7 +1,6 @@
 """Tables of the fast backends for the two networks (:mod:`repro.bench.backends`), and of how far their logits move."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,6 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.text import percent
 from repro.records.measure import read_measurements
-from repro.records.record import RESULTS
 from repro.records.table6 import Measured
 from repro.report.show import formatted, say, show_table
 from repro.report.table6 import show_measured
@@ -37,9 +35,9 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
     return formatted(pd.DataFrame(rows), rates | {"prepared in (s)": ".0f"})
 
 
-def show_backends(record: Measured, results: Path = RESULTS) -> None:
+def show_backends(record: Measured) -> None:
     """Display what was measured of the backends alone, else beside Table 6, or how to measure it."""
-    found = read_measurements("cpu", results).get("backends")
+    found = read_measurements("cpu").get("backends")
     made, size = record.name, "The two networks on each backend, 16 frames of 224×224"
     if found:
         by = found["provenance"]
@@ -72,9 +70,9 @@ def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def show_logits(results: Path = RESULTS) -> None:
+def show_logits() -> None:
     """Display what was measured of logits, a study at a time, or how to measure it."""
-    measured = read_measurements("inference", results)
+    measured = read_measurements("inference")
     if not measured:
         say("**Logits not compared:** no `results/*/inference.json`; set `measure_logits = True`.")
     for found in measured.values():

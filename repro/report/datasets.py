@@ -10,7 +10,6 @@ from repro.data.catalogue import CATALOGUE, compare
 from repro.data.counts import count_lists
 from repro.files import size_text
 from repro.records.measure import measured, read_measurements
-from repro.records.record import RESULTS
 from repro.report.audit import ClipSet
 from repro.report.show import formatted
 
@@ -18,13 +17,13 @@ NAME = "lists"  # results/<study>/lists.json
 Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset
 
 
-def count_at_hand(study: str, annotations: Mapping[str, str], results: Path = RESULTS) -> Counts:
+def count_at_hand(study: str, annotations: Mapping[str, str]) -> Counts:
     """Count the official lists whose folders are there, and file the counts; the others are as they were last counted.
 
     annotations: dataset -> folder. Raises as :func:`repro.data.counts.count_lists`.
     """
-    counts = dict(read_measurements(NAME, results).get(study, {}).get("counts", {}))
-    with measured(study, NAME, results=results) as found:
+    counts = dict(read_measurements(NAME).get(study, {}).get("counts", {}))
+    with measured(study, NAME) as found:
         at_hand = {name: count_lists(name, folder) for name, folder in annotations.items() if Path(folder).is_dir()}
         counts |= at_hand
         if at_hand:

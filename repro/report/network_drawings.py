@@ -22,6 +22,7 @@ from repro.report.figures import COLOURS
 PLAIN, GATED, IN_TIME = (COLOURS[name] for name in (BASELINE, ATTENTION, TEMPORAL))  # units by gate: none, 2D, 3D
 GREY = "#888888"
 SIZE = 8  # points of all text
+TOP, ROW = 6.4, 0.4  # inches in Figure 4: where the titles stand, from row to row
 
 
 # ---- Figures 2 and 3: a whole network
@@ -142,12 +143,11 @@ def unit_figure(*, size: int) -> tuple[Figure, str]:
     with torch.no_grad():
         shape = units[:-1](entry).shape[1:]
     branch, gate = branch_steps(unit), gate_steps(unit.gate)
-    row, top = 0.4, 6.4
     fig, axis = _canvas(9.0, 6.6)
     maps = " × ".join(str(n) for n in shape)
-    _basic(axis, 1.3, top, row, branch, maps)
-    _module(axis, 4.1, top, row, gate, maps)
-    _se_im(axis, 6.65, top, row, branch, gate, maps)
+    _basic(axis, 1.3, branch, maps)
+    _module(axis, 4.1, gate, maps)
+    _se_im(axis, 6.65, branch, gate, maps)
     hidden = unit.gate.fc1.out_features
     alt = (
         f"(a) BasicBlock: {', '.join(branch)}, plus the shortcut X, then ReLU. (b) SE module: {', '.join(gate)}, times "
@@ -173,64 +173,64 @@ def _conv_text(conv: nn.Conv2d | nn.Conv3d) -> str:
     return f"conv {' × '.join(str(n) for n in conv.kernel_size)}, {conv.out_channels}"
 
 
-def _basic(axis: Axes, x: float, top: float, row: float, branch: list[str], maps: str) -> None:
+def _basic(axis: Axes, x: float, branch: list[str], maps: str) -> None:
     """Panel (a)."""
-    _title(axis, x, top, "(a) BasicBlock")
-    y = _down(axis, x, top - row, row, branch, PLAIN, head=f"X: {maps}")
-    _around(axis, x, top - row - 0.13, y - row, -0.95, "identity mapping")
-    _node(axis, x, y - row, "+")
-    _arrow(axis, (x, y - 0.13), (x, y - row + 0.11))
-    _last(axis, x, y - 2 * row)
+    _title(axis, x, "(a) BasicBlock")
+    y = _down(axis, x, TOP - ROW, branch, PLAIN, head=f"X: {maps}")
+    _around(axis, x, y - ROW, "identity mapping")
+    _node(axis, x, y - ROW, "+")
+    _arrow(axis, (x, y - 0.13), (x, y - ROW + 0.11))
+    _last(axis, x, y - 2 * ROW)
 
 
-def _module(axis: Axes, x: float, top: float, row: float, gate: list[str], maps: str) -> None:
+def _module(axis: Axes, x: float, gate: list[str], maps: str) -> None:
     """Panel (b)."""
-    _title(axis, x, top, "(b) SE module")
-    y = _down(axis, x, top - row, row, gate, GATED, head=f"U: {maps}")
-    _around(axis, x, top - row - 0.13, y - row, -0.95, "U")
-    _node(axis, x, y - row, "×")
-    _arrow(axis, (x, y - 0.13), (x, y - row + 0.11), "s")
-    axis.text(x, y - 2 * row, f"s U: {maps}", ha="center", va="center", fontsize=SIZE)
-    _arrow(axis, (x, y - row - 0.11), (x, y - 2 * row + 0.1))
+    _title(axis, x, "(b) SE module")
+    y = _down(axis, x, TOP - ROW, gate, GATED, head=f"U: {maps}")
+    _around(axis, x, y - ROW, "U")
+    _node(axis, x, y - ROW, "×")
+    _arrow(axis, (x, y - 0.13), (x, y - ROW + 0.11), "s")
+    axis.text(x, y - 2 * ROW, f"s U: {maps}", ha="center", va="center", fontsize=SIZE)
+    _arrow(axis, (x, y - ROW - 0.11), (x, y - 2 * ROW + 0.1))
 
 
-def _se_im(axis: Axes, x: float, top: float, row: float, branch: list[str], gate: list[str], maps: str) -> None:
+def _se_im(axis: Axes, x: float, branch: list[str], gate: list[str], maps: str) -> None:
     """Panel (c): the branch, the gate to its right, the shortcut to its left."""
-    _title(axis, x + 0.5, top, "(c) SE-IM-BasicBlock")
-    y = _down(axis, x, top - row, row, branch, PLAIN, head=f"X: {maps}")
-    split = y - 0.55 * row
+    _title(axis, x + 0.5, "(c) SE-IM-BasicBlock")
+    y = _down(axis, x, TOP - ROW, branch, PLAIN, head=f"X: {maps}")
+    split = y - 0.55 * ROW
     axis.plot([x, x], [y - 0.13, split], color=GREY, linewidth=1.2)
     axis.text(x - 0.08, split - 0.05, "U", ha="right", va="top", fontsize=SIZE)
     right = x + 1.5
     axis.plot([x, right], [split, split], color=GREY, linewidth=1.2)
-    below = split - 0.6 * row
+    below = split - 0.6 * ROW
     _arrow(axis, (right, split), (right, below + 0.13))
-    low = _down(axis, right, below, row, gate, GATED)
-    times = low - row
+    low = _down(axis, right, below, gate, GATED)
+    times = low - ROW
     _arrow(axis, (right, low - 0.13), (right, times + 0.11), "s")
     _node(axis, right, times, "×")
-    _arrow(axis, (x, split), (x, times - row + 0.11))
+    _arrow(axis, (x, split), (x, times - ROW + 0.11))
     _arrow(axis, (x, times), (right - 0.11, times))
-    axis.plot([right, right], [times - 0.11, times - row], color=GREY, linewidth=1.2)
-    _arrow(axis, (right, times - row), (x + 0.11, times - row), "s U")
-    _node(axis, x, times - row, "+")
-    _arrow(axis, (x, times - row - 0.11), (x, times - 2 * row + 0.11), "U + s U")
-    _node(axis, x, times - 2 * row, "+")
-    _around(axis, x, top - row - 0.13, times - 2 * row, -0.95, "identity mapping")
-    _last(axis, x, times - 3 * row)
+    axis.plot([right, right], [times - 0.11, times - ROW], color=GREY, linewidth=1.2)
+    _arrow(axis, (right, times - ROW), (x + 0.11, times - ROW), "s U")
+    _node(axis, x, times - ROW, "+")
+    _arrow(axis, (x, times - ROW - 0.11), (x, times - 2 * ROW + 0.11), "U + s U")
+    _node(axis, x, times - 2 * ROW, "+")
+    _around(axis, x, times - 2 * ROW, "identity mapping")
+    _last(axis, x, times - 3 * ROW)
 
 
-def _down(axis: Axes, x: float, y: float, row: float, steps: list[str], colour: str, head: str = "") -> float:
+def _down(axis: Axes, x: float, y: float, steps: list[str], colour: str, head: str = "") -> float:
     """Boxes one below the other, from ``y`` on, below the words of ``head``; returns where the last one is."""
     if head:
         axis.text(x, y, head, ha="center", va="center", fontsize=SIZE)
-        y -= row
+        y -= ROW
     for number, text in enumerate(steps):
         if head or number:
-            _arrow(axis, (x, y + row - (0.1 if number == 0 else 0.13)), (x, y + 0.13))
+            _arrow(axis, (x, y + ROW - (0.1 if number == 0 else 0.13)), (x, y + 0.13))
         _box(axis, x, y, 1.25, 0.26, text, colour)
-        y -= row
-    return y + row
+        y -= ROW
+    return y + ROW
 
 
 def _last(axis: Axes, x: float, y: float) -> None:
@@ -239,15 +239,16 @@ def _last(axis: Axes, x: float, y: float) -> None:
     _box(axis, x, y, 1.25, 0.26, "ReLU", PLAIN)
 
 
-def _around(axis: Axes, x: float, start: float, end: float, aside: float, words: str) -> None:
+def _around(axis: Axes, x: float, end: float, words: str) -> None:
     """A line past the boxes, from below the column's head to a node."""
-    axis.plot([x, x + aside, x + aside], [start, start, end], color=GREY, linewidth=1.2)
-    _arrow(axis, (x + aside, end), (x - 0.11, end))
-    axis.text(x + aside - 0.06, (start + end) / 2, words, ha="right", va="center", rotation=90, fontsize=SIZE)
+    left, start = x - 0.95, TOP - ROW - 0.13
+    axis.plot([x, left, left], [start, start, end], color=GREY, linewidth=1.2)
+    _arrow(axis, (left, end), (x - 0.11, end))
+    axis.text(left - 0.06, (start + end) / 2, words, ha="right", va="center", rotation=90, fontsize=SIZE)
 
 
-def _title(axis: Axes, x: float, y: float, text: str) -> None:
-    axis.text(x, y, text, ha="center", va="center", fontsize=SIZE + 1, weight="bold")
+def _title(axis: Axes, x: float, text: str) -> None:
+    axis.text(x, TOP, text, ha="center", va="center", fontsize=SIZE + 1, weight="bold")
 
 
 # ---- drawing in inches

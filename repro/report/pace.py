@@ -1,13 +1,11 @@
 """Does online recognition keep up: what `repro.online.pace` filed, on the page of Figure 5."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from repro.records.measure import read_measurements
-from repro.records.record import RESULTS
 from repro.report.show import formatted
 
 COMMAND = "python -m repro.online.pace"
@@ -15,9 +13,9 @@ OLDEST = 500  # ms that a frame may be old with its decision
 WARM = 5  # minutes, after which memory should stay as it is
 
 
-def read(results: Path = RESULTS) -> dict[str, Any] | None:
+def read() -> dict[str, Any] | None:
     """What is filed; None where nothing is."""
-    return read_measurements("pace", results).get("online")
+    return read_measurements("pace").get("online")
 
 
 def answer_text(content: Mapping[str, Any] | None) -> str:

@@ -183,19 +183,13 @@ def pages_of(profile: Profile) -> list[Page]:
     check_names(profile.pages, [kind.name for kind in executed], "pages")
     studies = Studies(profile)
     made = [path for kind in executed for path in _made(kind, studies)]
-    return [_page(kind, studies, made) for kind in executed]
-
-
-def _page(kind: Kind, studies: Studies, made: Sequence[str]) -> Page:
-    makes = _made(kind, studies)
-    return Page(
-        name=kind.name,
-        kind=kind,
-        parameters=_parameters(kind, studies) | studies.profile.pages.get(kind.name, {}),
-        reads=(kind.source, *(path for path in dict.fromkeys(_read(kind, studies, made)) if path not in makes)),
-        makes=makes,
-        at_hand=_at_hand(kind, studies),
-    )
+    pages = []
+    for kind in executed:
+        parameters = _parameters(kind, studies) | profile.pages.get(kind.name, {})
+        makes = _made(kind, studies)
+        reads = (path for path in dict.fromkeys(_read(kind, studies, made)) if path not in makes)
+        pages.append(Page(kind.name, kind, parameters, (kind.source, *reads), makes, _at_hand(kind, studies)))
+    return pages
 
 
 def _parameters(kind: Kind, studies: Studies) -> dict[str, Any]:

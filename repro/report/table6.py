@@ -7,7 +7,7 @@ import pandas as pd
 
 from repro.claims.comparison import CLIP, COMMON_CLIP, VIDEO, Counts, cost, faster, fewer
 from repro.claims.official import OWN
-from repro.experiment.fields import ATTENTION, BASELINE
+from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Interval
 from repro.models.peers.rows import EXCEPTED, Row, compared, not_rebuilt, rows, titles
 from repro.paper.cells import Paper
@@ -54,9 +54,6 @@ def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
         }
     )
     return formatted(table, {"parameters (M)": ".1f", "GMACs": ".1f", "depth": ".0f"})
-
-
-# ---- tables
 
 
 def published_table(counts: Counts, at_published: Mapping[str, tuple[float, float]]) -> pd.DataFrame:
@@ -141,6 +138,11 @@ def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:
     return formatted(pd.DataFrame(lines), formats)
 
 
+def _title(name: str) -> str:
+    """Of a record's network, which may be one that is not built any more."""
+    return rows()[name].title if name in rows() else name
+
+
 def _input(row: Row) -> str:
     flow = f" and {row.flow // 2} flow fields" if row.flow else ""
     return f"{row.frames} × {row.size}²{flow}, {row.classes} classes"
@@ -172,9 +174,8 @@ def speed_table(measured: Measured, *, counts: Counts) -> pd.DataFrame:
         line["fp32: times the baseline [95 %]"] = "–" if ratio is None or name == BASELINE else _ratio_text(ratio)
         rate = measured.rate(name)
         line["test: views a video"] = f"{row.clips} × {row.crops}" if row.views else row.protocol or "not stated"
-        line["fp32: videos/s in that test (derived)"] = (
-            None if rate is None or not row.views else rate["median"] / row.views
-        )
+        derived = None if rate is None or not row.views else rate["median"] / row.views
+        line["fp32: videos/s in that test (derived)"] = derived
         lines.append(line)
     return formatted(pd.DataFrame(lines), {"fp32: videos/s in that test (derived)": ".3g"})
 
@@ -199,8 +200,7 @@ def runs_note(measured: Measured) -> str:
     used = sorted(measured.timings["run"].unique())
     if len(used) == 1:
         return text + "All timings are of one run."
-    case = f"{content['reference']}, fp32, batch 1"
-    network = measured.of("network", case)
+    network = measured.of("network", f"{content['reference']}, fp32, batch 1")
     by_run = network.groupby("run")["seconds"].median()
     drift = ", ".join(f"{seconds:.3f} s in run {int(str(run)) + 1}" for run, seconds in by_run.items())
     return text + f"**The timings are of {len(used)} runs** (it was interrupted); the baseline took {drift}."
@@ -212,24 +212,18 @@ def batch_table(measured: Measured) -> pd.DataFrame:
     if rates.empty:
         return pd.DataFrame()
     for name in measured.networks:
-        line: dict[str, Any] = {"network": rows()[name].title if name in rows() else name}
+        line: dict[str, Any] = {"network": _title(name)}
         for precision in PRECISIONS:
             single = measured.rate(name, precision)
             head = f"{name}, {precision}, "
             tried = {case: median for case, median in zip(rates.index, rates["median"]) if case.startswith(head)}
-            if single is None or not tried:
-                line |= {
-                    f"{precision}: best batch": NOT_MEASURED,
-                    f"{precision}: clips/s": None,
-                    f"{precision}: gain": None,
-                }
-                continue
-            medians = {"batch 1": single["median"]}
-            medians |= {case.removeprefix(head): median for case, median in tried.items()}
-            best = max(medians, key=lambda batch: medians[batch])
-            line[f"{precision}: best batch"] = best.removeprefix("batch ")
-            line[f"{precision}: clips/s"] = medians[best]
-            line[f"{precision}: gain"] = medians[best] / single["median"]
+            best, rate, gain = NOT_MEASURED, None, None
+            if single is not None and tried:
+                medians = {"1": single["median"]}
+                medians |= {case.removeprefix(f"{head}batch "): median for case, median in tried.items()}
+                best = max(medians, key=lambda batch: medians[batch])
+                rate, gain = medians[best], medians[best] / single["median"]
+            line |= {f"{precision}: best batch": best, f"{precision}: clips/s": rate, f"{precision}: gain": gain}
         lines.append(line)
     return formatted(pd.DataFrame(lines), {f"{p}: {what}": ".2f" for p in PRECISIONS for what in ("clips/s", "gain")})
 
@@ -247,7 +241,7 @@ def pipeline_table(measured: Measured) -> pd.DataFrame:
             continue
         lines.append(
             {
-                "network": rows()[name].title if name in rows() else name,
+                "network": _title(name),
                 "network only (s)": 1 / network["median"],
                 "file to label (s)": 1 / whole["median"],
                 "file to label: videos/s [quartiles]": _rate_text(whole),
@@ -266,7 +260,7 @@ def views_table(measured: Measured) -> pd.DataFrame:
         count, single = int(views[0].split()[0]), rates.loc[f"{name}, {precision}, {batch}"]
         lines.append(
             {
-                "network": rows()[name].title if name in rows() else name,
+                "network": _title(name),
                 "views a video": count,
                 "derived: videos/s": single["median"] / count,
                 "timed: videos/s": whole["median"],
@@ -287,7 +281,7 @@ def frames_table(measured: Measured) -> pd.DataFrame:
         lines.append(
             {
                 "name": name,
-                "network": rows()[name].title.split(",")[0] if name in rows() else name,
+                "network": _title(name).split(",")[0],
                 "frames": count,
                 "GMACs": entry["multiply_adds"] / 1e9 * count / entry["frames"],
                 "seconds a clip": 1 / rate["median"],
@@ -304,24 +298,19 @@ def layers_table(measured: Measured) -> pd.DataFrame:
     """Where the time of one clip goes within the two networks, medians over rounds, as seconds and shares."""
     found = {}
     for name in (BASELINE, ATTENTION):
-        if measured.content.get(f"layers {name}"):
-            found[name] = pd.DataFrame(measured.content[f"layers {name}"]).groupby("part")["seconds"].median()
+        if layers := measured.content.get(f"layers {name}"):
+            found[TITLES[name]] = pd.DataFrame(layers).groupby("part")["seconds"].median()
+    if not found:
+        return pd.DataFrame()
     names = dict.fromkeys(part for parts in found.values() for part in sorted(parts.index) if part != "the rest")
     # in the order in which a clip passes them
     order = sorted(names, key=lambda part: (part.startswith("head"), part == "gates", "stem" not in part))
-    lines = []
-    for part in [*order, "the rest"]:
-        line: dict[str, Any] = {"part": part}
-        for name, seconds in found.items():
-            line[f"{rows()[name].title}: ms"] = 1000 * seconds.get(part, 0.0)
-            line[f"{rows()[name].title}: share"] = f"{seconds.get(part, 0.0) / seconds.sum():.1%}"
-        lines.append(line)
-    if not found:
-        return pd.DataFrame()
-    return formatted(pd.DataFrame(lines), {f"{rows()[name].title}: ms": ".1f" for name in found})
-
-
-# ---- what the numbers say
+    table = pd.DataFrame({"part": [*order, "the rest"]})
+    for title, seconds in found.items():
+        taken = table["part"].map(seconds).fillna(0.0)
+        table[f"{title}: ms"] = 1000 * taken
+        table[f"{title}: share"] = (taken / seconds.sum()).map("{:.1%}".format)
+    return formatted(table, {f"{title}: ms": ".1f" for title in found})
 
 
 def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
@@ -364,6 +353,9 @@ def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFram
         }
         for name, took in found.items()
     )
+
+
+# ---- what the numbers say
 
 
 def findings(measured: Measured, counts: Counts) -> list[str]:

@@ -5,8 +5,6 @@ released, and the paper's Figure 5. All from what `repro.online.row` filed.
 import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -56,26 +54,26 @@ WANTED = {
 """Studies whose clips the page should have, by the beginning of their names."""
 
 
-def ordered(rows: Sequence[Row], study: str, results: Path = RESULTS) -> list[Row]:
+def ordered(rows: Sequence[Row], study: str) -> list[Row]:
     """Those of runs that had learned their training clips first, of them this study's, then the others by name."""
 
     def key(row: Row) -> tuple[bool, bool, str]:
-        record = record_of(row, results)
+        record = record_of(row)
         return record is None or not has_converged(record), row.study != study, row.study
 
     return sorted(rows, key=key)
 
 
-def record_of(row: Row, results: Path = RESULTS) -> Record | None:
+def record_of(row: Row) -> Record | None:
     """The record of the run that was streamed, where it is at hand."""
-    folder = Path(results) / row.study / row.content["run"]
+    folder = RESULTS / row.study / row.content["run"]
     return read_record(folder) if (folder / "record.json").is_file() else None
 
 
-def at_hand(rows: Sequence[Row], results: Path = RESULTS) -> tuple[Row, dict[str, Clip]] | None:
+def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
     """The first of the rows whose clips are on this machine, with them by name; None without one."""
     for row in rows:
-        if record := record_of(row, results):
+        if record := record_of(row):
             with contextlib.suppress(FileNotFoundError):
                 return row, {clip.name: clip for clip in read_split(record.experiment).test}
     return None
@@ -84,10 +82,10 @@ def at_hand(rows: Sequence[Row], results: Path = RESULTS) -> tuple[Row, dict[str
 # ---- sentences
 
 
-def run_text(row: Row, results: Path = RESULTS) -> str:
+def run_text(row: Row) -> str:
     """Whose labels these are."""
     text = f"Network of run `{row.study}/{row.content['run']}` on **{row.content['dataset']}**."
-    record = record_of(row, results)
+    record = record_of(row)
     return f"{text} {record.experiment.remark} {convergence_text(Study(row.study, (record,)))}" if record else text
 
 
@@ -160,27 +158,21 @@ def timeline_figure(row: Row) -> tuple[Figure, str]:
     ends = np.cumsum(_seconds(row.published))
     clips = max(1, int((ends <= SECONDS).sum()))
     fig, axis = plt.subplots(figsize=(10, 0.5 * (len(ways) + 1) + 0.7), layout="constrained")
-    truth = row.published.clips["label"].to_numpy()[:clips]
-    axis.broken_barh(
-        _spans(np.r_[0, ends[: clips - 1]], ends[:clips]), (-0.4, 0.8), facecolors="#dddddd", edgecolor="white"
-    )
-    for start, end, label in zip(np.r_[0, ends[: clips - 1]], ends[:clips], truth):
-        _write(axis, start, end, 0, row.content["classes"][label], ends[clips - 1])
+    whole = ends[clips - 1]
+    for start, end, label in zip(np.r_[0, ends], ends[:clips], row.published.clips["label"]):
+        _draw_piece(axis, start, end, 0, "#dddddd", row.content["classes"][label], whole)
     for place, way in enumerate(ways, start=1):
         _draw_way(axis, place, row, row.ways[way], clips)
     axis.set_yticks(range(len(ways) + 1), ["truth", *ways])
-    axis.set(xlabel="seconds", xlim=(0, ends[clips - 1]), ylim=(len(ways) + 0.5, -0.5))
+    axis.set(xlabel="seconds", xlim=(0, whole), ylim=(len(ways) + 0.5, -0.5))
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(axis="y", length=0)
-    shares = ", ".join(f"{way} {percent(float(_first(row.ways[way], clips)))}" for way in ways)
+    right = {way: float(np.concatenate(row.ways[way].right[:clips]).mean()) for way in ways}
+    shares = ", ".join(f"{way} {percent(share)}" for way, share in right.items())
     return fig, (
         f"The first {clips} clips in a row and the label shown with each frame, blue where it is right, orange where "
         f"it is wrong. Share of this time right: {shares}."
     )
-
-
-def _first(shown: Timeline, clips: int) -> np.floating[Any]:
-    return np.concatenate(shown.right[:clips]).mean()
 
 
 def _draw_way(axis: Axes, place: int, row: Row, shown: Timeline, clips: int) -> None:
@@ -191,20 +183,16 @@ def _draw_way(axis: Axes, place: int, row: Row, shown: Timeline, clips: int) -> 
         for first, after in itertools.pairwise(edges):
             label, start, end = int(labels[first]), starts[clip] + first / rate, starts[clip] + after / rate
             colour = RIGHT if label == shown.clips["label"][clip] else SILENT if label < 0 else WRONG
-            axis.broken_barh(_spans([start], [end]), (place - 0.4, 0.8), facecolors=colour, edgecolor="white")
-            _write(axis, start, end, place, _name(row, label), starts[clips])
-
-
-def _spans(starts: Any, ends: Any) -> list[tuple[float, float]]:
-    return [(start, end - start) for start, end in zip(starts, ends)]
+            _draw_piece(axis, start, end, place, colour, _name(row, label), starts[clips])
 
 
 def _name(row: Row, label: int) -> str:
     return row.content["classes"][label] if label >= 0 else {NONE: "", UNKNOWN: "?"}[label]
 
 
-def _write(axis: Axes, start: float, end: float, place: int, text: str, whole: float) -> None:
-    """The text in its piece, where there is room: some 150 characters fit the axis."""
+def _draw_piece(axis: Axes, start: float, end: float, place: int, colour: str, text: str, whole: float) -> None:
+    """A piece of the line at this place with its text, where there is room: some 150 characters fit the axis."""
+    axis.broken_barh([(start, end - start)], (place - 0.4, 0.8), facecolors=colour, edgecolor="white")
     if len(text) <= (end - start) / whole * 150:
         axis.text((start + end) / 2, place, in_figure(text), ha="center", va="center", fontsize=7)
 
@@ -326,13 +314,10 @@ def figure5(row: Row, clips: Mapping[str, Clip], *, classes: int = 6, frames: in
     """
     strips, lines = [], []
     for place in _chosen(row, classes):
-        at = test_frames(int(row.published.clips["frames"][place]), frames)
-        shown = [_name(row, int(label)) or "–" for label in row.published.each[place][at]]
-        right = row.published.right[place][at]
         name = row.content["classes"][row.published.clips["label"][place]]
-        pictures = read_frames(clips[row.published.clips["name"][place]].path, at)
-        strips.append((name, np.stack([_labelled(f, t, r) for f, t, r in zip(pictures, shown, right)])))
-        lines.append(f"{name}: {', '.join(shown)}")
+        labels, pictures = _with_labels(row, place, clips, frames)
+        strips.append((name, pictures))
+        lines.append(f"{name}: {', '.join(label or '–' for label in labels)}")
     return frame_strip(strips), f"Frames of one clip a class with the label shown in each. {'; '.join(lines)}."
 
 
@@ -346,6 +331,15 @@ def _chosen(row: Row, most: int) -> list[int]:
     return [labels.index(label) for label in order[:most]]
 
 
+def _with_labels(row: Row, place: int, clips: Mapping[str, Clip], frames: int) -> tuple[list[str], np.ndarray]:
+    """Labels shown with some frames of a clip of the stream, and the frames with them, ``(frames, SIDE, SIDE, 3)``."""
+    published = row.published
+    at = test_frames(int(published.clips["frames"][place]), frames)
+    labels = [_name(row, int(label)) for label in published.each[place][at]]
+    found = read_frames(clips[published.clips["name"][place]].path, at)
+    return labels, np.stack([_labelled(*each) for each in zip(found, labels, published.right[place][at])])
+
+
 def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
     """A square picture of a frame with a text at its top, on blue where it is right, on orange where it is not."""
     side = min(frame.shape[:2])
@@ -353,16 +347,13 @@ def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
     shown = cv2.resize(frame[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
     colour = tuple(int((RIGHT if right else WRONG)[k : k + 2], 16) for k in (1, 3, 5))
     cv2.rectangle(shown, (0, 0), (SIDE, 26), colour, -1)
-    return cv2.putText(shown, text, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
+    return cv2.putText(shown, text or "-", (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def moving(row: Row, clips: Mapping[str, Clip], *, count: int = 3, frames: int = 8) -> Preview:
     """The first clips of the stream with the label shown in each frame, as a loop."""
     pictures = []
     for place in range(min(count, len(row.published.clips))):
-        at = test_frames(int(row.published.clips["frames"][place]), frames)
-        shown, right = row.published.each[place][at], row.published.right[place][at]
-        found = read_frames(clips[row.published.clips["name"][place]].path, at)
-        pictures += [_labelled(f, _name(row, int(s)) or "-", r) for f, s, r in zip(found, shown, right)]
+        pictures += [*_with_labels(row, place, clips, frames)[1]]
     seconds = float(_seconds(row.published)[:count].sum())
     return preview(np.stack(pictures), f"The first {count} clips in a row with the label shown.", seconds=seconds)

@@ -21,7 +21,6 @@ IN_PART = {  # what it says of others
     "momentum": "momentum, no value",
     "weight_decay": "weight decay, no value",
 }
-PACE = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}  # formats of what is said of speed
 
 
 def answer_text(studies: Sequence[Study]) -> str:
@@ -107,34 +106,33 @@ def share_text(share: float | None) -> str:
     return percent(share) + (": the measured peak is at fault" if share > 1 else "")
 
 
-def _device(record: Record) -> str:
-    return f"{record.provenance['device']} of {record.provenance['processor']}"
-
-
-def _pace(history: pd.DataFrame) -> dict[str, Any]:
-    """The medians of a history's columns on speed."""
-    middle = history.median(numeric_only=True)
-    return {
-        "clips/s": middle["clips_per_second"],
-        "waiting for clips": percent(middle["waiting_share"]),
-        "TFLOP/s": middle.get("flops", float("nan")) / 1e12,
-        "share of the peak": share_text(middle.get("peak_share")),
-        "gradient norm": middle.get("gradient_norm"),
-    }
-
-
 def pace_by_study(records: Sequence[Record]) -> pd.DataFrame | None:
     """How fast the runs of each study and network were, medians over all their epochs; None where none noted it."""
     groups: dict[tuple[str, str, str, str], list[pd.DataFrame]] = {}
     for record in records:
         if "clips_per_second" in record.history:
-            place = record.experiment.study, record.experiment.title, record.experiment.precision, _device(record)
+            device = f"{record.provenance['device']} of {record.provenance['processor']}"
+            place = record.experiment.study, record.experiment.title, record.experiment.precision, device
             groups.setdefault(place, []).append(record.history)
     rows = []
     for (study, network, precision, device), histories in groups.items():
-        names = {"study": study, "network": network, "runs": len(histories), "precision": precision, "device": device}
-        rows.append(names | _pace(pd.concat(histories)))
-    return formatted(pd.DataFrame(rows), PACE) if rows else None
+        middle = pd.concat(histories).median(numeric_only=True)
+        rows.append(
+            {
+                "study": study,
+                "network": network,
+                "runs": len(histories),
+                "precision": precision,
+                "device": device,
+                "clips/s": middle["clips_per_second"],
+                "waiting for clips": percent(middle["waiting_share"]),
+                "TFLOP/s": middle.get("flops", float("nan")) / 1e12,
+                "share of the peak": share_text(middle.get("peak_share")),
+                "gradient norm": middle.get("gradient_norm"),
+            }
+        )
+    formats = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}
+    return formatted(pd.DataFrame(rows), formats) if rows else None
 
 
 def start_table(record: Record) -> pd.DataFrame | None:
