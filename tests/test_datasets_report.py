@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import tiny
 
@@ -9,18 +10,18 @@ from repro.data.catalogue import CATALOGUE
 from repro.report.datasets import answer_text, count_at_hand, counts_table, terms_table
 
 
-def test_lists_at_hand_are_counted_and_filed(tmp_path):
+def test_lists_at_hand_are_counted_and_filed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     data = tiny.write_ucf101(tmp_path / "set", videos=False)
     for part in ("train", "test"):
         for split in (2, 3):
             first = tmp_path / f"set/annotations/{part}list01.txt"
             shutil.copy(first, first.with_name(f"{part}list0{split}.txt"))
-    results = tmp_path / "results"
-    assert count_at_hand("s", {"ucf101": "nowhere"}, results) == {} and not results.exists()
-    counts = count_at_hand("s", {"ucf101": data["annotations"], "hmdb51": "nowhere"}, results)
+    assert count_at_hand("s", {"ucf101": "nowhere"}) == {} and not Path("results").exists()
+    counts = count_at_hand("s", {"ucf101": data["annotations"], "hmdb51": "nowhere"})
     assert counts["ucf101"]["found"]["classes"] == 2
-    assert json.loads((results / "s" / "lists.json").read_text())["counts"] == counts
-    assert count_at_hand("s", {"ucf101": "nowhere"}, results) == counts  # as last counted
+    assert json.loads(Path("results/s/lists.json").read_text())["counts"] == counts
+    assert count_at_hand("s", {"ucf101": "nowhere"}) == counts  # as last counted
     table = counts_table(counts)
     states = {name: set(rows[""]) for name, rows in table.groupby("dataset")}
     assert states["UCF101"] == {"DIFFERS"} and states["HMDB51"] == {""}

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from made import DEMO, demo_record, labels_of, logits
+from made import DEMO, DIGEST, demo_record, logits
 from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report import doses
-from repro.report.ablations import reference_runs, variants
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def runs(tmp_path):
 
 @pytest.fixture
 def found(runs):
-    return doses.doses(reference_runs(runs[:4]), variants(runs[:4], runs[4:]))
+    return doses.doses_of(runs[:4], runs, DIGEST)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +67,19 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
-    assert text.startswith(
-        "With gates minus without: +25.0 points. A branch times the constant 1.5, with no gate at all: +20.0"
-    )
+    constant = "A branch times the constant 1.5, with no gate at all: +20.0"
+    assert text.startswith(f"With gates minus without: +25.0 points. {constant}")
     assert "Gates minus that constant: +5.0 points [" in text
-    assert "was **not run**" in doses.constant_text(found[:3]) and doses.doses([], []) == []
+    assert "was **not run**" in doses.constant_text(found[:3]) and doses.doses_of([], [], DIGEST) == []
 
 
 def gated(tmp_path, changed: int):
     """A run whose gates differ between clips, and of which holding them changes so many of 120 predictions."""
     row = {"unit": "trunk.layer1.0", "channels": 16, "mean": 0.5, "lowest": 0.4, "highest": 0.6, "sd_channels": 0.02}
     run = demo_record(tmp_path, model=ATTENTION, seed=changed)
-    labels = labels_of(len(DEMO), 10)
-    fixed = np.where(np.arange(120) < changed, (labels + 1) % len(DEMO), labels)
-    run.gates.update(
-        start=[row | {"sd_clips": 0.001, "look_alikes": 0.0}], end=[row | {"sd_clips": 0.03, "look_alikes": 0.01}]
-    )
+    fixed = np.where(np.arange(120) < changed, (run.labels + 1) % len(DEMO), run.labels)
+    run.gates["start"] = [row | {"sd_clips": 0.001, "look_alikes": 0.0}]
+    run.gates["end"] = [row | {"sd_clips": 0.03, "look_alikes": 0.01}]
     run.altered["gates fixed"] = logits(fixed, len(DEMO)).astype(np.float16)
     return run
 
@@ -94,9 +90,8 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert doses.fixed_text([still], converged=False).endswith("in these runs, which stopped early.")
     text = doses.fixed_text([moved])
     assert "differs from clip to clip by 0.0300" in text and "0.0010 before training" in text
-    assert "it changes 5.0 % of predictions and top-1 by -5.0 points [" in text and text.endswith(
-        "not a constant by the plan's rule."
-    )
+    assert "it changes 5.0 % of predictions and top-1 by -5.0 points [" in text
+    assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.gate_text([still], [], converged=True)
     assert "In the one trained network, s held at its mean over clips changes 0.8 % of predictions" in short

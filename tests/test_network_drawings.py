@@ -32,18 +32,18 @@ def test_shapes_are_the_papers_at_its_input():
 
 
 def test_the_figure_of_a_network_says_in_words_what_it_draws():
-    fig, alt = network_figure(ATTENTION, classes=51)
+    fig, alt = network_figure(ATTENTION, classes=51, frames=16, size=224)
     assert fig.get_size_inches()[0] <= 9 and texts(fig).count("256") == 6
     assert "22 residual units, 16 of them with a gate" in alt and "stack: 512 maps of 16 × 7 × 7" in alt
     plt.close(fig)
 
 
 def test_the_unit_is_equation_4_with_the_built_gates_numbers():
-    fig, alt = unit_figure(layer=4)
-    gate = build(ATTENTION, classes=2).trunk.layer4[-1].gate
+    fig, alt = unit_figure(size=224)
+    gate = build(ATTENTION, classes=2).trunk.layer1[-1].gate
     shown = texts(fig)
     assert shown.count(f"FC {gate.fc1.in_features} → {gate.fc1.out_features}") == 2  # in panels b and c
-    assert shown.count("conv 3 × 3, 512") == 4 and shown.count("X: 512 × 7 × 7") == 2
+    assert shown.count("conv 3 × 3, 64") == 4 and shown.count("X: 64 × 56 × 56") == 2
     assert shown.count("+") == 3 and shown.count("×") == 2  # one sum in a; U + s U and the sum with X in c
-    assert "X + (U + s U)" in alt and "32 hidden (r = 16)" in alt
+    assert "X + (U + s U)" in alt and "4 hidden (r = 16)" in alt
     plt.close(fig)

@@ -45,7 +45,7 @@ def test_a_preview_wants_frames_and_words(frames, alt):
 def test_look_alikes_stand_side_by_side(tmp_path):
     names = ("Drink", "Eat", "Other")
     split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set", classes=names)))
-    table = look_alikes_previews(split.test, split.classes, frames=8)
+    table = look_alikes_previews(split.test, split.classes)
     assert list(table["actions"]) == ["Drink and Eat"]
     assert table_html(table, "Look-alikes").count("<picture>") == 2
     assert look_alikes_previews(split.test, ("A", "B", "C")).empty

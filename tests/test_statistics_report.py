@@ -14,19 +14,19 @@ ONE, MANY = "Made clips, 2 epochs", "Made clips, 3 epochs"
 @pytest.fixture
 def gains(tmp_path):
     few = both_networks(tmp_path, study="one", seeds=(0,))
-    many = both_networks(tmp_path, study="four", seeds=(0, 1), epochs=3) + both_networks(
-        tmp_path, range(40), range(20), study="four", seeds=(2, 3), epochs=3
-    )
+    many = both_networks(tmp_path, study="four", seeds=(0, 1), epochs=3)
+    many += both_networks(tmp_path, range(40), range(20), study="four", seeds=(2, 3), epochs=3)
     return {study.name: study.gain for study in shown([*few, *many], DIGEST)}
 
 
 def test_studies_are_named_and_those_that_say_more_come_first(gains):
-    assert list(gains) == ["Made clips, 3 epochs", "Made clips, 2 epochs"] and gains["Made clips, 3 epochs"].runs == 4
-    assert gains["Made clips, 3 epochs"].point == pytest.approx((50 + 50 + 20 + 20) / 480)
+    assert list(gains) == [MANY, ONE] and gains[MANY].runs == 4
+    assert gains[MANY].point == pytest.approx((50 + 50 + 20 + 20) / 480)
 
 
 def test_the_smallest_gain_stands_with_that_of_more_pairs(gains):
     table = statistics.power_table(gains, wanted=0.15).set_index("study")
+    assert table["sd of pairs (points)"].tolist() == ["14.4", "one: not known"]  # of two of 50 / 120, two of 20 / 120
     four = table.loc[MANY]
     assert four["smallest gain that gives a verdict"] == f"{100 * statistics.detected(gains[MANY]):.1f} points"
     assert four["with 20 pairs"] == f"{100 * statistics.detected(gains[MANY], runs=20):.1f} points"
