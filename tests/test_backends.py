@@ -18,6 +18,7 @@ from repro.inference import backends as inference
 from repro.inference.backends import BACKENDS, agreement, check_option, choose, eager, fast, folded, openvino, option_of
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
+from repro.records.measure import write_measurement
 from repro.report import backends as report
 from repro.training.network_and_clips import make_dataset
 
@@ -230,21 +231,19 @@ def test_logits_of_a_trained_network_are_filed_with_what_they_are_of(monkeypatch
 
 
 def test_the_page_shows_the_measurement_of_backends_alone_before_that_beside_table_6(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     shown = []
     monkeypatch.setattr(report, "show_measured", lambda table, caption, folded: shown.append((len(table), caption)))
     monkeypatch.setattr(report, "say", shown.append)
     record = SimpleNamespace(name="a CPU of another machine", content={"variants": measured() | {"repeats": 20}})
-    report.show_backends(record, tmp_path)
-    assert shown[1] == (
-        3,
-        "The two networks on each backend, 16 frames of 224×224, 20 interleaved rounds, a CPU of another machine",
-    )
+    report.show_backends(SimpleNamespace(name="x", content={}))
+    caption = "The two networks on each backend, 16 frames of 224×224"
+    assert shown[1] == (0, caption)
+    report.show_backends(record)
+    assert shown[3] == (3, f"{caption}, 20 interleaved rounds, a CPU of another machine")
     made = {"device": "CPU, 2 thread(s)", "processor": "P", "started": "2026-11-29T10:00", "commit": "0123456789abc"}
-    (tmp_path / "backends").mkdir()
-    content = {"provenance": made, "instructions": "AVX2", "repeats": 5} | measured(attention_gain=3.1)
-    (tmp_path / "backends" / "cpu.json").write_text(json.dumps(content))
-    report.show_backends(record, tmp_path)
-    assert "3.10 [3.00, 3.20] times as fast" in shown[2]
-    assert shown[3][1].endswith("5 interleaved rounds, CPU, 2 thread(s) of P with AVX2, 2026-11-29, commit 0123456789")
-    report.show_backends(SimpleNamespace(name="x", content={}), tmp_path / "nothing")
-    assert shown[5] == (0, "The two networks on each backend, 16 frames of 224×224")
+    content = {"instructions": "AVX2", "repeats": 5} | measured(attention_gain=3.1)
+    write_measurement("backends", "cpu", content, provenance=made)
+    report.show_backends(record)
+    assert "3.10 [3.00, 3.20] times as fast" in shown[4]
+    assert shown[5][1].endswith("5 interleaved rounds, CPU, 2 thread(s) of P with AVX2, 2026-11-29, commit 0123456789")

@@ -68,9 +68,7 @@ def test_speed_table_derives_the_rate_of_the_published_test():
     table = report.speed_table(measured, counts=measured.networks).set_index("network")
     assert len(table) == len(rows())
     c3d = table.loc["C3D"]  # 0.9 s a clip, 10 views; the baseline 0.5 s
-    assert c3d["fp32: clips/s [quartiles]"] == "1.11 [1.11, 1.11]" and c3d["bf16: clips/s [quartiles]"].startswith(
-        "2.22"
-    )
+    assert c3d["fp32: clips/s [quartiles]"] == "1.11 [1.11, 1.11]" and c3d["bf16: clips/s [quartiles]"][:4] == "2.22"
     assert c3d["fp32: times the baseline [95 %]"] == "0.56 [0.56, 0.56]"
     assert c3d["test: views a video"] == "10 × 1"
     assert c3d["fp32: videos/s in that test (derived)"] == pytest.approx(1 / 9)
@@ -86,6 +84,8 @@ def test_complexity_table_has_every_method_with_its_reason():
     table = report.complexity_table(counts, PAPER).set_index("network")
     assert table.loc["Res34-SE-IM-Net", "paper's text"] == "HMDB51: 71.85 %; UCF101: 92.196 %"
     assert table.loc["ResNet34-3DRes18", "paper's text"] == "not stated in the text"
+    assert table.loc["C3D", "paper's text"] == "named as C3D, no number"
+    assert table.loc["X3D-M", "paper's text"] == "not named"
     assert table.loc["C3D", "published: UCF101"].startswith("82.92 % (RGB, Sports-1M, split 1")
     assert "not verified" in table.loc["I3D (Inception, RGB)", "published: HMDB51"]
     assert table.loc["IDT", "counted: input"].startswith("not rebuilt: hand-crafted")
@@ -165,10 +165,8 @@ def full() -> Measured:
 def test_the_other_sections_by_hand():
     measured = full()
     batch = report.batch_table(measured).set_index("network").loc["C3D"]
-    assert (
-        batch["fp32: best batch"] == "2" and batch["fp32: clips/s"] == 2 and batch["fp32: gain"] == pytest.approx(1.8)
-    )
-    assert batch["bf16: best batch"] == "not measured"
+    best = batch[[f"fp32: {name}" for name in ("best batch", "clips/s", "gain")]].tolist()
+    assert best == ["2", 2, pytest.approx(1.8)] and batch["bf16: best batch"] == "not measured"
     pipeline = report.pipeline_table(measured).iloc[0]
     assert pipeline["file to label (s)"] == pytest.approx(1.2)
     views = report.views_table(measured).iloc[0]
@@ -186,18 +184,6 @@ def test_roofline_by_hand():
     assert points.loc["c3d", "intensity"] == pytest.approx(2 * 99.0e9 / moved)
     assert points.loc["c3d", "rate"] == pytest.approx(2 * 99.0 / 0.9)
     assert "two_stream" not in points.index
-
-
-def test_figures_show_something():
-    measured = full()
-    drawn = [
-        figures.bubble_figure(figures.bubble_points(measured, PAPER, "hmdb51"), "hmdb51"),
-        figures.roofline_figure(measured, figures.roofline_points(measured)),
-    ]
-    for figure, alt in drawn:
-        assert len(alt) > 40 and alt.endswith(".")
-        assert all(axis.get_xlabel() and (axis.lines or axis.collections or axis.patches) for axis in figure.axes)
-        pyplot.close(figure)
 
 
 def test_a_quick_measurement_has_no_other_sections():
@@ -247,12 +233,6 @@ def test_real_time_by_runtime():
     assert table["within 0.64 s"].tolist() == ["no", "mostly"]
     assert table.loc["OpenVINO, fp32", "seconds a decision [quartiles]"] == "0.56 [0.50, 0.65]"
     assert report.real_time_table(first({}), 25).empty
-
-
-def test_what_the_paper_s_text_names_is_said_to_be_named():
-    table = report.complexity_table(made.counts(), PAPER).set_index("network")["paper's text"]
-    assert table["C3D"] == "named as C3D, no number" and table["I3D (Inception, RGB)"] == "named as I3D, no number"
-    assert table["TRN multi-scale, 8 frames"] == "not named"
 
 
 def test_table_6_has_the_networks_compared_with_their_counts_and_speed():
