@@ -49,9 +49,8 @@ def test_the_studies_at_a_glance(runs):
 
 
 def test_hours_are_arithmetic_over_the_share_of_a_cards_peak_that_is_assumed():
-    costs = pd.DataFrame(
-        {"runs": [2, 1], "PFLOP": [600.0, 300.0], "GB a device": [10.0, 8.0], "GB of disk": [1.0, 2.0]}
-    )
+    sizes = {"PFLOP": [600.0, 300.0], "GB a device": [10.0, 8.0], "GB of disk": [1.0, 2.0]}
+    costs = pd.DataFrame({"runs": [2, 1]} | sizes)
     table = reading.tonight_table(costs, "hmdb51", "make it", "a question").set_index("")["HMDB51"]
     assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} hours on an A100 or ")
     assert table["runs"] == "3: 900 PFLOP, 10 GB on the GPU, 3 GB of disk" and ".rar (" in table["download"]

@@ -51,10 +51,8 @@ def test_dollars_are_no_formula(name):
 def test_photographs_number_what_no_font_can_draw(displayed, monkeypatch):
     monkeypatch.setattr(names, "_fonts", lambda: iter(()))
     frames = np.zeros((2, 40, 40, 3), np.uint8)
-    show.show(
-        figures.frame_strip([("拍手", frames), ("$a_$", frames), ("Wave", frames), ("拍手", frames), ("$拍$", frames)]),
-        "Frames.",
-    )
+    rows = [(name, frames) for name in ("拍手", "$a_$", "Wave", "拍手", "$拍$")]
+    show.show(figures.frame_strip(rows), "Frames.")
     picture, legend = displayed
     assert picture["text/plain"] == "Frames.; (1) 拍手; (2) $拍$", "and it is said to those who do not see it"
     assert legend.data == r"In the picture: (1) 拍手; (2) \$拍\$."

@@ -1,9 +1,5 @@
 """Learning rates on their page: what validation clips said of each, and which was taken."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 from matplotlib import pyplot as plt
 from test_rates import made, run
 
