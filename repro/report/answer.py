@@ -16,21 +16,16 @@ from repro.report.pages import placed
 from repro.report.show import Html, anchor, badge, link, plain, with_code
 
 GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
-MAIN = {
+BESIDE_OTHERS = ("lightweight", "fewer-parameters", "shallower-fewer-operations", "fast")
+MAIN: dict[str, Sequence[str]] = {
     "The gate costs little": ["se-im-costs-little"],
     "The gate raises accuracy and tells look-alike actions apart, the paper's main point": [GAIN, LOOK_ALIKES],
-    "The networks are lighter and faster than others": [
-        "lightweight",
-        "fewer-parameters",
-        "shallower-fewer-operations",
-        "fast",
-    ],
+    "The networks are lighter and faster than others": BESIDE_OTHERS,
     "They run in real time on ordinary hardware": ["easy-to-deploy"],
     "They reach the accuracies stated": ["accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1"],
 }
 """The main claims in a reader's words, with the claims of the paper that each puts together."""
 SERVER = " and a GPU server"
-BESIDE_OTHERS = {"lightweight", "fewer-parameters", "shallower-fewer-operations", "fast"}
 COMPARED = "complexity.html#the-networks-compared"  # where they are listed
 Verdicts = Sequence[Verdict]
 
