@@ -21,7 +21,7 @@ from repro.claims import judging, rules_costs
 from repro.claims import verdicts as claims
 from repro.claims.judging import Evidence, Verdict
 from repro.claims.verdicts import judge, judge_all
-from repro.experiment.fields import ATTENTION, BASELINE
+from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
 from repro.paper.cells import Cell, Row, load
 from repro.records.measure import write_measurement
 from repro.report.pages import placed
@@ -281,3 +281,19 @@ def test_cells_from_the_pdf_settle_whether_the_baseline_is_comparable(baseline, 
     assert found.outcome == outcome
     if outcome == "partly":
         assert "64.9 % on HMDB51, where the median of 3 others is 65.00 %; 91.0 % on UCF101" in found.evidence
+
+
+def test_only_studies_of_the_papers_networks_as_they_are_count(tmp_path):
+    """Whatever a study is called, its role says whether it is evidence; the control without a 3D head always is."""
+    runs = both_networks(tmp_path, MANY, FEW, study="ablation-by-name-alone")
+    both_networks(tmp_path, FEW, MANY, study="gpu-rate-0.02", role="tuning", learning_rate=0.02)
+    both_networks(tmp_path, FEW, MANY, study="gpu-gate-closed", role="ablation", gate_bias=-4.0)
+    control = demo_record(tmp_path, model=CONTROL, study="gpu-frame-average", role="ablation")
+    evidence = claims.gather(DIGEST, {}, {}, tmp_path)
+    assert {record.name for record in evidence.records} == {record.name for record in [*runs, control]}
+
+
+@pytest.mark.parametrize("id", ["baseline-comparable", "temporal-limit"])
+def test_what_no_evidence_here_can_settle(tmp_path, id):
+    found = verdict(id, both_networks(tmp_path, MANY, FEW), **counted(), online={"made": online()})
+    assert found.outcome == "not testable" and found.without

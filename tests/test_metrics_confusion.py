@@ -70,6 +70,17 @@ def test_chosen_pairs_regress_to_the_mean_where_they_are_reported():
     assert others == pytest.approx([0.02] * 3, abs=0.012)
 
 
+def test_the_worst_pairs_by_hand():
+    choose = np.array([[8, 2, 0], [2, 8, 0], [3, 0, 7]])  # c of (0, 1) is 0.4, of (0, 2) 0.3, of (1, 2) 0
+    report = np.array([[10, 0, 0], [1, 9, 0], [0, 5, 5]])  # 0.1, 0 and 0.5
+    found = chosen_and_reported((choose, report), (report, choose), 2)
+    assert found == pytest.approx(
+        {"chosen_first": 0.35, "chosen_second": 0.05, "reported_first": 0.05, "reported_second": 0.35}
+    )
+    with pytest.raises(ValueError, match="no pair has test clips"):
+        chosen_and_reported((choose, choose), (np.diag([1, 0, 0]),) * 2, 1)
+
+
 def test_two_way_choice_by_hand():
     scores = [[9, 2, 1], [9, 1, 2], [0, 1, 2], [9, 9, 9], [5, 0, 0], [9, 3, 3]]
     labels = [1, 1, 2, 2, 0, 1]

@@ -14,6 +14,7 @@ from repro.models import (
     MODELS,
     build,
     check_trainable,
+    load_network,
     load_trunk,
     res34_se_im_net,
     resnet34_3dres18,
@@ -292,3 +293,18 @@ def test_temporal_attention_adds_its_gates_and_nothing_else():
     # two convolutions with biases a unit: C to C/16 over three steps, and back
     by_hand = sum(2 * (3 * c * (c // 16) + c // 16 + c // 16 * c + c) for c in (128, 256, 512))
     assert sum(gated.state_dict()[name].numel() for name in added) == by_hand
+
+
+def test_temporal_attention_without_weights_is_half_open():
+    gate, branch = TemporalGate(8), torch.randn(2, 8, 3, 2, 2)
+    for parameter in gate.parameters():
+        nn.init.zeros_(parameter)
+    assert (gate.weights(branch) == 0.5).all()
+    torch.testing.assert_close(gate(branch), 1.5 * branch)
+
+
+def test_temporal_attention_starts_from_the_network_without_it():
+    plain, gated = (build(name, classes=3, width=0.125) for name in ("res34_se_im_net", "res34_se_im_ta_net"))
+    report = load_network(gated, plain.state_dict())
+    assert set(report.loaded) == set(plain.state_dict()) and not report.unused
+    assert len(report.not_loaded) == 6 * 4 and all(name.startswith("head.") for name in report.not_loaded)

@@ -111,3 +111,19 @@ def test_a_window_shows_pictures_and_closes(monkeypatch):
     assert window.closed
     window.close()
     assert given["destroyed"]
+
+
+def test_a_video_plays_in_a_browser(tmp_path, browser):
+    video = Video(tmp_path / "seen.mp4")
+    for k in range(50):
+        video.write(np.full((72, 96, 3), 3 * k, np.uint8), k / 25)
+    video.close()
+    page = browser.new_page()
+    (tmp_path / "page.html").write_text("<video src=seen.mp4 muted></video>", encoding="utf-8")
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_function("document.querySelector('video').readyState >= 2")
+    size = page.evaluate("(v => [v.videoWidth, v.videoHeight, v.duration])(document.querySelector('video'))")
+    assert size[:2] == [96, 72] and size[2] == pytest.approx(2, abs=0.1)
+    page.evaluate("document.querySelector('video').play()")
+    page.wait_for_function("document.querySelector('video').currentTime > 0.2")
+    page.close()

@@ -236,3 +236,8 @@ def test_two_stream_shapes():
         network(frames.expand(2, 2, 3, 224, 224), flow)
     with pytest.raises(ValueError, match="flow"):
         network(frames, flow[:, :10])
+
+
+def test_temporal_shift_keeps_clips_apart():
+    x = clips(4, 8, batch=2).repeat(1, 1, 3, 1, 1)
+    torch.testing.assert_close(tsm.temporal_shift(x)[1:], tsm.temporal_shift(x[1:]))

@@ -7,6 +7,7 @@ import torch
 from repro.data.demo import render_demo_set
 from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
+from repro.models import build
 from repro.training import costs, plan
 from repro.training import loop as training
 from repro.training.loop import train
@@ -216,3 +217,12 @@ def test_clips_of_nobody_knows_what():
         assert costs.count_clips(experiment) is None
     (row,) = costs.cost_table([experiment]).to_dict("records")
     assert row["counted in"] == "not at hand" and row["PFLOP"] == 0
+
+
+def test_a_step_is_measured_on_a_copy():
+    network = build("res34_se_im_net", classes=2, width=0.125)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    experiment = Experiment(width=0.125, frames=2, size=64)
+    assert plan.step_seconds(experiment, network, torch.device("cpu")) > 0
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())

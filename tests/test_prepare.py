@@ -348,6 +348,9 @@ def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys
         "  clips that are copies, the same bytes in two classes: 1 pairs, first run/02 and walk/wrong; the same " in out
     )
     assert "the same bytes in training and test: 1 pairs, first run/00 and run/copy 0" in out
+    select_clips(tiny.experiment({"layout": "folder", "videos": str(videos), "annotations": str(ready.annotations)}))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("the same bytes: ")]
+    assert len(said) == 1 and "1 in training and test, first run/" in said[0] and "1 in two classes, first " in said[0]
 
 
 def test_clips_that_pyav_reads_are_used_and_said(tmp_path, capsys):
@@ -530,3 +533,16 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(module, "prepare", interrupted)
     assert cli.main() == 130 and "the same command goes on from there" in capsys.readouterr().err
+
+
+def test_litter_and_links_to_nowhere_are_no_own_clips(tmp_path, capsys):
+    own_clips(tmp_path)
+    run = tmp_path / "videos" / "run"
+    for place in (tmp_path, tmp_path / "videos", run):
+        (place / "__MACOSX").mkdir()
+        (place / "__MACOSX" / "._a, 1.avi").touch()
+        (place / "up").symlink_to("..")
+        (place / "loop.avi").symlink_to("loop.avi")
+    ready = prepare("folder", tmp_path, audit=True, workers=1)
+    assert "8 ok" in capsys.readouterr().out and trained_batch(ready) > 0
+    assert "loop" not in (ready.annotations / "split1.csv").read_text()

@@ -255,3 +255,10 @@ def test_what_is_changed_in_notebook_01_is_changed_in_its_short_example(monkeypa
     assert example.example_with(usual) == example.example()
     for own in ({"videos": "mine/videos"}, {"width": 0.5}, {"study": "mine"}, {"run": "mine"}, {"epochs": 3}):
         assert example.example_with(usual | own | {"learning_rate": 0.01}) is None
+
+
+def test_the_papers_profile_holds_what_the_text_states():
+    stated = {"learning_rate": 0.001, "frames": 16, "size": 224, "width": 1.0, "dropout": 0.5, "clip_gradient": 50.0,
+              "schedule": "plateau", "saturate": 5}  # fmt: skip
+    for experiment in read_profile(PROFILES[0].parent / "paper.yaml").experiments:
+        assert {name: getattr(experiment, name) for name in stated} == stated

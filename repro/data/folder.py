@@ -69,16 +69,22 @@ def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[P
         rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
         for name, clip, _, group in rows:
             for text in (f"{name}/{clip}", group):
-                if text != text.strip() or "\n" in text or "\r" in text or not is_utf8(text):
-                    place = str(videos / name / clip)
-                    raise ValueError(
-                        f"{place!r}: a list holds no line break, no space at an end and only UTF-8; rename it"
-                    )
+                if fault := _breaks_a_list(text):
+                    raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([("clip", "part", "group"), *lines])
     return list(drawn)
+
+
+def _breaks_a_list(text: str) -> str:
+    """Why a list cannot hold this, or nothing. Spaces of all kinds and joined emoji inside are no reason."""
+    if "\n" in text or "\r" in text:
+        return "a line of a list ends at the line break in it"
+    if text != text.strip():
+        return "a list loses the space that it begins or ends with"
+    return "" if is_utf8(text) else "it is not UTF-8, as lists are"
 
 
 def class_folders(videos: Path) -> dict[Path, list[Path]]:

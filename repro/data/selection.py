@@ -1,10 +1,13 @@
 """The clips of one experiment: its split as read, unusable clips refused or left out, and what each really holds."""
 
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.data.clips import Split, read_split
+from repro.data.clips import Clip, Split, read_split
 from repro.data.lists import require_folder
 from repro.data.manifest import build_manifest, manifest_hash, unusable
 from repro.experiment.fields import Experiment
@@ -34,6 +37,7 @@ def select_clips(experiment: Experiment) -> Selection:
     split = read_split(experiment, check=not leave_out)
     split, notes = _without_unusable(split, experiment.decoder) if leave_out else (split, {})
     table = build_manifest([*split.train, *split.test], decoder=experiment.decoder)
+    _say_copies(split, table)
     train, test = table.iloc[: len(split.train)], table.iloc[len(split.train) :]
     data = {"hash": manifest_hash(train, test), "clips": {"train": len(train), "test": len(test)}}
     return Selection(split, table.set_index("name")["frames"], data | notes)
@@ -64,3 +68,43 @@ def _without_unusable(split: Split, decoder: str) -> tuple[Split, dict[str, Any]
     )
     notes = {"listed": {part: len(clips) for part, clips in listed.items()}, "left_out": left_out}
     return Split(split.classes, kept["train"], kept["test"]), notes
+
+
+BEGINNING = 1 << 16  # bytes in which two clips of one size nearly always differ
+
+
+def _say_copies(split: Split, table: pd.DataFrame) -> None:
+    """Print one line where files of the same bytes stand in two classes, or in training and test.
+
+    Read are the first bytes of those that have one size and number of frames, and all of those that begin alike.
+    """
+    state = {row.name: (row.bytes, row.frames) for row in table.itertuples(index=False)}
+    sets = [[(clip, part) for part in ("training", "test") for clip in getattr(split, part.removesuffix("ing"))]]
+    for look in (lambda clip: state[clip.name], lambda clip: _sum(clip.path, BEGINNING), lambda clip: _sum(clip.path)):
+        sets = [same for each in sets for same in _grouped(each, look) if len(same) > 1]
+    texts = []
+    for where, side in (
+        ("in training and test", lambda one: one[1]),
+        ("in two classes", lambda one: one[0].label),
+    ):
+        pairs = [(same[0], one) for same in sets for one in same if side(one) != side(same[0])]
+        if pairs:
+            first = " and ".join(f"{clip.name} ({part})" for clip, part in pairs[0])
+            texts.append(f"{len(pairs):,} {where}, first {first}")
+    if texts:
+        print(f"the same bytes: {'; '.join(texts)}; take copies out of the lists or keep them on one side", flush=True)
+
+
+def _grouped(clips: Sequence[tuple[Clip, str]], look: Callable[[Clip], Any]) -> Iterable[list[tuple[Clip, str]]]:
+    found: dict[Any, list[tuple[Clip, str]]] = {}
+    for clip, part in clips:
+        found.setdefault(look(clip), []).append((clip, part))
+    return found.values()
+
+
+def _sum(path: Path, most: int = -1) -> Any:
+    """A hash of the file's first ``most`` bytes, or of all; a folder of frames is like no other."""
+    if path.is_dir():
+        return path
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read(most)).digest()

@@ -15,6 +15,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -57,10 +58,12 @@ class Record:
         """True classes, int ``(clips,)``."""
         return self.predictions["label"].to_numpy()
 
-    @property
+    @cached_property
     def scores(self) -> np.ndarray:
-        """Logits, float ``(clips, classes)``."""
-        return self.predictions[[f"logit_{name}" for name in self.classes]].to_numpy()
+        """Logits, float ``(clips, classes)``, not to be written to."""
+        scores = self.predictions[[f"logit_{name}" for name in self.classes]].to_numpy()
+        scores.flags.writeable = False
+        return scores
 
     def stale(self, today: Digest) -> list[str]:
         """The behaviours in which today's code differs from the code that made this record, or of which the record says

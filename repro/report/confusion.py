@@ -248,11 +248,15 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
     if not runs:
         return pd.DataFrame()
     classes, rng, found = len(runs[0][0].classes), np.random.default_rng(seed), []
-    groups = np.unique(np.concatenate([a.predictions["group"].to_numpy(str) for a, _ in runs]))
+    networks = [_said([pair[k] for pair in runs]) for k in (0, 1)]
+    groups = np.unique(networks[0][0])
     top = max(1, min(top, classes * (classes - 1) // 6))  # a third of all pairs at most: else nothing is picked
     for _ in range(repeats):
         half = groups[halves(groups, rng)]
-        sides = [tuple(_counts(runs, k, half, inside, classes) for k in (0, 1)) for inside in (True, False)]
+        sides = [
+            tuple(_counts(said, np.isin(said[0], half) == inside, classes) for said in networks)
+            for inside in (True, False)
+        ]
         for choose, report in (sides, sides[::-1]):
             try:
                 found.append(chosen_and_reported(choose, report, top))
@@ -268,14 +272,17 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
     return formatted(pd.DataFrame(rows), {"baseline": ".3f", "SE-IM": ".3f", "gain": "+.3f"})
 
 
-def _counts(runs: Pairs, network: int, half: np.ndarray, inside: bool, classes: int) -> np.ndarray:
-    total = np.zeros((classes, classes), dtype=int)
-    for pair in runs:
-        record = pair[network]
-        chosen = np.isin(record.predictions["group"].to_numpy(str), half) == inside
-        if chosen.any():
-            total += confusion_counts(record.labels[chosen], record.scores[chosen].argmax(1), classes)
-    return total
+def _said(records: Sequence[Record]) -> tuple[np.ndarray, ...]:
+    """Group, class and label given of every test clip of these runs."""
+    each = [(r.predictions["group"].to_numpy(str), r.labels, r.scores.argmax(1)) for r in records]
+    return tuple(np.concatenate(parts) for parts in zip(*each))
+
+
+def _counts(said: tuple[np.ndarray, ...], chosen: np.ndarray, classes: int) -> np.ndarray:
+    if not chosen.any():
+        return np.zeros((classes, classes), int)
+    _, labels, given = said
+    return confusion_counts(labels[chosen], given[chosen], classes)
 
 
 def picked_caption(runs: Pairs, top: int) -> str:

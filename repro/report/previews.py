@@ -67,7 +67,7 @@ def preview(frames: np.ndarray, alt: str, *, seconds: float = 1.5) -> Preview:
 def _webp(pictures: Sequence[Image.Image], quality: int, **options: int) -> bytes:
     buffer = io.BytesIO()
     several = {"save_all": True, "append_images": pictures[1:], "loop": 0} if len(pictures) > 1 else {}
-    pictures[0].save(buffer, "webp", quality=quality, method=6, **several, **options)
+    pictures[0].save(buffer, "webp", quality=quality, **several, **options)
     return buffer.getvalue()
 
 

@@ -132,9 +132,10 @@ def _remove_drafts(out: Path) -> None:
 def _move_aside(out: Path, kept: Collection[Path]) -> dict[Path, Path]:
     """Move every zip in ``out`` that is not of ``kept``; where it lay -> where it lies. A class left empty goes."""
     moved: dict[Path, Path] = {}
+    files = {_file(path) for path in kept if path.exists()}
     for path in sorted(out.rglob("*.zip")):
         within = path.relative_to(out)
-        if path in kept or any(part.startswith(".") for part in within.parts):
+        if _file(path) in files or any(part.startswith(".") for part in within.parts):
             continue
         place, number = out / ASIDE / within, 1
         while place.exists():  # of an earlier run: neither is lost
@@ -146,6 +147,12 @@ def _move_aside(out: Path, kept: Collection[Path]) -> dict[Path, Path]:
         if path.parent != out and not any(path.parent.iterdir()):
             path.parent.rmdir()  # a class without clips would be refused
     return moved
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """A file by device and number, which know it as one under two spellings (macOS)."""
+    state = path.stat()
+    return state.st_dev, state.st_ino
 
 
 def _stamp(path: Path) -> bytes:
