@@ -48,7 +48,7 @@ def test_a_clear_gain(tmp_path):
 
 def test_the_plan_s_runs_that_are_still_to_come_are_counted(tmp_path):
     text = answer.near_text(both_networks(tmp_path, study="rendered"))  # two seeds, 90 s a run
-    assert "profiles/rendered.yaml`: 4 of 24 runs are recorded; 2 minutes a run on one core." in text
+    assert "profiles/rendered.yaml`: 4 of 48 runs are recorded; 2 minutes a run on one core." in text
     assert "profiles/rendered-choices.yaml`: 0 of " in text
 
 
