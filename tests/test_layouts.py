@@ -210,13 +210,21 @@ def test_drawn_lists_say_what_was_drawn(tmp_path):
     assert sorted(p.name for p in data["annotations"].iterdir()) == ["groups.csv", *(p.name for p in written)]
 
 
-@pytest.mark.parametrize("name", ["2 ", "2\u3000", "2\n3", b"2\xff".decode(errors="surrogateescape")])
-def test_a_name_that_a_list_cannot_hold(tmp_path, name):
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("2 ", "a list loses the space that it begins or ends with"),
+        ("2\u3000", "a list loses the space that it begins or ends with"),
+        ("2\n3", "a line of a list ends at the line break in it"),
+        (b"2\xff".decode(errors="surrogateescape"), "it is not UTF-8, as lists are"),
+    ],
+)
+def test_a_name_that_a_list_cannot_hold(tmp_path, name, reason):
     data = own(tmp_path, "a/1.avi", "a/2.avi", "b/1.avi")
     (tmp_path / "videos" / "b" / name).mkdir()
     with pytest.raises(ValueError) as caught:
         draw(data)
-    assert str(caught.value).startswith(f"{str(data['videos'] / 'b' / name)!r}: a list holds no line break, no space")
+    assert str(caught.value) == f"{str(data['videos'] / 'b' / name)!r}: {reason}; rename it"
     assert list(data["annotations"].iterdir()) == []
 
 
