@@ -102,7 +102,7 @@ def test_the_measurements_that_a_page_shows_are_read(bare, monkeypatch):
         ("data", "ucf101-3/decoding.json"),
         ("complexity", "table6/cpu.json"),
         ("complexity", "rendered/inference.json"),
-        ("complexity", "backends/cpu.json"),
+        ("complexity", "backends-avx2/cpu.json"),
         ("answer", "table6/cpu.parquet"),
     ):
         assert f"results/{file}" in pages[name].reads, name

@@ -2,7 +2,7 @@
 
     python -m repro.bench.backends
 
-times them alone and files results/backends/cpu.json, which Table 6's page shows.
+times them alone and files results/backends-<instructions>/cpu.json, which Table 6's page shows.
 """
 
 import time
@@ -80,16 +80,17 @@ def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: i
 
 
 def measure_backends(*, repeats: int = 5, results: Path = RESULTS) -> Path:
-    """`compare_backends` of the study's networks at Table 6's own size; files ``results/backends/cpu.json``.
+    """`compare_backends` of the study's networks at Table 6's own size; files ``results/backends-avx2/cpu.json``.
 
     Apart from Table 6's record, which other machines may have made: ratios of one machine's rounds are compared.
     ``instructions``: what torch's kernels use of the processor ("AVX2", "AVX512"), on which 16 and 8 bits depend most.
     """
     known = rows()
     networks = {name: known[name].build() for name in (BASELINE, ATTENTION)}
-    with measured("backends", "cpu", device=device_name(), results=results) as found:
+    instructions = torch.backends.cpu.get_cpu_capability()
+    with measured(f"backends-{instructions.lower()}", "cpu", device=device_name(), results=results) as found:
         found.content |= compare_backends(networks, known[BASELINE].inputs()[0], repeats=repeats)
-        found.content |= {"instructions": torch.backends.cpu.get_cpu_capability()}
+        found.content |= {"instructions": instructions}
     return found.path
 
 

@@ -36,17 +36,23 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
 
 
 def show_backends(record: Measured) -> None:
-    """Display what was measured of the backends alone, else beside Table 6, or how to measure it."""
-    found = read_measurements("cpu").get("backends")
-    made, size = record.name, "The two networks on each backend, 16 frames of 224×224"
-    if found:
+    """Display what was measured of the backends alone, a kind of processor at a time, else beside Table 6, or how to
+    measure it."""
+    alone = [found for study, found in read_measurements("cpu").items() if study.startswith("backends-")]
+    for found in alone:
         by = found["provenance"]
-        made = f"{by['device']} of {by['processor']} with {found['instructions']}, {by['started'][:10]}, commit "
-        made += by["commit"][:10]
-    found = found or record.content.get("variants")
-    say("\n".join(f"- {line}" for line in findings(found)))
-    caption = f"{size}, {found['repeats']} interleaved rounds, {made}" if found else size
-    show_measured(backends_table(found), caption, folded="Every backend")
+        machine = f"{by['device']} of {by['processor']} with {found['instructions']}"
+        _show_backends(found, machine, f", {by['started'][:10]}, commit {by['commit'][:10]}")
+    if not alone:
+        _show_backends(record.content.get("variants"), record.name)
+
+
+def _show_backends(found: Mapping[str, Any] | None, machine: str, when: str = "") -> None:
+    caption = "The two networks on each backend, 16 frames of 224×224"
+    if found:
+        say("\n".join([f"On {machine}:\n", *(f"- {line}" for line in findings(found))]))
+        caption += f", {found['repeats']} interleaved rounds, {machine}{when}"
+    show_measured(backends_table(found), caption, folded=f"Every backend, {machine}")
 
 
 def logits_table(content: Mapping[str, Any]) -> pd.DataFrame:
@@ -101,10 +107,8 @@ def agreed(found: Mapping[str, Any]) -> str:
     return f"Of eager's labels of the test clips of {found['run']}, {'; '.join(parts)}."
 
 
-def findings(content: Mapping[str, Any] | None) -> list[str]:
-    """Which runtime is fastest, and what the gates cost there, a sentence each; none where nothing was measured."""
-    if not content:
-        return []
+def findings(content: Mapping[str, Any]) -> list[str]:
+    """Which runtime is fastest, and what the gates cost there, a sentence each."""
     ran = {name: row for name, row in content["variants"].items() if "reason" not in row}
     best = max(ran, key=lambda name: ran[name][ATTENTION]["gain"]["median"])
     gain = ran[best][ATTENTION]["gain"]

@@ -62,7 +62,7 @@ KINDS = (
     Kind("training", "notebooks/06_training.ipynb", "Table 3: the training", PAPERS, records=True),
     Kind("others", "notebooks/07_others.ipynb", "Tables 4 and 5: beside other methods", PAPERS, records=True),
     Kind("complexity", "notebooks/08_complexity.ipynb", "Table 6: complexity and speed", PAPERS,
-         files=("results/table6/*", "results/backends/cpu.json", "results/*/inference.json")),
+         files=("results/table6/*", "results/backends-*/cpu.json", "results/*/inference.json")),
     Kind("gate", "notebooks/09_gate.ipynb", "Table 7: with and without the gate", PAPERS, records=True),
     Kind("look-alikes", "notebooks/10_look_alikes.ipynb", "Table 8, Figure 1: look-alikes", PAPERS, records=True,
          clips=True, weights=True),
