@@ -75,8 +75,12 @@ def _git(*arguments: str) -> str:
 
 
 def _processor() -> str:
+    """Its name and, where Linux tells, the widest instructions that torch would use of it: a virtual machine's name is
+    often that of a whole family, and rounding goes by these."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        told = dict(re.findall(r"^(\S.*?)\s*: (.*)$", Path("/proc/cpuinfo").read_text(), flags=re.MULTILINE))
+        if name := told.get("model name"):
+            flags = told.get("flags", "").split()
+            widest = next((words for flag, words in (("avx512f", "AVX512"), ("avx2", "AVX2")) if flag in flags), "")
+            return f"{name.strip()} ({widest})" if widest else name.strip()
     return platform.processor() or "unknown"
