@@ -1,11 +1,14 @@
 """Measure and file: provenance, clock and files of what a machine measured."""
 
 import json
+import subprocess
 
 import pandas as pd
 import pytest
 
+from repro.files import write_whole
 from repro.records.measure import device_name, measured, read_measured_table, read_measurements, write_measurement
+from repro.records.provenance import make_provenance
 
 
 def test_what_a_block_measured_is_filed_with_its_table_provenance_and_time(tmp_path):
@@ -43,3 +46,17 @@ def test_a_measurement_brings_its_table(tmp_path):
     path.with_suffix(".parquet").write_text("no table")
     with pytest.raises(ValueError, match=r"audit.parquet: not a parquet file .* delete it and measure again"):
         read_measured_table("s", "audit", tmp_path)
+
+
+def test_only_changes_of_the_code_are_uncommitted_changes(tmp_path, monkeypatch):
+    """A run that finds its record fresh may write other threads or folders into it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("results/run/record.json", "code.py"):
+        write_whole(tmp_path / name, "1")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], check=True)
+    write_whole(tmp_path / "results" / "run" / "record.json", "2")
+    assert make_provenance()["uncommitted_changes"] is False
+    write_whole(tmp_path / "code.py", "2")
+    assert make_provenance()["uncommitted_changes"] is True

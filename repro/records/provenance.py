@@ -19,7 +19,10 @@ def make_provenance() -> dict[str, Any]:
     """Commit, machine and libraries, now. Whoever measures adds ``seconds`` and ``device`` when done."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        # of the code: a run that finds its record fresh may write other threads or folders into it
+        "uncommitted_changes": bool(
+            _git("status", "--porcelain", "--untracked-files=no", "--", ":(top,exclude)results")
+        ),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": os.cpu_count(),
