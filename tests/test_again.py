@@ -33,4 +33,5 @@ def test_equal_scores_are_said_to_be_equal_and_others_by_how_much(tmp_path):
         "Of 2 runs trained again 1 gave the same scores, bit for bit. In the others top-1 moved by up to 8.3 points."
     )
     assert again_text(again_table([first, same])).endswith("1 run trained again 1 gave the same scores, bit for bit.")
+    assert again_text(again_table([first, else_])).startswith("Of 1 run trained again none gave")
     assert again_text(again_table([first])).startswith("**Not run:**")

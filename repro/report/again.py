@@ -41,7 +41,7 @@ def again_text(table: pd.DataFrame) -> str:
         return NOT_RUN
     moved = (table["again (%)"] - table["top-1 (%)"])[table["largest difference of scores"] > 0]
     same, runs = len(table) - len(moved), f"{len(table)} run{'s' if len(table) > 1 else ''}"
-    text = f"Of {runs} trained again {same} gave the same scores, bit for bit."
+    text = f"Of {runs} trained again {same or 'none'} gave the same scores, bit for bit."
     if len(moved):
         text += f" In the others top-1 moved by up to {moved.abs().max():.1f} points."
     return text
