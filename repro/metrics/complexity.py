@@ -115,7 +115,7 @@ class _Depth(TorchFunctionMode):
 
 
 class _WithoutBatchNorm(TorchFunctionMode):
-    """Leaves batch normalisation out, which no count counts: of the time that all of Table 6 takes it was two fifths."""
+    """Leaves batch normalisation out, which no count counts: two fifths of the time that all of Table 6 took."""
 
     def __torch_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

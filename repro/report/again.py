@@ -43,7 +43,7 @@ def again_text(table: pd.DataFrame) -> str:
     same, runs = len(table) - len(moved), f"{len(table)} run{'s' if len(table) > 1 else ''}"
     text = f"Of {runs} trained again {same or 'none'} gave the same scores, bit for bit."
     if len(moved):
-        text += f" In the others top-1 moved by up to {moved.abs().max():.1f} points."
+        text += f" Where they differ, top-1 moved by up to {moved.abs().max():.1f} points."
     return text
 
 
