@@ -30,7 +30,8 @@ def test_equal_scores_are_said_to_be_equal_and_others_by_how_much(tmp_path):
     assert list(table["other labels"]) == ["0 of 12", "1 of 12"]
     assert list(table["largest difference of scores"]) == [0.0, 1.0]
     assert again_text(table) == (
-        "Of 2 runs trained again 1 gave the same scores, bit for bit. Where they differ, top-1 moved by up to 8.3 points."
+        "Of 2 runs trained again 1 gave the same scores, bit for bit. "
+        "Where they differ, top-1 moved by up to 8.3 points."
     )
     assert again_text(again_table([first, same])).endswith("1 run trained again 1 gave the same scores, bit for bit.")
     assert again_text(again_table([first, else_])).startswith("Of 1 run trained again none gave")
