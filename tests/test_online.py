@@ -10,12 +10,12 @@ import torch
 from matplotlib import pyplot as plt
 from torch import nn
 
+from repro.bench import online_clips
+from repro.bench.online_clips import content, stream
 from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.transforms import VALUES, normalise, test_view
 from repro.models import MODELS, build
-from repro.online import measuring, streaming
 from repro.online.recogniser import OnlineRecogniser
-from repro.online.streaming import content, stream
 from repro.online.ways import PUBLISHED, RELEASED, Way
 from repro.report.online import frames_seen_figure, online_table
 
@@ -192,8 +192,8 @@ def test_the_rate_is_the_camera_s_whatever_the_clips_length(tmp_path, monkeypatc
             return super().head(maps)
 
     clips = [Clip(str(k), tmp_path, 0, "g") for k in range(3)]
-    monkeypatch.setattr(streaming, "count_frames", lambda path: length)
-    monkeypatch.setattr(streaming, "read_frames", lambda path, indices: np.zeros((length, 12, 16, 3), np.uint8))
+    monkeypatch.setattr(online_clips, "count_frames", lambda path: length)
+    monkeypatch.setattr(online_clips, "read_frames", lambda path, indices: np.zeros((length, 12, 16, 3), np.uint8))
     _, seconds = stream(recogniser(Slow(), frames=16, size=8), clips, clock=lambda: now[0])
     assert seconds == pytest.approx([16 / 40] * 3 * (length // 16))
 
@@ -243,15 +243,15 @@ def test_the_page(tmp_path, streamed):
 def test_what_is_measured_already_is_not_measured_again(tmp_path, monkeypatch):
     """Of the same run by the same code; another run or other code is measured."""
     record, places = tiny.trained(tmp_path), {"results": tmp_path / "results", "work": tmp_path / "runs"}
-    first = streaming.measure(record, 1, **places)
-    again = streaming.measure(record, 1, **places)
+    first = online_clips.measure(record, 1, **places)
+    again = online_clips.measure(record, 1, **places)
     assert again.content == json.loads(json.dumps(first.content)) and again.path == first.path
     assert again.provenance == first.provenance
-    monkeypatch.setattr(measuring, "sources_state", lambda: "edited")
-    other = streaming.measure(record, 1, **places)
+    monkeypatch.setattr(online_clips, "sources_state", lambda: "edited")
+    other = online_clips.measure(record, 1, **places)
     assert other.content["of"]["code"] == "edited" and other.content["top1"] == first.content["top1"]
-    monkeypatch.setattr(measuring, "sources_state", lambda: "edited again")
+    monkeypatch.setattr(online_clips, "sources_state", lambda: "edited again")
     elsewhere = places | {"work": tmp_path / "of another machine"}  # without the weights what is filed will do
-    assert streaming.measure(record, 1, **elsewhere).content == other.content
+    assert online_clips.measure(record, 1, **elsewhere).content == other.content
     with pytest.raises(FileNotFoundError, match=r"no weights .* delete its record"):
-        streaming.measure(record, 2, **elsewhere)
+        online_clips.measure(record, 2, **elsewhere)

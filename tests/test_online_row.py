@@ -7,13 +7,15 @@ import pytest
 import tiny
 import torch
 
+from repro.bench import online_pace as pace
+from repro.bench import online_row as row
+from repro.bench import online_timeline as timeline
+from repro.bench.online_row import Shared, compared, in_a_row, rate_of
+from repro.bench.online_timeline import read_rows
 from repro.data.clips import Clip
 from repro.data.decode import count_frames, read_frames
 from repro.inference.trained import trained
-from repro.online import pace, row, timeline
 from repro.online.recogniser import OnlineRecogniser
-from repro.online.row import Shared, compared, in_a_row, rate_of
-from repro.online.timeline import read_rows
 from repro.online.ways import PUBLISHED, RELEASED
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro.online import timeline
-from repro.online.timeline import NONE, UNKNOWN, Timeline, of_content, read_rows
+from repro.bench import online_timeline as timeline
+from repro.bench.online_timeline import NONE, UNKNOWN, Timeline, of_content, read_rows
 from repro.records.measure import write_measurement
 
 CLIPS = [

@@ -7,9 +7,9 @@ import tiny
 from made import record
 from matplotlib import pyplot as plt
 
+from repro.bench import online_timeline as timeline
+from repro.bench.online_timeline import of_content
 from repro.data.clips import Clip
-from repro.online import timeline
-from repro.online.timeline import of_content
 from repro.records.measure import write_measurement
 from repro.report import ledger, pace, timelines
 
@@ -137,14 +137,14 @@ def test_the_ledgers_effects_come_from_what_is_filed():
     (line,) = ledger.effects(point, [], [made()])
     assert line.startswith("released script: the label is right for +50.0 points [")
     assert line.endswith("of the time (12 clips in a row of made clips)") and ledger.effects(point, []) == []
-    assert "Not run: python -m repro.online.row STUDY/RUN." in ledger.entry_text(1, point)
+    assert "Not run: python -m repro.bench.online_row STUDY/RUN." in ledger.entry_text(1, point)
     assert "Status: **measured**" in ledger.entry_text(1, point, [], [made()])
     table = ledger.points_table(ledger.load(), [], [made()])
     assert "released script: the label" in table["another reading: top-1"][0]
 
 
 def test_every_way_that_the_ledger_names_is_compared():
-    from repro.online.row import compared
+    from repro.bench.online_row import compared
 
     named = {way for a in ledger.load().assumptions for way in ledger.ways(a)}
     assert named and named <= set(compared(16, 2.0))
@@ -176,7 +176,7 @@ def test_the_pace():
     slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
     assert "**25 frames a second are not kept**" in pace.answer_text(slow)
     assert pace.pace_table(PACE)["dropped"].tolist() == [0, 400]
-    assert pace.answer_text(None) == "**Not run:** `python -m repro.online.pace`."
+    assert pace.answer_text(None) == "**Not run:** `python -m repro.bench.online_pace`."
 
 
 def test_the_pace_is_read_where_it_is_filed(tmp_path, monkeypatch):

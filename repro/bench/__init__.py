@@ -1,1 +1,1 @@
-"""The studies that measure: Table 6, reading clips, fast inference."""
+"""The studies that measure: Table 6, reading clips, fast inference, online recognition."""

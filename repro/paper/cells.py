@@ -162,7 +162,7 @@ class Peer(Written):
 class Reading(Written):
     """One way to read an open point. The numbers, where a reading has them, were counted (N = 16 frames of 224x224,
     51 classes): params and head_params in millions, gmacs and head_gmacs in 10^9 multiply-adds a clip. way: its name
-    among those that `repro.online.row` compares."""
+    among those that `repro.bench.online_row` compares."""
 
     name: Words
     text: Words

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from repro.bench.online_timeline import Row
 from repro.claims.judging import where
 from repro.metrics.text import with_interval
-from repro.online.timeline import Row
 from repro.paper.cells import Assumption, Paper, load
 from repro.report.ablations import Variant, said
 from repro.report.show import Html, plain
@@ -93,7 +93,7 @@ def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = (
     elif a.ablations:
         lines += ["", f"Not run: {', '.join(a.ablations)} of profiles/rendered-choices.yaml."]
     elif ways(a):
-        lines += ["", "Not run: python -m repro.online.row STUDY/RUN."]
+        lines += ["", "Not run: python -m repro.bench.online_row STUDY/RUN."]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from repro.report.show import formatted
 def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
     """Top-1 by the number of frames seen, with its alternative text.
 
-    content: as filed (``repro.online.streaming.content``).
+    content: as filed (``repro.bench.online_clips.content``).
     """
     seen, top1, whole = (content[name] for name in ("seen", "top1_seen", "top1_whole_clip"))
     fig, axis = plt.subplots(figsize=(8, 3))

@@ -1,4 +1,4 @@
-"""Does online recognition keep up: what `repro.online.pace` filed, on the page of Figure 5."""
+"""Does online recognition keep up: what `repro.bench.online_pace` filed, on the page of Figure 5."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import pandas as pd
 from repro.records.measure import read_measurements
 from repro.report.show import formatted
 
-COMMAND = "python -m repro.online.pace"
+COMMAND = "python -m repro.bench.online_pace"
 OLDEST = 500  # ms that a frame may be old with its decision
 WARM = 5  # minutes, after which memory should stay as it is
 

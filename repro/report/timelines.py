@@ -1,5 +1,5 @@
 """Online recognition of clips in a row, on its page: what was shown when, how soon it was right, published against
-released, and the paper's Figure 5. All from what `repro.online.row` filed.
+released, and the paper's Figure 5. All from what `repro.bench.online_row` filed.
 """
 
 import contextlib
@@ -13,11 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from repro.data.clips import Clip, read_split
-from repro.data.decode import read_frames
-from repro.data.sampling import test_frames
-from repro.metrics.text import percent, with_interval
-from repro.online.timeline import (
+from repro.bench.online_timeline import (
     AT_CUTS,
     BY_TIME,
     DROPS,
@@ -34,6 +30,10 @@ from repro.online.timeline import (
     holding,
     knowing,
 )
+from repro.data.clips import Clip, read_split
+from repro.data.decode import read_frames
+from repro.data.sampling import test_frames
+from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, Record, read_record
@@ -93,7 +93,7 @@ def answer_text(rows: Sequence[Row]) -> str:
     """What the label is worth online beside the same weights offline, a sentence a stream; and what is not run."""
     lines = [f"- {_answer(row)}" for row in rows]
     lines += [
-        f"- **Not run: {what}.** `python -m repro.online.row STUDY/RUN` on a machine with such a run's weights."
+        f"- **Not run: {what}.** `python -m repro.bench.online_row STUDY/RUN` on a machine with such a run's weights."
         for name, what in WANTED.items()
         if not any(row.study.startswith(name) for row in rows)
     ]

@@ -1,6 +1,6 @@
 """What was shown when: the labels of a stream of clips in a row, beside the truth, and what is counted of them.
 
-Reads what `repro.online.row` files, without a network.
+Reads what `repro.bench.online_row` files, without a network.
 """
 
 from collections.abc import Mapping
@@ -145,7 +145,7 @@ class Row:
 
 
 def of_content(study: str, content: Mapping[str, Any], table: pd.DataFrame) -> Row:
-    """content, table: as filed by `repro.online.row.measure`."""
+    """content, table: as filed by `repro.bench.online_row.measure`."""
     clips = pd.DataFrame(content["clips"])
     total = int(clips["frames"].sum())
     ways = {}

@@ -1,6 +1,6 @@
 """Does online recognition keep up, what does keeping maps save, and does its memory stay as it is?
 
-    python -m repro.online.pace
+    python -m repro.bench.online_pace
 
 files results/online/pace.json, which the report's page of Figure 5 shows. The network is the paper's at 112 pixels with
 the weights that it starts from: how fast it is does not depend on them. Nothing else should run beside it.

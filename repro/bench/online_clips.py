@@ -1,4 +1,7 @@
-"""Test clips streamed from files, frame by frame, through a trained network: what is right after how many frames."""
+"""Test clips streamed from files, frame by frame, through a run's own network: what is right after how many frames.
+
+Measured and filed once (`measure_once`), however often the page is made.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,17 +9,50 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import torch
 
-from repro.data.clips import Clip
+from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, read_frames
+from repro.inference.trained import Trained, trained, weights_of
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.peak import exact_float32
-from repro.online.measuring import measure_once
 from repro.online.recogniser import OnlineRecogniser
-from repro.records.measure import Measurement
+from repro.records.freshness import sources_state
+from repro.records.measure import Measurement, device_name, measured, read_measurements
 from repro.records.record import RESULTS, Record
 from repro.training.run_folder import WORK
+
+Recognise = Callable[[Trained, list[Clip]], tuple[dict[str, Any], pd.DataFrame | None]]
+"""From a network and clips to what is filed: content and table."""
+
+
+def measure_once(
+    record: Record, name: str, clips_per_class: int | None, recognise: Recognise, *, results: Path, work: Path
+) -> Measurement:
+    """File what ``recognise`` finds of the first test clips of each class (None: all) under the run's study.
+
+    What is filed already of this very run, by this code (by any, where the run's weights are not here), is returned
+    instead. Raises as :func:`repro.inference.trained.trained`.
+    """
+    experiment = record.experiment
+    of = {"run": record.name, "started": record.provenance["started"], "clips_per_class": clips_per_class}
+    content = read_measurements(name, results).get(experiment.study, {})
+    filed = content.get("of", {})
+    of["code"] = sources_state() if weights_of(experiment, work).is_file() else filed.get("code")
+    if filed == of:
+        provenance = content.pop("provenance")
+        return Measurement(results / experiment.study / f"{name}.json", provenance["device"], provenance, content)
+    network = trained(experiment, len(record.classes), work=work)
+    clips = list(read_split(experiment).test)
+    if clips_per_class is not None:
+        clips = first_of_each_class(clips, clips_per_class)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    with measured(experiment.study, name, device=device_name(device), results=results) as found:
+        content, found.table = recognise(Trained(record.name, network, experiment, record.classes), clips)
+        found.content |= content | {"of": of}
+    return found
 
 
 def stream(

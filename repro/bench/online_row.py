@@ -1,6 +1,6 @@
 """Test clips in a row as one stream, recognised by every way at once: what was decided when is filed.
 
-    python -m repro.online.row rendered/res34_se_im_net-split1-seed0 --clips-per-class 13
+    python -m repro.bench.online_row rendered/res34_se_im_net-split1-seed0 --clips-per-class 13
 
 files results/rendered/timeline.json and .parquet, which the report's page of Figure 5 shows.
 """
@@ -19,15 +19,16 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from repro.bench import online_timeline as timeline
+from repro.bench.online_clips import measure_once
 from repro.data.clips import Clip
 from repro.data.decode import count_frames, iter_frames, open_opencv
 from repro.data.images import holds_images
 from repro.files import progress
 from repro.inference.trained import Trained
 from repro.metrics.peak import exact_float32
-from repro.online import timeline, ways
+from repro.online import ways
 from repro.online.labels import UNKNOWN, Labelling
-from repro.online.measuring import measure_once
 from repro.online.recogniser import OnlineRecogniser
 from repro.online.ways import Way
 from repro.records.measure import Measurement
@@ -56,7 +57,7 @@ class Shared(nn.Module):
 
 
 def compared(frames: int, seconds: float) -> dict[str, Way]:
-    """The ways that are compared, by the names of `repro.online.timeline`; those with slots where N allows them.
+    """The ways that are compared, by the names of `repro.bench.online_timeline`; those with slots where N allows them.
 
     frames: N. seconds: what a decision by time spans.
     """
@@ -183,7 +184,9 @@ def _threads_of(record: Record) -> Iterator[None]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m repro.online.row", description="Recognise test clips in a row.")
+    parser = argparse.ArgumentParser(
+        prog="python -m repro.bench.online_row", description="Recognise test clips in a row."
+    )
     parser.add_argument("run", metavar="STUDY/RUN", help="a record under results/, trained on this machine")
     parser.add_argument("--clips-per-class", type=int, default=None, help="(all)")
     arguments = parser.parse_args()
