@@ -1,6 +1,7 @@
 """CONTRIBUTING.md: its picture is that of the imports, its steps add what they say."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,24 @@ def test_the_steps_add_what_they_say(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", LOOK], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.stdout == "all there\n", done.stderr
+
+
+def test_what_is_decided_where_is_there():
+    table = TEXT.partition("## Where it is decided")[2].partition("##")[0]
+    named = 0
+    for row in table.splitlines():
+        names: list[str] = []
+        for word in re.findall("`([^`]+)`", row):
+            if not word.endswith(".py"):
+                names.append(word)
+                continue
+            text = (ROOT / word).read_text(encoding="utf-8")
+            for name in names:
+                assert re.search(rf"(def|class) {name}\b", text), f"{word} has no {name}"
+            named += len(names)
+            names = []
+        assert not names, row
+    assert named > 15
 
 
 def test_a_commit_is_checked_as_make_lint_does():

@@ -248,12 +248,13 @@ class _Look(NamedTuple):
 
 @functools.cache  # some 3 ms a file
 def _look(path: Path, _size: int, _modified: int) -> _Look:
-    """Raises NoVideo where there is no video beside a cover."""
+    """Size and time make a changed file another one for the cache. Raises NoVideo where there is but a cover."""
     try:
         with ByPyAV(path) as video:
             frame = next(video.frames(), None)
             across, down, swapped = _matrix(frame)
-            return _Look(frame is not None, video.after_cover or (across * down < 0) != swapped)
+            mirrored = (across * down < 0) != swapped  # a turn by 90 degrees swaps the axes and mirrors one
+            return _Look(frame is not None, video.after_cover or mirrored)
     except NoVideo:
         raise
     except DecodeError:

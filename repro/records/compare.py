@@ -155,11 +155,10 @@ def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str],
     named: dict[tuple[str, str], set[tuple[tuple[str, ...], int, str]]] = {}
     for record in (record for study in _studies(records) for record in study):
         named.setdefault((record.experiment.study, record.experiment.dataset), set()).add(_clips(record))
-    for places in map(sorted, named.values()):
-        for place in places:
-            if place in found:
-                continue
-            taken = {copy for (classes, split, _), copy in found.items() if (classes, split) == place[:2]}
-            rest = {found[other] for other in places if other in found and other[0] == place[0]} - taken
-            found[place] = rest.pop() if len(rest) == 1 else len(found)
+    for sets in map(sorted, named.values()):
+        for clips in (clips for clips in sets if clips not in found):
+            classes, split, _ = clips
+            taken = {copy for (c, s, _), copy in found.items() if (c, s) == (classes, split)}
+            rest = {found[other] for other in sets if other in found and other[0] == classes} - taken
+            found[clips] = rest.pop() if len(rest) == 1 else len(found)
     return found

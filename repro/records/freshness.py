@@ -1,4 +1,4 @@
-"""Is a record fresh? Comparing behaviour digests, without importing torch (``repro.training.behaviour`` has today's).
+"""What `Record.stale` compares: behaviour digests, without importing torch (``repro.training.behaviour`` has today's).
 
 A record keeps the digest of the code that made it. The record is stale when today's digest differs in a section that
 the run used, not when a comment was edited.

@@ -1,8 +1,8 @@
 """The pages of the book, in its order: what each is made from, what it reads, where it stands.
 
 One page for each thing of the paper, numbered as there, with all studies that speak to it. All that names a notebook
-or lists pages asks here: the Snakefile, the table of contents, the tests and README's list of notebooks. A new page is
-one entry of ``KINDS``. Reads without importing torch.
+or lists pages asks here: the Snakefile, the table of contents and the tests. A new page is one entry of ``KINDS``.
+Reads without importing torch.
 """
 
 import json
