@@ -1,5 +1,7 @@
 """Is it a gate at all? Scales at the start by hand, constants beside gates, gates held still, from made runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from made import DEMO, DIGEST, demo_record, logits
@@ -68,8 +70,20 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
     constant = "A branch times the constant 1.5, with no gate at all: +20.0"
-    assert text.startswith(f"With gates minus without: +25.0 points. {constant}")
+    assert text.startswith(f"With gates minus without, 2 pairs of runs: +25.0 points. {constant}")
     assert "Gates minus that constant: +5.0 points [" in text
+
+
+def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
+    squeezed, baseline, _, _, constant = found
+    worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
+    both = doses.constant_text([worse, constant])
+    one = doses.constant_text([worse, replace(constant, pairs=constant.pairs[:1])])
+    assert both.startswith("With gates minus without, 2 pairs of runs: +37.5 points.")
+    assert one.startswith("With gates minus without, 1 pair of runs: +25.0 points.")
+
+
+def test_what_was_not_run_is_said(found):
     assert "was **not run**" in doses.constant_text(found[:3]) and doses.doses_of([], [], DIGEST) == []
 
 

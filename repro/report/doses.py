@@ -19,6 +19,7 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
+from repro.report.learned import Pairs
 from repro.report.show import formatted
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
@@ -27,16 +28,25 @@ FEW = 0.01  # of predictions that may change where a gate held at its mean is ca
 
 @dataclass(frozen=True)
 class Dose:
-    """Runs whose residual branches are scaled alike at the start. ``than``: their gain over the network with gates."""
+    """Runs whose residual branches are scaled alike at the start.
+
+    pairs: each run of the network with gates beside the one of this scale, of the same split and seed; none for the
+    network with gates itself.
+    """
 
     name: str
     scale: float
     runs: tuple[Record, ...]
-    than: Estimate | None  # None for the network with gates itself
+    pairs: Pairs = ()
 
     @property
     def accuracy(self) -> Estimate:
         return share_of(self.runs, is_right)
+
+    @property
+    def minus_gates(self) -> Estimate:
+        """The gain over the network with gates."""
+        return gain_of(self.pairs, is_right)
 
 
 def scale_at_start(experiment: Experiment) -> float | None:
@@ -58,14 +68,14 @@ def doses_of(study: Sequence[Record], records: Sequence[Record], today: Digest) 
         return []
     chosen = []
     if scale := scale_at_start(reference[0].experiment):
-        chosen.append(Dose(TITLES[ATTENTION], scale, tuple(reference), None))
+        chosen.append(Dose(TITLES[ATTENTION], scale, tuple(reference)))
     for variant in variants(study, choices(records, today)):
         runs = tuple(run for _, run in variant.pairs)
         experiment = runs[0].experiment
         scale = scale_at_start(experiment)
         of_the_gate = variant.fields <= {"model", "gate", "gate_bias"} and experiment.model in (BASELINE, ATTENTION)
         if scale is not None and of_the_gate:
-            chosen.append(Dose(_name(experiment, scale), scale, runs, variant.difference()))
+            chosen.append(Dose(_name(experiment, scale), scale, runs, variant.pairs))
     return sorted(chosen, key=lambda dose: (dose.scale, dose.name))
 
 
@@ -86,7 +96,7 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
             "network": dose.name,
             "branch at the start": f"×{dose.scale:.3g}",
             "top-1 [95 %]": with_interval(dose.accuracy),
-            "minus with gates [95 %]": "–" if dose.than is None else with_interval(dose.than, signed=True),
+            "minus with gates [95 %]": with_interval(dose.minus_gates, signed=True) if dose.pairs else "–",
             "runs": len(dose.runs),
         }
         for dose in found
@@ -122,18 +132,26 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
 
 
 def constant_text(found: Sequence[Dose]) -> str:
-    """What part of the gate's gain the constant of the same scale gives, in a sentence; "not run" without it."""
+    """What part of the gate's gain the constant of the same scale gives, in a sentence; "not run" without it.
+
+    All of it on the splits and seeds that all three have, which may be fewer than the study has.
+    """
     baseline, constant = (
         next((d for d in found if d.runs[0].experiment.model == BASELINE), None),
         next((d for d in found if d.runs[0].experiment.gate == CONSTANT), None),
     )
-    if baseline is None or constant is None or not (baseline.than and constant.than):
+    plain = {gated.name: (gated, none) for gated, none in (baseline.pairs if baseline else ())}
+    times = {gated.name: (gated, scaled) for gated, scaled in (constant.pairs if constant else ())}
+    common = [name for name in times if name in plain]
+    if not common:
         return "Whether a branch times the constant 1.5, without any gate, does as much was **not run**."
-    gain, left = -baseline.than.point, constant.than
+    gain = -gain_of([plain[name] for name in common], is_right).point
+    left = gain_of([times[name] for name in common], is_right)
     held = left.low <= 0 <= left.high
+    runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
     return (
-        f"With gates minus without: {100 * gain:+.1f} points. A branch times the constant 1.5, with no gate at all: "
-        f"{100 * (gain + left.point):+.1f} points. Gates minus that constant: {-100 * left.point:+.1f} points "
+        f"With gates minus without, {runs}: {100 * gain:+.1f} points. A branch times the constant 1.5, with no gate at "
+        f"all: {100 * (gain + left.point):+.1f} points. Gates minus that constant: {-100 * left.point:+.1f} points "
         f"[{-100 * left.high:+.1f}, {-100 * left.low:+.1f}]: " + ("no difference shown." if held else "a difference.")
     )
 
