@@ -5,13 +5,14 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from made import both_networks
+from made import DIGEST, both_networks
 
 from repro.claims.judging import Evidence, Source, Verdict
 from repro.claims.verdicts import judge_all
 from repro.paper.cells import load
 from repro.report import answer
 from repro.report.show import table_html
+from repro.report.study import shown
 
 PAPER = load()
 
@@ -47,9 +48,11 @@ def test_a_clear_gain(tmp_path):
 
 
 def test_the_plan_s_runs_that_are_still_to_come_are_counted(tmp_path):
-    text = answer.near_text(both_networks(tmp_path, study="rendered"))  # two seeds, 90 s a run
+    runs = both_networks(tmp_path, study="rendered")  # two seeds, 90 s a run
+    text = answer.near_text(runs, shown(runs, DIGEST))
     assert "profiles/rendered.yaml`: 4 of 48 runs are recorded; 2 minutes a run on one core." in text
-    assert "profiles/rendered-choices.yaml`: 0 of " in text
+    assert "With all 24 pairs a true gain of " in text and "would give a verdict in 80 of 100 such studies." in text
+    assert "profiles/rendered-choices.yaml`: 0 of " in text and "profiles/ucf101-3.yaml`: 0 of " in text
 
 
 def test_records_that_do_not_count_are_named_with_the_reason(tmp_path):
@@ -58,8 +61,8 @@ def test_records_that_do_not_count_are_named_with_the_reason(tmp_path):
         run.history["train_top1"] = 0.6
     verdicts, evidence = page(runs)
     text = answer.evidence_text(dataclasses.replace(evidence, records=tuple(runs), stale=("made/x",)))
-    assert "behaves differently: made/x." in text
-    assert f"before they had learned their training clips: {runs[0].name}, " in text
+    assert "behaves differently: 1 of `made`." in text
+    assert "before they had learned their training clips: 4 of `made`." in text
     assert "main point: **not testable**" in answer.points_text(verdicts)
 
 

@@ -141,9 +141,14 @@ def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     runs = both_networks(tmp_path, range(20), range(2), kind="to_partner", seeds=range(5))
     (study,) = shown(runs, DIGEST)
     text = confusion.answer_text([study])
-    assert text.startswith("- **Made clips**: with gates the confusion of look-alikes falls for 1 (Wave / Clap -1.8")
-    assert "(chance cannot be ruled out) for 5 (Drink / Eat" in text and text.endswith("(5 pairs of runs).")
+    assert text.startswith(
+        "- **Made clips**: with gates the confusion of look-alikes is lower for 1 (Wave / Clap), the"
+    )
+    assert "the same for 5 (Drink / Eat" in text and "; beyond chance: Wave / Clap -1.8" in text
+    assert "(-15.0 points [" in text and text.endswith("(5 pairs of runs).")
+    (alike,) = shown(both_networks(tmp_path, range(2), range(2), kind="to_partner", study="alike"), DIGEST)
+    assert "the same for 6 (" in (same := confusion.answer_text([alike])) and "none of it beyond chance" in same
     for run in runs:
         run.history["train_top1"] = 0.5
-    assert confusion.answer_text(shown(runs, DIGEST)).startswith("**Not known yet:** these runs stopped before")
+    assert confusion.answer_text(shown(runs, DIGEST)).startswith("**Not known yet:** these runs ended before")
     assert confusion.answer_text([]).startswith("**Not run:**")

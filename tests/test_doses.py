@@ -101,14 +101,16 @@ def gated(tmp_path, changed: int):
 def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path):
     still, moved = gated(tmp_path, 1), gated(tmp_path, 6)
     assert doses.fixed_text([still]).endswith("so **the gate is a constant** by the plan's rule.")
-    assert doses.fixed_text([still], converged=False).endswith("in these runs, which stopped early.")
+    assert doses.fixed_text([still], converged=False).endswith(
+        "in these runs, which had not learned their training clips."
+    )
     text = doses.fixed_text([moved])
     assert "differs from clip to clip by 0.0300" in text and "0.0010 before training" in text
     assert "it changes 5.0 % of predictions and top-1 by -5.0 points [" in text
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.gate_text([still], [], converged=True)
-    assert "In the one trained network, s held at its mean over clips changes 0.8 % of predictions" in short
+    assert "In the one trained network (width ×0.25), s held at each channel's mean over clips changes 1 of " in short
     assert "the gate is a constant here" in short and "was **not run**" in short
     assert "In 2 trained networks" in (both := doses.gate_text([still, moved], [], converged=True))
     assert "the gate is more than a constant here" in both

@@ -30,7 +30,7 @@ def test_one_habit_explains_both_and_what_does_not_follow_is_said():
 def test_what_that_proves():
     text = forensics.chance_text(0.611, 256)
     assert "every batch size from 1 to 256 under either habit" in text and "explain 61 % of all pairs" in text
-    assert "at most 1.6 times as likely" in text
+    assert "a likelihood ratio of at most 1.6" in text
     lines = forensics.means_text(PAPERS, LISTED).split("\n")
     assert [line.split(":")[0] for line in lines] == ["- UCF101", "- HMDB51"]
     assert forensics.means_text(PAPERS, {"UCF101": [3783], "HMDB51": [1530]}) == ""

@@ -1,4 +1,4 @@
-"""The main point on the pages: what is said of studies that converged, and of those that stopped early."""
+"""The main point on the pages: of studies that converged, and of those that did not."""
 
 import pytest
 from made import DIGEST, both_networks
@@ -10,7 +10,7 @@ from repro.report.study import shown
 
 @pytest.fixture
 def studies(tmp_path):
-    """One study that converged with a clear gain, and one of another dataset that stopped early."""
+    """One study that converged with a clear gain, and one of another dataset that ended too soon."""
     early = both_networks(tmp_path, study="early", data_hash="others", dataset="other clips", seeds=(0,))
     for run in early:
         run.history["train_top1"] *= 0.6
@@ -21,13 +21,23 @@ def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is
     first, second = gains.answer_text(studies).split("\n")
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
-    assert second.startswith("- Stopped early, so no evidence: Other clips +41.7 points [")
+    assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
     assert second.endswith(" (one pair of runs, so the interval is over clips alone, 120 test clips of 120 sources).")
+
+
+def test_runs_that_had_not_learned_their_clips_are_counted_and_the_gain_without_their_pairs_is_said(tmp_path):
+    runs = both_networks(tmp_path, seeds=range(3))
+    late = next(run for run in runs if run.experiment.seed == 2 and run.experiment.model == "res34_se_im_net")
+    late.history["train_top1"] = 0.9
+    text = gains.answer_text(shown(runs, DIGEST))
+    assert "1 of 3 runs with gates and 0 of 3 runs without gates ended before they had learned their" in text
+    assert "the 2 pairs in which both had: +41.7 points [" in text and text.endswith("so no verdict).")
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):
     text = gains.answer_text(studies[1:])
-    assert text.startswith("**Not known yet:** no study here trained both networks until") and "Stopped early" in text
+    assert text.startswith("**Not known yet:** no study here trained both networks until")
+    assert "Training clips not learned, so no evidence: Other clips" in text
     assert gains.answer_text([]).startswith("**Not known yet:**")
 
 
@@ -52,8 +62,11 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     fig, alt = gains.forest_figure(studies)
     axis, beside = fig.axes
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["Made clips", "Other clips (stopped early)"]
-    counted = ["2 pairs, 120 clips, 120 groups", "1 pair, 120 clips, 120 groups"]
+    assert [text.get_text() for text in axis.get_yticklabels()] == [
+        "Made clips",
+        "Other clips (training clips not learned)",
+    ]
+    counted = ["2 pairs, 120 clips, 120 sources", "1 pair, 120 clips, 120 sources"]
     assert [text.get_text() for text in beside.get_yticklabels()] == counted
     points = [line for line in axis.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == pytest.approx([50 / 1.2] * 2)
@@ -62,5 +75,5 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     assert first == pytest.approx([100 * studies[0].gain.low, 100 * studies[0].gain.high])
     ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
     assert ticks == [pytest.approx([50 / 1.2] * 2), pytest.approx([50 / 1.2])]
-    assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 groups (hollow" in alt
+    assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 sources (hollow" in alt
     plt.close(fig)

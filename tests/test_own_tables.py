@@ -79,7 +79,7 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     for run in runs:
         run.history["train_top1"] = 0.5
     table = table7(PAPER, runs, shown(runs, DIGEST))
-    assert table["clips"][3] == "Made clips (stopped early)" and table["n"][3] == "120 clips, 120 groups"
+    assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 groups"
     pairs = table8(PAPER, runs, shown(runs, DIGEST))
     assert (pairs["clips"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
 

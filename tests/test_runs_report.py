@@ -12,7 +12,7 @@ def test_a_run_says_how_it_ended_and_whether_it_counts(tmp_path):
     assert (row["training top-1 (%)"], row["test top-1 (%)"]) == (100.0, 75.0)
     assert row["state"] == "fresh, converged" and row["minutes"] == 1.5
     made.history["train_top1"] *= 0.5
-    assert runs.runs_table([made], DIGEST)["state"][0] == "fresh, stopped early at 50.0 %"
+    assert runs.runs_table([made], DIGEST)["state"][0] == "fresh, ended at 50.0 % of its training clips"
     stale = runs.runs_table([made], DIGEST | {"sampling": [1.0, 2.1]})
     assert stale["state"][0] == "stale: sampling"
 

@@ -42,7 +42,7 @@ def test_a_study_is_introduced_with_how_far_its_runs_learned(tmp_path):
     )
     runs[0].history["train_top1"] *= 0.7
     (study,) = shown(runs, DIGEST)
-    assert "**1 of 4 runs stopped before they had learned their training clips** (training top-1 70.0 %; 98 % is" in (
+    assert "**1 of 4 runs ended before they had learned their training clips** (training top-1 70.0 %; 98 % is" in (
         study_text(study)
     )
     for run in runs:

@@ -138,7 +138,7 @@ def is_evidence(experiment: Experiment) -> bool:
 class Evidence:
     """Everything that the rules may look at.
 
-    Of the records given, those that are no evidence are left out, and so are sets of like runs that stopped before they
+    Of the records given, those that are no evidence are left out, and so are sets of like runs that ended before they
     had learned their training clips: they compare how fast networks learn.
     """
 

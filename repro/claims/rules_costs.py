@@ -336,7 +336,8 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     if chosen is None:
         streamed = {f"{study}/{made['run']}" for study, made in evidence.online.items()}
         why = "is stale" if streamed & set(evidence.stale) else "is no evidence"
-        why = f"The run that was streamed {'stopped early' if streamed & set(evidence.stopped) else why}."
+        why = "had not learned its training clips" if streamed & set(evidence.stopped) else why
+        why = f"The run that was streamed {why}."
         return missing(claim, why, "a converged run's weights", test=test, settle=settle, chapter="online")
     study, made, run = chosen
     rate = made["frames_per_second"]

@@ -242,7 +242,8 @@ def _confusion(pairs: Pairs) -> Result:
         f"{classes[i]} / {classes[j]} {0 - fall.point:+.2f} [{0 - fall.high:+.2f}, {0 - fall.low:+.2f}]"
         for (i, j), fall in falls.items()
     )
-    short = f"confusion lower for {lower} of {len(falls)} pairs of look-alikes{but}"
+    higher = sum(fall.point < 0 for fall in falls.values())
+    short = f"confusion lower for {lower} and higher for {higher} of {len(falls)} pairs of look-alikes{but}"
     return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
 
 
@@ -349,7 +350,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     for some in sets:
         gains = {name: gain_of(pairs, is_right) for name, pairs in in_order_against_not(some).items()}
         said = [judge_gain(gain) for gain in gains.values()]
-        short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {PARTS} comparisons"
+        short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {len(said)} comparisons"
         rest = {"could be chance": said.count("undecided"), "not run": PARTS - len(said)}
         named = ", ".join(f"{number} {words}" for words, number in rest.items() if number)
         short += f" ({named})" if named else ""

@@ -116,3 +116,14 @@ def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -
     low, high = (3 * (value + side * half) - pairs for side in (-1, 1))
     third = windows[2]
     return int((np.searchsorted(third, high, "left") - np.searchsorted(third, low, "left")).sum())
+
+
+NEAREST = 100  # percentages beside the printed one that `chance_of_mean` asks
+
+
+def chance_of_mean(printed: str, sizes: Sequence[int]) -> float:
+    """The share, 0..1, of the percentages next to it with as many digits that some mean of three splits prints as."""
+    step = Reported(printed, sizes[0]).step
+    digits = len(printed.partition(".")[2])
+    near = [float(printed) + float(step) * k for k in range(-NEAREST // 2, NEAREST // 2 + 1) if k]
+    return sum(mean_of_splits(f"{value:.{digits}f}", sizes) > 0 for value in near) / len(near)

@@ -50,6 +50,7 @@ class Spread:
     """The parts of the variance of a mean over runs and groups; see the module's text. Floats, or arrays of studies.
 
     runs: R. equal: groups of equal size that would be worth as much. bearing: those that bear the spread, <= equal.
+    shared: whether some two runs have clips of one group, without which nothing is known of *common*.
     """
 
     total: Any
@@ -58,6 +59,7 @@ class Spread:
     runs: int
     equal: float
     bearing: Any
+    shared: bool = True
 
     def half_width(self, confidence: float, groups: float | None = None) -> Any:
         """Half the width of an interval of this confidence; ``groups`` instead of those that bear the spread."""
@@ -214,7 +216,8 @@ def spread_of(sums: NDArray[Any], clips: NDArray[Any]) -> tuple[Any, Spread]:
     equal = float(1 / (portion.mean(0) ** 2).sum())
     fourth = (by_group**4).sum(-1)  # for normal values 3 / groups of the square: the fewer bear the spread, the more
     bearing = np.divide(3 * both**2, fourth, out=np.full_like(both, equal + 1), where=fourth > 0) - 1
-    return by_run.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal))
+    shared = bool(((portion > 0).sum(0) > 1).any())
+    return by_run.mean(-1), Spread(total, common, own, runs, equal, np.clip(bearing, 1, equal), shared)
 
 
 def gain_half_width(spread: Spread, confidence: float = CONFIDENCE) -> Any:

@@ -1,4 +1,4 @@
-"""The page of the verdicts: the answer in a few lines, every claim short and in full, what would settle the rest."""
+"""The page of the verdicts: the answer in a few lines, every claim short and in full, what could settle the rest."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,6 +14,8 @@ from repro.records.record import Record
 from repro.report.foot import SNAKEMAKE
 from repro.report.pages import placed
 from repro.report.show import Html, anchor, badge, link, plain, with_code
+from repro.report.statistics import POWER, can_project, detected, points
+from repro.report.study import Study
 
 GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
 BESIDE_OTHERS = ("lightweight", "fewer-parameters", "shallower-fewer-operations", "fast")
@@ -50,8 +52,9 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
     counted = Counter(v.outcome for v in verdicts)
     by_construction = sum(v.settle == BY_CONSTRUCTION for v in verdicts)
     named = ", ".join(
-        f"{counted[outcome]} {outcome}"
-        + (f" ({by_construction} by construction)" if outcome == "reproduced" and by_construction else "")
+        f"{counted[outcome] - by_construction} reproduced, {by_construction} true by construction"
+        if outcome == "reproduced" and by_construction
+        else f"{counted[outcome]} {outcome}"
         for outcome in OUTCOMES
         if counted[outcome]
     )
@@ -76,9 +79,9 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
     return (
         f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}, with networks of "
-        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs.html) stopped early or "
-        "chose settings. Sizes and speeds, online recognition apart, are those of the "
-        "networks at full size."
+        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs.html) had not learned their training clips, "
+        "chose settings, or repeat others. Sizes and speeds, online recognition apart, are those of the networks at "
+        "full size."
     )
 
 
@@ -100,7 +103,8 @@ def _main_line(words: str, verdicts: Verdicts) -> str:
             needed = [", ".join(each.removesuffix(SERVER) for each in needed) + SERVER]
         reasons.append(f"that takes {'; '.join(needed)}")
     compared = any(v.claim.id in BESIDE_OTHERS for v in verdicts)
-    return f"{text}: {'; '.join(reasons)}." + (f" [The networks compared]({COMPARED})." if compared else "")
+    chosen = f" [The networks compared]({COMPARED}) are this study's choice." if compared else ""
+    return f"{text}: {'; '.join(reasons)}.{chosen}"
 
 
 def meanings_text(verdicts: Verdicts) -> str:
@@ -146,20 +150,30 @@ def settle_table(verdicts: Verdicts) -> pd.DataFrame:
     )
 
 
-NEAR = ("profiles/rendered.yaml", "profiles/rendered-choices.yaml")  # what the plan still asks of CPUs
+NEAR = ("rendered", "rendered-choices", "ut-interaction", "ucf101-3", "rendered-wide")  # what the plan asks of CPUs
 
 
-def near_text(records: Sequence[Record]) -> str:
-    """How many runs of the plan are recorded, and what the others take on a CPU: a line a profile."""
+def near_text(records: Sequence[Record], studies: Sequence[Study]) -> str:
+    """How many runs of the plan are recorded, what the others take on a CPU, and what gain all of them could show: a
+    line a profile."""
+    gains = {study.records[0].experiment.study: study.gain for study in studies if study.gain}
     made = {record.name: record.provenance["seconds"] for record in records}
     lines = []
-    for path in map(Path, NEAR):
+    for path in (Path("profiles") / f"{name}.yaml" for name in NEAR):
         if not path.is_file():
             continue
         names = [f"{experiment.study}/{experiment.run}" for experiment in read_profile(path).experiments]
         took = [made[name] for name in names if name in made]
         minutes = f"; {sum(took) / len(took) / 60:.0f} minutes a run on one core" if took else ""
-        lines.append(f"- `{SNAKEMAKE} {path}`: {len(took)} of {len(names)} runs are recorded{minutes}.")
+        planned = len(names) // 2  # of both networks
+        gain = gains.get(path.stem) if took else None
+        power = ""
+        if gain and gain.runs < planned and can_project(gain):
+            power = (
+                f" With all {planned} pairs a true gain of {points(detected(gain, runs=planned))} would give a verdict"
+            )
+            power += f" in {100 * POWER:.0f} of 100 such studies."
+        lines.append(f"- `{SNAKEMAKE} {path}`: {len(took)} of {len(names)} runs are recorded{minutes}.{power}")
     return "\n".join(lines)
 
 
@@ -191,11 +205,13 @@ def evidence_text(evidence: Evidence) -> str:
         f"- `{study}`, {len(runs)} runs: {runs[0].experiment.remark}" for study, runs in evidence.by_study().items()
     ]
     for words, names in (
-        ("they stopped before they had learned their training clips", evidence.stopped),
+        ("they ended before they had learned their training clips", evidence.stopped),
         ("today's code behaves differently", evidence.stale),
     ):
-        if names:
-            lines += ["", f"Left out because {words}: {', '.join(names)}."]
+        studies = Counter(name.partition("/")[0] for name in names)
+        if studies:
+            listed = ", ".join(f"{number} of `{study}`" for study, number in studies.items())
+            lines += ["", f"[Runs](runs.html) left out because {words}: {listed}."]
     return "\n".join(lines)
 
 

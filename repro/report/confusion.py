@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
 from repro.metrics.statistics import Estimate, holm
-from repro.metrics.text import in_markdown, percent
+from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
 from repro.records.scores import (
     confusion_gain,
     confusion_of,
+    gain_of,
     is_right,
     mistaken_for_partner,
     share_of,
@@ -26,7 +27,6 @@ from repro.report.names import in_figure
 from repro.report.show import formatted
 from repro.report.study import Study
 
-CANNOT_TELL = "may be the same or not (chance cannot be ruled out)"
 BOTH = (BASELINE, ATTENTION)
 LEVEL = 0.05  # p below which a pair is said to differ, corrected for the number of pairs
 
@@ -42,28 +42,28 @@ def answer_text(studies: Sequence[Study]) -> str:
     sure = [study for study in named if study.converged]
     if not named:
         return "**Not run:** no study here has classes with a named look-alike."
-    lines = [] if sure else ["**Not known yet:** these runs stopped before they had learned their training clips."]
+    lines = [] if sure else ["**Not known yet:** these runs ended before they had learned their training clips."]
     return "\n\n".join([*lines, "\n".join(f"- **{study.name}**: {_fell_text(study)}" for study in sure or named)])
 
 
 def _fell_text(study: Study) -> str:
-    """Of how many pairs the indicator fell beyond chance, rose beyond it, or neither, and which.
+    """For which pairs the indicator is lower, higher or the same with gates, and for which of them beyond chance.
 
     Beyond chance: the p-value, corrected for the number of pairs (Holm), is below 5 %.
     """
     classes = study.records[0].classes
     tested = {two: change for two in named_pairs(classes) if (change := confusion_gain(study.pairs, two))}
-    found: dict[str, list[str]] = {"falls": [], "rises": [], CANNOT_TELL: []}
+    found: dict[str, list[str]] = {"lower": [], "higher": [], "the same": []}
+    sure = []
     for ((i, j), change), p in zip(tested.items(), holm([change.p for change in tested.values()])):
-        words = CANNOT_TELL if p >= LEVEL else "falls" if change.point < 0 else "rises"
-        effect = "" if words == CANNOT_TELL else f" {indicator_text(change, signed=True)}"  # the figure has the others'
-        found[words].append(in_markdown(f"{classes[i]} / {classes[j]}") + effect)
-    parts = [f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs]
-    falls = sum(change.point < 0 for change in tested.values())
-    rises = sum(change.point > 0 for change in tested.values())
+        name = in_markdown(f"{classes[i]} / {classes[j]}")
+        found["lower" if change.point < 0 else "higher" if change.point > 0 else "the same"].append(name)
+        if p < LEVEL:
+            sure.append(f"{name} {indicator_text(change, signed=True)}")
+    parts = ", ".join(f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs)
+    beyond = f"beyond chance: {', '.join(sure)}" if sure else "none of it beyond chance"
     return (
-        f"with gates the confusion of look-alikes {', '.join(parts)}; in these runs it is lower for {falls}, higher "
-        f"for {rises}, the same for {len(tested) - falls - rises}. {_of_all_errors(study.pairs)} "
+        f"with gates the confusion of look-alikes is {parts}; {beyond}. {_of_all_errors(study.pairs)} "
         f"({counted(study.pairs)})."
     )
 
@@ -72,9 +72,10 @@ def _of_all_errors(pairs: Pairs) -> str:
     """What share of clips both networks take for a look-alike, beside all that they get wrong."""
     taken = [share_of([pair[k] for pair in pairs], mistaken_for_partner).point for k in (0, 1)]
     wrong = [1 - share_of([pair[k] for pair in pairs], is_right).point for k in (0, 1)]
+    more = gain_of(pairs, mistaken_for_partner)
     return (
-        f"Taken for the look-alike are {percent(taken[0])} of clips without and {percent(taken[1])} with gates, wrong "
-        f"in all {percent(wrong[0])} and {percent(wrong[1])}"
+        f"Taken for the look-alike are {percent(taken[0])} of clips without and {percent(taken[1])} with gates "
+        f"({with_interval(more, signed=True)}), wrong in all {percent(wrong[0])} and {percent(wrong[1])}"
     )
 
 

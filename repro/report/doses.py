@@ -144,7 +144,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     times = {gated.name: (gated, scaled) for gated, scaled in (constant.pairs if constant else ())}
     common = [name for name in times if name in plain]
     if not common:
-        return "Whether a branch times the constant 1.5, without any gate, does as much was **not run**."
+        return "The control that would tell, a branch times the constant 1.5 and no gate, was **not run**."
     gain = -gain_of([plain[name] for name in common], is_right).point
     left = gain_of([times[name] for name in common], is_right)
     held = left.low <= 0 <= left.high
@@ -169,14 +169,17 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
 
     records: a study's runs. Nothing where none of them asked its gates.
     """
-    changed = [_changed(*pair) for pair in _held(records)]
-    if not changed or not converged:
+    pairs = _held(records)
+    if not pairs or not converged:
         return ""
-    what = "the gate is a constant here" if np.mean(changed) <= FEW else "the gate is more than a constant here"
-    runs = f"{len(changed)} trained networks" if len(changed) > 1 else "the one trained network"
+    changed = sum(int(_changed(*pair).sum()) for pair in pairs)
+    asked = sum(len(run.labels) for run, _ in pairs)
+    what = "the gate is a constant here" if changed <= FEW * asked else "the gate is more than a constant here"
+    runs = f"{len(pairs)} trained networks" if len(pairs) > 1 else "the one trained network"
     return (
-        f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs}, s held at its mean over clips "
-        f"changes {percent(float(np.mean(changed)))} of predictions: {what}. {constant_text(found)} [More](gate.html)."
+        f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs} (width "
+        f"×{records[0].experiment.width:g}), s held at each channel's mean over clips changes {changed} of {asked:,} "
+        f"predictions: {what}. {constant_text(found)} [More](gate.html)."
     )
 
 
@@ -186,9 +189,9 @@ def _held(records: Sequence[Record]) -> list[tuple[Record, Record]]:
     return [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
 
 
-def _changed(free: Record, held: Record) -> float:
-    """The share of predictions that are not the same."""
-    return float((free.scores.argmax(1) != held.scores.argmax(1)).mean())
+def _changed(free: Record, held: Record) -> np.ndarray:
+    """Which predictions are not the same, bool ``(clips,)``."""
+    return free.scores.argmax(1) != held.scores.argmax(1)
 
 
 def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
@@ -199,20 +202,20 @@ def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
     pairs = _held(records)
     if not pairs:
         return ""
-    changed = float(np.mean([_changed(*pair) for pair in pairs]))
+    changed = float(np.mean([_changed(*pair).mean() for pair in pairs]))
     start, end = (pd.DataFrame([row for run, _ in pairs for row in run.gates[when]]) for when in ("start", "end"))
     return (
         f"s differs from clip to clip by {end['sd_clips'].mean():.4f} (standard deviation, mean of channels, units and "
         f"runs, {len(pairs)} of them; {start['sd_clips'].mean():.4f} before training) and from channel to channel by "
         f"{end['sd_channels'].mean():.4f}. "
-        f"Held at its mean over clips, it changes {percent(changed)} of predictions and top-1 by "
+        f"Held at each channel's mean over clips, it changes {percent(changed)} of predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
             f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**"
             if changed <= FEW
             else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant"
         )
-        + (" by the plan's rule." if converged else " in these runs, which stopped early.")
+        + (" by the plan's rule." if converged else " in these runs, which had not learned their training clips.")
     )
 
 

@@ -54,7 +54,7 @@ def foot_html(
 
 AGAIN = (
     "delete the run's folder in results/ and in build/runs/ first; the same numbers on the same machine and threads, "
-    '<a href="reproduce.html#the-same-numbers-again">elsewhere nearly</a>'
+    'on another processor other ones, <a href="statistics.html#the-same-run-again">by so much</a>'
 )
 TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
@@ -84,8 +84,8 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
     studies = {record.experiment.study for record in records}
     found = {}
     for path in sorted(Path("profiles").glob("*.yaml")):
-        runs = [each for each in read_profile(path).experiments if each.study in studies]
-        if not runs:
+        runs = read_profile(path).experiments
+        if not any(each.study in studies for each in runs):
             continue
         if path.stem == "demo":
             found[MAKE] = "the runs of demo"
@@ -93,7 +93,7 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
         there = sorted(name for run in runs if (name := f"{run.study}/{run.run}") in made)
         minutes = sum(made[name] for name in there) / len(there) / 60 if there else 0
         found[f"{SNAKEMAKE} {path.as_posix()}"] = (
-            f"{len(runs)} runs, {len(there)} of them recorded here, {minutes:.0f} minutes each"
+            f"{len(runs)} runs, {len(there)} of them on this page, {minutes:.0f} minutes each"
         )
         if there:
             one = f".venv/bin/snakemake results/{there[0]}/record.json --cores all --configfile {path.as_posix()}"

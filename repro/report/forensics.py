@@ -7,7 +7,9 @@ import pandas as pd
 from repro.metrics.forensics import (
     DROP_LAST,
     LAST_BATCH,
+    NEAREST,
     Reported,
+    chance_of_mean,
     common_batches,
     mean_of_splits,
     right_counts,
@@ -63,9 +65,8 @@ def chance_text(chance: float, largest: int) -> str:
     """
     return (
         f"The search tried every batch size from 1 to {largest} under either habit. It would explain "
-        f"{percent(chance, 0)} of all pairs of percentages that could have been printed with as many digits. So that "
-        f"it explains these two is at most {1 / chance:.1f} times as likely where clips were lost so as where the "
-        "numbers are random."
+        f"{percent(chance, 0)} of all pairs of percentages that could have been printed with as many digits: a "
+        f"likelihood ratio of at most {1 / chance:.1f} for clips that were lost so, against random numbers."
     )
 
 
@@ -73,7 +74,8 @@ def means_text(reports: Reports, listed: Mapping[str, Sequence[int]]) -> str:
     """In how many ways a mean over three whole splits prints as reported, a line a dataset of three splits."""
     return "\n".join(
         f"- {name}: {mean_of_splits(report.printed, listed[name]):,} triples of whole-split counts, each within 5 "
-        f"points of it, have a mean that prints as {report.printed} %."
+        f"points of it, have a mean that prints as {report.printed} %. So have some for "
+        f"{percent(chance_of_mean(report.printed, listed[name]), 0)} of the {NEAREST} percentages next to it."
         for name, report in reports.items()
         if len(listed[name]) == 3
     )
@@ -88,7 +90,7 @@ def conclusion_text(explained: pd.DataFrame, chance: float) -> str:
     return (
         "**What follows.** If the numbers are of one split and rounded as usual, not all of its clips were scored. "
         f"**What does not follow.** That a last batch was lost, or that it had {batches} clips: a search that explains "
-        f"{percent(chance, 0)} of random pairs proves hardly anything, and a mean over three splits explains the "
-        "numbers without any lost clip. The text does not say which it is. Here every listed clip is scored; a record "
-        "that lacks one is refused."
+        f"{percent(chance, 0)} of random pairs proves hardly anything. A mean over three splits explains the numbers "
+        "without any lost clip, and proves as little. The text does not say which it is. Here every listed clip is "
+        "scored; a record that lacks one is refused."
     )

@@ -9,7 +9,8 @@ from repro.claims.judging import judge_gain, silent
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import with_interval
-from repro.records.scores import gains_by_seed
+from repro.records.questions import has_converged
+from repro.records.scores import gain_of, gains_by_seed, is_right
 from repro.report.forest import draw_gains
 from repro.report.study import Study, rates_text
 
@@ -29,6 +30,7 @@ def answer_text(studies: Sequence[Study]) -> str:
     """What the gate does to accuracy, a sentence for each study that converged; which say nothing, and why."""
     sure = [
         f"- **{study.name}: {with_interval(gain, signed=True)}**: {_says(gain)} ({_counted(study, gain)})."
+        f"{_both_learned_text(study)}"
         for study, gain in _gains(studies)
         if study.converged
     ]
@@ -37,7 +39,7 @@ def answer_text(studies: Sequence[Study]) -> str:
         for study, gain in _gains(studies)
         if not study.converged
     ]
-    stopped = [f"Stopped early, so no evidence: {'; '.join(early)}."] if early else []
+    stopped = [f"Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []
     if sure:
         return "\n".join([*sure, *(f"- {line}" for line in stopped)])
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
@@ -47,12 +49,12 @@ def answer_text(studies: Sequence[Study]) -> str:
 def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     """The gain of each study that holds pairs of both networks, with its alternative text."""
     found = _gains(studies)
-    names = [study.name + ("" if study.converged else " (stopped early)") for study, _ in found]
+    names = [study.name + ("" if study.converged else " (training clips not learned)") for study, _ in found]
     gains = [gain for _, gain in found]
-    counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} groups" for g in gains]
+    counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
     fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.36 * len(found)), layout="constrained")
     draw_gains(axis, names, gains, counted, [gains_by_seed(study.pairs) for study, _ in found])
-    axis.set_xlabel("gain in test top-1 (points), Res34-SE-IM-Net minus baseline", fontsize=9)
+    axis.set_xlabel("gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs", fontsize=9)
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
         f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
@@ -63,6 +65,21 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
 
 def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
     return [(study, gain) for study in studies if (gain := study.gain)]
+
+
+def _both_learned_text(study: Study) -> str:
+    """How many runs of a converged study had not learned their training clips, and the gain of the pairs in which both
+    had; nothing where all had."""
+    both = [pair for pair in study.pairs if all(map(has_converged, pair))]
+    if len(both) == len(study.pairs):
+        return ""
+    late = " and ".join(
+        f"{sum(not has_converged(pair[k]) for pair in study.pairs)} of {len(study.pairs)} runs {words} gates"
+        for k, words in ((1, "with"), (0, "without"))
+    )
+    left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
+    rest = f"; {left} (picked after training, so no verdict)" if both else ""
+    return f" {late} ended before they had learned their training clips{rest}."
 
 
 def _says(gain: Estimate) -> str:

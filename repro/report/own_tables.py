@@ -40,7 +40,7 @@ def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
             rows.append({"clips": name, "the paper": _arrow(printed, "g", " %")} | _here(pairs))
     for study in studies:
         if study.pairs and not {record.name for record in study.records} <= official:
-            early = "" if study.converged else " (stopped early)"
+            early = "" if study.converged else " (training clips not learned)"
             rows.append({"clips": study.name + early, "the paper": DASH} | _here(study.pairs))
     return pd.DataFrame(rows)
 

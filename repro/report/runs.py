@@ -46,7 +46,7 @@ def runs_table(records: Sequence[Record], today: Digest) -> pd.DataFrame:
 def _state(record: Record, stale: Sequence[str]) -> str:
     if stale:
         return f"stale: {', '.join(stale)}"
-    ended = "converged" if has_converged(record) else f"stopped early at {percent(training_top1(record))}"
+    ended = "converged" if has_converged(record) else f"ended at {percent(training_top1(record))} of its training clips"
     return f"fresh, {ended}{mark(record)}"
 
 

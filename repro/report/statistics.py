@@ -15,6 +15,7 @@ from repro.metrics.text import with_interval
 
 MORE = 20  # pairs of runs asked about
 POWER = 0.8
+NOT_KNOWN = "not known"
 KINDS: dict[str, dict[str, Any]] = {
     "gain of one network over another": {"of": "gain"},
     "gain, films of unequal length": {"of": "gain", "unequal": True},
@@ -53,10 +54,16 @@ def detected(gain: Estimate, *, runs: int | None = None) -> float:
     return smallest_gain(gain, runs=runs, power=POWER, confidence=1 - LEVEL)
 
 
+def can_project(gain: Estimate) -> bool:
+    """Whether the spread says what more pairs of runs would show: of pairs that score clips of their own alone it does
+    not, for new pairs would score the same clips again."""
+    return gain.sd_runs is not None and gain.spread.shared
+
+
 def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame:
     """One row a study: the gain found, the smallest that gives it and longer ones a verdict, pairs for a wanted gain.
 
-    wanted: a gain, 0..1. Where there is one pair of runs nothing is known of longer studies.
+    wanted: a gain, 0..1. Where no two pairs of runs score the same clips nothing is known of longer studies.
     """
     rows = []
     for study, gain in gains.items():
@@ -67,10 +74,10 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame
             "sd of pairs (points)": _sd_text(gain),
             "smallest gain that gives a verdict": points(detected(gain)),
         }
-        known = gain.sd_runs is not None
-        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE)) if known else "not known"
+        known = can_project(gain)
+        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE)) if known else NOT_KNOWN
         needed = runs_needed(gain, wanted, power=POWER, confidence=1 - LEVEL)
-        row[f"pairs to show {100 * wanted:g} points"] = _number(needed)
+        row[f"pairs to show {100 * wanted:g} points"] = _number(needed) if known else NOT_KNOWN
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -85,8 +92,6 @@ def _sd_text(gain: Estimate) -> str:
 
 
 def _number(pairs: float) -> str:
-    if math.isnan(pairs):
-        return "not known"
     return f"{pairs:.0f}" if math.isfinite(pairs) else "never: more clips are needed"
 
 
@@ -94,10 +99,10 @@ def power_figure(gains: Mapping[str, Estimate]) -> tuple[Figure, str]:
     """The smallest gain that gives a verdict by the number of pairs of runs, a line a study; with its alt text."""
     fig, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
     pairs = [2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100]
-    known = {study: gain for study, gain in gains.items() if gain.sd_runs is not None}
+    known = {study: gain for study, gain in gains.items() if can_project(gain)}
     for study, gain in known.items():
         curve = [100 * detected(gain, runs=runs) for runs in pairs]
-        (line,) = axis.plot(pairs, curve, label=f"{study} ({gain.groups} groups)")
+        (line,) = axis.plot(pairs, curve, label=f"{study} ({gain.groups} sources)")
         axis.plot(gain.runs, 100 * detected(gain), "o", color=line.get_color())
     axis.set(xscale="log", ylim=(0, 50), xlabel="pairs of runs", ylabel="smallest gain found (points)")
     axis.set_xticks([2, 5, 10, 20, 50, 100], ["2", "5", "10", "20", "50", "100"])
@@ -117,4 +122,6 @@ def power_text(gain: Estimate) -> str:
     )
     if gain.sd_runs is None:
         return f"{text} That leaves the chance of training out: how far runs spread is not known from one pair."
+    if not can_project(gain):
+        return f"{text} What more pairs would show is {NOT_KNOWN}: no two of these score the same clips."
     return f"{text} {MORE} pairs would on {points(detected(gain, runs=MORE))}."

@@ -144,12 +144,12 @@ def _listed(numbers: Sequence[int]) -> str:
 
 
 def early_text(studies: Sequence[Study]) -> str:
-    """That the study a page speaks of stopped early, so that what follows is no evidence; nothing where it did not."""
+    """That the study a page speaks of had not learned its training clips: what follows is no evidence. Else nothing."""
     if not studies or studies[0].converged:
         return ""
     few = " (one pair)" if studies[0].gain and studies[0].gain.runs == 1 else ""
     return (
-        f"**Not known yet:** the runs of {studies[0].name}{few} stopped before they had learned their training clips. "
+        f"**Not known yet:** the runs of {studies[0].name}{few} ended before they had learned their training clips. "
         "What follows is no evidence; intervals of single runs are over clips alone."
     )
 
@@ -162,7 +162,7 @@ def convergence_text(study: Study) -> str:
     ends = sorted(training_top1(record) for record in late)
     span = percent(ends[0]) if len(late) == 1 else f"{percent(ends[0])} to {percent(ends[-1])}"
     text = (
-        f"**{len(late)} of {len(study.records)} runs stopped before they had learned their training clips** (training "
+        f"**{len(late)} of {len(study.records)} runs ended before they had learned their training clips** (training "
         f"top-1 {span}; {percent(CONVERGED, 0)} is asked for)"
     )
     if not study.converged:
