@@ -9,11 +9,14 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError, model_validator
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SECONDS_BETWEEN_LINES = 20  # of progress in a log
 T = TypeVar("T")
@@ -160,6 +163,17 @@ def read_toml(path: Path, **options: Any) -> dict[str, Any]:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"), **options)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not readable as TOML in UTF-8: {error}; mend that line") from None
+
+
+def read_table(path: Path, mend: str) -> "pd.DataFrame":
+    """A parquet file. Raises ValueError that names it and the mend where it is missing or spoilt."""
+    import pandas as pd  # not for those who only need a lock or a message
+
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # of a spoilt file pandas and pyarrow raise whatever their own code stumbles over
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: cannot be read ({type(error).__name__}: {said}); {mend}") from None
 
 
 def is_utf8(text: str) -> bool:

@@ -44,7 +44,7 @@ def test_a_measurement_brings_its_table(tmp_path):
     assert sorted(file.name for file in path.parent.iterdir()) == ["audit.json", "audit.parquet"]
     assert read_measured_table("s", "other", tmp_path) is None
     path.with_suffix(".parquet").write_text("no table")
-    with pytest.raises(ValueError, match=r"audit.parquet: not a parquet file .* delete it and measure again"):
+    with pytest.raises(ValueError, match=r"audit.parquet: cannot be read .* delete it and measure again"):
         read_measured_table("s", "audit", tmp_path)
 
 

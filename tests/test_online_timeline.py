@@ -24,9 +24,12 @@ def made():
 def test_clip_by_clip(made):
     assert [each.tolist() for each in made.each] == [[-1, 0, 1, 0], [0, 1, 1, 1, 1], [-2, 2]]
     assert made.right_share == pytest.approx([0.5, 0.8, 0.5]) and made.right_end.tolist() == [True, True, True]
+    assert made.first_right.tolist() == [0.5, 1.0, 0.5]
     assert made.delays.tolist() == [1.5, 1.0, 0.5]  # frame 3 of 2 a second, frame 1 of 1 a second, frame 1 of 2
     never = Timeline(pd.DataFrame(CLIPS), np.array([0, 0, 0, 0, 1, 1, 1, 1, 0, 2, 2]))
     assert never.delays.tolist() == [0.0, np.inf, 0.0]
+    nothing = Timeline(pd.DataFrame(CLIPS), np.full(11, NONE))
+    assert nothing.first_right.tolist() == [np.inf] * 3
 
 
 def test_changes_a_minute(made):

@@ -38,7 +38,10 @@ def test_choice_inside_the_backwards_pairs(tmp_path):
     assert list(table["right / clips"]) == ["18 / 20", "20 / 20"] * 2
     assert table["share right [95 %]"][0].startswith("90.0 % [")
     fig, alt = orders.backwards_figure(runs)
-    assert "ResNet34-3DRes18 seed 0 Sit / Stand: 90.0 %; ResNet34-3DRes18 seed 0 Pick / Put: 100.0 %" in alt
+    assert (
+        "ResNet34-3DRes18 split 1, seed 0 Sit / Stand: 90.0 %; ResNet34-3DRes18 split 1, seed 0 Pick / Put: 100.0 %"
+        in alt
+    )
     assert [axis.get_title() for axis in fig.axes] == ["Sit / Stand (20 clips)", "Pick / Put (20 clips)"]
     points = [[line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"] for axis in fig.axes]
     assert points == [[90, 90], [100, 100]]

@@ -79,9 +79,9 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     for run in runs:
         run.history["train_top1"] = 0.5
     table = table7(PAPER, runs, shown(runs, DIGEST))
-    assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 groups"
+    assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 sources"
     pairs = table8(PAPER, runs, shown(runs, DIGEST))
-    assert (pairs["clips"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
+    assert (pairs["set"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
 
 
 def test_protocols_stand_apart(tmp_path):
@@ -102,5 +102,5 @@ def test_protocols_stand_apart(tmp_path):
     assert set(rows.index) == {f"HMDB51, {kind}" for kind in kinds}
     assert rows.str.startswith("+0.6 points [").all()  # 9 of 1530
     pairs = table8(PAPER, runs, [])
-    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("clips")["with gates [95 %]"]
+    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("set")["with gates [95 %]"]
     assert [named[f"HMDB51, {kind}"][:5] for kind in kinds] == ["0.000", "0.333", "0.667"]

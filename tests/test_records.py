@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import repro.records.record as records
@@ -152,6 +153,16 @@ def test_a_truncated_or_missing_file_is_named(folder, name):
         read_record(folder)
     path.unlink()
     with pytest.raises(ValueError, match="cannot be read"):
+        read_record(folder)
+
+
+def test_a_table_of_which_pandas_own_notes_are_spoilt_is_named(folder):
+    """A fuzz test's find: a KeyError of pyarrow's."""
+    path = folder / "predictions.parquet"
+    table = pq.read_table(path)
+    notes = table.schema.metadata[b"pandas"].replace(b'"name"', b'"nbme"')
+    pq.write_table(table.replace_schema_metadata({b"pandas": notes}), path)
+    with pytest.raises(ValueError, match=r"predictions.parquet: cannot be read \(KeyError: .*; "):
         read_record(folder)
 
 

@@ -84,6 +84,13 @@ class Timeline:
         return np.array(found)
 
     @property
+    def first_right(self) -> np.ndarray:
+        """Of each clip, seconds from its first frame until its class is shown for the first time; inf: never."""
+        return np.array(
+            [np.argmax(right) / rate if right.any() else np.inf for right, rate in zip(self.right, self.clips["rate"])]
+        )
+
+    @property
     def minutes(self) -> float:
         return float((self.clips["frames"] / self.clips["rate"]).sum() / 60)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 STORE = "manifest.parquet"  # the audit's name in a prepared dataset's folder, beside videos/
+AGAIN = "delete it, then audit again (repro prepare ... --audit)"
 OK, COUNT_DIFFERS, DOES_NOT_DECODE = "ok", "count differs", "does not decode"
 FIELDS: dict[str, Any] = {
     "bytes": 0,

@@ -15,9 +15,9 @@ import pandas as pd
 
 from repro.data.clips import Clip
 from repro.data.decode import DecodeError, count_frames
-from repro.data.facts import DOES_NOT_DECODE, FIELDS, STORE, is_unchanged, state_of
+from repro.data.facts import AGAIN, DOES_NOT_DECODE, FIELDS, STORE, is_unchanged, state_of
 from repro.data.parallel import cores, quiet_decoders
-from repro.files import best_effort, progress, whole
+from repro.files import best_effort, progress, read_table, whole
 
 LEVELS = 4  # folders from a clip's own up to its dataset's: class, part, videos, root
 CACHE = Path("build/frame_counts.parquet")
@@ -86,7 +86,7 @@ def _read_audits(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
     above = {up for folder in folders for up in (folder, *folder.parents)[:LEVELS]}
     rows: dict[str, dict[str, Any]] = {}
     for store in sorted(folder / STORE for folder in above):
-        table = pd.read_parquet(store) if store.is_file() else pd.DataFrame()
+        table = read_table(store, AGAIN) if store.is_file() else pd.DataFrame()
         if {"name", *FIELDS} <= set(table.columns):  # else somebody else's file of that name
             rows |= {row["name"]: row for row in table.to_dict("records")}
     return rows
@@ -96,7 +96,7 @@ def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int],
     """Counts and faults by key; new counts are added to ``cache``."""
     known: dict[Key, int] = {}
     if cache is not None and cache.is_file():
-        table = pd.read_parquet(cache)
+        table = read_table(cache, "delete it")
         if list(table.columns) == COLUMNS:  # else of an earlier version: counted again
             known = dict(zip(zip(*(table[c] for c in COLUMNS[:-1]), strict=True), table["frames"], strict=True))
     new = list(dict.fromkeys(key for key in keys if key not in known))

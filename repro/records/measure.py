@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from repro.files import whole, write_whole
+from repro.files import read_table, whole, write_whole
 from repro.records.provenance import make_provenance
 from repro.records.record import RESULTS
 
@@ -96,7 +96,4 @@ def read_measured_table(study: str, name: str, results: Path = RESULTS) -> pd.Da
     path = Path(results) / study / f"{name}.parquet"
     if not path.is_file():
         return None
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a parquet file ({error}); delete it and measure again") from None
+    return read_table(path, "delete it and measure again")

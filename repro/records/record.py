@@ -13,7 +13,7 @@ Nothing derived is kept: accuracies are computed from the predictions whenever t
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from repro.experiment.fields import Experiment
-from repro.files import Written, checked
+from repro.files import Written, checked, read_table
 from repro.records.freshness import Digest, differences, used_by
 
 SCHEMA = 1
@@ -162,9 +162,12 @@ def read_record(folder: Path) -> Record:
     """
     folder = Path(folder)
     path, table = folder / "record.json", folder / "predictions.parquet"
-    content = _read(lambda path: json.loads(path.read_text(encoding="utf-8")), path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}); {RERUN}") from None
     _check_version(content, path)  # first: another version may have other files
-    predictions = _read(pd.read_parquet, table)
+    predictions = read_table(table, RERUN)
     try:
         experiment = _experiment(content)
     except ValueError as error:
@@ -197,13 +200,6 @@ def read_record(folder: Path) -> Record:
     )
 
 
-def _read(read: Callable[[Path], Any], path: Path) -> Any:
-    try:
-        return read(path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())}); {RERUN}") from None
-
-
 def _altered_table(altered: Mapping[str, np.ndarray], predictions: pd.DataFrame) -> pd.DataFrame:
     """The rows of altered.parquet: one an alteration and clip."""
     parts = []
@@ -223,7 +219,7 @@ def _read_altered(path: Path, predictions: pd.DataFrame) -> dict[str, np.ndarray
     """The logits by what was altered, clips in the order of ``predictions``. Raises ValueError."""
     if not path.is_file():
         return {}
-    table = _read(pd.read_parquet, path)
+    table = read_table(path, RERUN)
     if list(table.columns) != ["altered", "clip", *predictions.columns[3:]]:
         raise ValueError(f"{path}: columns are not altered, clip and the logits of predictions.parquet; {RERUN}")
     found = {}

@@ -122,6 +122,7 @@ def backwards_table(records: Sequence[Record]) -> pd.DataFrame:
                 {
                     "network": record.experiment.title,
                     "model": record.experiment.model,
+                    "split": record.experiment.split,
                     "seed": record.experiment.seed,
                     "pair": " / ".join(record.classes[k] for k in pair),
                     "right": int(right.sum()),

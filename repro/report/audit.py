@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from repro.data.clips import Clip, Split, read_split
-from repro.data.facts import DOES_NOT_DECODE, STORE
+from repro.data.facts import AGAIN, DOES_NOT_DECODE, STORE
 from repro.data.prepare.audit import audit
 from repro.data.prepare.duplicates import (
     NEAR,
@@ -21,6 +21,7 @@ from repro.data.prepare.duplicates import (
     shared_groups,
 )
 from repro.experiment.fields import Experiment
+from repro.files import read_table
 from repro.records.measure import measured, read_measured_table, read_measurements
 
 WORK = Path("build/audit")
@@ -115,7 +116,7 @@ def audit_split(split: Split, run: Experiment) -> pd.DataFrame:
     paths = {clip.name: clip.path for clip in (*split.train, *split.test)}
     prepared = Path(run.videos).parent / STORE
     if prepared.is_file():
-        table = pd.read_parquet(prepared).set_index("name")
+        table = read_table(prepared, AGAIN).set_index("name")
         if paths.keys() <= set(table.index):
             return table.loc[list(paths)].reset_index()
     with contextlib.redirect_stdout(sys.stderr):  # progress is for the batch log, not for the page

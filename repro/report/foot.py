@@ -16,6 +16,7 @@ from repro.report.pages import KINDS
 
 MAKE = "make book"
 SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"
+AGAIN = ".venv/bin/snakemake --force"
 
 
 def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "", timed: Sequence[Measured] = ()) -> None:
@@ -43,7 +44,7 @@ def foot_html(
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
             ("It took", Markup("{}").format(took(made))),
-            ("Again means", Markup(AGAIN if records else TIMED_AGAIN)),
+            ("Again means", Markup(SAME if records else TIMED_AGAIN)),
             ("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records)) if records else files),
         ]
     rows.append(("Data", Markup(DATA)))
@@ -52,9 +53,10 @@ def foot_html(
     return Markup('<aside class="foot" aria-label="How to make this page again">{}</aside>').format(cells)
 
 
-AGAIN = (
-    "delete the run's folder in results/ and in build/runs/ first; the same numbers on the same machine and threads, "
-    'on another processor other ones, <a href="statistics.html#the-same-run-again">by so much</a>'
+SAME = (
+    "the same numbers, on the same processor with as many threads; on another, "
+    '<a href="statistics.html#the-same-run-again">how far they move</a>. What this machine trained is trained anew '
+    "once its folder in build/runs/ is deleted"
 )
 TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
@@ -78,7 +80,7 @@ def count_of(records: Sequence[Record]) -> str:
 def commands_of(records: Sequence[Record]) -> dict[str, str]:
     """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
 
-    The last makes one run alone.
+    First the runs that these are, then one of them alone, then those that a profile has beside them.
     """
     made = {record.name: record.provenance["seconds"] for record in records}
     studies = {record.experiment.study for record in records}
@@ -91,11 +93,14 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
             found[MAKE] = "the runs of demo"
             continue
         there = sorted(name for run in runs if (name := f"{run.study}/{run.run}") in made)
-        minutes = sum(made[name] for name in there) / len(there) / 60 if there else 0
-        found[f"{SNAKEMAKE} {path.as_posix()}"] = (
-            f"{len(runs)} runs, {len(there)} of them on this page, {minutes:.0f} minutes each"
-        )
-        if there:
-            one = f".venv/bin/snakemake results/{there[0]}/record.json --cores all --configfile {path.as_posix()}"
-            found[one] = "one of them"
+        if not there:
+            found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, none of them recorded here"
+            continue
+        minutes = sum(made[name] for name in there) / len(there) / 60
+        targets = dict.fromkeys(f"results/{name.partition('/')[0]}/*/record.json" for name in there)
+        on = f"--cores all --configfile {path.as_posix()}"
+        found[f"{AGAIN} {' '.join(targets)} {on}"] = f"{len(there)} runs, {minutes:.0f} minutes each"
+        found[f"{AGAIN} results/{there[0]}/record.json {on}"] = "one of them"
+        if len(there) < len(runs):
+            found[f"{SNAKEMAKE} {path.as_posix()}"] = f"the {len(runs) - len(there)} runs that this page lacks"
     return found

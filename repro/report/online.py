@@ -1,6 +1,7 @@
 """Online recognition on its page: right after how many frames, beside whole clips, and how fast."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,9 +9,26 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION
-from repro.metrics.text import percent
+from repro.metrics.statistics import share
+from repro.metrics.text import percent, with_interval
+from repro.records.measure import read_measurements
+from repro.records.questions import has_converged
+from repro.records.record import RESULTS, read_record
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
+from repro.report.tables import DASH
+
+
+def streamed(study: str, results: Path = RESULTS) -> list[tuple[str, dict[str, Any]]]:
+    """What is filed of clips from a new start, by study: of runs that had learned their training clips first, of them
+    this study's."""
+
+    def key(found: tuple[str, dict[str, Any]]) -> tuple[bool, bool, str]:
+        folder = results / found[0] / found[1]["run"]
+        sure = (folder / "record.json").is_file() and has_converged(read_record(folder))
+        return not sure, found[0] != study, found[0]
+
+    return sorted(read_measurements("online", results).items(), key=key)
 
 
 def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
@@ -29,12 +47,23 @@ def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
     return fig, alt
 
 
+def online_caption(study: str, content: Mapping[str, Any]) -> str:
+    """What the frame rate of `online_table` leaves out, and where it was measured."""
+    made = content["provenance"]
+    return (
+        f"Streamed clips of {study}; frame rate that cropping and network keep up with, without decoding, on "
+        f"{made['device']} of {made['processor']}"
+    )
+
+
 def online_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """Accuracy at the end of each clip, beside whole clips, and the rate; content: as filed."""
+    told = content["drink_eat"]
     row = {
         "clips": content["clips"],
         "top-1 online": percent(content["top1"]),
         "top-1, whole clip at once": percent(content["top1_whole_clip"]),
+        "drink told from eat": with_interval(share(pd.DataFrame(told).assign(run=0))) if told else DASH,
         "frames/s": content["frames_per_second"],
     }
     return formatted(pd.DataFrame([row]), {"frames/s": ".0f"})

@@ -68,8 +68,7 @@ def answer_text(studies: Sequence[Study]) -> str:
             )
     lost = sum(judge_gain(gain) == "reproduced" for gain in gains.values())
     lines.append(
-        f"- **For verdicts** a loss counts where its p is below {LEVEL:g}: {lost} of {len(gains)} comparisons. Few "
-        "runs that differ much widen the interval even of a loss that all of them show."
+        f"- **For verdicts** a loss counts where its p is below {LEVEL:g}: {lost} of {len(gains)} comparisons."
     )
     return "\n".join(lines)
 
@@ -118,14 +117,17 @@ def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:
         axis.axvline(50, color="black", linestyle=":", linewidth=1)
         axis.set(title=f"{in_figure(pair)} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval")
         axis.set_xlim(0, 102)
-        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, seed {r['seed']}" for _, r in rows.iterrows()])
+        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, {_place(r)}" for _, r in rows.iterrows()])
     axes[0][0].invert_yaxis()
     fig.tight_layout()
     shown = "; ".join(
-        f"{TITLES[row['model']]} seed {row['seed']} {row['pair']}: {percent(row['point'])}"
-        for _, row in table.iterrows()
+        f"{TITLES[row['model']]} {_place(row)} {row['pair']}: {percent(row['point'])}" for _, row in table.iterrows()
     )
     return fig, f"Share right inside each backwards pair with 95 % intervals. {shown}."
+
+
+def _place(row: pd.Series) -> str:
+    return f"split {row['split']}, seed {row['seed']}"
 
 
 def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
@@ -133,7 +135,7 @@ def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
     found = backwards_table(records)
     if found.empty:
         return found
-    table = found[["network", "seed", "pair"]].copy()
+    table = found[["network", "split", "seed", "pair"]].copy()
     table["right / clips"] = [f"{right} / {clips}" for right, clips in zip(found["right"], found["clips"])]
     table["share right [95 %]"] = [
         f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for _, row in found.iterrows()

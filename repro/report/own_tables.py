@@ -10,6 +10,7 @@ import pandas as pd
 
 from repro.claims.official import NAMES, OFFICIAL, number, official_runs, sets
 from repro.experiment.fields import ATTENTION, BASELINE
+from repro.metrics.statistics import Estimate
 from repro.paper.cells import Paper, Table
 from repro.paper.look_alikes import LOOK_ALIKES, named_pairs, plain_name
 from repro.records.compare import partners
@@ -54,8 +55,12 @@ def _here(pairs: Pairs) -> dict[str, str]:
         **{name: beside_runs([pair[k] for pair in pairs], top1_text) for k, name in enumerate(CELLS)},
         DIFFERENCE: beside(pairs, gain_text),
         "pairs of runs": f"{gain.runs}",
-        "n": f"{gain.clips} clips, {gain.groups} groups",
+        "n": _counted(gain),
     }
+
+
+def _counted(estimate: Estimate) -> str:
+    return f"{estimate.clips} clips, {estimate.groups} sources"
 
 
 def _pairs_by_protocol(records: Sequence[Record], dataset: str) -> list[tuple[str, Pairs]]:
@@ -85,28 +90,27 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
             places = [classes[name] for name in map(plain_name, words) if name in classes]
             clips = "HMDB51" + (f", {protocol}" if runs else "")
             two = (places[0], places[1]) if len(places) == 2 else None
-            rows.append(
-                {"pair": " / ".join(words), "clips": clips, "the paper": _arrow(printed, "g")} | _both(runs, two)
-            )
+            rows.append({"pair": " / ".join(words), "set": clips, "the paper": _arrow(printed, "g")} | _both(runs, two))
     for study in studies:
         if study.pairs and not {record.name for record in study.records} <= official:
             classes_here = study.records[0].classes
             for two in named_pairs(classes_here):
                 pair = " / ".join(classes_here[k] for k in two)
-                rows.append({"pair": pair, "clips": study.name, "the paper": DASH} | _both(study.pairs, two))
+                rows.append({"pair": pair, "set": study.name, "the paper": DASH} | _both(study.pairs, two))
     return pd.DataFrame(rows)
 
 
 def _both(pairs: Pairs, two: tuple[int, int] | None) -> dict[str, str]:
     """Cells on one pair of actions: the indicator of both networks and the difference."""
     if not pairs or two is None:
-        return dict.fromkeys((*CELLS, DIFFERENCE), "no such classes" if pairs else "not run")
+        return dict.fromkeys((*CELLS, DIFFERENCE), "no such classes" if pairs else "not run") | {"n": DASH}
 
     def text(records: Sequence[Record]) -> str:
         return indicator_text(confusion_of(records, two))
 
     cells = {name: beside_runs([pair[k] for pair in pairs], text) for k, name in enumerate(CELLS)}
-    return cells | {DIFFERENCE: indicator_text(confusion_gain(pairs, two), signed=True)}
+    fall = confusion_gain(pairs, two)
+    return cells | {DIFFERENCE: indicator_text(fall, signed=True), "n": _counted(fall) if fall else DASH}
 
 
 def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:

@@ -108,10 +108,13 @@ def _answer(row: Row) -> str:
         if np.isfinite(middle)
         else "Most clips are never labelled right to their end"
     )
+    first = shown.first_right
+    never = np.isinf(first).sum()
+    soon = f"The right label first stands after {np.median(first):.1f} s (median of clips; never for {never} of them)"
     return (
         f"**{row.content['dataset']} ({row.study}): with a clip's last frame the label is right for "
         f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
-        f"right for {percent(row.offline.point)}.** {stable}; over all of the time the label is right for "
+        f"right for {percent(row.offline.point)}.** {soon}. {stable}; over all of the time the label is right for "
         f"{with_interval(shown.accuracy())} of it."
     )
 

@@ -31,13 +31,13 @@ def answer_text(studies: Sequence[Study]) -> str:
 def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a setting of the training: what the paper states, what is taken where it is silent, and the runs'."""
     rows = []
-    for name, value in PAPER_TEXT.items():
+    for name in PAPER_TEXT:
         if name == "accumulate":  # it stands with the batch size
             continue
         rows.append(
             {
                 "setting": name.replace("_", " "),
-                "the paper": _setting(value) if name in IN_TEXT else IN_PART.get(name, DASH),
+                "the paper": _value(name, PAPER_TEXT) if name in IN_TEXT else IN_PART.get(name, DASH),
                 "at full size here": _value(name, PAPER_TEXT),
                 "runs shown": _of_runs(name, studies) or DASH,
             }
@@ -60,15 +60,16 @@ def _of_runs(name: str, studies: Sequence[Study]) -> str:
 def departures_text(studies: Sequence[Study]) -> str:
     """In which settings that the text states the runs shown are other ones; nothing without runs."""
     others = [
-        f"{name.replace('_', ' ')} {_setting(PAPER_TEXT[name])} → {here}"
+        f"{name.replace('_', ' ')} {_value(name, PAPER_TEXT)} → {here}"
         for name in IN_TEXT
-        if (here := _of_runs(name, studies)) and here != _setting(PAPER_TEXT[name])
+        if (here := _of_runs(name, studies)) and here != _value(name, PAPER_TEXT)
     ]
     if not others:
         return ""
+    asked = sum(bool(_of_runs(name, studies)) for name in IN_TEXT)
     return (
-        f"- **The paper's settings**: of {len(IN_TEXT)} values that its text states, the runs shown have "
-        f"{len(IN_TEXT) - len(others)}; small networks that learn from scratch on a CPU were given others for "
+        f"- **The paper's settings**: of {asked} values that its text states and that apply, the runs shown have "
+        f"{asked - len(others)}; small networks that learn from scratch on a CPU were given others for "
         f"{'; '.join(others)}."
     )
 
@@ -76,6 +77,8 @@ def departures_text(studies: Sequence[Study]) -> str:
 def _value(name: str, fields: Mapping[str, Any]) -> str:
     if name == "batch_size" and fields["accumulate"] > 1:
         return f"{fields[name] * fields['accumulate']} clips a step, in {fields['accumulate']} passes"
+    if name == "schedule" and fields[name] == "plateau":
+        return "plateau: a tenth of the rate where top-1 does not rise"
     return f"{fields[name]} clips a step" if name == "batch_size" else _setting(fields[name])
 
 

@@ -30,6 +30,16 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tuning_caption(records: Sequence[Record]) -> str:
+    """Which seeds stand behind each mean of `tuning_table`, and how long their runs were."""
+    runs = [record for model in (BASELINE, ATTENTION) for some in by_rate(records, model).values() for record in some]
+    seeds, epochs = (
+        " and ".join(map(str, sorted({getattr(record.experiment, name) for record in runs})))
+        for name in ("seed", "epochs")
+    )
+    return f"Top-1 on validation clips by learning rate: mean of seeds {seeds} (lowest to highest), {epochs} epochs"
+
+
 def _mean_text(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{100 * values[0]:.1f} (one run)"

@@ -8,10 +8,10 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from repro.data.facts import DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
+from repro.data.facts import AGAIN, DOES_NOT_DECODE, FIELDS, is_unchanged, state_of
 from repro.data.parallel import run_all
 from repro.data.prepare.inspect import inspect_clip
-from repro.files import is_utf8, only_one, whole
+from repro.files import is_utf8, only_one, read_table, whole
 
 
 def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None)
 def _read_store(store: Path) -> dict[str, dict[str, Any]]:
     if not store.is_file():
         return {}
-    table = pd.read_parquet(store)
+    table = read_table(store, AGAIN)
     if set(table.columns) != {"name", *FIELDS}:
         return {}  # of an earlier version: decoded again
     table = table[table["verdict"] != DOES_NOT_DECODE]
