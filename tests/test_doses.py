@@ -71,7 +71,12 @@ def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
     constant = "A branch times the constant 1.5, with no gate at all: +20.0"
     assert text.startswith(f"With gates minus without, 2 pairs of runs: +25.0 points. {constant}")
-    assert "Gates minus that constant: +5.0 points [" in text
+    assert "Gates minus that constant: +5.0 points [" in text and text.endswith("]: a difference.")
+    alike = [
+        replace(dose, pairs=[(gated, gated) for gated, _ in dose.pairs]) if "times" in dose.name else dose
+        for dose in found
+    ]
+    assert doses.constant_text(alike).endswith("no difference shown, so by the plan's rule the constant explains it.")
 
 
 def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):

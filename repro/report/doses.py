@@ -147,12 +147,15 @@ def constant_text(found: Sequence[Dose]) -> str:
         return "The control that would tell, a branch times the constant 1.5 and no gate, was **not run**."
     gain = -gain_of([plain[name] for name in common], is_right).point
     left = gain_of([times[name] for name in common], is_right)
-    held = left.low <= 0 <= left.high
+    told = "a difference."
+    if left.low <= 0 <= left.high:
+        told = "no difference shown"
+        told += ", so by the plan's rule the constant explains it." if abs(left.point) < gain else "."
     runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
     return (
         f"With gates minus without, {runs}: {100 * gain:+.1f} points. A branch times the constant 1.5, with no gate at "
         f"all: {100 * (gain + left.point):+.1f} points. Gates minus that constant: {-100 * left.point:+.1f} points "
-        f"[{-100 * left.high:+.1f}, {-100 * left.low:+.1f}]: " + ("no difference shown." if held else "a difference.")
+        f"[{-100 * left.high:+.1f}, {-100 * left.low:+.1f}]: {told}"
     )
 
 
