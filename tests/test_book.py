@@ -119,7 +119,9 @@ def linked_pages(folder: Path) -> None:
     for kind in KINDS[1:]:
         linked = re.search(rf"\]\({kind.name}(\.ipynb)?[)#]", chapters) and kind.source.endswith(".ipynb")
         if linked and not (folder / f"{kind.name}.ipynb").exists():
-            write_page(folder, kind.name, new_markdown_cell(f"# {kind.title}"))
+            sections = re.findall(rf"\]\({kind.name}\.ipynb#([\w-]+)\)", chapters)
+            headings = "".join(f"\n\n## {name.replace('-', ' ')}" for name in sections)
+            write_page(folder, kind.name, new_markdown_cell(f"# {kind.title}{headings}"))
 
 
 @pytest.fixture(scope="module")
