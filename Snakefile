@@ -61,6 +61,7 @@ rule book:
     input:
         pages=[page.file for page in PAGES],
         source=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and "_build" not in path.parts],
+        citation="CITATION.cff",
         code=["repro/report/book.py", "repro/report/staging.py", "repro/report/pages.py"],
     output: update("book/_build/html/index.html")  # an earlier report stays readable until the new one is whole
     shell: "{PYTHON} -m repro.report.book --pages {input.pages:q} --source book --stage build/book --out book/_build"

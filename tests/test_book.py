@@ -407,6 +407,10 @@ def test_the_book_has_all_pages_and_the_papers_references_by_number(built):
     references = (html / "references.html").read_text(encoding="utf-8")
     labels = re.findall(r'role="doc-biblioentry">\s*<span class="label">.*?</span>(?:<a[^>]*>)?(\d+)<', references)
     assert labels == [str(reference.number) for reference in paper.load().references]
+    cited = re.search(r'<section id="cite-this-study">(.*?)</section>', references, re.DOTALL)[1]
+    words = " ".join(re.sub(r"<[^>]*>", "", cited).split())
+    citation = yaml.safe_load((SOURCE.parent / "CITATION.cff").read_text(encoding="utf-8"))
+    assert all(f"{name}: {citation[name]}" in words for name in ("version", "license")) and "authors:" in words
     index = (html / "index.html").read_text(encoding="utf-8")
     assert 'class="verdict reproduced"' in index and "Wilson 1927" in index and "SE &amp; &lt;IM&gt;" in index
     accuracy = (html / "gate.html").read_text(encoding="utf-8")

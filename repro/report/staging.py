@@ -1,8 +1,9 @@
 """Staging: the executed notebooks and the chapters of book/ as the folder that Sphinx reads, and what programs read.
 
-The pages' order, parts and headings are those of the table in ``pages``; the folder's other files come along as they
-are. What lies in the stage's ``extra`` stands beside the built pages: each table as CSV, each notebook as it was before
-it was run, the files that pages publish, and two lists of it all, ``manifest.json`` and ``codecheck.yml``.
+The pages' order, parts and headings are those of the table in ``pages``; the folder's other files and the project's
+citation come along as they are. What lies in the stage's ``extra`` stands beside the built pages: each table as CSV,
+each notebook as it was before it was run, the files that pages publish, and two lists of it all, ``manifest.json`` and
+``codecheck.yml``.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from repro.report.pages import KINDS, ROOT_PAGE, placed
 from repro.report.show import FILE, anchor
 
 EXTRA = "extra"  # the folder whose files stand beside the built pages; _config.yml names it too
+CITATION = "CITATION.cff"  # of the project's folder; the page of references shows it
 CODECHECK = "https://codecheck.org.uk/spec/config/1.0/"
 
 
@@ -50,6 +52,7 @@ def stage(pages: Sequence[Path], source: Path, folder: Path) -> list[Path]:
         if path.is_file() and not any(part in ("_build", ".ipynb_checkpoints") for part in place.parts):
             content = path.read_bytes()
             files[place.as_posix()] = _bibliography(content) if path.suffix == ".bib" else content
+    files[CITATION] = (source.parent / CITATION).read_bytes()
     shown: list[Shown] = []
     for path in sorted(pages, key=lambda path: _order(path.stem)):
         text, found = staged_page(path)
