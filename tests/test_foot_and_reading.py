@@ -5,9 +5,13 @@ import pytest
 from made import DIGEST, both_networks
 
 from repro.claims.judging import MEANING
+from repro.experiment.fields import Experiment
+from repro.experiment.profile import PROFILES, read_profile
 from repro.records.table6 import Measured
 from repro.report import foot, reading
 from repro.report.study import shown
+
+HMDB51 = PROFILES / "hmdb51.yaml"
 
 
 @pytest.fixture
@@ -52,6 +56,23 @@ def test_the_studies_at_a_glance(runs):
 def test_hours_are_arithmetic_over_the_share_of_a_cards_peak_that_is_assumed():
     sizes = {"PFLOP": [600.0, 300.0], "GB a device": [10.0, 8.0], "GB of disk": [1.0, 2.0]}
     costs = pd.DataFrame({"runs": [2, 1]} | sizes)
-    table = reading.tonight_table(costs, "hmdb51", "make it", "a question").set_index("")["HMDB51"]
+    runs = read_profile(HMDB51).experiments
+    table = reading.tonight_table("hmdb51.yaml", runs, costs, "hmdb51", "a question").set_index("")["HMDB51"]
     assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} hours on an A100 or ")
     assert table["runs"] == "3: 900 PFLOP, 10 GB on the GPU, 3 GB of disk" and ".rar (" in table["download"]
+    assert "repro prepare hmdb51 --root /data/hmdb51 --audit" in str(table["then"]) and "unrar" in str(table["then"])
+    assert "snakemake runs --cores all --configfile hmdb51.yaml`; `make book PROFILE=" in str(table["last"])
+    assert 'href="ledger.html#ledger-pretraining"' in table["accuracy to expect"].html
+
+
+def test_settings_are_the_runs_own():
+    text = reading.settings_text(read_profile(HMDB51).experiments)
+    first = read_profile(HMDB51).experiments[0]
+    assert text == (
+        f"{first.epochs} epochs, {first.batch_size} clips a step, learning rate {first.learning_rate:g} "
+        f"({first.schedule}), {first.precision}; trunk from {first.trunk_weights}, head from {first.head_weights}"
+    )
+    others = [Experiment(learning_rate=rate, accumulate=2) for rate in (0.01, 0.02)]
+    assert "32 clips a step, learning rate 0.01 or 0.02 (plateau), 32-true; from random weights" in (
+        reading.settings_text(others)
+    )

@@ -1,16 +1,20 @@
 """How to read this: the studies at a glance, and what each outcome of a verdict means."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
+from markupsafe import Markup
 
 from repro.claims.judging import MEANING
 from repro.data.catalogue import CATALOGUE
-from repro.experiment.fields import TITLES
+from repro.experiment.fields import TITLES, Experiment
 from repro.files import size_text
 from repro.metrics.text import hours_text, percent
+from repro.paper.cells import load
 from repro.records.questions import has_converged
-from repro.report.show import with_code
+from repro.report.ledger import anchor_of
+from repro.report.show import Html, link, with_code
 from repro.report.statistics import detected, points
 from repro.report.study import Study
 
@@ -38,20 +42,48 @@ def outcomes_text() -> str:
     return "\n".join(f"- **{outcome}**: {meaning}." for outcome, meaning in MEANING.items())
 
 
-def tonight_table(costs: pd.DataFrame, dataset: str, command: str, settles: str) -> pd.DataFrame:
+def settings_text(experiments: Sequence[Experiment]) -> str:
+    """How these runs are trained, in a few words; values that differ between them are joined by "or"."""
+
+    def said(field: str) -> str:
+        values = (getattr(each, field) for each in experiments)
+        return " or ".join(dict.fromkeys(format(v, "g" if isinstance(v, float) else "") for v in values if v))
+
+    parts = {"trunk_weights": "trunk", "head_weights": "head", "start_from": "all of it"}
+    started = ", ".join(f"{part} from {said(field)}" for field, part in parts.items() if said(field))
+    return (
+        f"{said('epochs')} epochs, {said('effective_batch')} clips a step, learning rate {said('learning_rate')} "
+        f"({said('schedule')}), {said('precision')}; {started or 'from random weights'}"
+    )
+
+
+def tonight_table(
+    path: str, experiments: Sequence[Experiment], costs: pd.DataFrame, dataset: str, settles: str
+) -> pd.DataFrame:
     """What a reader with a GPU could run tonight, a row a question.
 
-    costs: `repro.training.costs.cost_table` of the profile. dataset: its name in the catalogue.
+    path: the profile's file. experiments, costs: its runs, and `repro.training.costs.cost_table` of them. dataset: its
+    name in the catalogue. settles: the question that the runs answer.
     """
     official, work = CATALOGUE[dataset], 1e15 * costs["PFLOP"].sum()
     archives = ", ".join(f"{a.file} ({size_text(a.bytes)})" for a in official.archives)
     memory, disk = costs["GB a device"].max(), costs["GB of disk"].sum()
+    root = Path(experiments[0].videos).parent
+    unpacker = " (needs `unar` or `unrar`)" if any(a.file.endswith(".rar") for a in official.archives) else ""
+    point = next(each for each in load().assumptions if each.id == "pretraining")
+    ledger = link("the ledger on pre-training", f"ledger.html#{anchor_of(point)}")
+    expected = "not known: nobody has run it; see "
     rows = {
         "download": archives,
-        "command": with_code(f"`{command}`"),
+        "first": with_code("`make setup`"),
+        "then": with_code(f"`.venv/bin/repro prepare {dataset} --root {root} --audit`{unpacker}"),
+        "last": with_code(
+            f"`.venv/bin/snakemake runs --cores all --configfile {path}`; `make book PROFILE={path}` adds the pages"
+        ),
         "runs": f"{costs['runs'].sum()}: {work / 1e15:,.0f} PFLOP, {memory:.0f} GB on the GPU, {disk:.0f} GB of disk",
+        "settings": settings_text(experiments),
         "hours": f"{hours_text(work)}: an assumption, not measured here",
-        "accuracy to expect": "not known: nobody has run it; see the ledger on pre-training",
+        "accuracy to expect": Html(expected + ledger.text, Markup("{}{}").format(expected, ledger)),
         "it would settle": settles,
     }
     return pd.DataFrame({"": list(rows), official.title: list(rows.values())})
