@@ -233,14 +233,17 @@ def test_a_profile_reads_without_torch():
 
 
 @pytest.mark.parametrize("page, study, fields", [
-    ("own-clips", "mine", {"layout": "folder", "batch_size": 4}),
+    ("own-clips", "mine", {"layout": "folder", "batch_size": 4, "role": "ablation"}),
+    ("own-clips", "mine-imagenet", {"layout": "folder", "batch_size": 4, "role": "ablation", "width": 1.0}),
     ("reproduce", "slower", {"learning_rate": 0.02, "videos": "data/demo/videos"}),
 ])  # fmt: skip
-def test_the_profiles_that_pages_show_are_profiles(tmp_path, page, study, fields):
+def test_the_profiles_that_pages_show_are_profiles(tmp_path, monkeypatch, page, study, fields):
     text = Path(f"book/{page}.md").read_text(encoding="utf-8")
-    path = tmp_path / "shown.yaml"
-    path.write_text(re.search(rf"```yaml\n(# profiles/{study}.*?)```", text, re.DOTALL)[1], encoding="utf-8")
-    experiments = read_profile(path).experiments
+    for name, shown in re.findall(r"```yaml\n# profiles/(.*?)\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).write_text(shown, encoding="utf-8")
+    (tmp_path / "demo.yaml").symlink_to(PROFILES[0].parent / "demo.yaml")
+    monkeypatch.setattr("repro.experiment.profile.PROFILES", tmp_path)  # of which one may be like another
+    experiments = read_profile(tmp_path / f"{study}.yaml").experiments
     assert {each.study for each in experiments} == {study} and len({each.model for each in experiments}) == 2
     assert all(getattr(each, name) == value for each in experiments for name, value in fields.items())
 
