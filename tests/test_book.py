@@ -467,6 +467,10 @@ def test_seven_columns_fit_and_on_a_phone_each_row_is_a_card(built, browser):
     assert [cells.nth(k).evaluate(before) for k in (0, 6)] == ['"a column of words 1"', '"a column of words 7"']
     assert table.locator("thead").evaluate("head => head.offsetWidth") == 1
     page.context.close()
+    page = opened(browser, path.with_name("reproduce.html"), width=390)
+    cut = "all => all.filter(block => block.scrollWidth > block.clientWidth).map(block => block.innerText)"
+    assert page.locator("pre").count() and page.locator("pre").evaluate_all(cut) == []
+    page.context.close()
 
 
 @pytest.mark.slow
