@@ -233,8 +233,8 @@ def test_a_profile_reads_without_torch():
 
 
 @pytest.mark.parametrize("page, study, fields", [
-    ("own-clips", "mine", {"layout": "folder", "batch_size": 4, "role": "ablation"}),
-    ("own-clips", "mine-imagenet", {"layout": "folder", "batch_size": 4, "role": "ablation", "width": 1.0}),
+    ("own-clips", "mine", {"layout": "folder", "batch_size": 4}),
+    ("own-clips", "mine-imagenet", {"layout": "folder", "batch_size": 4, "width": 1.0}),
     ("reproduce", "slower", {"learning_rate": 0.02, "videos": "data/demo/videos"}),
 ])  # fmt: skip
 def test_the_profiles_that_pages_show_are_profiles(tmp_path, monkeypatch, page, study, fields):
