@@ -16,7 +16,7 @@ from repro.online.display import Rate, Video, Window, overlay
 from repro.online.labels import Decision, Labelling
 from repro.online.live import Live
 from repro.online.recogniser import OnlineRecogniser
-from repro.online.sources import Source
+from repro.online.sources import Source, require_there
 from repro.online.ways import Way
 from repro.records.record import RESULTS
 from repro.training.run_folder import WORK
@@ -80,6 +80,7 @@ def online(
     """
     if save is not None and save.suffix != ".mp4":
         raise ValueError(f"save: {save} must end in .mp4")
+    require_there(source)
     trained = find_trained(run, weights, results=results, work=work)
     if run is None:
         _say(f"by {trained.name}, which knows {len(trained.classes)} classes")

@@ -42,6 +42,15 @@ def is_live(name: str) -> bool:
     return name.isdecimal() or name.startswith("/dev/") or ("://" in name and not name.startswith("file:"))
 
 
+def require_there(name: str) -> None:
+    """Raises DecodeError for a file or a device that is not there; a camera by number and an address may be."""
+    path = Path(name.removeprefix("file://"))
+    if name.isdecimal() or "://" in str(path):
+        return
+    if not (path.exists() if is_live(name) else path.is_file()):
+        raise DecodeError(f"{path}: no such {'device' if is_live(name) else 'clip'}")
+
+
 def opened(name: str, seconds: float) -> Any:
     """The source as an OpenCV capture; seconds: after which its own network calls give up, too. Raises SourceError."""
     if not is_live(name):
