@@ -448,6 +448,9 @@ def test_own_clips_that_cannot_be_split_are_named(tmp_path):
         read(own(tmp_path / "same", "a/1.avi", "a/2.avi", "a/2.mp4"))
     with pytest.raises(FileNotFoundError, match=r"folder .*b holds no clip .* remove it"):
         read(own(tmp_path / "empty", "a/1.avi", "a/2.avi", "b/notes.txt"))
+    several = r"folders .*/a, .*/b hold no clip .* remove them. class c: 1 group\(s\) of clips, class d: 1 group"
+    with pytest.raises(FileNotFoundError, match=several):
+        read(own(tmp_path / "several", "a/notes.txt", "b/notes.txt", "c/1.avi", "d/1.avi", "e/1.avi", "e/2.avi"))
     (tmp_path / "bare" / "videos").mkdir(parents=True)
     with pytest.raises(FileNotFoundError, match="holds no folder of clips; make a folder for each class"):
         read(own(tmp_path / "bare"))

@@ -148,6 +148,7 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     """Every clip under ``videos``, with the groups of ``groups.csv``."""
     require_folder("videos", videos)
     clips: dict[str, Listed] = {}
+    empty: list[str] = []
     for folder, entries in class_folders(videos).items():
         before = len(clips)
         for entry in entries:
@@ -160,11 +161,8 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 )
             clips[clip.name] = clip
         if len(clips) == before:
-            raise FileNotFoundError(
-                f"folder {folder} holds no clip ({', '.join(CLIP_SUFFIXES)} or a folder of frames); "
-                "put clips there or remove it"
-            )
-    if not clips:
+            empty.append(str(folder))
+    if not clips and not empty:
         raise FileNotFoundError(f"videos: {videos} holds no folder of clips; make a folder for each class")
     path = annotations / "groups.csv"
     if path.is_file():
@@ -175,6 +173,16 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
             if name not in clips or not row["group"]:
                 raise ValueError(f"{where}: {row['clip']!r} is not a clip under {videos}, or has no group")
             clips[name] = clips[name]._replace(group=row["group"])
+    if empty:
+        several = len(empty) > 1
+        fault = f"folder{'s' * several} {', '.join(empty)} {'hold' if several else 'holds'} no clip "
+        fault += f"({', '.join(CLIP_SUFFIXES)} or a folder of frames); put clips there or remove "
+        fault += "them" if several else "it"
+        try:
+            _seeded(list(clips.values()), 1)
+        except ValueError as error:  # all that is to be mended in one message
+            fault += f". {error}"
+        raise FileNotFoundError(fault)
     return list(clips.values())
 
 
@@ -216,6 +224,7 @@ def _seeded(clips: list[Listed], split: int) -> Lists:
     for clip in clips:
         groups.setdefault(_class(clip), set()).add(clip.group)
     part: dict[str, str] = {}
+    faults = []
     for label, (name, found) in enumerate(sorted(groups.items())):
         own = sorted(found)
         wanted = min(len(own) - 1, max(1, round(TEST_SHARE * len(own))))
@@ -225,8 +234,10 @@ def _seeded(clips: list[Listed], split: int) -> Lists:
                 part[own[place]] = "test" if wanted > 0 else "train"
                 wanted -= 1
         if len({part[group] for group in own}) < 2:
-            raise ValueError(
-                f"class {name}: {len(own)} group(s) of clips, none is left for the training or the test part; add "
-                f"clips or write annotations/split{split}.csv"
-            )
+            faults.append(f"class {name}: {len(own)} group(s) of clips")
+    if faults:
+        raise ValueError(
+            f"{', '.join(faults)}, none is left for the training or the test part; add clips or write "
+            f"annotations/split{split}.csv"
+        )
     return _labelled(*([clip for clip in clips if part[clip.group] == side] for side in ("train", "test")))
