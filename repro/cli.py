@@ -26,8 +26,7 @@ def _render_demo(root: Path, **options: Any) -> int:
 def _prepare(name: str, root: str, **options: Any) -> int:
     from repro.data.prepare.dataset import prepare
 
-    prepare(name, root, **options)
-    return 0
+    return 0 if prepare(name, root, **options).trainable else 1
 
 
 def _values(path: Path) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from miniature import (
 from repro import cli
 from repro.data.catalogue import CATALOGUE
 from repro.data.clips import ClipFields, read_split
+from repro.data.decode import ByOpenCV
 from repro.data.loaders import ClipDataset, train_loader
 from repro.data.manifest import build_manifest
 from repro.data.prepare import checksums, download, unpack
@@ -297,13 +298,20 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     own_clips(tmp_path, groups=10)
     (tmp_path / "annotations").mkdir()
     where = {"videos": tmp_path / "videos", "annotations": tmp_path / "annotations"}
+    broken = tmp_path / "videos" / "run" / "b.avi"
     drawn = [read_split(ClipFields("folder", **where, split=split)) for split in (1, 2, 3)]  # without any file
-    broken = tmp_path / "videos" / "run" / "a, 2.avi"
+    broken.write_bytes(b"")
+    ready = prepare("folder", tmp_path, workers=1)
+    out = capsys.readouterr().out
+    assert f"{ready.annotations}: split1.csv, split2.csv, split3.csv drawn, 30 %" in out
+    assert f"{ready.annotations}: clips that do not decode are left out of what is drawn: run/b\n" in out
+    assert "  no groups are given and each clip is one of its own: " in out and "unusable" not in ready.more
+    assert [read_split(ClipFields("folder", **where, split=split)) for split in (1, 2, 3)] == drawn
+    broken.unlink()
+    broken = tmp_path / "videos" / "run" / "a, 2.avi"  # lists that are there stay as they are
     broken.write_bytes(b"")
     ready = prepare("folder", tmp_path, frames=True, workers=1)
     out = capsys.readouterr().out
-    assert f"{ready.annotations}: split1.csv, split2.csv, split3.csv drawn, 30 %" in out
-    assert [read_split(ClipFields("folder", **where, split=split)) for split in (1, 2, 3)] == drawn
     assert not (ready.frames / "run" / "a, 2.zip").exists()
     assert parts(ready, ready.frames) == parts(ready, ready.videos)
     assert yaml.safe_load("\n".join(ready.lines()))["unusable"] == "leave_out"
@@ -313,6 +321,22 @@ def test_own_clips_have_one_split_for_videos_and_frames(tmp_path, capsys):
     prepare("folder", tmp_path, workers=1)
     assert f"no run reads clips that are in no list, first {tmp_path}/videos/run/new.avi" in capsys.readouterr().out
     assert times == {path.name: path.stat().st_mtime_ns for path in ready.annotations.iterdir()}
+
+
+def test_classes_of_which_nothing_decodes_are_named(tmp_path):
+    own_clips(tmp_path)
+    write_files(tmp_path / "videos", {"jump/a.avi": b"", "wave/a.avi": b"text"})
+    with pytest.raises(ValueError, match=r"no clip decodes in .*/jump, .*/wave; put others there or remove"):
+        prepare("folder", tmp_path, workers=1)
+
+
+def test_a_count_that_differs_is_explained(tmp_path, capsys, monkeypatch):
+    own_clips(tmp_path)
+    read = ByOpenCV.announced
+    monkeypatch.setattr(ByOpenCV, "announced", lambda video: (read(video)[0] + 1, *read(video)[1:]))
+    prepare("folder", tmp_path, audit=True, workers=1)
+    out = capsys.readouterr().out
+    assert f"{tmp_path}/manifest.parquet: 8 decode to another number of frames than their file announces (train" in out
 
 
 def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys):
@@ -391,6 +415,9 @@ def test_own_files_that_are_no_clips_are_named(tmp_path, capsys):
 def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     own_clips(tmp_path, groups=9)
     for group in range(1, 8):
+        write_noise(tmp_path / "videos" / "run" / f"b {group}.mp4", 50 + group)
+    prepare("folder", tmp_path, workers=1)
+    for group in range(1, 8):
         (tmp_path / "videos" / "run" / f"b {group}.mp4").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(90))
     command = [sys.executable, "-m", "repro.cli", "prepare", "folder", "--root", str(tmp_path), "--audit"]
     done = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, check=True)
@@ -400,7 +427,7 @@ def test_an_audit_names_unusable_clips_and_the_decoders_are_quiet(tmp_path):
     assert "  unusable: leave_out  # 7 listed clips are missing or cannot be used\n" in done.stdout
 
 
-def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
+def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys, monkeypatch):
     root = tmp_path / "set"
     tiny.write_ucf101(root, classes=("Bar", "Foo", "Qux", "Zip"))
     clips = sorted((root / "videos").glob("*/*.avi"))
@@ -418,7 +445,8 @@ def test_a_few_classes_get_the_lines_that_make_them_train(tmp_path, capsys):
     selection = select_clips(Experiment(**fields))
     assert selection.split.classes == ("Foo", "Zip") and selection.data["clips"] == {"train": 5, "test": 4}
     shutil.rmtree(root / "videos" / "Zip")
-    assert prepare("ucf101", root, download=False, workers=1).more == {}
+    monkeypatch.setattr(sys, "argv", ["repro", "prepare", "ucf101", "--root", str(root), "--no-download"])
+    assert cli.main() == 1
     assert "nothing can be trained yet: 1 classes have usable clips in both parts" in capsys.readouterr().out
 
 

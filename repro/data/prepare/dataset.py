@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from repro.data.catalogue import CATALOGUE, Archive, Dataset, dataset
-from repro.data.facts import STORE
+from repro.data.facts import DOES_NOT_DECODE, STORE
 from repro.data.folder import keep_together, on_disk, splits_well, write_splits
 from repro.data.lists import require_folder
 from repro.data.parallel import quiet_decoders
@@ -50,6 +50,7 @@ class Prepared:
     annotations: Path
     frames: Path | None = None  # the frame cache, if it was made
     more: Mapping[str, str] = field(default_factory=dict)  # fields that these clips call for, see verify.profile_fields
+    trainable: bool = True  # whether two classes have usable clips in both parts
 
     def lines(self) -> list[str]:
         """The lines to put into a profile."""
@@ -102,8 +103,8 @@ def prepare(
     bad, cache = set(), None
     if audit:
         table = audit_clips(clips, store, workers=workers)
-        print(f"{store}: {', '.join(f'{n:,} {verdict}' for verdict, n in table['verdict'].value_counts().items())}")
-        bad |= set(verify.say_unusable(table))
+        verify.say_verdicts(store, table)
+        bad |= set(verify.say_unusable(table, verify.listed_clips(splits)))
         verify.say_copies(table, splits)
     if frames:
         cache = root / "frames"
@@ -112,7 +113,8 @@ def prepare(
         for clip, reason in made.left_out:
             print(f"  left out: {clip}: {reason}")
         bad |= {clip for clip, _ in made.left_out}
-    ready = Prepared(title, layout, videos, lists, cache, verify.profile_fields(splits, clips, bad))
+    more = verify.profile_fields(splits, clips, bad)
+    ready = Prepared(title, layout, videos, lists, cache, more or {}, more is not None)
     print("For a profile:", *(f"  {line}" for line in ready.lines()), sep="\n", flush=True)
     return ready
 
@@ -193,11 +195,21 @@ def _draw(videos: Path, lists: Path, workers: int | None) -> None:
     """Write split files in which no clip and its copy are on both sides, and say so.
 
     Which clips are alike the audit tells, whose decoding the first training would else have to do. Clips that only look
-    the same are drawn one by one where together they are most of a class: one room, one camera that stands.
+    the same are drawn one by one where together they are most of a class: one room, one camera that stands. Clips that
+    do not decode are left out; raises ValueError where a class has no other.
     """
-    clips = on_disk(videos, lists)
-    paths = {clip.name: videos / clip.folders[0] / clip.file for clip in clips}
-    same, near = alike(audit_clips(paths, videos.parent / STORE, workers=workers))
+    found = on_disk(videos, lists)
+    paths = {clip.name: videos / clip.folders[0] / clip.file for clip in found}
+    table = audit_clips(paths, videos.parent / STORE, workers=workers)
+    bad = set(table.loc[table["verdict"] == DOES_NOT_DECODE, "name"])
+    clips = [clip for clip in found if clip.name not in bad]
+    if bad:
+        print(f"{lists}: clips that do not decode are left out of what is drawn: {', '.join(sorted(bad))}", flush=True)
+    if gone := sorted({clip.folders[0] for clip in found} - {clip.folders[0] for clip in clips}):
+        folders = ", ".join(str(videos / name) for name in gone)
+        raise ValueError(f"no clip decodes in {folders}; put others there or remove what has none")
+    same, near = alike(table[~table["name"].isin(bad)])
+    alone = not (lists / "groups.csv").is_file() and len({clip.group for clip in clips}) == len(clips)
     clips = keep_together(clips, same)
     together = splits_well(wider := keep_together(clips, near))
     names = ", ".join(path.name for path in write_splits(videos, lists, wider if together else clips))
@@ -210,7 +222,12 @@ def _draw(videos: Path, lists: Path, workers: int | None) -> None:
         one, other = near[0]
         print(
             f"  most clips of a class look the same, first {one} and {other}, and are drawn one by one: where they are "
-            f" cut from one recording, say so in {lists}/groups.csv, delete split*.csv and run this again"
+            f"cut from one recording, say so in {lists}/groups.csv, delete split*.csv and run this again"
+        )
+    elif alone:
+        print(
+            "  no groups are given and each clip is one of its own: where some are cut from one recording, say so in "
+            f"{lists}/groups.csv, delete split*.csv and run this again (book/own-clips.md)"
         )
 
 

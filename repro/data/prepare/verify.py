@@ -9,7 +9,7 @@ import yaml
 from repro.data.catalogue import compare
 from repro.data.clips import ClipFields, Split, read_lists, read_split, unlisted
 from repro.data.counts import count_lists
-from repro.data.facts import DOES_NOT_DECODE
+from repro.data.facts import COUNT_DIFFERS, DOES_NOT_DECODE
 from repro.data.folder import skipped
 from repro.data.layouts import LAYOUTS
 from repro.data.prepare.duplicates import alike
@@ -65,10 +65,21 @@ def report(layout: str, videos: Path, annotations: Path, splits: Mapping[int, Sp
     return clips
 
 
-def say_unusable(table: pd.DataFrame) -> list[str]:
+def say_verdicts(store: Path, table: pd.DataFrame) -> None:
+    """Print how many clips of an audit have each verdict, in words that need no explanation."""
+    words = {
+        COUNT_DIFFERS: "decode to another number of frames than their file announces (training uses the frames that "
+        "decode; nothing needs to be done)"
+    }
+    counts = table["verdict"].value_counts().items()
+    print(f"{store}: {', '.join(f'{n:,} {words.get(verdict, verdict)}' for verdict, n in counts)}")
+
+
+def say_unusable(table: pd.DataFrame, listed: Collection[str]) -> list[str]:
     """Print the first clips of an audit that do not decode, with the reasons; the names of all of them.
 
-    Those that PyAV reads because OpenCV cannot are counted.
+    What training makes of them is said where some are ``listed``. Those that PyAV reads because OpenCV cannot are
+    counted.
     """
     if len(other := table[table["reader"] == "pyav"]):
         codecs = ", ".join(sorted(set(other["codec"])))
@@ -78,7 +89,7 @@ def say_unusable(table: pd.DataFrame) -> list[str]:
         print(f"  {row.name}: {row.reason}")
     if len(bad) > SHOWN:
         print(f"  and {len(bad) - SHOWN:,} more")
-    if len(bad):
+    if set(bad["name"]) & set(listed):
         print("  training stops at those that a list names, unless the profile says unusable: leave_out")
     return list(bad["name"])
 
@@ -108,11 +119,11 @@ def say_copies(table: pd.DataFrame, splits: Mapping[int, Split]) -> None:
         print(f"  clips that are copies, {'; '.join(texts)}")
 
 
-def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str]:
+def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str] | None:
     """The profile's fields that the clips ``there``, of which those ``bad`` cannot be used, call for.
 
     ``classes`` where only some have usable clips in both parts of split 1, ``unusable`` where clips of those classes
-    are missing or do not decode. {} where every clip can be used.
+    are missing or do not decode. {} where every clip can be used, None where nothing can be trained.
     """
     split = splits[1]
     good = set(there) - set(bad)
@@ -120,7 +131,7 @@ def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Col
     chosen = [name for label, name in enumerate(split.classes) if label in both]
     if len(chosen) < 2:
         print(f"nothing can be trained yet: {len(chosen)} classes have usable clips in both parts of split 1, not 2")
-        return {}
+        return None
     found = {}
     if len(chosen) < len(split.classes):
         found["classes"] = yaml.safe_dump(chosen, default_flow_style=True, allow_unicode=True, width=10**9).strip()
