@@ -1,5 +1,7 @@
 """What a run or a profile says before it starts: counts by hand, memory, the batch that fits, and no trace left."""
 
+import math
+
 import pytest
 import tiny
 import torch
@@ -211,12 +213,25 @@ def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
     assert found[0].parts == {"train": 48, "validation": 0, "test": 36}  # groups 1 and 4 of 4 are tested: 2 + 1 clips
 
 
-def test_clips_of_nobody_knows_what():
+def test_clips_of_nobody_knows_what(monkeypatch, capsys):
     for fields in ({"layout": "folder"}, {"layout": "ucf101", "classes": ["A", "B"]}):
         experiment = Experiment(videos="nowhere", annotations="nowhere", **fields)
-        assert costs.count_clips(experiment) is None
+        assert costs.count_clips(experiment).startswith("annotations: there is no folder nowhere")
     (row,) = costs.cost_table([experiment]).to_dict("records")
-    assert row["counted in"] == "not at hand" and row["PFLOP"] == 0
+    assert row["counted in"] == "not at hand" and math.isnan(row["PFLOP"]) and row["GB of disk"] > 0
+    monkeypatch.setattr(costs, "step_seconds", lambda *_: 36.0)
+    text = costs.cost_text([experiment], measure=True)
+    assert "1 runs, unknown PFLOP" in text and "unknown hours on" in text
+    assert "its clips' number is unknown. annotations: there is no folder nowhere; set annotations to" in text
+    assert "repro: measuring a training step of Res34-SE-IM-Net, 16 frames of 224 pixels ..." in capsys.readouterr().err
+
+
+def test_a_split_that_has_no_list_is_an_error(tmp_path):
+    (tmp_path / "split1.csv").write_text("clip,part\na/1.avi,train\na/2.avi,test\nb/1.avi,train\nb/2.avi,test\n")
+    fields = {"layout": "folder", "videos": "nowhere", "annotations": str(tmp_path)}
+    assert costs.count_clips(Experiment(**fields, split=1)).parts["test"] == 2
+    with pytest.raises(FileNotFoundError, match=r"there is no .*split9.csv, only split1.csv; write it or change split"):
+        costs.cost_table([Experiment(**fields, split=9)])
 
 
 def test_a_step_is_measured_on_a_copy():

@@ -29,6 +29,10 @@ CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".zip")  # a frame-cache file is a clip too
 TEST_SHARE = 0.3  # of each class's groups, in the seeded split; UCF101 and HMDB51 give 28 % and 30 %
 
 
+class NoSuchSplit(FileNotFoundError):
+    """There are split files, and none of this number."""
+
+
 def split_suffix(file: str) -> tuple[str, str]:
     """A clip's file name as (stem, suffix): only the suffixes of clips count, so ``a.b`` has none."""
     stem, dot, suffix = file.rpartition(".")
@@ -46,7 +50,7 @@ def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
         return _listed(path)
     others = sorted(other.name for other in annotations.glob("split*.csv"))
     if others:
-        raise FileNotFoundError(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
+        raise NoSuchSplit(f"annotations: there is no {path}, only {', '.join(others)}; write it or change split")
     return _seeded(on_disk(videos, annotations), split)
 
 

@@ -6,6 +6,7 @@ where the clips are not at hand.
 """
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from repro.data.catalogue import CATALOGUE
 from repro.data.clips import read_split
 from repro.data.decode import count_frames
 from repro.data.demo import demo_counts
+from repro.data.folder import NoSuchSplit
 from repro.data.parallel import cores
 from repro.experiment.fields import TITLES, Experiment
 from repro.experiment.profile import PROFILES, read_profile
@@ -30,6 +32,7 @@ from repro.training.network_and_clips import make_dataset
 from repro.training.plan import CPU, PROBE_CLIPS, Plan, Size, reading_seconds, size_of, step_seconds
 
 READING_FIELDS = ("videos", "frames", "size", "sampling", "decoder")
+UNKNOWN = "unknown"
 NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames", "size", "precision")
 
 
@@ -41,15 +44,17 @@ class Clips:
     source: str
 
 
-def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips | None:
-    """The clips of a run; None where neither its lists are at hand nor its layout is a known dataset's.
+def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips | str:
+    """The clips of a run; what is missing, in words, where neither its lists are at hand nor the catalogue knows them.
 
-    demo_set: the profile's, which may still have to be rendered.
+    demo_set: the profile's, which may still have to be rendered. Raises NoSuchSplit where there are lists of others.
     """
     try:
         split = read_split(experiment, check=False)
         train, test, source = len(split.train), len(split.test), "lists"
-    except (OSError, ValueError):  # said in full when the run starts
+    except NoSuchSplit:
+        raise
+    except (OSError, ValueError) as error:
         known = CATALOGUE.get(experiment.layout)
         if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
             train, test = _to_be_rendered(experiment, demo_set)
@@ -58,7 +63,7 @@ def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = Non
             train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
             source = "catalogue"
         else:
-            return None
+            return str(error)
     if experiment.watch == "test":
         return Clips({"train": train, "validation": test, "test": test}, source)
     validation = round(train * experiment.validation_fraction)
@@ -94,9 +99,10 @@ def cost_table(
     """One row for all runs of a study with one network and one protocol.
 
     Columns: study, network, protocol, runs, training clips (the largest run's) and where they were counted, epochs,
-    steps an epoch, GMACs a clip, PFLOP of all runs, GB of memory a device, GB of disk of all runs; with a ``device``
-    hours of all runs there, milliseconds of a training step and of reading, a clip each (NaN where no clips are at
-    hand), and loader processes a device.
+    steps an epoch, GMACs a clip, PFLOP of all runs, GB of memory a device, GB of disk of all runs, what is missing
+    (else ""); with a ``device`` hours of all runs there, milliseconds of a training step and of reading, a clip each
+    (NaN where no clips are at hand), and loader processes a device. PFLOP and hours are NaN where something is missing.
+    Raises as :func:`count_clips`.
     """
     sizes: dict[str, tuple[Size, float | None]] = {}
     reading: dict[str, float | None] = {}
@@ -107,6 +113,10 @@ def cost_table(
         key = str([getattr(experiment, name) for name in NETWORK_FIELDS])
         if key not in sizes:
             network = build(experiment.model, classes=400, **experiment.model_options(options_of(experiment.model)))
+            if device:
+                e = experiment
+                text = f"measuring a training step of {TITLES[e.model]}, {e.frames} frames of {e.size} pixels ..."
+                print(f"repro: {text}", file=sys.stderr, flush=True)
             seconds = step_seconds(experiment, network, device) if device else None
             sizes[key] = size_of(network, experiment), seconds
         size, seconds = sizes[key]
@@ -116,10 +126,21 @@ def cost_table(
             {"study": place[0], "network": place[1], "protocol": place[2], "runs": 0, "training clips": 0}
             | {"counted in": "not at hand", "epochs": experiment.epochs, "steps an epoch": 0}
             | {"GMACs a clip": size.multiply_adds / 1e9, "PFLOP": 0.0, "GB a device": 0.0, "GB of disk": 0.0}
+            | {"missing": ""}
             | ({"hours": 0.0, "ms a step": 0.0, "ms to read": math.nan, "loaders": 0} if device else {}),
         )
         row["runs"] += 1
-        if clips is None:
+        own = max(1, cores() // experiment.devices)
+        name = CPU if device and device.type == "cpu" else ""
+        if isinstance(clips, str):
+            row |= {"missing": row["missing"] or clips, "PFLOP": math.nan}
+            if seconds is not None:
+                row |= {"hours": math.nan, "ms a step": 1e3 * seconds}
+            steered = experiment.watch == "test" or experiment.validation_fraction > 0
+            parts = {"train": 0, "validation": int(steered), "test": 0}
+            plan = Plan(experiment, parts, size, name, free, cores=own)  # memory and disk ask no more of clips
+            row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
+            row["GB of disk"] += plan.disk / 1e9
             continue
         load = None
         if device:
@@ -127,8 +148,6 @@ def cost_table(
             if source not in reading:
                 reading[source] = seconds_to_read(experiment)
             load = reading[source]
-        own = max(1, cores() // experiment.devices)
-        name = CPU if device and device.type == "cpu" else ""
         plan = Plan(experiment, clips.parts, size, name, free, seconds, load or 0.0, own)
         # scoring takes a forward pass, a third of a training step
         passes = (clips.parts["train"] + clips.parts["validation"] / 3) * experiment.epochs + clips.parts["test"] / 3
@@ -151,24 +170,35 @@ def cost_text(
     has_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if has_gpu else "cpu") if (has_gpu if measure is None else measure) else None
     table = cost_table(experiments, demo_set=demo_set, device=device)
-    formats = {"training clips": ",d", "GMACs a clip": ".1f", "PFLOP": ",.1f", "GB a device": ".1f"}
-    formats |= {"GB of disk": ",.1f", "hours": ",.1f", "ms a step": ".1f", "ms to read": ".1f"}
+    formats = {"GMACs a clip": ".1f", "GB a device": ".1f"}
+    formats |= {"GB of disk": ",.1f", "ms a step": ".1f", "ms to read": ".1f"}
     shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
-    lines = [table.to_string(index=False, formatters=shown, na_rep="-")]
+    texts = table.drop(columns="missing")
+    for name, form in {"training clips": ",d", "steps an epoch": "d", "PFLOP": ",.1f", "hours": ",.1f"}.items():
+        if name in texts:
+            unknown = table["training clips"].eq(0) if form.endswith("d") else table[name].isna()
+            texts[name] = [UNKNOWN if u else format(value, form) for u, value in zip(unknown, table[name], strict=True)]
+    lines = [texts.to_string(index=False, formatters=shown, na_rep="-")]
     total = (
-        f"{table['runs'].sum()} runs, {table['PFLOP'].sum():,.0f} PFLOP, {table['GB of disk'].sum():,.0f} GB of disk"
+        f"{table['runs'].sum()} runs, {_sum(table['PFLOP'], ',.0f')} PFLOP, {table['GB of disk'].sum():,.0f} GB of disk"
     )
     if device:
         name = torch.cuda.get_device_name() if device.type == "cuda" else "this machine's CPU"
-        total += f", {table['hours'].sum():,.1f} hours on {name} (from a training step each, measured now, and the "
+        total += f", {_sum(table['hours'], ',.1f')} hours on {name} (from a training step each, measured now, and the "
         total += "reading of a few clips where they are at hand)"
         lines += slow_reading(table)
-    absent = table.loc[~table["counted in"].isin(("lists", "demo set")), "study"]
-    if len(absent):
-        total += (
-            f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue where it has them"
-        )
+    if len(absent := table.loc[table["counted in"] == "catalogue", "study"]):
+        total += f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue"
+    lacking = table[table["missing"] != ""].drop_duplicates(["study", "missing"])
+    lines += [f"{row.study}: its clips' number is {UNKNOWN}. {row.missing}" for row in lacking.itertuples()]
     return "\n".join([*lines, total])
+
+
+def _sum(column: pd.Series, form: str) -> str:
+    """The sum of what is known of a column."""
+    if column.isna().all():
+        return UNKNOWN
+    return f"{'more than ' * bool(column.isna().any())}{column.sum():{form}}"
 
 
 def slow_reading(table: pd.DataFrame) -> list[str]:
