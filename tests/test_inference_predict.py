@@ -121,6 +121,7 @@ def test_every_clip_has_its_own_row_however_they_fall_into_batches(made, tmp_pat
         (["nowhere.mp4"], r"nowhere\.mp4: there is no such file or folder"),
         (["empty"], r"empty: no clip is in this folder; clips end in \.avi"),
         (["notes.txt"], r"notes\.txt: not a clip by its name"),
+        (["notes.txt", "nowhere.mp4"], r"notes\.txt: not a clip by its name"),
         ([], "clips: name a file or a folder"),
     ],
 )
@@ -149,10 +150,15 @@ def test_the_command(made, monkeypatch, capsys, tmp_path):
     (row,) = json.loads((tmp_path / "t.json").read_text())
     assert row["clip"] == str(clip) and row["label"] in out and row["problem"] == "" and 0.5 <= row["score"] <= 1
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    arguments = ["predict", clip, tmp_path / "broken.mp4", "--run", "s/r0", "--to", tmp_path / "t.csv"]
+    (tmp_path / "notes.txt").write_text("no clip")
+    bad = [tmp_path / name for name in ("broken.mp4", "nowhere.mp4", "notes.txt")]
+    arguments = ["predict", clip, *bad, "--run", "s/r0", "--to", tmp_path / "t.csv"]
     status, out, err = call(monkeypatch, capsys, *arguments, *options)
-    assert status == 1 and "broken.mp4: not read: OpenCV cannot open" in out and "1 of 2 clips could not be read" in err
+    assert status == 1 and "broken.mp4: not read: OpenCV cannot open" in out and "3 of 4 clips could not be read" in err
+    assert "nowhere.mp4: not read: there is no such file or folder\n" in out
+    assert "notes.txt: not read: not a clip by its name; clips end in .avi" in out
     table = pd.read_csv(tmp_path / "t.csv")
-    assert table["label"].notna().tolist() == [True, False] and table["frames"].tolist() == [row["frames"], 0]
+    assert table["label"].notna().tolist() == [True] + 3 * [False]
+    assert table["frames"].tolist() == [row["frames"], 0, 0, 0]
     status, _, err = call(monkeypatch, capsys, "predict", clip, "--to", tmp_path / "t.xlsx", *options)
     assert status == 1 and "t.xlsx must end in .csv or .json" in err

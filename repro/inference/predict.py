@@ -4,7 +4,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from repro.training.run_folder import WORK
 
 BATCH = 8  # clips a forward pass
 Scoring = Callable[[Tensor], Tensor]  # uint8 clips (B, N, 3, size, size) to logits (B, classes)
+ENDINGS = f"clips end in {', '.join(VIDEO_SUFFIXES)} or .zip"
 RANKS = ("", "_2", "_3", "_4", "_5")  # of the columns label and score
 
 
@@ -54,31 +55,38 @@ def predict(
     Returns a row a clip: ``clip`` (path), ``frames``; ``label`` and ``score``, ``label_2`` and ``score_2`` ... of the
     first five classes; ``problem``, why a clip could not be read, else "". Scores are softmax probabilities; nobody
     has calibrated them, and a network answers with one of its classes whatever it sees.
-    Raises FileNotFoundError, ValueError for clips that are not there, none at all, or as ``find_trained``.
+    Raises FileNotFoundError, ValueError where not one clip is there, or as ``find_trained``.
     """
     paths = find_clips(clips)
     trained = find_trained(run, weights, results=results, work=work)
     return pd.DataFrame(predictions(trained, paths, backend=backend))
 
 
-def find_clips(given: Iterable[Path | str]) -> list[Path]:
-    """The clips among these files and folders, each once, folders in the order of names.
+def find_clips(given: Iterable[Path | str]) -> dict[Path, str]:
+    """The clips among these files and folders, each once, folders in the order of names; and what is no clip, with the
+    reason, which is "" for a clip.
 
-    Raises FileNotFoundError for what is not there, ValueError for a file or folder without a clip.
+    Where there is no clip at all, raises FileNotFoundError for what is not there, ValueError for the rest.
     """
-    found: dict[Path, None] = {}
+    found: dict[Path, str] = {}
+    faults: list[Exception] = []
     for path in map(Path, given):
-        if not path.exists():
-            raise FileNotFoundError(f"{path}: there is no such file or folder")
-        if path.is_file() and not split_suffix(path.name)[1]:
-            raise ValueError(f"{path}: not a clip by its name; clips end in {', '.join(VIDEO_SUFFIXES)} or .zip")
         inside = list(_inside(path)) if path.is_dir() else [path]
-        if not inside:
-            raise ValueError(f"{path}: no clip is in this folder; clips end in {', '.join(VIDEO_SUFFIXES)} or .zip")
-        found |= dict.fromkeys(inside)
+        if not path.exists():
+            faults.append(FileNotFoundError(f"{path}: there is no such file or folder"))
+        elif path.is_file() and not split_suffix(path.name)[1]:
+            faults.append(ValueError(f"{path}: not a clip by its name; {ENDINGS}"))
+        elif not inside:
+            faults.append(ValueError(f"{path}: no clip is in this folder; {ENDINGS}"))
+        else:
+            found |= dict.fromkeys(inside, "")
+            continue
+        found[path] = str(faults[-1])
     if not found:
         raise ValueError("clips: name a file or a folder")
-    return list(found)
+    if all(found.values()):
+        raise faults[0]
+    return found
 
 
 def _inside(folder: Path) -> Iterator[Path]:
@@ -94,8 +102,11 @@ def _inside(folder: Path) -> Iterator[Path]:
             yield folder / entry.name
 
 
-def predictions(trained: Trained, clips: Sequence[Path], *, backend: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile."""
+def predictions(trained: Trained, clips: Mapping[Path, str], *, backend: str | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile.
+
+    clips: those of :func:`find_clips`.
+    """
     logits_of = _scoring(trained, backend)
     quiet_decoders()
     coming = _read(trained, clips)
@@ -114,11 +125,13 @@ class _Clip(NamedTuple):
     problem: str = ""
 
 
-def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[_Clip]:
+def _read(trained: Trained, clips: Mapping[Path, str]) -> Iterator[_Clip]:
     """The clips in their order, a batch of them ahead of who asks."""
     experiment = trained.experiment
 
-    def read(path: Path) -> _Clip:
+    def read(path: Path, problem: str) -> _Clip:
+        if problem:
+            return _Clip(path, None, 0, problem)
         try:
             frames = count_frames(path, decoder=experiment.decoder)
             dataset = make_dataset(experiment, [Clip("", path, 0, "")], pd.Series({"": frames}), trained.classes)
@@ -129,8 +142,8 @@ def _read(trained: Trained, clips: Sequence[Path]) -> Iterator[_Clip]:
     readers = min(4, os.cpu_count() or 1)
     coming: deque[Future[_Clip]] = deque()
     with ThreadPoolExecutor(readers) as pool:
-        for path in clips:
-            coming.append(pool.submit(read, path))
+        for path, problem in clips.items():
+            coming.append(pool.submit(read, path, problem))
             if len(coming) > readers + BATCH:
                 yield coming.popleft().result()
         while coming:
