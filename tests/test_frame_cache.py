@@ -101,7 +101,7 @@ def test_clips_that_do_not_decode_are_left_out_with_the_reason(paths, tmp_path):
     paths |= {"gone.avi": tmp_path / "gone.avi", "7": folder}
     done = cache_frames(paths, tmp_path / "out", workers=1)
     assert done.written == 3 and [name for name, _ in done.left_out] == [names[1], "gone.avi"]
-    assert done.left_out[0][1] == "OpenCV cannot open this clip (8 bytes); fetch it again"
+    assert done.left_out[0][1] == "no video (text?); put the video there or take it out"
     assert done.left_out[1][1] == "its video cannot be read (No such file or directory)"
     assert zips(tmp_path / "out") == ["7.zip", WHOLE[0], WHOLE[2]]
     assert 10 < count_images(tmp_path / "out" / WHOLE[0]) < 30 and count_images(tmp_path / "out" / "7.zip") == 3
@@ -123,7 +123,7 @@ def test_the_frames_of_a_clip_that_is_gone_or_broken_are_moved_aside_and_named(p
     where = f"the cached frames were moved to {aside}"
     assert done.left_out == (
         (gone, f"its video cannot be read (No such file or directory); {where}/{WHOLE[0]}"),
-        (broken, f"OpenCV cannot open this clip (8 bytes); fetch it again; {where}/{WHOLE[1]}"),
+        (broken, f"no video (text?); put the video there or take it out; {where}/{WHOLE[1]}"),
         ("Foo/v_stray.zip", f"its video is gone; {where}/Foo/v_stray.zip"),
     )
     # what was moved stays, a second one of that name lies beside it, and a run with nothing to move names nothing

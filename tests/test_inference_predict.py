@@ -154,7 +154,7 @@ def test_the_command(made, monkeypatch, capsys, tmp_path):
     bad = [tmp_path / name for name in ("broken.mp4", "nowhere.mp4", "notes.txt")]
     arguments = ["predict", clip, *bad, "--run", "s/r0", "--to", tmp_path / "t.csv"]
     status, out, err = call(monkeypatch, capsys, *arguments, *options)
-    assert status == 1 and "broken.mp4: not read: OpenCV cannot open" in out and "3 of 4 clips could not be read" in err
+    assert status == 1 and "broken.mp4: not read: no video (text?)" in out and "3 of 4 clips could not be read" in err
     assert "nowhere.mp4: not read: there is no such file or folder\n" in out
     assert "notes.txt: not read: not a clip by its name; clips end in .avi" in out
     table = pd.read_csv(tmp_path / "t.csv")

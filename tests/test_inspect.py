@@ -62,11 +62,15 @@ def test_short_clips_are_usable(tmp_path, frames):
     assert said(facts, frames=frames, verdict=OK) and len(facts["prints"]) == 64
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>404 Not found</html>\n", bytes(range(128, 256)) * 40])
-def test_files_that_are_no_videos(tmp_path, content):
+@pytest.mark.parametrize("content, reason", [
+    (b"", "empty; put the video there or take it out"),
+    (b"<html>404 Not found</html>\n", "no video (text?); put the video there or take it out"),
+    ("é".encode() * 400, "no video (text?); put the video there or take it out"),
+    (bytes(range(128, 256)) * 40, "OpenCV cannot open this clip (5120 bytes); fetch it again"),
+])  # fmt: skip
+def test_files_that_are_no_videos(tmp_path, content, reason):
     path = tmp_path / "clip.avi"
     path.write_bytes(content)
-    reason = f"OpenCV cannot open this clip ({len(content)} bytes); fetch it again"
     assert said(inspect_clip(path), bytes=len(content), reason=reason, **NOTHING_DECODED)
 
 

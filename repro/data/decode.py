@@ -7,6 +7,7 @@ decoder has one thread, because many clips are decoded side by side. ``repro.ben
 wrong frames.
 """
 
+import codecs
 import contextlib
 import functools
 import itertools
@@ -104,7 +105,8 @@ def open_opencv(path: Path) -> cv2.VideoCapture:
     _check_file(path)
     video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if not video.isOpened():
-        raise DecodeError(f"{path}: OpenCV cannot open this clip ({Path(path).stat().st_size} bytes); fetch it again")
+        size = Path(path).stat().st_size
+        raise _no_video(path) or DecodeError(f"{path}: OpenCV cannot open this clip ({size} bytes); fetch it again")
     return video
 
 
@@ -163,14 +165,14 @@ class ByPyAV:
         try:
             self.container = av.open(str(path), metadata_errors="replace")  # a title in another encoding is no fault
         except av.FFmpegError as error:
-            raise _failed("PyAV", path, error) from None
+            raise _no_video(path) or _failed("PyAV", path, error) from None
         pictures = self.container.streams.video
         videos = [stream for stream in pictures if not stream.disposition & Disposition.attached_pic]
         if not videos:
             only = " and ".join(["sound"] * bool(self.container.streams.audio) + ["a cover picture"] * bool(pictures))
             if only:
                 raise NoVideo(f"{path}: holds {only}, no video; put the video there or take it out")
-            raise _failed("PyAV", path, ValueError("it holds no video"))
+            raise _no_video(path) or _failed("PyAV", path, ValueError("it holds no video"))
         self.stream, self.after_cover = videos[0], videos[0] is not pictures[0]
         if self.stream.codec_context is None:
             raise _failed("PyAV", path, ValueError("no decoder knows its encoding"))
@@ -278,6 +280,19 @@ def _matrix(frame: Any) -> tuple[int, int, bool]:
 def _check_file(path: Path) -> None:
     if not Path(path).is_file():
         raise DecodeError(f"{path}: no such clip")
+
+
+def _no_video(path: Path) -> DecodeError | None:
+    """What is wrong with a file that no decoder opens, where fetching it again does not help: empty, or text."""
+    with open(path, "rb") as file:
+        start = file.read(512)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # a letter may be cut
+    except UnicodeDecodeError:
+        return None
+    if not all(letter.isprintable() or letter.isspace() for letter in text):
+        return None
+    return DecodeError(f"{path}: {'no video (text?)' if start else 'empty'}; put the video there or take it out")
 
 
 def _failed(library: str, path: Path, error: Exception) -> DecodeError:
