@@ -64,7 +64,7 @@ def test_the_card_says_what_the_record_says(made, exported):
     assert re.search(r"commit [0-9a-f]{12}|commit", body) and record.provenance["started"][:10] in body
 
 
-def test_onnx_takes_any_batch(made, tmp_path):
+def test_onnx_takes_any_batch(made, tmp_path, capsys):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     folder = export("s/r", tmp_path / "out", onnx=True, **made[2])
@@ -76,7 +76,14 @@ def test_onnx_takes_any_batch(made, tmp_path):
         (logits,) = session.run(None, {session.get_inputs()[0].name: clips.numpy()})
         with torch.no_grad():
             np.testing.assert_allclose(logits, network.network(clips), rtol=1e-3, atol=1e-3)
-    assert "`model.onnx`" in (folder / "README.md").read_text()
+    text = (folder / "README.md").read_text()
+    fed, given = session.get_inputs()[0], session.get_outputs()[0]
+    size = network.experiment.size
+    assert f"`model.onnx` takes `{fed.name}`, float32 (batch, {network.experiment.frames}, 3, {size}, {size}): " in text
+    assert f"it gives `{given.name}`, float32\n(batch, 2): " in text
+    (code,) = re.findall(r"```python\n(import numpy.*?)```", text, re.S)
+    exec(code.replace("FOLDER", str(folder)))
+    assert "[[" in capsys.readouterr().out
 
 
 def test_what_is_there_already_is_not_touched(made, tmp_path):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +118,20 @@ def onnx_predictor(path: Path) -> Predictor:
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda clips: torch.from_numpy(session.run(None, {name: clips.numpy()})[0])
+
+
+class Port(NamedTuple):
+    """An input or output of an ONNX file; of its shape a dimension that may be any number has a name."""
+
+    name: str
+    shape: tuple[int | str, ...]
+
+
+def onnx_ports(path: Path) -> tuple[Port, Port]:
+    """The one input and the one output of a file of `export_onnx`, as the file has them."""
+    session = _needed("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (fed,), (given,) = session.get_inputs(), session.get_outputs()
+    return Port(fed.name, tuple(fed.shape)), Port(given.name, tuple(given.shape))
 
 
 def openvino(network: nn.Module, clips: Tensor, *, precision: str = "fp32") -> Predictor:

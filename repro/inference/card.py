@@ -12,6 +12,7 @@ from repro.data.demo import CLASSES
 from repro.data.transforms import VALUES
 from repro.experiment.fields import Experiment
 from repro.files import size_text
+from repro.inference.backends import onnx_ports
 from repro.metrics.confusion import confusion_counts
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.records.questions import CONVERGED, has_converged, learned_nothing, training_top1
@@ -24,8 +25,8 @@ MOST_CONFUSED = 3
 PAPER = (1.0, 16, 224)  # width, frames, pixels
 
 
-def card_text(record: Record, network: nn.Module, files: Sequence[Path]) -> str:
-    """Markdown with a head of YAML, as model hubs read it."""
+def card_text(record: Record, network: nn.Module, files: Sequence[Path], onnx: Path | None = None) -> str:
+    """Markdown with a head of YAML, as model hubs read it; with an ``onnx`` file of ``files`` how to run that."""
     experiment, top1 = record.experiment, share_of([record], is_right)
     dataset = f"{experiment.dataset}, split {experiment.split}"
     head = {
@@ -98,10 +99,27 @@ print(predict(["clip.mp4"], weights="FOLDER"))
 ```
 
 {listed}
-
+{_onnx(onnx) if onnx else ""}
 ## Licence
 
 {_licence(record)}
+"""
+
+
+def _onnx(path: Path) -> str:
+    """What the file takes and gives, and how to run it, as the file itself says."""
+    fed, given = onnx_ports(path)
+    takes, gives = (", ".join(map(str, port.shape)) for port in (fed, given))
+    one = tuple(size if isinstance(size, int) else 1 for size in fed.shape)
+    return f"""
+`{path.name}` takes `{fed.name}`, float32 ({takes}): clips as the line Input says; it gives `{given.name}`, float32
+({gives}): logits of the classes. With clips of zeros:
+
+```python
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession("FOLDER/{path.name}")
+print(session.run(["{given.name}"], {{"{fed.name}": numpy.zeros({one}, "float32")}})[0])
+```
 """
 
 

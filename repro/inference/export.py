@@ -40,7 +40,8 @@ def export(run: str, to: Path, *, onnx: bool = False, results: Path = RESULTS, w
         (draft / CONFIG).write_text(config_text(record, draft / TENSORS), encoding="utf-8")
         if onnx:
             _write_onnx(trained, draft / ONNX)
-        (draft / CARD).write_text(card_text(record, trained.network, sorted(draft.iterdir())), encoding="utf-8")
+        text = card_text(record, trained.network, sorted(draft.iterdir()), draft / ONNX if onnx else None)
+        (draft / CARD).write_text(text, encoding="utf-8")
         _check_same(trained, read_exported(draft))
         if to.exists():
             to.rmdir()  # empty
