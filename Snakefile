@@ -23,7 +23,7 @@ try:
     PROFILE = make_profile(config)
     PAGES = pages_of(PROFILE)
 except ValueError as error:
-    sys.exit(f"profile: {error}")
+    sys.exit(f"{', '.join(map(str, workflow.configfiles)) or 'profile'}: {error}")
 # workflow.dryrun is not known yet while this file is read
 if workflow.is_main_process and any(re.fullmatch("--dry-?run|-[pqr]*n[pqr]*", argument) for argument in sys.argv):
     from repro.training.costs import cost_text  # imports torch

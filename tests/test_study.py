@@ -180,7 +180,8 @@ def test_an_unknown_field_in_a_profile_is_refused(study, tmp_path):
     profile.write_text((study / "tests" / "smoke.yaml").read_text().replace("epochs:", "epocs:"))
     done = snakemake(study, "--dry-run", profile=str(profile))
     assert done.returncode != 0
-    assert "did you mean 'epochs'?" in done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert f"{profile}: " in said and "did you mean 'epochs'?" in said
 
 
 def test_measurements_carry_provenance(study):
