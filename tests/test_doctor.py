@@ -89,12 +89,13 @@ def test_a_profile_beside_its_plan(tmp_path, monkeypatch, capsys):
     assert (
         status == 0 and f"there is no folder {tmp_path}/videos (p.yaml); repro prepare hmdb51 --root {tmp_path}" in out
     )
-    assert "of memory a device are needed" in out and "of disk are needed" in out and "repro plan" in out
+    assert "of memory a device are needed" in out and "of disk are needed" in out
+    assert out.rstrip().endswith(f"next: repro prepare hmdb51 --root {tmp_path} --audit")
     assert "ucf101-3" not in out, "the other profiles are not asked about"
     for name in ("videos", "annotations"):
         (tmp_path / name).mkdir()
     _, out, _ = call(monkeypatch, capsys, "doctor", tmp_path / "p.yaml")
-    assert f"HMDB51 is in {tmp_path} (p.yaml)" in out
+    assert f"HMDB51 is in {tmp_path} (p.yaml)" in out and f"next: repro plan {tmp_path}/p.yaml" in out
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 1, 0))
     _, out, _ = call(monkeypatch, capsys, "doctor", tmp_path / "p.yaml")

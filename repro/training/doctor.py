@@ -29,6 +29,7 @@ class Finding(NamedTuple):
 
     text: str
     fault: bool = False
+    command: str = ""  # that brings what is missing
 
 
 def findings(profile: Path | None = None) -> Iterator[Finding]:
@@ -49,9 +50,12 @@ def findings(profile: Path | None = None) -> Iterator[Finding]:
     if faults:
         yield Finding("datasets: looked for once the libraries import")
         return
-    yield from datasets([profile] if profile else sorted(Path("profiles").glob("*.yaml")))
+    found = list(datasets([profile] if profile else sorted(Path("profiles").glob("*.yaml"))))
+    yield from found
     if profile:
         yield from room(profile)
+        missing = [finding.command for finding in found if finding.command]
+        yield Finding(f"next: {missing[0] if missing else f'repro plan {profile}'}")
 
 
 def libraries() -> Iterator[Finding]:
@@ -149,12 +153,12 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
     from repro.data.catalogue import CATALOGUE
     from repro.experiment.profile import read_profile
 
-    named_by: dict[tuple[str, str], list[str]] = {}
+    named_by: dict[tuple[str, str, str], list[str]] = {}
     for path in paths:
         profile = read_profile(path)
         for each in profile.experiments:
             absent = [folder for folder in (each.videos, each.annotations) if not Path(folder).is_dir()]
-            root = Path(each.videos).parent
+            root, command = Path(each.videos).parent, ""
             if not absent:
                 text, mend = f"{each.dataset} is in {root}", ""
             elif profile.demo_set and Path(profile.demo_set["root"]) == root:
@@ -162,11 +166,12 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
             else:
                 layout = each.layout if each.layout in CATALOGUE else "folder"
                 text = f"{each.dataset}: there is no folder {absent[0]}"
-                mend = f"repro prepare {layout} --root {root} --audit, or set videos and annotations"
-            names = named_by.setdefault((text, mend), [])
+                command = f"repro prepare {layout} --root {root} --audit"
+                mend = f"{command}, or set videos and annotations"
+            names = named_by.setdefault((text, mend, command), [])
             names += [path.name] if path.name not in names else []
-    for (text, mend), names in named_by.items():
-        yield Finding(f"{text} ({', '.join(names)}){f'; {mend}' if mend else ''}")
+    for (text, mend, command), names in named_by.items():
+        yield Finding(f"{text} ({', '.join(names)}){f'; {mend}' if mend else ''}", command=command)
 
 
 def room(path: Path) -> Iterator[Finding]:
@@ -187,4 +192,3 @@ def room(path: Path) -> Iterator[Finding]:
         enough = needed * 1e9 < free
         text = f"{path}: {needed:,.1f} GB of {what} are needed, {free / 1e9:,.1f} GB are free"
         yield Finding(text if enough else f"{text}: {mend}")
-    yield Finding(f"next: repro plan {path}")
