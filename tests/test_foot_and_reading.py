@@ -22,9 +22,11 @@ def runs(tmp_path):
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
     end = "--cores all --configfile profiles/rendered.yaml</code>"
-    assert f"<code>.venv/bin/snakemake --force results/rendered/*/record.json {end} (4 runs, 2 minutes each)" in html
-    one = "results/rendered/res34_se_im_net-split1-seed0/record.json"
-    assert f"<code>.venv/bin/snakemake --force {one} {end} (one of them)" in html
+    kept = "<code>runs=$(ls results/rendered/*/record.json); rm -rf results/rendered/*/ build/runs/rendered; "
+    assert f"{kept}.venv/bin/snakemake $runs {end} (4 runs, 2 minutes each)" in html
+    one = "rendered/res34_se_im_net-split1-seed0"
+    gone = f"<code>rm -rf results/{one} build/runs/{one}; "
+    assert f"{gone}.venv/bin/snakemake results/{one}/record.json {end} (one of them)" in html
     assert f"<code>.venv/bin/snakemake runs {end} (the 44 runs that this page lacks)" in html
     assert "6 minutes in all, the recorded runs one by one, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
     assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html

@@ -16,7 +16,6 @@ from repro.report.pages import KINDS
 
 MAKE = "make book"
 SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"
-AGAIN = ".venv/bin/snakemake --force"
 
 
 def show_foot(page: str, records: Sequence[Record] = (), *, command: str = "", timed: Sequence[Measured] = ()) -> None:
@@ -55,8 +54,8 @@ def foot_html(
 
 SAME = (
     "the same numbers, on the same processor with as many threads; on another, "
-    '<a href="statistics.html#the-same-run-again">how far they move</a>. What this machine trained is trained anew '
-    "once its folder in build/runs/ is deleted"
+    '<a href="statistics.html#the-same-run-again">how far they move</a>; <code>git checkout results</code> brings the '
+    "recorded ones back"
 )
 TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
@@ -97,10 +96,14 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
             found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, none of them recorded here"
             continue
         minutes = sum(made[name] for name in there) / len(there) / 60
-        targets = dict.fromkeys(f"results/{name.partition('/')[0]}/*/record.json" for name in there)
-        on = f"--cores all --configfile {path.as_posix()}"
-        found[f"{AGAIN} {' '.join(targets)} {on}"] = f"{len(there)} runs, {minutes:.0f} minutes each"
-        found[f"{AGAIN} results/{there[0]}/record.json {on}"] = "one of them"
+        own = dict.fromkeys(name.partition("/")[0] for name in there)
+        kept = " ".join(f"results/{study}/*/record.json" for study in own)
+        gone = " ".join(f"results/{study}/*/ build/runs/{study}" for study in own)
+        again = f".venv/bin/snakemake {{}} --cores all --configfile {path.as_posix()}"
+        all_of_them = f"runs=$(ls {kept}); rm -rf {gone}; {again.format('$runs')}"
+        found[all_of_them] = f"{len(there)} runs, {minutes:.0f} minutes each"
+        one = f"rm -rf results/{there[0]} build/runs/{there[0]}; {again.format(f'results/{there[0]}/record.json')}"
+        found[one] = "one of them"
         if len(there) < len(runs):
             found[f"{SNAKEMAKE} {path.as_posix()}"] = f"the {len(runs) - len(there)} runs that this page lacks"
     return found
