@@ -42,7 +42,7 @@ def test_the_answer_is_computed():
     text = timelines.answer_text([made()])
     assert "**made clips (s): with a clip's last frame the label is right for 100.0 % [" in text
     assert "of 12 clips in a row; scored whole, the same weights are right for 91.7 %.**" in text
-    assert "The right label first stands after 2.5 s (median of clips; never for 0 of them)." in text
+    assert "The right label first stands after 2.5 s (median; never for 0 of 12 clips)." in text
     assert "The middle clip of 5.0 s is labelled right to its end after 2.5 s" in text and "is right for 50.0 %" in text
     assert text.count("**Not run: ") == 2
     assert timelines.answer_text([made("ucf101-3"), made("ut-interaction")]).count("Not run") == 0
@@ -50,7 +50,10 @@ def test_the_answer_is_computed():
     never = made()
     never.published.shown[:] = timeline.NONE
     text = timelines.answer_text([never])
-    assert "for 12 of them). Most clips are never labelled right to their end; over all" in text
+    assert (
+        "The right label never stands for 12 of 12 clips. Most clips are never labelled right to their end; over all"
+        in text
+    )
 
 
 def test_rows_of_runs_that_converged_come_first(tmp_path, monkeypatch):

@@ -108,9 +108,12 @@ def _answer(row: Row) -> str:
         if np.isfinite(middle)
         else "Most clips are never labelled right to their end"
     )
-    first = shown.first_right
-    never = np.isinf(first).sum()
-    soon = f"The right label first stands after {np.median(first):.1f} s (median of clips; never for {never} of them)"
+    first, never = shown.first_right, int(np.isinf(shown.first_right).sum())
+    soon = (
+        f"The right label first stands after {np.median(first):.1f} s (median; never for {never} of {len(first)} clips)"
+        if np.isfinite(np.median(first))
+        else f"The right label never stands for {never} of {len(first)} clips"
+    )
     return (
         f"**{row.content['dataset']} ({row.study}): with a clip's last frame the label is right for "
         f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
