@@ -20,10 +20,10 @@ def percent(value: float, digits: int = 1) -> str:
 
 def with_interval(interval: Interval | Estimate, *, signed: bool = False) -> str:
     """``62.5 % [58.1, 66.7]``; points instead of per cent when it is a signed difference."""
-    sign = "+" if signed else ""
-    low, high = 100 * interval.low, 100 * interval.high
-    unit = " points" if signed else " %"
-    return f"{100 * interval.point:{sign}.1f}{unit} [{low:{sign}.1f}, {high:{sign}.1f}]"
+    sign, unit = ("+", " points") if signed else ("", " %")
+    ends = (interval.point, interval.low, interval.high)
+    point, low, high = (f"{round(100 * end, 1) + 0.0:{sign}.1f}" for end in ends)  # + 0.0: no -0.0
+    return f"{point}{unit} [{low}, {high}]"
 
 
 def p_text(p: float) -> str:
