@@ -219,7 +219,7 @@ def test_left_out_clips_are_in_the_record_with_their_reasons(damaged, tmp_path, 
     ((train, why_not),) = record.data["left_out"]["train"]
     ((test, why_gone),) = record.data["left_out"]["test"]
     assert (train, test) == ("Foo/v_Foo_g08_c01.avi", "Foo/v_Foo_g01_c01.avi")
-    assert "0 bytes" in why_not and "No such file" in why_gone
+    assert why_not.startswith("empty;") and "No such file" in why_gone
     assert test not in set(record.predictions["clip"]) and len(record.predictions) == 5
     assert "left out: 1 of 6 training and 1 of 6 test clips, first Foo/v_Foo_g08" in capsys.readouterr().out
     # the record is fresh while nothing changes, and not when a clip is mended
