@@ -64,7 +64,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     axis, beside = fig.axes
     assert [text.get_text() for text in axis.get_yticklabels()] == [
         "Made clips",
-        "Other clips (training clips not learned)",
+        "Other clips\n(training clips not learned)",
     ]
     counted = ["2 pairs, 120 clips, 120 sources", "1 pair, 120 clips, 120 sources"]
     assert [text.get_text() for text in beside.get_yticklabels()] == counted

@@ -53,7 +53,13 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     gains = [gain for _, gain in found]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
     fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.36 * len(found)), layout="constrained")
-    draw_gains(axis, names, gains, counted, [gains_by_seed(study.pairs) for study, _ in found])
+    draw_gains(
+        axis,
+        [name.replace(" (training", "\n(training") for name in names],
+        gains,
+        counted,
+        [gains_by_seed(study.pairs) for study, _ in found],
+    )
     axis.set_xlabel("gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs", fontsize=9)
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
