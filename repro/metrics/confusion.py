@@ -22,9 +22,8 @@ def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
     if len(true) != len(predicted):
         raise ValueError(f"{len(true)} labels, but {len(predicted)} predictions")
     counts = np.zeros((classes, classes), dtype=np.int64)
-    np.add.at(
-        counts, (true, predicted), 1
-    )  # as scikit-learn's confusion_matrix, but without its checks, which take some 50 times as long
+    # as scikit-learn's confusion_matrix, but without its checks, which take some 50 times as long
+    np.add.at(counts, (true, predicted), 1)
     return counts
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from repro.files import read_table
 from repro.metrics.statistics import Interval
 from repro.metrics.timings import TIMING_COLUMNS, paired_ratio, ratio_through, summary
 from repro.records.record import RESULTS
@@ -126,7 +127,7 @@ def read(results: Path = RESULTS) -> dict[str, Measured]:
     for path in sorted((Path(results) / STUDY).glob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            found[path.stem] = Measured(path.stem, content, pd.read_parquet(path.with_suffix(".parquet")))
+            found[path.stem] = Measured(path.stem, content, read_table(path.with_suffix(".parquet"), "measure again"))
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: this record cannot be read ({error}); delete it and measure again") from None
     return found
