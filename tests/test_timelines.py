@@ -168,27 +168,32 @@ PACE = {
         name: SPEED | {"dropped": dropped, "frame_age_ms_largest": 120.0}
         for name, dropped in (("as it is", 0), ("3 times slower", 400))
     },
-    "memory": {"frames": 90000, "mb": [400.0, 410.0, 411.0, 411.0, 411.0, 412.0, 412.5]},
     "provenance": {"device": "CPU, 2 thread(s)", "processor": "a processor"},
 }
+MEMORY = {"streamed": 90000, "rate": 25, "mb": [400.0, 410.0, 411.0, 411.0, 411.0, 412.0, 412.5]}
 
 
 def test_the_pace():
-    text = pace.answer_text(PACE)
+    text = pace.pace_text(PACE)
     assert "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 thread(s)" in text
     assert "0 of 1500 frames dropped, the oldest 120 ms" in text and "as published: 1.8 times [1.7, 1.9]" in text
-    assert "Over 1 h of stream the process held 412 MB after 5 minutes and 412 MB at the end" in text
     slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
-    assert "**25 frames a second are not kept**" in pace.answer_text(slow)
+    assert "**25 frames a second are not kept**" in pace.pace_text(slow)
     assert pace.pace_table(PACE)["dropped"].tolist() == [0, 400]
-    assert pace.answer_text(None) == "**Not run:** `python -m repro.bench.online_pace`."
+    assert pace.pace_text(None) == "**Not run:** `python -m repro.bench.online_pace`."
+
+
+def test_the_memory():
+    text = "Over 1 h of stream the process held 412 MB after 5 minutes and 412 MB at the end."
+    assert pace.memory_text(MEMORY) == text
+    assert pace.memory_text(None) == "**Not run:** `python -m repro.bench.online_memory`."
 
 
 def test_the_pace_is_read_where_it_is_filed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert pace.read() is None
+    assert pace.read("pace") is None
     write_measurement("online", "pace", PACE, provenance={})
-    assert pace.answer_text(pace.read()) == pace.answer_text(PACE)
+    assert pace.pace_text(pace.read("pace")) == pace.pace_text(PACE)
 
 
 def test_numbers_are_of_the_stream_alone():

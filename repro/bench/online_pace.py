@@ -1,20 +1,19 @@
-"""Does online recognition keep up, what does keeping maps save, and does its memory stay as it is?
+"""Does online recognition keep up, and what does keeping maps save?
 
     python -m repro.bench.online_pace
 
-files results/online/pace.json, which the report's page of Figure 5 shows. The network is the paper's at 112 pixels with
-the weights that it starts from: how fast it is does not depend on them. Nothing else should run beside it.
+files results/online/pace.json within five minutes; the report's page of Figure 5 shows it. The network is the paper's
+at 112 pixels with the weights that it starts from: how fast it is does not depend on them. Nothing else should run
+beside it.
 """
 
 import itertools
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -62,33 +61,25 @@ class Slowed(nn.Module):
         return found
 
 
-class Endless:
-    """A capture that gives the same few frames over and over, ``count`` in all; ``seen`` is told each number."""
-
-    def __init__(self, frames: Sequence[np.ndarray], count: int, seen: Callable[[int], None]) -> None:
-        self.frames, self.count, self.seen, self.given = frames, count, seen, 0
-
-    def read(self) -> tuple[bool, np.ndarray | None]:
-        if self.given == self.count:
-            return False, None
-        self.seen(self.given)
-        self.given += 1
-        return True, self.frames[self.given % len(self.frames)].copy()
-
-    def get(self, what: int) -> float:
-        milliseconds = 1000 * (self.given - 1) / RATE
-        known = {cv2.CAP_PROP_POS_MSEC: milliseconds, cv2.CAP_PROP_FRAME_COUNT: self.count, cv2.CAP_PROP_FPS: RATE}
-        return float(known[what])
-
-    def release(self) -> None:
-        pass
-
-
 def moving(count: int, height: int = 240, width: int = 320) -> list[np.ndarray]:
     """Frames of smooth shapes that move: uint8 RGB."""
     down, right = np.mgrid[:height, :width] / 40
     waves = [np.sin(right + k / 7) + np.cos(down - k / 11) for k in range(count)]
     return [np.stack([127 + 60 * wave, 127 - 60 * wave, 127 + 30 * wave], -1).astype(np.uint8) for wave in waves]
+
+
+def paper_recogniser(*, width: float, size: int, frames: int, device: str) -> Callable[..., OnlineRecogniser]:
+    """What makes recognisers of one network with gates, of 51 classes; further options in place of these."""
+    torch.manual_seed(0)
+    network = build(ATTENTION, classes=51, width=width)
+    names = [f"class {k}" for k in range(51)]
+
+    def make(**options: Any) -> OnlineRecogniser:
+        return OnlineRecogniser(
+            **{"network": network, "classes": names, "frames": frames, "size": size, "device": device} | options
+        )
+
+    return make
 
 
 def followed(live: Live) -> dict[str, float]:
@@ -132,35 +123,12 @@ def _next_decision(online: OnlineRecogniser, frames: Sequence[np.ndarray]) -> Ca
     return call
 
 
-def memory(make: Callable[..., OnlineRecogniser], frames: Sequence[np.ndarray], count: int) -> dict[str, Any]:
-    """Resident memory of this process, MB, at the beginning of each minute of a stream of ``count`` frames, which
-    comes as fast as the network takes it, and at the stream's end."""
-    megabytes: list[float] = []
-
-    def look(number: int) -> None:
-        if number % (60 * RATE) == 0:
-            megabytes.append(resident_megabytes())
-
-    online = make()
-    source = Source("made.mp4", open=lambda: Endless(frames, count, look))
-    live = Live(online, source, Labelling(online.classes))
-    decisions = sum(isinstance(each, Decision) for each in live)  # counted, not kept: they would be found as growth
-    return {"frames": live.came + live.dropped, "decisions": decisions, "mb": [*megabytes, resident_megabytes()]}
-
-
-def resident_megabytes() -> float:
-    """Of this process; Linux."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-
-
 def measure(
     *,
     width: float = 1.0,
     size: int = 112,
     frames: int = 16,
     seconds: float = 60.0,
-    stream_seconds: float = 3600.0,
     rounds: int = 20,
     results: Path = RESULTS,
 ) -> Measurement:
@@ -169,18 +137,11 @@ def measure(
     Args:
         width, size, frames: of the network and its input.
         seconds: length of the file that is played at its own rate, three times.
-        stream_seconds: length of the stream that comes as fast as it can, for the memory.
         rounds: of timings.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.manual_seed(0)
-    network = build(ATTENTION, classes=51, width=width)
-    names = [f"class {k}" for k in range(51)]
-
-    def make(network: Any = network, **options: Any) -> OnlineRecogniser:
-        return OnlineRecogniser(network, names, frames=frames, size=size, device=device, **options)
-
-    shapes = moving(64)
+    make, shapes = paper_recogniser(width=width, size=size, frames=frames, device=device), moving(64)
+    online = make()
     content: dict[str, Any] = {"model": ATTENTION, "width": width, "size": size, "frames": frames, "rate": RATE}
     with measured(STUDY, NAME, device=device_name(device), results=results) as found, exact_float32():
         content["saving"] = saving(make, shapes, rounds)
@@ -190,13 +151,13 @@ def measure(
                 video.write(frame, k / RATE)
             video.close()
             for title, slowed in (
-                ("as it is", network),
-                (f"{SLOWER} times slower", Slowed(network, times=SLOWER)),
-                (f"{SLOWER} frames' time for each map", Slowed(network, seconds=SLOWER / RATE)),
+                ("as it is", online.network),
+                (f"{SLOWER} times slower", Slowed(online.network, times=SLOWER)),
+                (f"{SLOWER} frames' time for each map", Slowed(online.network, seconds=SLOWER / RATE)),
             ):
                 source = Source(str(Path(folder) / "shapes.mp4"), realtime=True)
-                content.setdefault("paces", {})[title] = followed(Live(make(slowed), source, Labelling(names)))
-        content["memory"] = memory(make, shapes, int(stream_seconds * RATE))
+                live = Live(make(network=slowed), source, Labelling(online.classes))
+                content.setdefault("paces", {})[title] = followed(live)
         found.content |= content
     return found
 

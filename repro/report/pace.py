@@ -1,4 +1,4 @@
-"""Does online recognition keep up: what `repro.bench.online_pace` filed, on the page of Figure 5."""
+"""Does online recognition keep up, and keep its memory: what `repro.bench` filed, on the page of Figure 5."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,36 +8,49 @@ import pandas as pd
 from repro.records.measure import read_measurements
 from repro.report.show import formatted
 
-COMMAND = "python -m repro.bench.online_pace"
+COMMAND = "python -m repro.bench.online_{name}"
 OLDEST = 500  # ms that a frame may be old with its decision
 WARM = 5  # minutes, after which memory should stay as it is
 
 
-def read() -> dict[str, Any] | None:
-    """What is filed; None where nothing is."""
-    return read_measurements("pace").get("online")
+def read(name: str) -> dict[str, Any] | None:
+    """What is filed as ``pace`` or ``memory``; None where nothing is."""
+    return read_measurements(name).get("online")
 
 
-def answer_text(content: Mapping[str, Any] | None) -> str:
-    """Whether 25 frames a second are kept, what keeping maps saves, whether memory grows."""
+def pace_text(content: Mapping[str, Any] | None) -> str:
+    """Whether 25 frames a second are kept, and what keeping maps saves."""
     if content is None:
-        return f"**Not run:** `{COMMAND}`."
-    plain, memory = content["paces"]["as it is"], content["memory"]
+        return not_run("pace")
+    plain = content["paces"]["as it is"]
     kept = plain["dropped"] == 0 and plain["frame_age_ms_largest"] < OLDEST
     saved = "; ".join(
         f"{name}: {each['times']:.1f} times [{each['low']:.1f}, {each['high']:.1f}]"
         for name, each in content["saving"].items()
     )
-    hours, mb = memory["frames"] / content["rate"] / 3600, memory["mb"]
-    since = min(WARM, len(mb) - 1)
     return (
         f"**{content['rate']} frames a second are {'kept' if kept else 'not kept'}** by a network of width "
         f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
         f"{content['provenance']['device']} of {content['provenance']['processor']}: {plain['dropped']} of "
         f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
-        f"Keeping each frame's map makes decisions faster, {saved}. Over {hours:.2g} h of stream the process held "
-        f"{mb[since]:.0f} MB after {since} minutes and {mb[-1]:.0f} MB at the end."
+        f"Keeping each frame's map makes decisions faster, {saved}."
     )
+
+
+def memory_text(content: Mapping[str, Any] | None) -> str:
+    """Whether memory grows while a stream goes on."""
+    if content is None:
+        return not_run("memory")
+    hours, mb = content["streamed"] / content["rate"] / 3600, content["mb"]
+    since = min(WARM, len(mb) - 1)
+    return (
+        f"Over {hours:.2g} h of stream the process held {mb[since]:.0f} MB after {since} minutes and {mb[-1]:.0f} MB "
+        "at the end."
+    )
+
+
+def not_run(name: str) -> str:
+    return f"**Not run:** `{COMMAND.format(name=name)}`."
 
 
 def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:

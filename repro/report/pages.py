@@ -67,7 +67,7 @@ KINDS = (
     Kind("look-alikes", "notebooks/10_look_alikes.ipynb", "Table 8, Figure 1: look-alikes", PAPERS, records=True,
          clips=True, weights=True),
     Kind("online", "notebooks/11_online.ipynb", "Figure 5: online recognition", PAPERS, records=True, takes="trained",
-         clips=True, weights=True, alone=True, files=("results/*/timeline.*", "results/online/pace.json"),
+         clips=True, weights=True, alone=True, files=("results/*/timeline.*", "results/online/*.json"),
          makes=("results/{study}/online.json", "results/{study}/timeline.json", "results/{study}/timeline.parquet")),
 
     Kind("choices", "notebooks/12_choices.ipynb", "One choice at a time", BEYOND, records=True),
