@@ -27,11 +27,11 @@ class Seeing(nn.Module):
         super().__init__()
         grey = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1).expand(256, 3, 1, 1)
         self.levels = normalise(grey)[:, 0, 0, 0]
-        self.answers, self.seen, self.shapes, self.mapped = list(answers), [], [], 0
+        self.answers, self.seen, self.shapes, self.mapped = list(answers), [], [], []
 
     def trunk(self, frames):
         assert not torch.is_grad_enabled() and not self.training
-        self.mapped += len(frames)
+        self.mapped.append(len(frames))
         return frames
 
     def head(self, maps):
@@ -66,10 +66,23 @@ def test_a_decision_computes_the_maps_of_its_new_frames_alone():
         [7, 11, 13, 15],
     ]
     assert [k for k, guess in enumerate(guesses) if guess is not None] == [3, 7, 11, 15]
-    assert set(network.shapes) == {(1, 3, 4, 8, 8)} and network.mapped == 4 + 3 * 2
+    assert set(network.shapes) == {(1, 3, 4, 8, 8)} and network.mapped == [4, 2, 2, 2]
     again = Seeing()
     assert np.array_equal(push(recogniser(again, frames=4, reuse=False), range(16))[-1], guesses[-1])
-    assert again.seen == network.seen and again.mapped == 4 * 4
+    assert again.seen == network.seen and again.mapped == 4 * [4]
+
+
+def test_maps_are_computed_four_at_once_and_no_decision_waits_for_more():
+    network = Seeing()
+    online = recogniser(network, frames=6)
+    push(online, range(5))
+    assert network.mapped == [4]
+    push(online, range(5, 12))
+    assert network.mapped == [4, 2, 3]
+    push(online, range(12, 14))
+    online.reset()  # what was waiting belongs to no decision now
+    push(online, range(6))
+    assert network.mapped == [4, 2, 3, 4, 2]
 
 
 @pytest.mark.parametrize("model", MODELS)

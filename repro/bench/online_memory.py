@@ -51,7 +51,7 @@ class Endless:
 def measure(
     *, width: float = 1.0, size: int = 112, frames: int = 16, seconds: float = 3600.0, results: Path = RESULTS
 ) -> Measurement:
-    """Measure and file this process's resident memory, MB, at the beginning of each minute of the stream and at its end.
+    """Measure and file this process's resident memory, MB, at the beginning of each minute of stream and at its end.
 
     Args:
         width, size, frames: of the network and its input.

@@ -46,7 +46,7 @@ class Slowed(nn.Module):
         self.network, self.times, self.seconds = network, times, seconds
 
     def trunk(self, frames: Tensor) -> Tensor:
-        return self._slowly(self.network.trunk, frames, self.seconds)
+        return self._slowly(self.network.trunk, frames, len(frames) * self.seconds)
 
     def head(self, maps: Tensor) -> Tensor:
         return self._slowly(self.network.head, maps, 0.0)
@@ -74,10 +74,8 @@ def paper_recogniser(*, width: float, size: int, frames: int, device: str) -> Ca
     network = build(ATTENTION, classes=51, width=width)
     names = [f"class {k}" for k in range(51)]
 
-    def make(**options: Any) -> OnlineRecogniser:
-        return OnlineRecogniser(
-            **{"network": network, "classes": names, "frames": frames, "size": size, "device": device} | options
-        )
+    def make(network: Any = network, **options: Any) -> OnlineRecogniser:
+        return OnlineRecogniser(network, names, frames=frames, size=size, device=device, **options)
 
     return make
 

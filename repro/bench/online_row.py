@@ -102,7 +102,7 @@ def recognise(record: Record, trained: Trained, clips: Sequence[Clip]) -> tuple[
     seconds = float(np.mean([length / rate for length, rate in zip(lengths, rates)]))
     chosen = {(name, 0.0): way for name, way in compared(experiment.frames, seconds).items()}
     chosen |= {(n, share): chosen[n, 0.0] for n in (timeline.PUBLISHED, timeline.BY_TIME) for share in timeline.DROPS}
-    running = {key: OnlineRecogniser.of(trained, way, network=shared) for key, way in chosen.items()}
+    running = {key: OnlineRecogniser.of(trained, way, network=shared, together=1) for key, way in chosen.items()}
     rows: list[tuple[str, int, int]] = []
     probabilities: list[tuple[int, np.ndarray]] = []  # as published, by frame
     cuts: list[int] = []
