@@ -244,5 +244,5 @@ def test_the_page_shows_the_measurement_of_backends_alone_before_that_beside_tab
     content = {"instructions": "AVX2", "repeats": 5} | measured(attention_gain=3.1)
     write_measurement("backends-avx2", "cpu", content, provenance=made)
     report.show_backends(record)
-    assert shown[3].startswith("On CPU, 2 thread(s) of P with AVX2:") and "3.10 [3.00, 3.20] times as fast" in shown[3]
-    assert shown[4][1].endswith("5 interleaved rounds, CPU, 2 thread(s) of P with AVX2, 2026-11-29, commit 0123456789")
+    assert shown[3].startswith("On CPU, 2 threads of P with AVX2:") and "3.10 [3.00, 3.20] times as fast" in shown[3]
+    assert shown[4][1].endswith("5 interleaved rounds, CPU, 2 threads of P with AVX2, 2026-11-29, commit 0123456789")

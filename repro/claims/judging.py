@@ -148,6 +148,7 @@ class Evidence:
     stopped: tuple[str, ...] = field(default=(), init=False)  # of those left out because they had not converged
     counts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # today's, of Table 6's networks compared
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
+    backends: tuple[Measured, ...] = ()  # the two networks' runtimes alone, on other CPUs
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
 

@@ -45,6 +45,7 @@ def gather(
         stale=(*stale, *(f"{table6.STUDY}/{device}" for device in old)),
         counts=counts,
         table6={device: found for device, found in measured.items() if device not in old},
+        backends=tuple(table6.read_backends(results)),
         online=read_measurements("online", results),
         costs=dict(costs),
     )

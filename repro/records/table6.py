@@ -15,6 +15,7 @@ import pandas as pd
 from repro.files import read_table
 from repro.metrics.statistics import Interval
 from repro.metrics.timings import TIMING_COLUMNS, paired_ratio, ratio_through, summary
+from repro.records.measure import read_measurements
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
@@ -45,6 +46,7 @@ class Measured:
     device: str
     content: Mapping[str, Any]
     timings: pd.DataFrame
+    study: str = STUDY
 
     @cached_property
     def networks(self) -> Mapping[str, Mapping[str, Any]]:
@@ -52,9 +54,10 @@ class Measured:
 
     @property
     def name(self) -> str:
-        """The device as records name it, with the processor it is in."""
-        made = self.content["provenance"]
-        return f"{made['device']} of {made['processor']}".replace("thread(s)", "threads")
+        """The device as records name it, with the processor it is in and its instructions where they are known."""
+        made, instructions = self.content["provenance"], self.content.get("instructions")
+        name = f"{made['device']} of {made['processor']}".replace("thread(s)", "threads")
+        return f"{name} with {instructions}" if instructions else name
 
     def of(self, section: str, *cases: str) -> pd.DataFrame:
         """A section's timings (of these cases), rounds told apart by run and group too."""
@@ -133,9 +136,22 @@ def read(results: Path = RESULTS) -> dict[str, Measured]:
     return found
 
 
+def read_backends(results: Path = RESULTS) -> list[Measured]:
+    """What ``repro.bench.backends`` filed of the two networks' runtimes alone, a kind of CPU at a time."""
+    found = read_measurements("cpu", results)
+    return [
+        Measured("cpu", content | {"variants": content}, _no_timings(), study)
+        for study, content in found.items()
+        if study.startswith("backends-")
+    ]
+
+
 def first(records: Mapping[str, Measured]) -> Measured:
     """The CPU's record, else any other, else one in which nothing is measured."""
     content = {"provenance": {"device": "no device", "processor": "no machine"}, "networks": {}, "left_out": {}}
+    return records.get("cpu") or next(iter(records.values()), Measured("none", content, _no_timings()))
+
+
+def _no_timings() -> pd.DataFrame:
     columns = ["section", "run", "group", *TIMING_COLUMNS]
-    nothing = Measured("none", content, pd.DataFrame(columns=columns).astype({"seconds": float, "clips": int}))
-    return records.get("cpu") or next(iter(records.values()), nothing)
+    return pd.DataFrame(columns=columns).astype({"seconds": float, "clips": int})

@@ -8,7 +8,7 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.text import percent
 from repro.records.measure import read_measurements
-from repro.records.table6 import Measured
+from repro.records.table6 import Measured, read_backends
 from repro.report.show import formatted, say, show_table
 from repro.report.table6 import show_measured
 
@@ -38,11 +38,10 @@ def backends_table(content: Mapping[str, Any] | None) -> pd.DataFrame:
 def show_backends(record: Measured) -> None:
     """Display what was measured of the backends alone, a kind of processor at a time, else beside Table 6, or how to
     measure it."""
-    alone = [found for study, found in read_measurements("cpu").items() if study.startswith("backends-")]
+    alone = read_backends()
     for found in alone:
-        by = found["provenance"]
-        machine = f"{by['device']} of {by['processor']} with {found['instructions']}"
-        _show_backends(found, machine, f", {by['started'][:10]}, commit {by['commit'][:10]}")
+        by = found.content["provenance"]
+        _show_backends(found.content["variants"], found.name, f", {by['started'][:10]}, commit {by['commit'][:10]}")
     if not alone:
         _show_backends(record.content.get("variants"), record.name)
 

@@ -52,7 +52,8 @@ TRAIN = Kind("train", "notebooks/01_train.ipynb", "Train one network", "")  # le
 
 KINDS = (
     Kind("answer", "notebooks/02_answer.ipynb", "Can the paper be reproduced?", "",
-         records=True, files=("results/table6/*", "results/*/online.json", "profiles/paper.yaml")),
+         records=True,
+         files=("results/table6/*", "results/backends-*/cpu.json", "results/*/online.json", "profiles/paper.yaml")),
     Kind("reading", "notebooks/03_reading.ipynb", "How to read this", "", records=True),
 
     Kind("networks", "notebooks/04_networks.ipynb", "Figures 2 to 4, Table 1: the networks", PAPERS),
