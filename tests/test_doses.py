@@ -63,7 +63,9 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
     assert table.loc["branch times 1.5, no gate", "minus with gates [95 %]"].startswith("-5.0 points [")
     assert table.loc["Res34-SE-IM-Net", "minus with gates [95 %]"] == "–"
     fig, alt = doses.doses_figure(found)
-    assert "ResNet34-3DRes18, no gate (×1) 66.7 %" in alt and "plain squeeze and excitation (×0.5) 41.7 %" in alt
+    assert "ResNet34-3DRes18, no gate (×1) -25.0 points [" in alt
+    assert "plain squeeze and excitation (×0.5) -50.0 points [" in alt
+    assert table["with gates, the same runs"].tolist() == ["91.7 %"] * 5
     plt.close(fig)
 
 
@@ -76,7 +78,14 @@ def test_what_the_constant_explains(found):
         replace(dose, pairs=[(gated, gated) for gated, _ in dose.pairs]) if "times" in dose.name else dose
         for dose in found
     ]
-    assert doses.constant_text(alike).endswith("no difference shown, so by the plan's rule the constant explains it.")
+    explained = "no difference shown, so by the plan's rule the constant explains it"
+    assert doses.constant_text(alike).endswith(f"{explained}.")
+    # runs are paired already, so that a rate may change
+    for run in (run for dose in alike for pair in dose.pairs for run in pair if run.experiment.model == BASELINE):
+        object.__setattr__(run.experiment, "learning_rate", run.experiment.learning_rate / 2)
+    assert doses.constant_text(alike).endswith(
+        f"{explained}, or the learning rate that it shares with the gates (0.001; without, 0.0005)."
+    )
 
 
 def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):

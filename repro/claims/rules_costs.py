@@ -198,8 +198,8 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + f". Counted otherwise: by {CLIP} {clip.count}; by {COMMON_CLIP} {common.count if timed else 'not run'}.",
         settle,
         "complexity",
-        short=f"by the video both faster than {found.count} networks timed here on {measured.name}, clip by clip than "
-        f"{clip.count}",
+        short=f"by the video (one clip of theirs, the published clips of others) both faster than {found.count} "
+        f"networks timed here on {measured.name}, clip by clip than {clip.count}",
         sources=_source(measured),
     )
 
@@ -322,10 +322,15 @@ def _is_full(run: Record) -> bool:
     return all(getattr(run.experiment, field) == value for field, value in FULL.items())
 
 
+def _too_few(told: Estimate) -> str:
+    """In words, if the sources are too few for a verdict."""
+    few = told.groups < FEWEST_GROUPS or told.spread.equal < FEWEST_EQUAL
+    return f", too few sources ({told.groups}) for a verdict" if few else ""
+
+
 def _above_guessing(told: Estimate) -> str:
     """Of one network, so whether another training would tell them too is not asked."""
-    few = told.groups < FEWEST_GROUPS or told.spread.equal < FEWEST_EQUAL
-    if few or told.low <= GUESSING <= told.high:
+    if _too_few(told) or told.low <= GUESSING <= told.high:
         return "undecided"
     return "reproduced" if told.point > GUESSING else "contradicted"
 
@@ -372,7 +377,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         f"n = {told.clips} clips of {told.groups} sources, on {made['dataset']}; of one network.",
         settle,
         "online",
-        short=f"{rate:.0f} frames/s from files, {size}; drink or eat {with_interval(told)} right, guessing gives "
-        f"{percent(GUESSING)}",
+        short=f"{rate:.0f} frames/s from files, {size}; between drink and eat alone {with_interval(told)} right, "
+        f"guessing gives {percent(GUESSING)}{_too_few(told)}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),
     )

@@ -243,7 +243,9 @@ def _confusion(pairs: Pairs) -> Result:
         for (i, j), fall in falls.items()
     )
     higher = sum(fall.point < 0 for fall in falls.values())
+    taken = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
     short = f"confusion lower for {lower} and higher for {higher} of {len(falls)} pairs of look-alikes{but}"
+    short += f", clips taken for their look-alike {taken}"
     return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
 
 
@@ -309,7 +311,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         short = (
             f"{with_interval(share)} of the errors on classes with a look-alike fall on it, by chance {percent(chance)}"
         )
-        details = f"{_counted(share, 'run', 'wrong test clips')}; {percent(lost)} of all clips"
+        details = f"{_counted(share, 'run', 'test clips that a run had wrong')}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")
         found.append(Finding(runs[0].experiment.study, place, outcome, short, details))
         used += runs

@@ -6,7 +6,7 @@ off the records' fields, not off their names.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -220,10 +220,15 @@ def answers(found: Sequence[Variant]) -> list[str]:
         "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
         f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
-        f"without a gate, minus the share with it: {said(baseline, mistaken_for_partner)}.",
+        f"with the gate, minus the share without: {said(_turned(baseline), mistaken_for_partner)}.",
         _time_answer(one(model=CONTROL)),
         _attention_answer(one(model=TEMPORAL)),
     ]
+
+
+def _turned(variant: Variant | None) -> Variant | None:
+    """The reference minus the variant."""
+    return variant and replace(variant, pairs=tuple((changed, reference) for reference, changed in variant.pairs))
 
 
 def _time_answer(control: Variant | None) -> str:

@@ -80,8 +80,8 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     return (
         f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}, with networks of "
         f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs.html) had not learned their training clips, "
-        "chose settings, or repeat others. Sizes and speeds, online recognition apart, are those of the networks at "
-        "full size."
+        "chose settings, changed one choice, or repeat others. Sizes and speeds, online recognition apart, are those "
+        "of the networks at full size."
     )
 
 
@@ -112,9 +112,16 @@ def meanings_text(verdicts: Verdicts) -> str:
     found = {v.outcome for v in verdicts}
     meanings = "; ".join(f"*{outcome}*: {words}" for outcome, words in MEANING.items() if outcome in found)
     return (
-        f"{meanings}. Networks and results of others that claims are held against are this study's choice: of the "
-        "rows of the paper's tables the text names I3D alone."
+        f"{meanings}.{_young_text(verdicts)} Networks and results of others that claims are held against are this "
+        "study's choice: of the rows of the paper's tables the text names I3D alone."
     )
+
+
+def _young_text(verdicts: Verdicts) -> str:
+    """Which verdicts that say something rest on a rule that could have been written to suit its records."""
+    said = [v for v in verdicts if v.outcome not in ("undecided", "not testable")]
+    young = [v.claim.title for v in said if v.seen_before]
+    return f" Rules younger than a record that they judge: of *{'*, *'.join(young)}*." if young else ""
 
 
 # ---- every claim

@@ -14,7 +14,7 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.records.freshness import Digest
-from repro.records.questions import in_16_bits, seen
+from repro.records.questions import has_converged, in_16_bits, seen
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
@@ -42,6 +42,11 @@ class Dose:
     @property
     def accuracy(self) -> Estimate:
         return share_of(self.runs, is_right)
+
+    @property
+    def with_gates(self) -> Estimate:
+        """Top-1 of the network with gates on the same splits and seeds."""
+        return share_of([gated for gated, _ in self.pairs] or self.runs, is_right)
 
     @property
     def minus_gates(self) -> Estimate:
@@ -96,8 +101,10 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
             "network": dose.name,
             "branch at the start": f"×{dose.scale:.3g}",
             "top-1 [95 %]": with_interval(dose.accuracy),
+            "with gates, the same runs": percent(dose.with_gates.point),
             "minus with gates [95 %]": with_interval(dose.minus_gates, signed=True) if dose.pairs else "–",
             "runs": len(dose.runs),
+            "rate": f"{dose.runs[0].experiment.learning_rate:g}",
         }
         for dose in found
     ]
@@ -105,30 +112,28 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
 
 
 def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
-    """Top-1 by scale with intervals: constants joined by a line, gates as marks of their own; with its alt text."""
-    fig, axis = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
-    plain = [dose for dose in found if "no gate" in dose.name]
-    gated = [dose for dose in found if dose not in plain]
-    for some, colour, marker in ((plain, COLOURS[BASELINE], "o"), (gated, COLOURS[ATTENTION], "D")):
-        for dose in some:
-            c, x = dose.accuracy, dose.scale + (0.03 if some is gated else 0)
-            axis.plot([x, x], [100 * c.low, 100 * c.high], color=colour, linewidth=2)
-            axis.plot(x, 100 * c.point, marker, color=colour)
-            if some is gated:
-                axis.annotate(
-                    dose.name, (x, 100 * c.point), (6, 4), textcoords="offset points", fontsize=8, color=colour
-                )
-    axis.plot(
-        [d.scale for d in plain],
-        [100 * d.accuracy.point for d in plain],
-        color=COLOURS[BASELINE],
-        linewidth=1,
-        label="a constant on the branch, no gate",
+    """Top-1 minus that of the network with gates on the same splits and seeds, by scale, with its alt text."""
+    fig, axis = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
+    axis.axhline(0, color=COLOURS[ATTENTION], linewidth=1)
+    for dose in found:
+        plain = "no gate" in dose.name
+        colour, x = COLOURS[BASELINE if plain else ATTENTION], dose.scale + (0 if plain else 0.03)
+        if dose.pairs:
+            axis.plot([x, x], [100 * dose.minus_gates.low, 100 * dose.minus_gates.high], color=colour, linewidth=2)
+        height = 100 * dose.minus_gates.point if dose.pairs else 0.0
+        axis.plot(x, height, "o" if plain else "D", color=colour)
+        words = f"{dose.name}, {len(dose.runs)} runs"
+        axis.annotate(words, (x, height), (7, 4), textcoords="offset points", fontsize=8, color=colour)
+    axis.margins(x=0.35)
+    axis.set(
+        xlabel="factor on the residual branch at the start of training", ylabel="top-1 minus that with gates (points)"
     )
-    axis.set(xlabel="factor on the residual branch at the start of training", ylabel="test top-1 (%)")
-    axis.legend(frameon=False, fontsize=8, loc="lower right")
-    shown = "; ".join(f"{dose.name} (×{dose.scale:.3g}) {percent(dose.accuracy.point)}" for dose in found)
-    return fig, f"Test top-1 by the factor on the residual branch at the start: {shown}."
+    shown = "; ".join(
+        f"{dose.name} (×{dose.scale:.3g}) {with_interval(dose.minus_gates, signed=True)}"
+        for dose in found
+        if dose.pairs
+    )
+    return fig, f"Test top-1 minus that of the network with gates, by the factor at the start: {shown}."
 
 
 def constant_text(found: Sequence[Dose]) -> str:
@@ -145,17 +150,38 @@ def constant_text(found: Sequence[Dose]) -> str:
     common = [name for name in times if name in plain]
     if not common:
         return "The control that would tell, a branch times the constant 1.5 and no gate, was **not run**."
-    gain = -gain_of([plain[name] for name in common], is_right).point
-    left = gain_of([times[name] for name in common], is_right)
+    none, scaled = [plain[name][1] for name in common], [times[name][1] for name in common]
+    gated = [times[name][0] for name in common]
+    gain, step, left = (
+        gain_of(list(zip(first, then)), is_right) for first, then in ((none, gated), (none, scaled), (scaled, gated))
+    )
     told = "a difference."
     if left.low <= 0 <= left.high:
         told = "no difference shown"
-        told += ", so by the plan's rule the constant explains it." if abs(left.point) < gain else "."
+        told += (
+            f", so by the plan's rule the constant explains it{_rate(none, gated)}."
+            if abs(left.point) < gain.point
+            else "."
+        )
+    late = sum(not has_converged(run) for run in scaled)
+    unlearned = (
+        f" {late} of those {len(scaled)} runs ended before they had learned their training clips." if late else ""
+    )
     runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
     return (
-        f"With gates minus without, {runs}: {100 * gain:+.1f} points. A branch times the constant 1.5, with no gate at "
-        f"all: {100 * (gain + left.point):+.1f} points. Gates minus that constant: {-100 * left.point:+.1f} points "
-        f"[{-100 * left.high:+.1f}, {-100 * left.low:+.1f}]: {told}"
+        f"With gates minus without, {runs}: {100 * gain.point:+.1f} points. A branch times the constant 1.5, with no "
+        f"gate at all: {with_interval(step, signed=True)}.{unlearned} Gates minus that constant: "
+        f"{with_interval(left, signed=True)}: {told}"
+    )
+
+
+def _rate(none: Sequence[Record], gated: Sequence[Record]) -> str:
+    """In words, where the constant had the gates' learning rate and the baseline another."""
+    without, with_ = (runs[0].experiment.learning_rate for runs in (none, gated))
+    return (
+        ""
+        if without == with_
+        else f", or the learning rate that it shares with the gates ({with_:g}; without, {without:g})"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from repro.claims.judging import judge_gain, silent
+from repro.claims.judging import LEVEL, judge_gain, silent
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import with_interval
@@ -52,7 +52,7 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     names = [study.name + ("" if study.converged else " (training clips not learned)") for study, _ in found]
     gains = [gain for _, gain in found]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
-    fig, axis = plt.subplots(figsize=(7.5, 1.0 + 0.36 * len(found)), layout="constrained")
+    fig, axis = plt.subplots(figsize=(7.5, 1.15 + 0.36 * len(found)), layout="constrained")
     draw_gains(
         axis,
         [name.replace(" (training", "\n(training") for name in names],
@@ -60,7 +60,11 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
         counted,
         [gains_by_seed(study.pairs) for study, _ in found],
     )
-    axis.set_xlabel("gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs", fontsize=9)
+    axis.set_xlabel(
+        "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
+        f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)",
+        fontsize=9,
+    )
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
         f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
