@@ -288,7 +288,7 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         "complexity",
         short=f"for {budget:.2f} s of a camera's frames the fastest float32 runtime takes, at full size, "
-        + ", ".join(f"{took.middle:.2f} s on {name}" for name, _, took in found),
+        + ", ".join(f"{took.middle:.2f} s ({name})" for name, _, took in found),
         sources=tuple(source for each in (measured, *evidence.backends) for source in _source(each)),
     )
 
