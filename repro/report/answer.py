@@ -76,12 +76,20 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     counted = counted if len(places) > 1 else next(iter(places))
     full = any(v.claim.id.startswith("accuracy-") and v.outcome != "not testable" for v in verdicts)
     limit = "" if full else ": they test the ideas, not the paper's numbers"
-    drawn = " Rendered clips show a drawn figure." if "rendered" in counted else ""
+    drawn = " of a drawn figure" if counted.endswith("rendered clips") else ""
     return (
-        f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}, with networks of "
-        f"{scale(evidence.records)}{limit}.{drawn} [All other runs](runs.html) had not learned their training clips, "
-        "chose settings, changed one choice, or repeat others. Sizes and speeds, online recognition apart, are those "
-        "of the networks at full size."
+        f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}{drawn}, with "
+        f"networks of {scale(evidence.records)}{limit}."
+    )
+
+
+def rest_text(evidence: Evidence) -> str:
+    """Which runs do not count, and that sizes and speeds are not those of the runs' networks; nothing without runs."""
+    if not evidence.records:
+        return ""
+    return (
+        "[All other runs](runs.html) had not learned their training clips, chose settings, changed one choice, or "
+        "repeat others. Sizes and speeds, online recognition apart, are those of the networks at full size."
     )
 
 

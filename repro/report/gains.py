@@ -27,23 +27,26 @@ def compared(studies: Sequence[Study]) -> list[Study]:
 
 
 def answer_text(studies: Sequence[Study]) -> str:
-    """What the gate does to accuracy, a sentence for each study that converged; which say nothing, and why."""
+    """What the gate does to accuracy, a sentence for each study that converged."""
     sure = [
-        f"- **{study.name}: {with_interval(gain, signed=True)}**: {_says(gain)} ({_counted(study, gain)})."
-        f"{_both_learned_text(study)}"
+        f"- **{study.name}: {with_interval(gain, signed=True)}**: {_says(gain)} ({_counted(gain)})."
         for study, gain in _gains(studies)
         if study.converged
     ]
+    unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
+    return "\n".join(sure) or unknown
+
+
+def details_text(studies: Sequence[Study]) -> str:
+    """How those studies' rates were chosen and which of their runs had not learned; which studies say nothing."""
+    found = _gains(studies)
+    sure = [f"- {study.name}: {rates_text(study)}.{_both_learned_text(study)}" for study, _ in found if study.converged]
     early = [
-        f"{study.name} {with_interval(gain, signed=True)} ({_counted(study, gain)})"
-        for study, gain in _gains(studies)
+        f"{study.name} {with_interval(gain, signed=True)} ({_counted(gain)})"
+        for study, gain in found
         if not study.converged
     ]
-    stopped = [f"Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []
-    if sure:
-        return "\n".join([*sure, *(f"- {line}" for line in stopped)])
-    unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
-    return "\n\n".join([unknown, *stopped])
+    return "\n".join(sure + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
 
 def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
@@ -97,7 +100,6 @@ def _says(gain: Estimate) -> str:
     return f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
 
 
-def _counted(study: Study, gain: Estimate) -> str:
+def _counted(gain: Estimate) -> str:
     pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
-    rates = f"; {own}" if "chosen" in (own := rates_text(study)) else ""
-    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources{rates}"
+    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
