@@ -16,6 +16,7 @@ from snakemake.exceptions import WorkflowError
 
 from repro.experiment.profile import make_profile, source_of
 from repro.records.freshness import as_text, sources_state, used_by
+from repro.records.provenance import commit_text
 from repro.report.pages import TRAIN, pages_of
 from repro.training.behaviour import todays_digest
 
@@ -63,6 +64,7 @@ rule book:
         source=[str(path) for path in sorted(Path("book").rglob("*")) if path.is_file() and "_build" not in path.parts],
         citation="CITATION.cff",
         code=["repro/report/book.py", "repro/report/staging.py", "repro/report/pages.py"],
+    params: commit=commit_text()  # stands at the foot of each page
     output: update("book/_build/html/index.html")  # an earlier report stays readable until the new one is whole
     shell: "{PYTHON} -m repro.report.book --pages {input.pages:q} --source book --stage build/book --out book/_build"
 

@@ -1,8 +1,11 @@
 """How to read the book, and the box at the foot of each page."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
-from made import DIGEST, both_networks
+from made import DIGEST, PROVENANCE, both_networks
+from markupsafe import escape
 
 from repro.claims.judging import MEANING
 from repro.experiment.fields import Experiment
@@ -22,21 +25,48 @@ def runs(tmp_path):
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
     end = "--cores all --configfile profiles/rendered.yaml</code>"
-    kept = "<code>runs=$(ls results/rendered/*/record.json); rm -rf results/rendered/*/ build/runs/rendered; "
-    assert f"{kept}.venv/bin/snakemake $runs {end} (4 runs, 2 minutes each)" in html
+    gone = "git ls-files 'results/rendered/*/*' | xargs rm && rm -rf build/runs/rendered"
+    again = f"{gone} && .venv/bin/snakemake $(git ls-files 'results/rendered/*/record.json') "
+    assert f"<code>{escape(again)}{end} (4 runs, 2 minutes of one core each)" in html
+    assert "after <code>make setup</code>" in html and "Repeat from <code>.venv/bin/snakemake</code> on" in html
     one = "rendered/res34_se_im_net-split1-seed0"
-    gone = f"<code>rm -rf results/{one} build/runs/{one}; "
+    gone = f"<code>rm -rf results/{one} build/runs/{one} &amp;&amp; "
     assert f"{gone}.venv/bin/snakemake results/{one}/record.json {end} (one of them)" in html
     assert f"<code>.venv/bin/snakemake runs {end} (the 44 runs that this page lacks)" in html
-    assert "6 minutes in all, the recorded runs one by one, on CPU, 1 thread(s) of Made 1" in html  # four runs of 90 s
+    assert (
+        "6 minutes in all, the recorded runs one by one, on CPU, 1 thread of Made 1; Snakemake" in html
+    )  # of 90 s each
+    assert "<code>make book</code>, and <code>diff -r recorded/tables" in html and "rendered-again.yaml" in html
     assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html
     assert 'href="manifest.json"' in html
 
 
+def test_what_came_out_again_and_which_code_no_commit_has_are_said(tmp_path):
+    runs = both_networks(tmp_path, study="rendered", provenance=PROVENANCE | {"uncommitted_changes": True})
+    assert "No run was trained again yet." in foot.foot_html("gate", runs)
+    both_networks(tmp_path, study="rendered-again", provenance=PROVENANCE | {"started": "2030-01-01T00:00:00+00:00"})
+    html = foot.foot_html("gate", runs)
+    assert "to the bit are expected on the same processor" in html and "Of 4 runs trained again 4 gave" in html
+    assert "4 runs of rendered; 4 of them by code with uncommitted changes" in html
+
+
+def test_a_study_that_is_whole_is_made_again_without_git(runs, monkeypatch):
+    of_profile = replace(read_profile(PROFILES / "rendered.yaml"), experiments=[run.experiment for run in runs])
+    monkeypatch.setattr(foot, "read_profile", lambda path: of_profile)
+    whole = "rm -rf results/rendered/*/ build/runs/rendered && .venv/bin/snakemake runs --cores all --configfile "
+    assert any(command.startswith(whole) for command in foot.commands_of(runs))
+
+
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
-    timed = Measured("cpu", {"provenance": {"seconds": 1800, "device": "CPU", "processor": "EPYC"}}, pd.DataFrame())
+    made = {"seconds": 1800, "device": "CPU", "processor": "EPYC"}
+    timed = Measured("cpu", {"provenance": made, "clip": "a.avi"}, pd.DataFrame())
     html = foot.foot_html("complexity", command="repro table6 --full", timed=[timed])
-    assert "<code>repro table6 --full</code>" in html and "30 minutes on CPU of EPYC" in html
+    assert "<code>repro table6 --full</code> (FILE: any video; recorded with a.avi)" in html
+    assert (
+        "replaces the whole record" in html
+        and "<code>--only NETWORK</code>" in html
+        and "30 minutes on CPU of EPYC" in html
+    )
     assert "<code>results/table6/cpu.json</code>" in html and "compare networks within one run" in html
     assert "<code>make book</code>" in foot.foot_html("networks") and "It took" not in foot.foot_html("networks")
 

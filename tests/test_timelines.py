@@ -175,7 +175,9 @@ MEMORY = {"streamed": 90000, "rate": 25, "mb": [400.0, 410.0, 411.0, 411.0, 411.
 
 def test_the_pace():
     text = pace.pace_text(PACE)
-    assert "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 thread(s)" in text
+    assert (
+        "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 threads of" in text
+    )
     assert "0 of 1500 frames dropped, the oldest 120 ms" in text and "as published: 1.8 times [1.7, 1.9]" in text
     slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
     assert "**25 frames a second are not kept**" in pace.pace_text(slow)

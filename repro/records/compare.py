@@ -89,11 +89,12 @@ def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[R
 
 
 def made_again(records: Iterable[Record]) -> list[tuple[Record, Record]]:
-    """The same run of several studies, whatever they are for: the one that was made first with each that came after."""
+    """The same run of several studies, whatever they are for: the one that was made first with each that came after, by
+    code of the same behaviour."""
     found: dict[tuple[Any, ...], list[Record]] = {}
     for record in sorted(records, key=lambda record: record.provenance["started"]):
         found.setdefault((str(settings(record)), record.data["hash"], *_run(record)), []).append(record)
-    return [(first, later) for first, *rest in found.values() for later in rest]
+    return [(first, later) for first, *rest in found.values() for later in rest if not later.stale(first.digest)]
 
 
 def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ...]:

@@ -5,7 +5,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,10 +19,7 @@ def make_provenance() -> dict[str, Any]:
     """Commit, machine and libraries, now. Whoever measures adds ``seconds`` and ``device`` when done."""
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown: not a git checkout",
-        # of the code: a run that finds its record fresh may write other threads or folders into it
-        "uncommitted_changes": bool(
-            _git("status", "--porcelain", "--untracked-files=no", "--", ":(top,exclude)results")
-        ),
+        "uncommitted_changes": _changed(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -32,6 +29,18 @@ def make_provenance() -> dict[str, Any]:
         "lock": _lock_hash(),
         "driver": _driver(),
     }
+
+
+def commit_text() -> str:
+    """``commit 0123456789``, with a word where its files were changed since; ``unknown commit`` outside git."""
+    commit = _git("rev-parse", "HEAD")
+    return f"commit {commit[:10]}{' with uncommitted changes' if _changed() else ''}" if commit else "unknown commit"
+
+
+def machine_text(made: Mapping[str, Any]) -> str:
+    """``CPU, 2 threads of AMD EPYC``: device and processor, from what a record says of its making."""
+    device = re.sub(r"\b(\d+) thread\(s\)", lambda of: f"{of[1]} thread{'s' * (of[1] != '1')}", made["device"])
+    return f"{device} of {made['processor']}"
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
@@ -67,6 +76,12 @@ def _driver() -> str | None:
     except OSError:
         return None
     return done.stdout.split("\n")[0].strip() or None if done.returncode == 0 else None
+
+
+def _changed() -> bool:
+    """Whether the code has uncommitted changes. Records are no code: a run that finds its own fresh may write other
+    threads or folders into it."""
+    return bool(_git("status", "--porcelain", "--untracked-files=no", "--", ":(top,exclude)results"))
 
 
 def _git(*arguments: str) -> str:

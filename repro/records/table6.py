@@ -16,6 +16,7 @@ from repro.files import read_table
 from repro.metrics.statistics import Interval
 from repro.metrics.timings import TIMING_COLUMNS, paired_ratio, ratio_through, summary
 from repro.records.measure import read_measurements
+from repro.records.provenance import machine_text
 from repro.records.record import RESULTS
 
 STUDY = "table6"  # folder under results/
@@ -55,9 +56,8 @@ class Measured:
     @property
     def name(self) -> str:
         """The device as records name it, with the processor it is in and its instructions where they are known."""
-        made, instructions = self.content["provenance"], self.content.get("instructions")
-        name = f"{made['device']} of {made['processor']}".replace("thread(s)", "threads")
-        return f"{name} with {instructions}" if instructions else name
+        name, instructions = machine_text(self.content["provenance"]), self.content.get("instructions")
+        return f"{name} with {instructions}" if instructions and instructions not in name else name
 
     def of(self, section: str, *cases: str) -> pd.DataFrame:
         """A section's timings (of these cases), rounds told apart by run and group too."""

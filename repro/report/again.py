@@ -1,11 +1,13 @@
 """A run trained again: do the same numbers come out?"""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from repro.records.compare import made_again
+from repro.records.provenance import machine_text
 from repro.records.record import Record
 from repro.records.scores import is_right
 from repro.report.show import formatted
@@ -17,7 +19,10 @@ FORMATS = {"top-1 (%)": ".1f", "again (%)": ".1f", "largest difference of scores
 
 def again_table(records: Sequence[Record]) -> pd.DataFrame:
     """One row for each run that another study holds again: both test accuracies (%), by how many clips the labels
-    differ, and how far the scores do, in parts of the largest."""
+    differ, and how far the scores do, in parts of the largest.
+
+    *same machine* is not known where a record names its processor without the instructions: a family of processors.
+    """
     rows = []
     for first, later in made_again(records):
         there, here = (_by_clip(record) for record in (first, later))
@@ -26,6 +31,7 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
                 "run": first.name,
                 "again": later.name,
                 "machines": " / ".join(dict.fromkeys(_machine(each) for each in (first, later))),
+                "same machine": _same_machine(first, later),
                 "top-1 (%)": 100 * is_right(first).mean(),
                 "again (%)": 100 * is_right(later).mean(),
                 "other labels": f"{(there.argmax(1) != here.argmax(1)).sum()} of {len(there)}",
@@ -36,7 +42,7 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def again_text(table: pd.DataFrame) -> str:
-    """How many came out bit for bit, and how far top-1 moved in the others."""
+    """How many came out bit for bit, how far top-1 moved in the others, and how much of that was on one kind of machine."""
     if not len(table):
         return NOT_RUN
     moved = (table["again (%)"] - table["top-1 (%)"])[table["largest difference of scores"] > 0]
@@ -44,6 +50,10 @@ def again_text(table: pd.DataFrame) -> str:
     text = f"Of {runs} trained again {same or 'none'} gave the same scores, bit for bit."
     if len(moved):
         text += f" Where they differ, top-1 moved by up to {moved.abs().max():.1f} points."
+    if len(here := table[table["same machine"] == "yes"]):
+        text += f" On the same kind of machine {(here['largest difference of scores'] == 0).sum()} of {len(here)} did."
+    if unknown := (table["same machine"] == "not known").sum():
+        text += f" Of {unknown} it is not known whether the processor was the same."
     return text
 
 
@@ -52,5 +62,12 @@ def _by_clip(record: Record) -> np.ndarray:
 
 
 def _machine(record: Record) -> str:
-    made = record.provenance
-    return f"{made['processor']}, torch {made['libraries']['torch']}"
+    return f"{machine_text(record.provenance)}, torch {record.provenance['libraries']['torch']}"
+
+
+def _same_machine(first: Record, later: Record) -> str:
+    """Whether processor, threads and torch are the same: yes, no, or not known."""
+    machines = [_machine(each) for each in (first, later)]
+    named = all(re.search(r" \(AVX\w+\)$", each.provenance["processor"]) for each in (first, later))
+    known = named or len({re.sub(r" \(AVX\w+\)", "", machine) for machine in machines}) > 1
+    return ("yes" if machines[0] == machines[1] else "no") if known else "not known"

@@ -87,7 +87,7 @@ def show_logits() -> None:
             logits_table(found),
             f"Logits beside eager float32: run {found['run']} (width ×{found['width']:g}, {found['frames']} frames of "
             f"{found['size']} pixels; int8 calibrated on {found['calibrated_on']} training clips), "
-            f"{made['started'][:10]}, {made['device']} of {made['processor']}, commit {made['commit'][:10]}",
+            f"{made['started'][:10]}, {machine_text(made)}, commit {made['commit'][:10]}",
             folded=f"How far the logits of {found['run']} move",
         )
 

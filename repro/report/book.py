@@ -7,7 +7,7 @@ executed, and neither the build nor the pages need a network. Sphinx writes into
 after a build without a warning.
 
 The module is also the book's Sphinx extension (`setup`): offline formulas, citations numbered as the paper numbers its
-references, and under each title the switch that shows the notebook's code.
+references, under each title the switch that shows the notebook's code, and at the foot the commit.
 """
 
 import argparse
@@ -17,11 +17,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from repro.records.provenance import commit_text
 from repro.report.pages import ROOT_PAGE, placed
 from repro.report.staging import BookError, stage
 
@@ -107,6 +109,7 @@ def setup(app: "Sphinx") -> dict[str, Any]:
 
     app.config.mathjax_path = f"mathjax/{MATHJAX}"
     app.connect("html-page-context", _offer_notebook)
+    app.connect("html-page-context", partial(_name_commit, commit_text()))
     app.connect("build-finished", _finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -132,6 +135,13 @@ def _offer_notebook(_app: "Sphinx", page: str, _template: str, context: dict[str
     if kind.source.endswith(".ipynb"):
         target = context["pathto"](kind.source, resource=True)
         context["body"] = context["body"].replace("</h1>", "</h1>" + NOTEBOOK_BAR.format(target=target), 1)
+
+
+def _name_commit(
+    commit: str, _app: "Sphinx", _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """At the foot of each page what the book was built from."""
+    context["theme_extra_footer"] = f"Built from {commit}"
 
 
 def _finish(app: "Sphinx", error: Exception | None) -> None:

@@ -9,9 +9,11 @@ from IPython.display import HTML, display
 from markupsafe import Markup
 
 from repro.experiment.profile import read_profile
-from repro.records.record import RESULTS, Record
+from repro.records.provenance import machine_text
+from repro.records.record import RESULTS, Record, read_all
 from repro.records.table6 import STUDY as TIMED
 from repro.records.table6 import Measured
+from repro.report.again import again_table, again_text
 from repro.report.pages import KINDS
 
 MAKE = "make book"
@@ -36,14 +38,17 @@ def foot_html(
     """What `show_foot` displays."""
     records = list({record.name: record for record in records}.values())
     source = next(kind.source for kind in KINDS if kind.name == page)
-    commands = {command: ""} if command else commands_of(records) or {MAKE: ""}
+    note = f"FILE: any video; recorded with {clips[0]}" if (clips := _clips(timed)) else ""
+    commands = {command: note} if command else commands_of(records) or {MAKE: ""}
     lines = [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in commands.items()]
-    rows = [("Make these numbers again", Markup("<br>").join(lines))]
+    stopped = [Markup(STOPPED)] if any("&& .venv/bin/snakemake" in text for text in commands) else []
+    rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *lines, *stopped]))]
     if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
-            ("It took", Markup("{}").format(took(made))),
-            ("Again means", Markup(SAME if records else TIMED_AGAIN)),
+            ("It took", Markup("{}{}").format(took(made), AT_ONCE if len(records) > 1 else "")),
+            ("Again means", again_html(records) if records else Markup(TIMED_AGAIN)),
+            ("To compare", Markup(COMPARE if records else TIMED_COMPARE)),
             ("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records)) if records else files),
         ]
     rows.append(("Data", Markup(DATA)))
@@ -52,28 +57,53 @@ def foot_html(
     return Markup('<aside class="foot" aria-label="How to make this page again">{}</aside>').format(cells)
 
 
-SAME = (
-    "the same numbers, on the same processor with as many threads; on another, "
-    '<a href="statistics.html#the-same-run-again">how far they move</a>; <code>git checkout results</code> brings the '
-    "recorded ones back"
+FIRST = 'after <code>make setup</code> (<a href="reproduce.html">From a bare machine</a>):'
+EXPECTED = "the same scores to the bit are expected on the same processor with as many threads."
+SEEN = '<a href="statistics.html#the-same-run-again">Run by run</a>'
+AT_ONCE = "; Snakemake trains as many at once as the cores allow"
+STOPPED = "Stopped? Repeat from <code>.venv/bin/snakemake</code> on; what stands before it deletes what is finished."
+COMPARE = (
+    "first <code>cp -r book/_build/html recorded</code>; after the commands <code>make book</code>, and <code>diff -r "
+    "recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of pairs of runs may move "
+    'as far as <a href="statistics.html#what-gain-could-each-study-have-shown">Statistics</a> says under <em>trained '
+    "again within</em>, of other numbers the interval is what is known. To keep both runs side by side: a study of its "
+    "own name, as <code>profiles/rendered-again.yaml</code>; <code>git checkout results</code> brings the recorded "
+    "ones back"
 )
-TIMED_AGAIN = "counts to the last digit; seconds hang on the machine: compare networks within one run"
+TIMED_AGAIN = (
+    "counts to the last digit; seconds hang on the machine: compare networks within one run, by <em>times the "
+    "baseline</em>, which is expected within its interval on a machine of the same kind"
+)
+TIMED_COMPARE = (
+    "copy <code>results/table6/</code> first: each measurement replaces the whole record of its device. Without "
+    "<code>--full</code> it has speeds of one clip a call alone; with <code>--only NETWORK</code> that network and the "
+    "baseline alone. Then <code>make book</code>, and the table <em>Every network's speed</em>"
+)
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
+
+
+def again_html(records: Sequence[Record]) -> Markup:
+    """What to expect of runs trained again, and what was seen of all that were, in the folder of these."""
+    table = again_table(read_all(records[0].folder.parents[1]))
+    seen = again_text(table) if len(table) else "No run was trained again yet."
+    return Markup("{} {} {}.").format(EXPECTED, seen, Markup(SEEN))
 
 
 def took(made: Sequence[Mapping[str, Any]]) -> str:
     """``3.2 hours in all, ..., on CPU, 1 thread of AMD EPYC``, from what records say of their making."""
+    devices = dict.fromkeys(machine_text(each) for each in made)
     hours = sum(each["seconds"] for each in made) / 3600
-    devices = dict.fromkeys(f"{each['device']} of {each['processor']}" for each in made)
     time = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
     return f"{time}{' in all, the recorded runs one by one,' if len(made) > 1 else ''} on {' or '.join(devices)}"
 
 
 def count_of(records: Sequence[Record]) -> str:
-    """``12 runs of rendered and ucf101-3-scratch``."""
+    """``12 runs of rendered, ucf101-3``, and how many of them were made by code that no commit has."""
     studies = list(dict.fromkeys(record.experiment.study for record in records))
     named = ", ".join(studies[:3]) + (f" and {len(studies) - 3} more" if len(studies) > 3 else "")
-    return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}"
+    changed = sum(record.provenance["uncommitted_changes"] for record in records)
+    of_these = f"; {changed} of them by code with uncommitted changes" if changed else ""
+    return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}{of_these}"
 
 
 def commands_of(records: Sequence[Record]) -> dict[str, str]:
@@ -81,7 +111,7 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
 
     First the runs that these are, then one of them alone, then those that a profile has beside them.
     """
-    made = {record.name: record.provenance["seconds"] for record in records}
+    made = {record.name: record.provenance for record in records}
     studies = {record.experiment.study for record in records}
     found = {}
     for path in sorted(Path("profiles").glob("*.yaml")):
@@ -95,15 +125,31 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
         if not there:
             found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, none of them recorded here"
             continue
-        minutes = sum(made[name] for name in there) / len(there) / 60
         own = dict.fromkeys(name.partition("/")[0] for name in there)
-        kept = " ".join(f"results/{study}/*/record.json" for study in own)
-        gone = " ".join(f"results/{study}/*/ build/runs/{study}" for study in own)
         again = f".venv/bin/snakemake {{}} --cores all --configfile {path.as_posix()}"
-        all_of_them = f"runs=$(ls {kept}); rm -rf {gone}; {again.format('$runs')}"
-        found[all_of_them] = f"{len(there)} runs, {minutes:.0f} minutes each"
-        one = f"rm -rf results/{there[0]} build/runs/{there[0]}; {again.format(f'results/{there[0]}/record.json')}"
+        if len(there) == len(runs):
+            kept, gone = "runs", "rm -rf " + " ".join(f"results/{study}/*/" for study in own)
+        else:  # of a study with more runs, those that git has
+            kept = "$(git ls-files " + " ".join(f"'results/{study}/*/record.json'" for study in own) + ")"
+            gone = "git ls-files " + " ".join(f"'results/{study}/*/*'" for study in own) + " | xargs rm && rm -rf"
+        all_of_them = f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}"
+        found[all_of_them] = f"{len(there)} runs, {_minutes([made[name] for name in there])}"
+        one = f"rm -rf results/{there[0]} build/runs/{there[0]} && {again.format(f'results/{there[0]}/record.json')}"
         found[one] = "one of them"
         if len(there) < len(runs):
             found[f"{SNAKEMAKE} {path.as_posix()}"] = f"the {len(runs) - len(there)} runs that this page lacks"
     return found
+
+
+def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
+    """``34 minutes of one core each, from 7 to 102``."""
+    minutes = [each["seconds"] / 60 for each in made]
+    core = " of one core" if all(each["device"] == "CPU, 1 thread(s)" for each in made) else ""
+    low, high = (f"{end(minutes):.0f}" for end in (min, max))
+    span = f", from {low} to {high}" if low != high else ""
+    return f"{sum(minutes) / len(minutes):.0f} minutes{core} each{span}"
+
+
+def _clips(timed: Sequence[Measured]) -> list[str]:
+    """The video files of the pipelines that were timed."""
+    return [clip for measured in timed if (clip := measured.content.get("clip"))]

@@ -12,6 +12,7 @@ from repro.experiment.fields import ATTENTION
 from repro.metrics.statistics import share
 from repro.metrics.text import percent, with_interval
 from repro.records.measure import read_measurements
+from repro.records.provenance import machine_text
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, read_record
 from repro.report.figures import COLOURS
@@ -49,10 +50,9 @@ def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
 
 def online_caption(study: str, content: Mapping[str, Any]) -> str:
     """What the frame rate of `online_table` leaves out, and where it was measured."""
-    made = content["provenance"]
     return (
         f"Streamed clips of {study}; frame rate that cropping and network keep up with, without decoding, on "
-        f"{made['device']} of {made['processor']}"
+        f"{machine_text(content['provenance'])}"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from repro.records.measure import read_measurements
+from repro.records.provenance import machine_text
 from repro.report.show import formatted
 
 COMMAND = "python -m repro.bench.online_{name}"
@@ -31,7 +32,7 @@ def pace_text(content: Mapping[str, Any] | None) -> str:
     return (
         f"**{content['rate']} frames a second are {'kept' if kept else 'not kept'}** by a network of width "
         f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
-        f"{content['provenance']['device']} of {content['provenance']['processor']}: {plain['dropped']} of "
+        f"{machine_text(content['provenance'])}: {plain['dropped']} of "
         f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
         f"Keeping each frame's map makes decisions faster, {saved}."
     )

@@ -6,6 +6,7 @@ import pandas as pd
 
 from repro.metrics.text import percent
 from repro.records.freshness import Digest
+from repro.records.provenance import machine_text
 from repro.records.questions import has_converged, training_top1
 from repro.records.record import Record
 from repro.records.scores import is_right
@@ -57,7 +58,7 @@ def provenance_table(records: Sequence[Record]) -> pd.DataFrame:
         made = record.provenance
         place = (
             record.experiment.study,
-            f"{made['device']} of {made['processor']}",
+            machine_text(made),
             made["commit"][:10] + (" + uncommitted changes" if made["uncommitted_changes"] else ""),
             made["libraries"].get("torch", ""),
             made.get("contributor", "this study"),

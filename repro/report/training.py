@@ -9,6 +9,7 @@ from repro.claims.official import STATED
 from repro.experiment.fields import TITLES
 from repro.experiment.protocols import HABITS, PAPER_TEXT
 from repro.metrics.text import percent
+from repro.records.provenance import machine_text
 from repro.records.record import Record
 from repro.report.show import formatted
 from repro.report.study import Study, convergence_text
@@ -114,7 +115,7 @@ def pace_by_study(records: Sequence[Record]) -> pd.DataFrame | None:
     groups: dict[tuple[str, str, str, str], list[pd.DataFrame]] = {}
     for record in records:
         if "clips_per_second" in record.history:
-            device = f"{record.provenance['device']} of {record.provenance['processor']}"
+            device = machine_text(record.provenance)
             place = record.experiment.study, record.experiment.title, record.experiment.precision, device
             groups.setdefault(place, []).append(record.history)
     rows = []
