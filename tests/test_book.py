@@ -413,6 +413,7 @@ def test_the_book_has_all_pages_and_the_papers_references_by_number(built):
     assert all(f"{name}: {citation[name]}" in words for name in ("version", "license")) and "authors:" in words
     index = (html / "index.html").read_text(encoding="utf-8")
     assert 'class="verdict reproduced"' in index and "Wilson 1927" in index and "SE &amp; &lt;IM&gt;" in index
+    assert all(f"Built from {commit_text()}" in text for text in (index, references))
     accuracy = (html / "gate.html").read_text(encoding="utf-8")
     assert "100%|" not in accuracy and "bar of a widget" not in accuracy
     assert not (html / "_sources").exists() and not list(html.rglob("*.map"))

@@ -91,6 +91,7 @@ def test_hours_are_arithmetic_over_the_share_of_a_cards_peak_that_is_assumed():
     runs = read_profile(HMDB51).experiments
     table = reading.tonight_table("hmdb51.yaml", runs, costs, "hmdb51", "a question").set_index("")["HMDB51"]
     assert table["hours"].startswith(f"{900e15 / (0.3 * 312e12) / 3600:.0f} hours on an A100 or ")
+    assert "driver 580 or later" in str(table["needs"]) and "repro plan hmdb51.yaml" in str(table["needs"])
     assert table["runs"] == "3: 900 PFLOP, 10 GB on the GPU, 3 GB of disk" and ".rar (" in table["download"]
     assert "repro prepare hmdb51 --root /data/hmdb51 --audit" in str(table["then"]) and "unrar" in str(table["then"])
     assert "snakemake runs --cores all --configfile hmdb51.yaml`; `make book PROFILE=" in str(table["last"])

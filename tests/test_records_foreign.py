@@ -179,8 +179,11 @@ def test_a_run_that_is_here_is_not_replaced_by_a_larger_study(tmp_path, here):
     sent = trained(tmp_path / "t", 0, study="larger", by=lambda a, b: b)
     (text,) = faults(sent.folder, here)
     assert f"{own.folder} is this very run with other scores; run seeds that nobody has" in text
+    assert "or call a repetition role: tuning" in text
     again = trained(tmp_path / "t", 0, study="again")
     assert not faults(again.folder, here)
+    repetition = trained(tmp_path / "t", 0, study="repetition", role="tuning", by=lambda a, b: b)
+    assert not faults(repetition.folder, here)
 
 
 def test_copies_within_what_is_sent_are_found(sent, here):

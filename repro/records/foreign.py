@@ -271,7 +271,11 @@ def _others(record: Record, others: Sequence[Record]) -> Iterator[Finding]:
             yield note(f"its scores are those of {other.folder}, another run of the same seed")
         elif _same_clips(record, other) and _same_fields(record, other):
             text = f"{other.folder} is this very run with other scores"
-            yield fault(f"{record.folder}: {text}; run seeds that nobody has, each counts once")
+            if "tuning" in (record.experiment.role, other.experiment.role):
+                yield note(f"{text}: no evidence, the page on statistics has both side by side")
+            else:
+                mend = "run seeds that nobody has, each counts once, or call a repetition role: tuning"
+                yield fault(f"{record.folder}: {text}; {mend}")
         if _same_clips(record, other) and scored_clips(record) != scored_clips(other):
             text = f"its hash of the clips is that of {other.folder}, but its test clips, labels or groups are others"
             yield fault(f"{record.folder / 'record.json'}: data.hash: {text}; {SEND}")

@@ -42,7 +42,7 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def again_text(table: pd.DataFrame) -> str:
-    """How many came out bit for bit, how far top-1 moved in the others, and how much of that was on one kind of machine."""
+    """How many came out bit for bit, how far top-1 moved in the others, and on how many machines of one kind."""
     if not len(table):
         return NOT_RUN
     moved = (table["again (%)"] - table["top-1 (%)"])[table["largest difference of scores"] > 0]

@@ -74,6 +74,10 @@ def tonight_table(
     ledger = link("the ledger on pre-training", f"ledger.html#{anchor_of(point)}")
     expected = "not known: nobody has run it; see "
     rows = {
+        "needs": with_code(
+            "an NVIDIA GPU from Turing on, with driver 580 or later; as many cores as keep it fed with clips, which "
+            f"`.venv/bin/repro plan {path}` counts once they are prepared"
+        ),
         "download": archives,
         "first": with_code("`make setup`"),
         "then": with_code(f"`.venv/bin/repro prepare {dataset} --root {root} --audit`{unpacker}"),
