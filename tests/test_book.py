@@ -23,6 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from PIL import Image
 
 from repro.paper import cells as paper
+from repro.records.provenance import commit_text
 from repro.report import book, staging
 from repro.report.pages import KINDS
 from repro.report.show import badge, formatted, link, plain, publish, show, show_table, table_csv, table_html, with_code

@@ -1,6 +1,7 @@
 """Measure and file: provenance, clock and files of what a machine measured."""
 
 import json
+import re
 import subprocess
 
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 
 from repro.files import write_whole
 from repro.records.measure import device_name, measured, read_measured_table, read_measurements, write_measurement
-from repro.records.provenance import make_provenance
+from repro.records.provenance import commit_text, machine_text, make_provenance
 
 
 def test_what_a_block_measured_is_filed_with_its_table_provenance_and_time(tmp_path):
@@ -34,6 +35,8 @@ def test_nothing_is_filed_after_an_error_or_when_nothing_was_measured(tmp_path):
 
 def test_a_cpu_is_named_with_its_threads():
     assert device_name().startswith("CPU, ") and device_name().endswith(" thread(s)")
+    assert machine_text({"device": "CPU, 1 thread(s)", "processor": "P"}) == "CPU, 1 thread of P"
+    assert machine_text({"device": "CPU, 12 thread(s)", "processor": "P"}) == "CPU, 12 threads of P"
 
 
 def test_a_measurement_brings_its_table(tmp_path):
@@ -53,6 +56,7 @@ def test_only_changes_of_the_code_are_uncommitted_changes(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     for name in ("results/run/record.json", "code.py"):
         write_whole(tmp_path / name, "1")
+    assert commit_text() == "unknown commit"
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
         subprocess.run([*git, *words], check=True)
@@ -60,3 +64,4 @@ def test_only_changes_of_the_code_are_uncommitted_changes(tmp_path, monkeypatch)
     assert make_provenance()["uncommitted_changes"] is False
     write_whole(tmp_path / "code.py", "2")
     assert make_provenance()["uncommitted_changes"] is True
+    assert re.fullmatch("commit [0-9a-f]{10} with uncommitted changes", commit_text())
