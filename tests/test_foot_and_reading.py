@@ -36,7 +36,7 @@ def test_the_box_has_the_command_the_time_and_the_records(runs):
     assert (
         "6 minutes in all, the recorded runs one by one, on CPU, 1 thread of Made 1; Snakemake" in html
     )  # of 90 s each
-    assert "<code>make book</code>, and <code>diff -r recorded/tables" in html and "rendered-again.yaml" in html
+    assert "<code>make book</code>, and <code>diff -r build/recorded/tables" in html and "rendered-again.yaml" in html
     assert '<a href="runs.html">4 runs of rendered</a>' in html and "<code>notebooks/09_gate.ipynb</code>" in html
     assert 'href="manifest.json"' in html
 

@@ -61,10 +61,13 @@ FIRST = 'after <code>make setup</code> (<a href="reproduce.html">From a bare mac
 EXPECTED = "the same scores to the bit are expected on the same processor with as many threads."
 SEEN = '<a href="statistics.html#the-same-run-again">Run by run</a>'
 AT_ONCE = "; Snakemake trains as many at once as the cores allow"
-STOPPED = "Stopped? Repeat from <code>.venv/bin/snakemake</code> on; what stands before it deletes what is finished."
+STOPPED = (
+    "Stopped? Repeat from <code>.venv/bin/snakemake</code> on; what stands before it deletes what is finished. Killed "
+    "outright, it is called once with <code>--unlock</code>, then with <code>--rerun-incomplete</code>."
+)
 COMPARE = (
-    "first <code>cp -r book/_build/html recorded</code>; after the commands <code>make book</code>, and <code>diff -r "
-    "recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of pairs of runs may move "
+    "first <code>cp -r book/_build/html build/recorded</code>; after the commands <code>make book</code>, and "
+    "<code>diff -r build/recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of pairs of runs may move "
     'as far as <a href="statistics.html#what-gain-could-each-study-have-shown">Statistics</a> says under <em>trained '
     "again within</em>, of other numbers the interval is what is known. To keep both runs side by side: a study of its "
     "own, as <code>profiles/rendered-again.yaml</code>; <code>git checkout results</code> brings the recorded "
