@@ -67,8 +67,8 @@ STOPPED = (
 )
 COMPARE = (
     "first <code>cp -r book/_build/html build/recorded</code>; after the commands <code>make book</code>, and "
-    "<code>diff -r build/recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of pairs "
-    'of runs may move as far as <a href="statistics.html#what-gain-could-each-study-have-shown">Statistics</a> says '
+    "<code>diff -r build/recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of "
+    'pairs may move as far as <a href="statistics.html#what-gain-could-each-study-have-shown">Statistics</a> says '
     "under <em>trained again within</em>, of other numbers the interval is what is known. To keep both runs side by "
     "side: a study of its own, as <code>profiles/rendered-again.yaml</code>; <code>git checkout results</code> brings "
     "the recorded ones back"
