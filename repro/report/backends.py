@@ -8,6 +8,7 @@ import pandas as pd
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.text import percent
 from repro.records.measure import read_measurements
+from repro.records.provenance import machine_text
 from repro.records.table6 import Measured, read_backends
 from repro.report.show import formatted, say, show_table
 from repro.report.table6 import show_measured
