@@ -1,6 +1,7 @@
 """The rendered demo set: what its frames depend on, what may not give a label away, and what is on disk."""
 
 import hashlib
+import inspect
 import json
 import resource
 from pathlib import Path
@@ -9,7 +10,18 @@ import cv2
 import numpy as np
 import pytest
 
-from repro.data.demo import BACKWARDS_PAIRS, CLASSES, PAIRS, dataset, render_clip, render_demo_set, scene, variation
+from repro.data.demo import (
+    BACKWARDS_PAIRS,
+    CLASSES,
+    ONE_WAY,
+    PAIRS,
+    actions,
+    dataset,
+    render_clip,
+    render_demo_set,
+    scene,
+    variation,
+)
 
 SMALL = {"clips_per_class": 3, "clips_per_group": 1, "size": 64, "frames": 10}
 
@@ -67,6 +79,11 @@ def test_classes_differ_inside_every_pair():
     for first, second in PAIRS:
         videos = [render_clip(name, group=1, clip=1).astype(int) for name in (first, second)]
         assert np.abs(videos[0] - videos[1]).mean() > 1
+
+
+def test_one_way_actions_are_those_with_rests():
+    named = dict(zip(CLASSES, CLASSES)) | {second: first for first, second in BACKWARDS_PAIRS}
+    assert {name for name in CLASSES if "progress(" in inspect.getsource(actions.ACTIONS[named[name]])} == ONE_WAY
 
 
 # --- nothing but the motion tells ---

@@ -250,7 +250,10 @@ def test_the_page(tmp_path, streamed):
     assert list(fig.axes[0].lines[0].get_ydata()) == [25, 75]
     plt.close(fig)
     (row,) = online_table(found).to_dict("records")
-    assert row["top-1 online"] == "75.0 %" and row["frames/s"] == pytest.approx(40)
+    assert row["top-1 online, last decision"] == "75.0 %" and row["at best"] is None
+    assert row["frames/s"] == pytest.approx(40)
+    (row,) = online_table(found | {"top1": 0.5}).to_dict("records")
+    assert row["at best"] == "75.0 % after 16 frames"
 
 
 def test_what_is_measured_already_is_not_measured_again(tmp_path, monkeypatch):

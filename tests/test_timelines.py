@@ -10,6 +10,7 @@ from matplotlib import pyplot as plt
 from repro.bench import online_timeline as timeline
 from repro.bench.online_timeline import of_content
 from repro.data.clips import Clip
+from repro.data.demo import CLASSES as RENDERED
 from repro.records.measure import write_measurement
 from repro.report import ledger, pace, timelines
 
@@ -34,7 +35,7 @@ def made(study="s", *, released=True, dataset="made clips"):
         ways[timeline.RELEASED] = [(10 * k, k % 3) for k in range(12)]
     table = pd.DataFrame([(way, *each) for way, rows in ways.items() for each in rows])
     table.columns = ["way", "frame", "label"]
-    content = {"run": "r", "dataset": dataset, "classes": CLASSES, "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
+    content = {"run": "r", "dataset": dataset, "classes": [*CLASSES], "clips": clips, "frames": 8, "cuts": [10, 15, 20]}
     return of_content(study, content, table)
 
 
@@ -64,17 +65,41 @@ def test_rows_of_runs_that_converged_come_first(tmp_path, monkeypatch):
     fields = {"study": "b", "run": "r", "dataset": "made", "remark": "A remark.", "history": learned}
     record(tmp_path / "results", labels=[0, 1, 2], scores=np.eye(3), **fields)
     assert [row.study for row in timelines.ordered(rows, "c")] == ["b", "c", "a"]
-    learned = "**. A remark. All of its runs had learned their training clips when they ended."
+    assert timelines.titles([("b", rows[0].content), ("a", rows[1].content)]) == ["Made", "made clips (a)"]
+    learned = "**. A remark. This run had learned its training clips when it ended."
     assert timelines.run_text(rows[0]).endswith(learned)
     assert timelines.run_text(rows[1]) == "Network of run `a/r` on **made clips**."
     assert timelines.at_hand(rows) is None, "its clips are not here"
+
+
+def test_a_fall_at_the_end_is_explained():
+    row = made()
+    assert timelines.fall_text(row) == "" and timelines.best_moment(row.published) is None
+    row.content["classes"][:] = [*CLASSES, *(name for name in RENDERED if name not in CLASSES)]
+    for way in (timeline.PUBLISHED, timeline.SLIPS["average"]):
+        row.ways[way].shown[9::30] = 1  # with its last frame each clip of Sit, which moves once
+    assert timelines.best_moment(row.published) == (2.5, 1.0)
+    assert "of 12 clips in a row (at best, after 2.5 s, for 100.0 %); scored" in timelines.answer_text([row])
+    text = timelines.fall_text(row)
+    assert "goes from 100.0 % to 0.0 % in actions that move once and then rest, from 100.0 % to 100.0 % in" in text
+    assert text.endswith("without it, 100.0 % to 0.0 %.")
+    row.content["classes"][0] = "another set"
+    assert timelines.fall_text(row) == ""
+
+
+def test_a_pair_is_counted_among_all_classes():
+    row = made()
+    row.published.shown[19] = 0  # the first clip of Eat
+    assert "all 3 classes, 4 of 4 drink clips and 3 of 4 eat clips are labelled" in timelines.pair_text(row)
+    row.content["classes"][1] = "Stand"
+    assert timelines.pair_text(row) == ""
 
 
 def test_published_against_released():
     text = timelines.released_text(made())
     assert text.startswith("As released it shows another label for 50.0 % of the time; its share of time right ")
     assert "differs by +50.0 points [" in text
-    assert "Of its departures alone told from chance: none of the five." in text
+    assert "Taken one at a time, none of its 5 departures changes that share beyond chance." in text
     text = timelines.released_text(made(released=False))
     assert "**Not run:** the released script halves N again and again, and N = 8" in text
 

@@ -5,6 +5,7 @@ released, and the paper's Figure 5. All from what `repro.bench.online_row` filed
 import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,7 @@ from repro.bench.online_timeline import (
 )
 from repro.data.clips import Clip, read_split
 from repro.data.decode import read_frames
+from repro.data.demo import CLASSES, ONE_WAY
 from repro.data.sampling import test_frames
 from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import named_pairs
@@ -41,10 +43,11 @@ from repro.report.figures import frame_strip
 from repro.report.names import in_figure
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
-from repro.report.study import Study, convergence_text
+from repro.report.study import names
 
 COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUTS: "#CC79A7"}
 RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
+COLOURED = "Blue: the label is right; orange: it is wrong; white: none yet."
 SECONDS = 32.0  # of the time line that are drawn
 SIDE = 192  # pixels of a frame with its label
 WANTED = {
@@ -58,22 +61,31 @@ def ordered(rows: Sequence[Row], study: str) -> list[Row]:
     """Those of runs that had learned their training clips first, of them this study's, then the others by name."""
 
     def key(row: Row) -> tuple[bool, bool, str]:
-        record = record_of(row)
+        record = record_of(row.study, row.content)
         return record is None or not has_converged(record), row.study != study, row.study
 
     return sorted(rows, key=key)
 
 
-def record_of(row: Row) -> Record | None:
-    """The record of the run that was streamed, where it is at hand."""
-    folder = RESULTS / row.study / row.content["run"]
+def record_of(study: str, content: Mapping[str, Any]) -> Record | None:
+    """The record of the run that was streamed, where it is at hand; content: what is filed of it."""
+    folder = RESULTS / study / content["run"]
     return read_record(folder) if (folder / "record.json").is_file() else None
+
+
+def titles(filed: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
+    """A name for each study and what is filed of it: as on every page, or its clips and folder without a record."""
+    found = [record_of(*each) for each in filed]
+    named = iter(names([record for record in found if record]))
+    return [
+        next(named) if record else f"{content['dataset']} ({study})" for record, (study, content) in zip(found, filed)
+    ]
 
 
 def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
     """The first of the rows whose clips are on this machine, with them by name; None without one."""
     for row in rows:
-        if record := record_of(row):
+        if record := record_of(row.study, row.content):
             with contextlib.suppress(FileNotFoundError):
                 return row, {clip.name: clip for clip in read_split(record.experiment).test}
     return None
@@ -85,13 +97,21 @@ def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
 def run_text(row: Row) -> str:
     """Whose labels these are."""
     text = f"Network of run `{row.study}/{row.content['run']}` on **{row.content['dataset']}**."
-    record = record_of(row)
-    return f"{text} {record.experiment.remark} {convergence_text(Study(row.study, (record,)))}" if record else text
+    record = record_of(row.study, row.content)
+    if record is None:
+        return text
+    learned = (
+        "This run had learned its training clips when it ended."
+        if has_converged(record)
+        else "**This run ended before it had learned its training clips.**"
+    )
+    return f"{text} {record.experiment.remark} {learned}"
 
 
 def answer_text(rows: Sequence[Row]) -> str:
     """What the label is worth online beside the same weights offline, a sentence a stream; and what is not run."""
-    lines = [f"- {_answer(row)}" for row in rows]
+    named = titles([(row.study, row.content) for row in rows])
+    lines = [f"- {_answer(row, title)}" for row, title in zip(rows, named)]
     lines += [
         f"- **Not run: {what}.** `python -m repro.bench.online_row STUDY/RUN` on a machine with such a run's weights."
         for name, what in WANTED.items()
@@ -100,7 +120,7 @@ def answer_text(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _answer(row: Row) -> str:
+def _answer(row: Row, title: str) -> str:
     shown, lengths = row.published, _seconds(row.published)
     middle = float(np.median(shown.delays))
     stable = (
@@ -114,11 +134,64 @@ def _answer(row: Row) -> str:
         if np.isfinite(np.median(first))
         else f"The right label never stands for {never} of {len(first)} clips"
     )
+    best = best_moment(shown)
+    better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
     return (
-        f"**{row.content['dataset']} ({row.study}): with a clip's last frame the label is right for "
-        f"{with_interval(shown.accuracy_end())} of {len(lengths)} clips in a row; scored whole, the same weights are "
+        f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())} of "
+        f"{len(lengths)} clips in a row{better}; scored whole, the same weights are "
         f"right for {percent(row.offline.point)}.** {soon}. {stable}; over all of the time the label is right for "
         f"{with_interval(shown.accuracy())} of it."
+    )
+
+
+def best_moment(shown: Timeline) -> tuple[float, float] | None:
+    """Where clips are of one length, after how many seconds most are labelled right, and their share; None where that
+    is no more than with their last frame."""
+    if len(shown.clips[["frames", "rate"]].drop_duplicates()) > 1:
+        return None
+    by_frame = np.mean(shown.right, axis=0)
+    best = int(by_frame.argmax())
+    return (best / shown.clips["rate"][0], float(by_frame[best])) if by_frame[best] > by_frame[-1] else None
+
+
+def fall_text(row: Row) -> str:
+    """Why fewer rendered clips are right with their last frame than at the best moment; nothing where it is not so."""
+    best, without = best_moment(row.published), row.ways.get(SLIPS["average"])
+    if best is None or without is None or {*row.content["classes"]} != {*CLASSES}:
+        return ""
+    once = row.published.clips["label"].map(lambda label: row.content["classes"][label] in ONE_WAY).to_numpy()
+
+    def moved(shown: Timeline, chosen: np.ndarray) -> tuple[float, float]:
+        right = np.stack(shown.right)[chosen]
+        return float(right[:, round(best[0] * shown.clips["rate"][0])].mean()), float(right[:, -1].mean())
+
+    (before, after), (other_before, other_after) = moved(row.published, once), moved(row.published, ~once)
+    if not (after < before and before - after > other_before - other_after):
+        return ""
+    alone = moved(without, once)
+    frames = row.content["frames"]
+    return (
+        f"**Why the line falls at the end.** From {best[0]:.1f} s to a clip's last frame the share right goes from "
+        f"{percent(before)} to {percent(after)} in actions that move once and then rest, from {percent(other_before)} "
+        f"to {percent(other_after)} in those that repeat: half of a decision's frames are of the last {frames}, in "
+        f"which the one movement is nearly over. The average with earlier scores is not the reason: without it, "
+        f"{percent(alone[0])} to {percent(alone[1])}."
+    )
+
+
+def pair_text(row: Row) -> str:
+    """How many clips of drink and of eat are labelled rightly among all classes; nothing where they are no classes."""
+    labels = {name.lower(): label for label, name in enumerate(row.content["classes"])}
+    if not {"drink", "eat"} <= set(labels):
+        return ""
+    right = {
+        name: row.published.right_end[(row.published.clips["label"] == labels[name]).to_numpy()]
+        for name in ("drink", "eat")
+    }
+    counts = " and ".join(f"{own.sum()} of {len(own)} {name} clips" for name, own in right.items())
+    return (
+        f"*Drink told from eat* compares the scores of these two classes alone. Among all {len(labels)} classes, "
+        f"{counts} are labelled rightly with their last frame in the stream above."
     )
 
 
@@ -133,10 +206,15 @@ def released_text(row: Row) -> str:
     moved = {way: row.ways[way].against(row.published) for way in SLIPS.values()}
     sure = {way: found for way, found in moved.items() if found.low > 0 or found.high < 0}
     which = "; ".join(f"*{way.removeprefix('released: ')}* {with_interval(g, signed=True)}" for way, g in sure.items())
+    alone = (
+        f"of its {len(SLIPS)} departures these change that share beyond chance: {which}"
+        if sure
+        else f"none of its {len(SLIPS)} departures changes that share beyond chance"
+    )
     return (
         f"As released it shows another label for {percent(released.differs(row.published))} of the time; its share of "
-        f"time right differs by {with_interval(released.against(row.published), signed=True)}. Of its departures alone "
-        f"told from chance: {which or 'none of the five'}. Intervals resample the groups that clips were cut from; "
+        f"time right differs by {with_interval(released.against(row.published), signed=True)}. Taken one at a time, "
+        f"{alone}. Intervals resample the groups that clips were cut from; "
         "with one network they say nothing of another training run."
     )
 

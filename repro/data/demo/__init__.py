@@ -4,8 +4,8 @@ Twelve actions in six look-alike pairs. In two of the pairs one action is the ot
 the frames tells them apart.
 """
 
-from repro.data.demo.actions import BACKWARDS_PAIRS, PAIRS
+from repro.data.demo.actions import BACKWARDS_PAIRS, ONE_WAY, PAIRS
 from repro.data.demo.dataset import demo_counts, render_demo_set
 from repro.data.demo.render import CLASSES, render_clip
 
-__all__ = ["BACKWARDS_PAIRS", "CLASSES", "PAIRS", "demo_counts", "render_clip", "render_demo_set"]
+__all__ = ["BACKWARDS_PAIRS", "CLASSES", "ONE_WAY", "PAIRS", "demo_counts", "render_clip", "render_demo_set"]

@@ -347,6 +347,7 @@ PAIRS = (
     ("Pick", "Put"),
 )
 BACKWARDS_PAIRS = (("Sit", "Stand"), ("Pick", "Put"))
+ONE_WAY = frozenset(name for pair in PAIRS[3:] for name in pair)  # move once, then rest; the others repeat
 
 ACTIONS = {
     "Wave": wave,
