@@ -15,10 +15,27 @@ def test_stated_settings_stand_apart_from_readings_and_each_network_has_its_own_
     ]
     studies = shown(runs, DIGEST)
     table = training.settings_table(studies).set_index("setting")
-    assert table.loc["dropout", "the paper"] == "0.5" and table.loc["nesterov", "the paper"] == "–"
-    assert table.loc["sampling", "the paper"].startswith("a random frame a segment")
-    rates = "0.08 (ResNet34-3DRes18); 0.16 (Res34-SE-IM-Net)"
+    assert table.loc["dropout", "the paper"] == "0.5" and table.loc["Nesterov's momentum", "the paper"] == "–"
+    assert table.loc["frames that are taken", "the paper"].startswith("a random")
+    assert table.loc["starting weights", ["the paper", "runs shown"]].tolist() == [
+        "pre-trained on Kinetics, then fine-tuned",
+        "none, from scratch",
+    ]
+    rates = "0.08 (ResNet34-3DRes18), 0.16 (Res34-SE-IM-Net)"
     assert table.loc["learning rate", "runs shown"] == rates
     text = training.departures_text(studies)
-    assert f"learning rate 0.001 → {rates}" in text and "dropout" not in text and "of 5 values" in text
+    assert f"learning rate (0.001 → {rates})" in text and "dropout" not in text and "of 7 that its text states" in text
     assert training.departures_text([]) == ""
+
+
+def test_each_study_of_several_says_its_own_values_in_words(tmp_path):
+    fields = {"study": "two", "dropout": 0.3, "epochs": 9, "start_from": "one/r", "schedule": "plateau", "saturate": 4}
+    fields["validation_fraction"] = 0.1
+    runs = both_networks(tmp_path) + both_networks(tmp_path, **fields)
+    studies = shown(runs, DIGEST)
+    table = training.settings_table(studies).set_index("setting")["runs shown"]
+    one, two = (next(s.name for s in studies if s.records[0].experiment.start_from == each) for each in (None, "one/r"))
+    assert f"{two}: 0.3" in table["dropout"] and f"{one}: " in table["dropout"]
+    assert f"{two}: those of one, then fine-tuned" in table["starting weights"]
+    assert table["epochs without a better top-1 before the rate falls"] == "4"
+    assert not table.index[table.index.str.contains("_")].any() and table["pixel values"].startswith("RGB")

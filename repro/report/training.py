@@ -22,6 +22,52 @@ IN_PART = {  # what it says of others
     "momentum": "momentum, no value",
     "weight_decay": "weight decay, no value",
 }
+BESIDE = {  # what it states beyond the fields of a protocol, and what is done at full size
+    "starting weights": (
+        "pre-trained on Kinetics, then fine-tuned",
+        "ImageNet's in the trunk, then Kinetics, then fine-tuned",
+    ),
+    "optimiser": ("stochastic gradient descent",) * 2,
+}
+NAMES = {
+    "frames": "frames of a clip",
+    "schedule": "learning-rate schedule",
+    "saturate": "epochs without a better top-1 before the rate falls",
+    "clip_gradient": "largest gradient norm",
+    "size": "pixels a side",
+    "batch_size": "batch",
+    "nesterov": "Nesterov's momentum",
+    "gate": "kind of gate",
+    "reduction": "the gate's reduction ratio r",
+    "gate_bias": "the gate's last bias at the start",
+    "head_stride": "the head's stride (time, height, width)",
+    "crop_scales": "scales of crops",
+    "sampling": "frames that are taken",
+    "values": "pixel values",
+    "last_batch": "last batch of an epoch",
+    "clipping": "gradients are clipped",
+    "parameter_groups": "rates and decays",
+    "batch_norm": "batch norms that learn",
+    "watch": "clips that steer rate and checkpoint",
+    "validation_fraction": "training groups set aside",
+}
+"""The settings in words, where a field's name with spaces is not enough."""
+WORDS = {
+    "paper_text": "random of each segment, at test time its middle",
+    "eco_pytorch": "as ref. 12's code",
+    "eco_pytorch_resnet": "as ref. 12's code for a ResNet",
+    "imagenet": "RGB, ImageNet's mean and deviation",
+    "keep": "counts",
+    "drop_partial": "left out where partial",
+    "drop": "left out",
+    "before_step": "before the step",
+    "after_step": "after the step",
+    "one": "one for all",
+    "True": "yes",
+    "False": "no",
+    "None": "the network's own",
+}
+"""Values in words."""
 
 
 def answer_text(studies: Sequence[Study]) -> str:
@@ -31,62 +77,89 @@ def answer_text(studies: Sequence[Study]) -> str:
 
 def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a setting of the training: what the paper states, what is taken where it is silent, and the runs'."""
-    rows = []
+    rows = [(name, *each) for name, each in BESIDE.items()]
     for name in PAPER_TEXT:
-        if name == "accumulate":  # it stands with the batch size
+        if name != "accumulate":  # it stands with the batch size
+            stated = _value(name, PAPER_TEXT) if name in IN_TEXT else IN_PART.get(name, DASH)
+            rows.append((name, stated, _value(name, PAPER_TEXT)))
+    return pd.DataFrame(
+        {
+            "setting": NAMES.get(name, name.replace("_", " ")),
+            "the paper": stated,
+            "at full size here": full,
+            "runs shown": _of_runs(name, studies) or DASH,
+        }
+        for name, stated, full in rows
+    )
+
+
+def _by_value(name: str, studies: Sequence[Study]) -> dict[str, list[str]]:
+    """The values of a setting in these studies' runs, each network's own where they differ within a study, and the
+    names of the studies that have it."""
+    found: dict[str, list[str]] = {}
+    for study in studies:
+        if (
+            name in ("saturate", "watch") and study.records[0].experiment.schedule != "plateau"
+        ):  # of that schedule alone
             continue
-        rows.append(
-            {
-                "setting": name.replace("_", " "),
-                "the paper": _value(name, PAPER_TEXT) if name in IN_TEXT else IN_PART.get(name, DASH),
-                "at full size here": _value(name, PAPER_TEXT),
-                "runs shown": _of_runs(name, studies) or DASH,
-            }
-        )
-    return pd.DataFrame(rows)
+        own = {model: _value(name, runs[0].experiment.to_dict()) for model, runs in study.networks.items()}
+        same = len(set(own.values())) == 1
+        text = next(iter(own.values())) if same else ", ".join(f"{v} ({TITLES[m]})" for m, v in own.items())
+        found.setdefault(text, []).append(study.name)
+    return found
 
 
 def _of_runs(name: str, studies: Sequence[Study]) -> str:
-    """The values of a setting in these studies' runs, each network's own where they differ within a study."""
-    found: dict[str, None] = {}
-    for study in studies:
-        own = {model: _value(name, runs[0].experiment.to_dict()) for model, runs in study.networks.items()}
-        if name == "saturate" and study.records[0].experiment.schedule != "plateau":  # of that schedule alone
-            continue
-        same = len(set(own.values())) == 1
-        found |= dict.fromkeys([next(iter(own.values()))] if same else [f"{v} ({TITLES[m]})" for m, v in own.items()])
-    return "; ".join(found)
+    """`_by_value` as text: with the studies' names where they have several values."""
+    found = _by_value(name, studies)
+    if len(found) < 2:
+        return "".join(found)
+    return "; ".join(f"{' and '.join(some)}: {value}" for value, some in found.items())
 
 
 def departures_text(studies: Sequence[Study]) -> str:
     """In which settings that the text states the runs shown are other ones; nothing without runs."""
+    stated = {name: each[0] for name, each in BESIDE.items()} | {name: _value(name, PAPER_TEXT) for name in IN_TEXT}
+    here = {name: found for name in stated if (found := list(_by_value(name, studies)))}
     others = [
-        f"{name.replace('_', ' ')} {_value(name, PAPER_TEXT)} → {here}"
-        for name in IN_TEXT
-        if (here := _of_runs(name, studies)) and here != _value(name, PAPER_TEXT)
+        f"{NAMES.get(name, name.replace('_', ' '))} ({stated[name]} → {' or '.join(found)})"
+        for name, found in here.items()
+        if found != [stated[name]]
     ]
     if not others:
         return ""
-    asked = sum(bool(_of_runs(name, studies)) for name in IN_TEXT)
     return (
-        f"- **The paper's settings**: of {asked} values that its text states and that apply, the runs shown have "
-        f"{asked - len(others)}; small networks that learn from scratch on a CPU were given others for "
-        f"{'; '.join(others)}."
+        f"- **The paper's settings**: of {len(here)} that its text states and that apply, all runs shown have "
+        f"{len(here) - len(others)}; small networks that learn on a CPU were given others for {'; '.join(others)}. "
+        "Which study has which stands in the table."
     )
 
 
 def _value(name: str, fields: Mapping[str, Any]) -> str:
+    if name == "starting weights":
+        return _start(fields)
+    if name == "optimiser":
+        return BESIDE[name][1]
     if name == "batch_size" and fields["accumulate"] > 1:
         return f"{fields[name] * fields['accumulate']} clips a step, in {fields['accumulate']} passes"
     if name == "schedule" and fields[name] == "plateau":
         return "plateau: a tenth of the rate where top-1 does not rise"
+    if name == "validation_fraction":
+        return percent(fields[name], 0) if fields[name] else "none"
     return f"{fields[name]} clips a step" if name == "batch_size" else _setting(fields[name])
+
+
+def _start(fields: Mapping[str, Any]) -> str:
+    if fields["start_from"]:
+        return f"those of {fields['start_from'].split('/')[0]}, then fine-tuned"
+    files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
+    return ", ".join(files) or "none, from scratch"
 
 
 def _setting(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
-    return "the network's own" if value is None else str(value)
+    return WORDS.get(str(value), str(value))
 
 
 def habits_table() -> pd.DataFrame:

@@ -47,7 +47,8 @@ def _mean_text(values: Sequence[float]) -> str:
 
 
 def tuning_text(records: Sequence[Record]) -> str:
-    """The rate of each network, how far the next one was behind, and whether the best is at the edge of those tried."""
+    """The rate of each network, how far the next one was behind, which ones its seeds cannot tell from it, and whether
+    the best is at the edge of those tried."""
     both = {model: by_rate(records, model) for model in (BASELINE, ATTENTION)}
     if not all(len(runs) > 1 for runs in both.values()):
         return NOT_RUN
@@ -63,9 +64,13 @@ def _choice_text(title: str, runs: dict[float, list[Record]]) -> str:
     means = {rate: float(np.mean([validated(record) for record in some])) for rate, some in runs.items()}
     best, second = sorted(means, key=lambda rate: -means[rate])[:2]
     tried = ", ".join(f"{rate:g}" for rate in means)
+    top = [validated(record) for record in runs[best]]
+    alike = [r for r in means if r != best and min(top) <= max(map(validated, runs[r]))]
+    rates = " and ".join(f"{rate:g}" for rate in alike)
+    apart = f" The range of its seeds overlaps with that at {rates}: they cannot be told apart."
     return (
         f"{title}: {best:g} of {tried}, with {percent(means[best])} of the validation clips right; "
-        f"{second:g} comes next with {percent(means[second])}."
+        f"{second:g} comes next with {percent(means[second])}.{apart if alike else ''}"
     )
 
 
