@@ -1,6 +1,7 @@
 """The forensics page: the paper's two numbers, and others that a reader puts in."""
 
 from repro.metrics.forensics import Reported
+from repro.paper.cells import load
 from repro.report import forensics
 
 LISTED = {"UCF101": [3783, 3734, 3696], "HMDB51": [1530, 1530, 1530]}
@@ -15,6 +16,14 @@ def test_no_whole_split_gives_the_papers_numbers():
     table = forensics.whole_splits_table(round_number, {"A": [10, 7]})
     assert table["right clips that give it"].tolist() == ["5", "none"]
     assert forensics.impossible(round_number, {"A": [10, 7]}) == []
+
+
+def test_other_pages_say_it_and_this_one_says_what_it_does_not_ask():
+    assert forensics.linked_text(load()) == (
+        "[No whole split](forensics.html) gives 71.85 % of HMDB51 or 92.196 % of UCF101."
+    )
+    text = forensics.left_out_text(load())
+    assert text.startswith("Something-Something v1's 36.5 % is not asked: ") and "(36.5 % of 12 counts)" in text
 
 
 def test_one_habit_explains_both_and_what_does_not_follow_is_said():

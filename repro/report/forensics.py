@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from repro.claims.official import NAMES, OFFICIAL
+from repro.data.catalogue import CATALOGUE
 from repro.metrics.forensics import (
     DROP_LAST,
     LAST_BATCH,
@@ -16,7 +18,9 @@ from repro.metrics.forensics import (
     scored_clips,
 )
 from repro.metrics.text import percent
+from repro.paper.cells import Paper
 
+ASKED = ("ucf101", "hmdb51")  # of whose accuracies the page asks what they can be
 HABITS = {DROP_LAST: "a partial last batch is dropped", LAST_BATCH: "the last batch is always left out"}
 Reports = Mapping[str, Reported]  # by dataset
 
@@ -42,6 +46,39 @@ def whole_splits_table(reports: Reports, listed: Mapping[str, Sequence[int]]) ->
 def impossible(reports: Reports, listed: Mapping[str, Sequence[int]]) -> list[str]:
     """The datasets of which no whole split gives the reported percentage."""
     return [name for name in reports if not any(right_counts(reports[name], size) for size in listed[name])]
+
+
+def stated(paper: Paper) -> dict[str, tuple[str, list[int]]]:
+    """The accuracy (%) that the paper states of each official dataset, as printed, and the clips of each test split."""
+    values = {claim.dataset: claim.value for claim in paper.claims if claim.id.startswith("accuracy-")}
+    counts = {dataset: CATALOGUE[name].counts for dataset, name in OFFICIAL.items()}
+    return {
+        dataset: (f"{values[dataset]:g}", [size for name, size in counts[dataset].items() if name.endswith(": test")])
+        for dataset in OFFICIAL
+    }
+
+
+def linked_text(paper: Paper) -> str:
+    """Of which of the paper's accuracies no whole split gives the percentage, with a link to this page."""
+    found = {name: each for name, each in stated(paper).items() if name in ASKED}
+    none = [
+        f"{printed} % of {NAMES[name]}"
+        for name, (printed, sizes) in found.items()
+        if impossible({name: Reported(printed, sizes[0])}, {name: sizes})
+    ]
+    return f"[No whole split](forensics.html) gives {' or '.join(none)}." if none else ""
+
+
+def left_out_text(paper: Paper) -> str:
+    """Why the page does not ask of the other accuracies: how many counts of right clips print as each."""
+    return " ".join(
+        f"{NAMES[name]}'s {printed} % is not asked: printed with so few digits, every percentage is that of some "
+        f"counts of {whole.listed:,} clips ({printed} % of {len(right_counts(whole, whole.listed))} counts), so it "
+        "excludes nothing."
+        for name, (printed, sizes) in stated(paper).items()
+        if name not in ASKED
+        for whole in [Reported(printed, sizes[0])]
+    )
 
 
 def batches_table(reports: Reports, largest: int) -> pd.DataFrame:

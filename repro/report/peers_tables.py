@@ -33,6 +33,8 @@ PAPERS_SPLITS = {
     "sthv1": "validation set; the abstract says test set",
 }
 NO_ROW = "no such row in the text"
+UNREAD = "†"
+UNREAD_TEXT = f"{UNREAD} from memory of the literature, not read in a source"
 SHORT = (
     *("network", "published", "the paper's table", "run here [95 %]", "paper minus published [95 %]"),
     "not the paper's protocol in",
@@ -62,42 +64,50 @@ def answer_text(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> str:
         if stated is None:
             lines.append(f"- **{NAMES[dataset]}**: the text states no accuracy of {TITLES[ATTENTION]}.")
             continue
-        above = sum(value > stated for value in found.values())
+        above = [peer for peer in found.values() if peer.value > stated]
+        unread = sum(not peer.verified for peer in above)
+        marked = f" ({unread} of these {UNREAD_TEXT})" if unread else ""
         counted = [value for _, value in compared_with(paper, dataset)[0]]
         lines.append(
-            f"- **{NAMES[dataset]}**: the paper states {stated:g} % for {TITLES[ATTENTION]}; {above} of {len(found)} "
-            f"published results of any kind are above it, {sum(value > stated for value in counted)} of the "
-            f"{len(counted)} that [the verdict](index.html) counts: RGB frames alone, I3D apart, read in a source."
+            f"- **{NAMES[dataset]}**: the paper states {stated:g} % for {TITLES[ATTENTION]}; {len(above)} of "
+            f"{len(found)} published results of any kind are above it{marked}, "
+            f"{sum(value > stated for value in counted)} of the {len(counted)} that [the verdict](index.html) "
+            "counts: RGB frames alone, I3D apart, read in a source."
         )
     return "\n".join(lines)
 
 
-def _published(paper: Paper, dataset: str) -> dict[str, float]:
-    """The best published top-1 (%) of each method, of what it sees where it was published with several."""
-    found: dict[str, float] = {}
+def _published(paper: Paper, dataset: str) -> dict[str, Peer]:
+    """The best published top-1 of each method, of what it sees where it was published with several."""
+    found: dict[str, Peer] = {}
     peers = paper.peers(dataset=dataset, metric="top1")
     for peer in peers:
         several = len({other.modality for other in peers if other.method == peer.method}) > 1
         name = f"{peer.method}, {peer.modality}" if several else peer.method
-        found[name] = max(peer.value, found.get(name, 0.0))
+        found[name] = max(peer, found.get(name, peer), key=lambda each: (each.value, each.verified))
     return found
 
 
 def peers_figure(paper: Paper, tables: Mapping[str, pd.DataFrame]) -> tuple[Figure, str]:
-    """Published accuracies of each dataset, a mark a method, and the paper's own as a line; with its alt text."""
+    """Published accuracies of each dataset, a mark a method, pale where it was read in no source, and the paper's own
+    as a line; with its alt text."""
     fig, axes = plt.subplots(1, len(tables), figsize=(9, 3.8), layout="constrained", squeeze=False)
     shown = []
     for axis, dataset in zip(axes.flat, tables):
         found, stated = _published(paper, dataset), _stated(paper, dataset)
-        order = sorted(found, key=lambda method: found[method])
-        axis.plot([found[method] for method in order], range(len(order)), "o", color=COLOURS[BASELINE], markersize=5)
-        axis.set_yticks(range(len(order)), order, fontsize=7 if len(order) < 24 else 5)
+        order = sorted(found, key=lambda method: found[method].value)
+        for place, peer in enumerate(found[method] for method in order):
+            look = {"markerfacecolor": (COLOURS[BASELINE], 1.0 if peer.verified else 0.2), "markersize": 5}
+            axis.plot(peer.value, place, "o", color=COLOURS[BASELINE], **look)
+        marked = [method if found[method].verified else f"{method} {UNREAD}" for method in order]
+        axis.set_yticks(range(len(order)), marked, fontsize=7 if len(order) < 24 else 5)
         if stated is not None:
             axis.axvline(stated, color=COLOURS[ATTENTION])
             axis.text(stated, -0.9, f" paper: {stated:g}", fontsize=8, color=COLOURS[ATTENTION], va="top")
         axis.set(title=NAMES[dataset], xlabel="top-1 (%), as published", ylim=(-1.6, len(order)))
-        shown.append(f"{NAMES[dataset]}: {len(found)} methods, {min(found.values()):g} to {max(found.values()):g} %")
-    return fig, f"Published top-1 by dataset, the paper's own as a line. {'; '.join(shown)}."
+        values = [found[method].value for method in order]
+        shown.append(f"{NAMES[dataset]}: {len(found)} methods, {values[0]:g} to {values[-1]:g} %")
+    return fig, f"Published top-1 by dataset, the paper's own as a line; pale {UNREAD_TEXT}. {'; '.join(shown)}."
 
 
 # ---- protocols
@@ -165,9 +175,15 @@ def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[di
     peers = paper.peers(dataset=dataset, metric="top1")
     lines = []
     for peer in peers:
-        row = printed.get(peer.method)
+        row, mark = printed.get(peer.method), "" if peer.verified else f" {UNREAD}"
         lines.append(
-            _line(peer.method, f"{peer.printed} %", row.cells[column].text if row else NO_ROW, peer.value, clips)
+            _line(
+                peer.method,
+                f"{peer.printed} %{mark}",
+                row.cells[column].text if row else NO_ROW,
+                peer.value,
+                clips,
+            )
             | _against(peer.value, clips, stated, runs)
             | {
                 "pre-training": peer.pretraining or "not stated",

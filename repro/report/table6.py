@@ -358,6 +358,26 @@ def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFram
 # ---- what the numbers say
 
 
+def _alike_text(measured: Measured, others: Sequence[str], precision: str) -> str:
+    """Which of the networks that do not count as slower are not shown to be faster either."""
+    found = []
+    for name in others:
+        ratios = [measured.ratio(own, name, precision) for own in OWN]
+        if all(ratio is None or ratio.high >= 1 for ratio in ratios):
+            found.append(name)
+    return f" Not told apart by {CLIP}, so counted as not beaten: {titles(found)}." if found else ""
+
+
+def _faster_text(measured: Measured) -> str:
+    """When a network counts as faster, and of how many the speed was measured on the same input."""
+    timed = [name for name in compared() if measured.rate(name, section="common", more=AT_COMMON) is not None]
+    count = f"{len(timed)} of the {len(compared())}" if timed else f"none of the {len(compared())}"
+    return (
+        "*Faster* is where the whole interval of the ratio of both times lies above 1, each network at its own "
+        f"published input. With the same 16 frames of 224 pixels for all, the speed of {count} was measured."
+    )
+
+
 def findings(measured: Measured, counts: Counts) -> list[str]:
     """A plain verdict on "light" and "fast", a sentence each; counts as for `compared_table`."""
     mine = counts[ATTENTION]
@@ -378,7 +398,10 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
             f"**Fast?** In {precision} it runs {rate['median']:.2f} clips/s here. Both networks are faster than "
             f"{clip.count} networks compared with by {CLIP}, than {video.count} by {VIDEO}"
             + (f"; {titles(video.unknown)} not timed." if video.unknown else ".")
+            + _alike_text(measured, clip.not_better, precision)
         )
+    if measured.rate(ATTENTION) is not None:
+        found.append(_faster_text(measured))
     ratio = measured.ratio(ATTENTION, BASELINE)
     if ratio is not None:
         found.append(
