@@ -39,6 +39,12 @@ def test_without_cells_and_runs_everything_says_so():
     assert table.loc["UCF101", "difference [95 %]"] == "not run" and table.loc["UCF101", "pairs of runs"] == "0"
     pairs = table8(PAPER, [], [])
     assert list(pairs["pair"]) == ["flic-flac / cartwheel", "wave / clap", "drink / eat", "fencing / sword"]
+    assert pairs["named by the paper in"].tolist() == [
+        "introduction, Fig. 1; Table 8",
+        "introduction, Fig. 1",
+        "online recognition, Fig. 5",
+        "introduction, Fig. 1",
+    ]
     assert set(pairs["the paper"]) == {"–"} and set(pairs["with gates [95 %]"]) == {"not run"}
 
 
@@ -81,6 +87,9 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     table = table7(PAPER, runs, shown(runs, DIGEST))
     assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 sources"
     pairs = table8(PAPER, runs, shown(runs, DIGEST))
+    alone = pairs[pairs["differ by"] == "order of frames alone"]
+    assert alone["pair"].tolist() == ["Sit / Stand", "Pick / Put"]
+    assert (alone["named by the paper in"] == "–").all()
     assert (pairs["set"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
 
 

@@ -82,7 +82,7 @@ def test_a_fall_at_the_end_is_explained():
     assert "of 12 clips in a row (at best, after 2.5 s, for 100.0 %); scored" in timelines.answer_text([row])
     text = timelines.fall_text(row)
     assert "goes from 100.0 % to 0.0 % in actions that move once and then rest, from 100.0 % to 100.0 % in" in text
-    assert text.endswith("without it, 100.0 % to 0.0 %.")
+    assert text.endswith("Without the average with earlier scores the former go from 100.0 % to 0.0 %.")
     row.content["classes"][0] = "another set"
     assert timelines.fall_text(row) == ""
 

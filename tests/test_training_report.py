@@ -19,7 +19,7 @@ def test_stated_settings_stand_apart_from_readings_and_each_network_has_its_own_
     assert table.loc["frames that are taken", "the paper"].startswith("a random")
     assert table.loc["starting weights", ["the paper", "runs shown"]].tolist() == [
         "pre-trained on Kinetics, then fine-tuned",
-        "none, from scratch",
+        "from scratch",
     ]
     rates = "0.08 (ResNet34-3DRes18), 0.16 (Res34-SE-IM-Net)"
     assert table.loc["learning rate", "runs shown"] == rates
@@ -36,6 +36,6 @@ def test_each_study_of_several_says_its_own_values_in_words(tmp_path):
     table = training.settings_table(studies).set_index("setting")["runs shown"]
     one, two = (next(s.name for s in studies if s.records[0].experiment.start_from == each) for each in (None, "one/r"))
     assert f"{two}: 0.3" in table["dropout"] and f"{one}: " in table["dropout"]
-    assert f"{two}: those of one, then fine-tuned" in table["starting weights"]
+    assert f"{two}: those of study one, then fine-tuned" in table["starting weights"]
     assert table["epochs without a better top-1 before the rate falls"] == "4"
     assert not table.index[table.index.str.contains("_")].any() and table["pixel values"].startswith("RGB")

@@ -251,7 +251,7 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
     classes, rng, found = len(runs[0][0].classes), np.random.default_rng(seed), []
     networks = [_said([pair[k] for pair in runs]) for k in (0, 1)]
     groups = np.unique(networks[0][0])
-    top = max(1, min(top, classes * (classes - 1) // 6))  # a third of all pairs at most: else nothing is picked
+    top = _picked(top, classes)
     for _ in range(repeats):
         half = groups[halves(groups, rng)]
         sides = [
@@ -273,6 +273,11 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
     return formatted(pd.DataFrame(rows), {"baseline": ".3f", "SE-IM": ".3f", "gain": "+.3f"})
 
 
+def _picked(top: int, classes: int) -> int:
+    """How many pairs are picked: a third of all at most, else nothing is picked."""
+    return max(1, min(top, classes * (classes - 1) // 6))
+
+
 def _said(records: Sequence[Record]) -> tuple[np.ndarray, ...]:
     """Group, class and label given of every test clip of these runs."""
     each = [(r.predictions["group"].to_numpy(str), r.labels, r.scores.argmax(1)) for r in records]
@@ -290,7 +295,9 @@ def picked_caption(runs: Pairs, top: int) -> str:
     """The caption of `picked_pairs_table`."""
     first = runs[0][0]
     clips = f"{counted(runs)}, {len(first.labels)} clips in {first.predictions['group'].nunique()} groups"
-    return f"Mean confusion indicator of the baseline's worst pairs, {top} or a third of all pairs ({clips})"
+    count = _picked(top, len(first.classes))
+    words = f"{count} worst pairs" if count > 1 else "worst pair"
+    return f"Mean confusion indicator of the baseline's {words} ({clips})"
 
 
 def picked_text(picked: pd.DataFrame) -> str:

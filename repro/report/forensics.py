@@ -62,7 +62,7 @@ def linked_text(paper: Paper) -> str:
     """Of which of the paper's accuracies no whole split gives the percentage, with a link to this page."""
     found = {name: each for name, each in stated(paper).items() if name in ASKED}
     none = [
-        f"{printed} % of {NAMES[name]}"
+        f"{NAMES[name]}'s {printed} %"
         for name, (printed, sizes) in found.items()
         if impossible({name: Reported(printed, sizes[0])}, {name: sizes})
     ]

@@ -12,7 +12,7 @@ from repro.claims.official import NAMES, OFFICIAL, number, official_runs, sets
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.statistics import Estimate
 from repro.paper.cells import Paper, Table
-from repro.paper.look_alikes import LOOK_ALIKES, named_pairs, plain_name
+from repro.paper.look_alikes import LOOK_ALIKES, backwards_pairs, named_in, named_pairs, plain_name
 from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right
@@ -79,7 +79,8 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
     """The confusion indicator of both networks and their difference, pair by pair of actions.
 
     The paper's pairs first, those of its columns and those that its text calls easily confused, with HMDB51 runs of
-    each protocol; then the look-alikes named beforehand of what was run here.
+    each protocol; then the look-alikes named beforehand of what was run here. Each says where the paper names it, and
+    whether the order of frames alone tells its two actions apart.
     """
     table, rows = paper.table(8), []
     official = {record.name for record in official_runs(records, "hmdb51")}
@@ -90,14 +91,26 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
             places = [classes[name] for name in map(plain_name, words) if name in classes]
             clips = "HMDB51" + (f", {protocol}" if runs else "")
             two = (places[0], places[1]) if len(places) == 2 else None
-            rows.append({"pair": " / ".join(words), "set": clips, "the paper": _arrow(printed, "g")} | _both(runs, two))
+            rows.append(_row(words, clips, _arrow(printed, "g")) | _both(runs, two))
     for study in studies:
         if study.pairs and not {record.name for record in study.records} <= official:
             classes_here = study.records[0].classes
             for two in named_pairs(classes_here):
-                pair = " / ".join(classes_here[k] for k in two)
-                rows.append({"pair": pair, "set": study.name, "the paper": DASH} | _both(study.pairs, two))
+                pair = [classes_here[k] for k in two]
+                order_alone = two in backwards_pairs(classes_here)
+                rows.append(_row(pair, study.name, DASH, order_alone=order_alone) | _both(study.pairs, two))
     return pd.DataFrame(rows)
+
+
+def _row(words: Sequence[str], clips: str, printed: str, *, order_alone: bool = False) -> dict[str, str]:
+    """The first cells of a pair of actions."""
+    return {
+        "pair": " / ".join(words),
+        "set": clips,
+        "named by the paper in": named_in(words) or DASH,
+        "differ by": "order of frames alone" if order_alone else "motion or object",
+        "the paper": printed,
+    }
 
 
 def _both(pairs: Pairs, two: tuple[int, int] | None) -> dict[str, str]:

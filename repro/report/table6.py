@@ -364,8 +364,8 @@ def _alike_text(measured: Measured, others: Sequence[str], precision: str) -> st
     for name in others:
         ratios = [measured.ratio(own, name, precision) for own in OWN]
         if all(ratio is None or ratio.high >= 1 for ratio in ratios):
-            found.append(name)
-    return f" Not told apart by {CLIP}, so counted as not beaten: {titles(found)}." if found else ""
+            found.append(rows()[name].title)
+    return f" Not told apart by {CLIP}, so counted as not beaten: {'; '.join(found)}." if found else ""
 
 
 def _faster_text(measured: Measured) -> str:

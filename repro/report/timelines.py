@@ -174,7 +174,7 @@ def fall_text(row: Row) -> str:
         f"**Why the line falls at the end.** From {best[0]:.1f} s to a clip's last frame the share right goes from "
         f"{percent(before)} to {percent(after)} in actions that move once and then rest, from {percent(other_before)} "
         f"to {percent(other_after)} in those that repeat: half of a decision's frames are of the last {frames}, in "
-        f"which the one movement is nearly over. The average with earlier scores is not the reason: without it, "
+        f"which the one movement is nearly over. Without the average with earlier scores the former go from "
         f"{percent(alone[0])} to {percent(alone[1])}."
     )
 

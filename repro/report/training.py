@@ -151,9 +151,9 @@ def _value(name: str, fields: Mapping[str, Any]) -> str:
 
 def _start(fields: Mapping[str, Any]) -> str:
     if fields["start_from"]:
-        return f"those of {fields['start_from'].split('/')[0]}, then fine-tuned"
+        return f"those of study {fields['start_from'].split('/')[0]}, then fine-tuned"
     files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
-    return ", ".join(files) or "none, from scratch"
+    return ", ".join(files) or "from scratch"
 
 
 def _setting(value: object) -> str:
