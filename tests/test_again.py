@@ -49,7 +49,6 @@ def test_a_machine_is_the_same_where_both_records_say_so(tmp_path):
     assert again_text(again(exact, exact)).endswith("On the same kind of machine 1 of 1 did.")
     tables = [again(exact, "EPYC (AVX2)"), again("EPYC", exact), again("EPYC", "EPYC"), again("EPYC", "Xeon")]
     tables.append(again(exact, exact, device="CPU, 2 thread(s)"))
-    assert [table["same machine"].item() for table in tables] == ["no", "not known", "not known", "no", "no"]
-    assert tables[-1]["machines"].item() == (
-        "CPU, 1 thread of EPYC (AVX512), torch 2.0 / CPU, 2 threads of EPYC (AVX512), torch 2.0"
-    )
+    cells = [table["same machine"].item() for table in tables]
+    assert [cell.partition(":")[0] for cell in cells] == ["no", "not known", "not known", "no", "no"]
+    assert cells[-1] == "no: CPU, 1 thread of EPYC (AVX512), torch 2.0 / CPU, 2 threads of EPYC (AVX512), torch 2.0"

@@ -39,20 +39,20 @@ def test_without_cells_and_runs_everything_says_so():
     assert table.loc["UCF101", "difference [95 %]"] == "not run" and table.loc["UCF101", "pairs of runs"] == "0"
     pairs = table8(PAPER, [], [])
     assert list(pairs["pair"]) == ["flic-flac / cartwheel", "wave / clap", "drink / eat", "fencing / sword"]
-    assert pairs["named by the paper in"].tolist() == [
-        "introduction, Fig. 1; Table 8",
-        "introduction, Fig. 1",
-        "online recognition, Fig. 5",
-        "introduction, Fig. 1",
+    assert pairs["the paper"].tolist() == [
+        "– (introduction, Fig. 1; Table 8)",
+        "– (introduction, Fig. 1)",
+        "– (online recognition, Fig. 5)",
+        "– (introduction, Fig. 1)",
     ]
-    assert set(pairs["the paper"]) == {"–"} and set(pairs["with gates [95 %]"]) == {"not run"}
+    assert set(pairs["with gates [95 %]"]) == {"not run"}
 
 
 def test_cells_from_the_pdf_stand_in_the_papers_column():
     paper = filled(7, {"ResNet34-3DRes18": (69.5, 91.0, 35.0), "Res34-SE-IM-Net": (71.85, 92.196, 36.5)})
     assert table7(paper, [], [])["the paper"][0] == "69.5 % → 71.85 %"
     row = table8(filled(8, {"ResNet34-3DRes18": (0.3,), "Res34-SE-IM-Net": (0.1,)}), [], []).iloc[0]
-    assert row["the paper"] == "0.3 → 0.1"
+    assert row["the paper"] == "0.3 → 0.1 (introduction, Fig. 1; Table 8)"
 
 
 def test_official_runs_stand_beside_them(tmp_path):
@@ -87,10 +87,10 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     table = table7(PAPER, runs, shown(runs, DIGEST))
     assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 sources"
     pairs = table8(PAPER, runs, shown(runs, DIGEST))
-    alone = pairs[pairs["differ by"] == "order of frames alone"]
-    assert alone["pair"].tolist() == ["Sit / Stand", "Pick / Put"]
-    assert (alone["named by the paper in"] == "–").all()
-    assert (pairs["set"] == "Made clips").sum() == 6 and (pairs["the paper"] == "–").all()
+    alone = pairs[pairs["pair"].str.endswith(" (apart by order alone)")]
+    assert [pair.partition(" (")[0] for pair in alone["pair"]] == ["Sit / Stand", "Pick / Put"]
+    assert (alone["the paper"] == "–").all()
+    assert (pairs["set"] == "Made clips").sum() == 6 and pairs["the paper"].str.startswith("–").all()
 
 
 def test_protocols_stand_apart(tmp_path):

@@ -30,7 +30,6 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
             {
                 "run": first.name,
                 "again": later.name,
-                "machines": " / ".join(dict.fromkeys(_machine(each) for each in (first, later))),
                 "same machine": _same_machine(first, later),
                 "top-1 (%)": 100 * is_right(first).mean(),
                 "again (%)": 100 * is_right(later).mean(),
@@ -50,9 +49,10 @@ def again_text(table: pd.DataFrame) -> str:
     text = f"Of {runs} trained again {same or 'none'} gave the same scores, bit for bit."
     if len(moved):
         text += f" Where they differ, top-1 moved by up to {moved.abs().max():.1f} points."
-    if len(here := table[table["same machine"] == "yes"]):
+    machines = table["same machine"].str.partition(":")[0]
+    if len(here := table[machines == "yes"]):
         text += f" On the same kind of machine {(here['largest difference of scores'] == 0).sum()} of {len(here)} did."
-    if unknown := (table["same machine"] == "not known").sum():
+    if unknown := (machines == "not known").sum():
         text += f" Of {unknown} it is not known whether the processor was the same."
     return text
 
@@ -66,8 +66,9 @@ def _machine(record: Record) -> str:
 
 
 def _same_machine(first: Record, later: Record) -> str:
-    """Whether processor, threads and torch are the same: yes, no, or not known."""
+    """Whether processor, threads and torch are the same: yes, no, or not known; and which they are."""
     machines = [_machine(each) for each in (first, later)]
     named = all(re.search(r" \(AVX\w+\)$", each.provenance["processor"]) for each in (first, later))
     known = named or len({re.sub(r" \(AVX\w+\)", "", machine) for machine in machines}) > 1
-    return ("yes" if machines[0] == machines[1] else "no") if known else "not known"
+    answer = ("yes" if machines[0] == machines[1] else "no") if known else "not known"
+    return f"{answer}: {' / '.join(dict.fromkeys(machines))}"

@@ -104,12 +104,11 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
 
 def _row(words: Sequence[str], clips: str, printed: str, *, order_alone: bool = False) -> dict[str, str]:
     """The first cells of a pair of actions."""
+    place = named_in(words)
     return {
-        "pair": " / ".join(words),
+        "pair": " / ".join(words) + (" (apart by order alone)" if order_alone else ""),
         "set": clips,
-        "named by the paper in": named_in(words) or DASH,
-        "differ by": "order of frames alone" if order_alone else "motion or object",
-        "the paper": printed,
+        "the paper": f"{printed} ({place})" if place else printed,
     }
 
 

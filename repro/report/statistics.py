@@ -84,8 +84,8 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame
             "study": study,
             "pairs; clips; groups": f"{gain.runs}; {gain.clips}; {gain.groups}",
             "gain found [95 %]": with_interval(gain, signed=True),
-            "sd of pairs (points)": _sd_text(gain),
-            "trained again within": NOT_KNOWN if (moved := again_within(gain)) is None else f"±{points(moved)}",
+            "sd of pairs (points); trained again within": _sd_text(gain)
+            + ("" if (moved := again_within(gain)) is None else f"; ±{points(moved)}"),
             "smallest gain that gives a verdict": points(detected(gain)),
         }
         known = can_project(gain)
