@@ -107,6 +107,13 @@ def test_what_it_says():
     assert "about 44.0 seconds an epoch, 2.9 minutes in all (probe: 300 ms of arithmetic and 100 ms of reading" in time
 
 
+def test_a_last_batch_of_one_clip_is_named():
+    """Of 97 clips in batches of 16 the last batch is one clip."""
+    assert any("last_batch: drop_partial" in line for line in made(clips=(97, 0, 23)).lines())
+    dropped = made(clips=(97, 0, 23), last_batch="drop_partial").lines()
+    assert not any("last batch" in line for line in [*made().lines(), *dropped])
+
+
 @pytest.mark.parametrize("available, advice", [
     (6 * GB, "about 9.0 GB were expected, 6.0 GB were free at first; batch_size: 8 with accumulate: 2 keeps"),
     (4 * GB, "batch_size: 4 with accumulate: 4 keeps"),

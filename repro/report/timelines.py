@@ -136,10 +136,11 @@ def _answer(row: Row, title: str) -> str:
     )
     best = best_moment(shown)
     better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
+    by_time = percent(row.ways[BY_TIME].accuracy_end().point)
     return (
         f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())} of "
-        f"{len(lengths)} clips in a row{better}; scored whole, the same weights are "
-        f"right for {percent(row.offline.point)}.** {soon}. {stable}; over all of the time the label is right for "
+        f"{len(lengths)} clips in a row{better}, *by time* for {by_time}; scored whole, the same weights are right for "
+        f"{percent(row.offline.point)}.** {soon}. {stable}; over all of the time the label is right for "
         f"{with_interval(shown.accuracy())} of it."
     )
 

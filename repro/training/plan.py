@@ -135,6 +135,11 @@ class Plan:
             f"  memory: about {self.memory / 1e9:.2f} GB on {self.device} ({self.available / 1e9:.1f} GB free; up to "
             f"{self.batch_that_fits} clips a device fit); disk: up to {self.disk / 1e9:.2f} GB",
         ]
+        if clips["train"] % e.batch_size == 1 and e.last_batch == "keep":
+            found.append(
+                "  last batch of an epoch: 1 clip, and its batch norms see that clip alone; last_batch: drop_partial "
+                "leaves it out"
+            )
         if self.epoch_seconds is not None and self.step_seconds is not None and self.load_seconds is not None:
             found.append(
                 f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
