@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -20,6 +21,7 @@ from repro.records.provenance import commit_text
 from repro.report.pages import TRAIN, pages_of
 from repro.training.behaviour import todays_digest
 
+BEGAN = time.time()
 try:
     PROFILE = make_profile(config)
     PAGES = pages_of(PROFILE)
@@ -121,8 +123,9 @@ for page in PAGES:  # the notebook is the first of what a page reads
 
 
 onerror:
-    for failed in sorted(Path("build").rglob("*.failed.ipynb")):
+    for failed in sorted(file for file in Path("build").rglob("*.failed.ipynb") if file.stat().st_mtime >= BEGAN):
         cells = json.loads(failed.read_text(encoding="utf-8"))["cells"]
         errors = [o for cell in cells for o in cell.get("outputs", []) if o.get("output_type") == "error"]
         if errors:
             print(f"\n{failed}: {errors[-1]['ename']}: {errors[-1]['evalue']}", file=sys.stderr)
+    print("\nNot finished. The same command goes on from the last finished epoch and page.", file=sys.stderr)

@@ -10,6 +10,7 @@ import tiny
 
 from repro.data.clips import Clip, ClipFields, carve_validation, read_split, unlisted
 from repro.data.folder import skipped
+from repro.data.lists import require_folder
 
 UCF101_3 = {1: (290, 104), 2: (283, 111), 3: (282, 112)}
 
@@ -131,6 +132,8 @@ def test_missing_and_empty_folders_are_named(ucf101):
     for field in ("videos", "annotations"):
         with pytest.raises(FileNotFoundError, match=rf"{field}: there is no folder .*nowhere; set {field}"):
             read(ucf101, **{field: "nowhere"})
+    with pytest.raises(FileNotFoundError, match=r"data/demo/none; .* or make the demo set \(repro render-demo\)"):
+        require_folder("videos", "data/demo/none")
 
 
 def own_listed(folder: Path, *lines: str) -> dict[str, str]:

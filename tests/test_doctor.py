@@ -78,7 +78,7 @@ def test_a_small_container(monkeypatch):
     monkeypatch.setattr(doctor.os, "access", lambda *_: False)
     monkeypatch.setattr(shutil, "which", lambda _: None)
     text = "\n".join(finding.text for finding in doctor.machine())
-    for said in ("--shm-size", "ulimit -n", "this folder cannot be written", "set HOME", "git is not here"):
+    for said in ("--shm-size", "ulimit -n", "this folder cannot be written", "need a HOME", "git is not here"):
         assert said in text
 
 

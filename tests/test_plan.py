@@ -229,6 +229,7 @@ def test_clips_of_nobody_knows_what(monkeypatch, capsys):
     monkeypatch.setattr(costs, "step_seconds", lambda *_: 36.0)
     text = costs.cost_text([experiment], measure=True)
     assert "1 runs, unknown PFLOP" in text and "unknown hours on" in text
+    assert "videos: there is no folder nowhere yet" in text
     assert "its clips' number is unknown. annotations: there is no folder nowhere; set annotations to" in text
     assert "repro: measuring a training step of Res34-SE-IM-Net, 16 frames of 224 pixels ..." in capsys.readouterr().err
 

@@ -168,9 +168,14 @@ def test_a_failed_notebook_is_kept_and_named_at_the_end(study, tmp_path):
     profile = tmp_path / "broken.yaml"
     text = (study / "tests" / "smoke.yaml").read_text()
     profile.write_text(text.replace("study: smoke", "study: broken").replace("classes: [Pick,", "classes: [Peck,"))
+    old = study / "build" / "runs" / "before" / "x.failed.ipynb"
+    old.parent.mkdir(parents=True)
+    old.write_text('{"cells": [{"outputs": [{"output_type": "error", "ename": "E", "evalue": "of a run before"}]}]}')
+    os.utime(old, (1, 1))
     done = snakemake(study, f"results/broken/{RUNS[0]}/record.json", profile=str(profile))
     assert done.returncode != 0
-    assert "classes: unknown name 'Peck'" in done.stderr
+    assert "classes: unknown name 'Peck'" in done.stderr and "of a run before" not in done.stderr
+    assert "Not finished. The same command goes on" in done.stderr
     assert list((study / "build" / "runs" / "broken").glob("*.failed.ipynb"))
     assert not (study / "results" / "broken").exists()
 

@@ -63,7 +63,8 @@ def leads_nowhere(entry: Path | os.DirEntry[str]) -> bool:
 def require_folder(field: str, folder: Path | str) -> None:
     """Raises FileNotFoundError that names the field when the folder is not there."""
     if not Path(folder).is_dir():
-        raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder")
+        demo = ", or make the demo set (repro render-demo)" if Path(folder).parts[:2] == ("data", "demo") else ""
+        raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder{demo}")
 
 
 def read_lines(path: Path, *, of: str) -> list[tuple[str, str]]:

@@ -189,6 +189,9 @@ def cost_text(
         lines += slow_reading(table)
     if len(absent := table.loc[table["counted in"] == "catalogue", "study"]):
         total += f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue"
+    if demo_set is None:
+        absent_videos = {e.videos: e.study for e in experiments if not Path(e.videos).is_dir()}
+        lines += [f"{study}: videos: there is no folder {videos} yet" for videos, study in absent_videos.items()]
     lacking = table[table["missing"] != ""].drop_duplicates(["study", "missing"])
     lines += [f"{row.study}: its clips' number is {UNKNOWN}. {row.missing}" for row in lacking.itertuples()]
     return "\n".join([*lines, total])

@@ -137,7 +137,8 @@ def machine() -> Iterator[Finding]:
     home = os.path.expanduser("~")  # as it is where this user has none
     if not os.access(home, os.W_OK):
         yield Finding(
-            f"{home} cannot be written: set HOME, or TORCH_HOME for torchvision's weights, to a folder that can"
+            f"{home} cannot be written: Snakemake and torchvision's weights need a HOME that can "
+            '(export HOME="$PWD/build/home", which make does by itself)'
         )
     shared = Path("/dev/shm")
     if shared.is_dir() and (size := shutil.disk_usage(shared).total) < SMALL_SHARED:
