@@ -41,14 +41,12 @@ def foot_html(
     note = f"FILE: any video; recorded with {clips[0]}" if (clips := _clips(timed)) else ""
     commands = {command: note} if command else commands_of(records) or {MAKE: ""}
     lines = [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in commands.items()]
-    stopped = [Markup(STOPPED)] if any("&& .venv/bin/snakemake" in text for text in commands) else []
-    rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *lines, *stopped]))]
+    rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *lines]))]
     if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
             ("It took", Markup("{}{}").format(took(made), AT_ONCE if len(records) > 1 else "")),
             ("Again means", again_html(records) if records else Markup(TIMED_AGAIN)),
-            ("To compare", Markup(COMPARE if records else TIMED_COMPARE)),
             ("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records)) if records else files),
         ]
     rows.append(("Data", Markup(DATA)))
@@ -59,28 +57,15 @@ def foot_html(
 
 FIRST = 'after <code>make setup</code> (<a href="reproduce.html">From a bare machine</a>):'
 EXPECTED = "the same scores to the bit are expected on the same processor with as many threads."
-SEEN = '<a href="statistics.html#the-same-run-again">Run by run</a>'
+SEEN = (
+    '<a href="statistics.html#the-same-run-again">Run by run</a>; '
+    '<a href="reproduce.html#the-same-numbers-again">how to compare, or go on after a stop</a>'
+)
 AT_ONCE = "; Snakemake trains as many at once as the cores allow"
-STOPPED = (
-    "Stopped? Repeat from <code>.venv/bin/snakemake</code> on; what stands before it deletes what is finished. Killed "
-    "outright, it is called once with <code>--unlock</code>, then with <code>--rerun-incomplete</code>."
-)
-COMPARE = (
-    "first <code>cp -r book/_build/html build/recorded</code>; after the commands <code>make book</code>, and "
-    "<code>diff -r build/recorded/tables book/_build/html/tables</code> shows each row that moved. A mean gain of "
-    'pairs may move as far as <a href="statistics.html#what-gain-could-each-study-have-shown">Statistics</a> says '
-    "under <em>trained again within</em>, of other numbers the interval is what is known. To keep both runs side by "
-    "side: a study of its own, as <code>profiles/rendered-again.yaml</code>; <code>git checkout results</code> brings "
-    "the recorded ones back"
-)
 TIMED_AGAIN = (
     "counts to the last digit; seconds hang on the machine: compare networks within one run, by <em>times the "
-    "baseline</em>, which is expected within its interval on a machine of the same kind"
-)
-TIMED_COMPARE = (
-    "copy <code>results/table6/</code> first: each measurement replaces the whole record of its device. Without "
-    "<code>--full</code> it has speeds of one clip a call alone; with <code>--only NETWORK</code> that network and the "
-    "baseline alone. Then <code>make book</code>, and the table <em>Every network's speed</em>"
+    "baseline</em>, which is expected within its interval on a machine of the same kind; "
+    '<a href="reproduce.html#speed-on-your-machine">what it replaces</a>'
 )
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'
 
