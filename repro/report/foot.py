@@ -97,36 +97,48 @@ def count_of(records: Sequence[Record]) -> str:
 def commands_of(records: Sequence[Record]) -> dict[str, str]:
     """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
 
-    First the runs that these are, then one of them alone, then those that a profile has beside them.
+    Of the profile that has most of them: first the runs that these are, then one of them alone, then those that it has
+    beside them. Of the others one command each.
     """
     made = {record.name: record.provenance for record in records}
     studies = {record.experiment.study for record in records}
-    found = {}
-    for path in sorted(Path("profiles").glob("*.yaml")):
-        runs = read_profile(path).experiments
-        if not any(each.study in studies for each in runs):
+    found, there, of = {}, {}, {}
+    for file in sorted(Path("profiles").glob("*.yaml")):
+        runs = [f"{each.study}/{each.run}" for each in read_profile(file).experiments]
+        if not studies & {name.partition("/")[0] for name in runs}:
             continue
-        if path.stem == "demo":
+        if file.stem == "demo":
             found[MAKE] = "the runs of demo"
-            continue
-        there = sorted(name for run in runs if (name := f"{run.study}/{run.run}") in made)
-        if not there:
-            found[f"{SNAKEMAKE} {path.as_posix()}"] = f"{len(runs)} runs, none of them recorded here"
-            continue
-        own = dict.fromkeys(name.partition("/")[0] for name in there)
-        again = f".venv/bin/snakemake {{}} --cores all --configfile {path.as_posix()}"
-        if len(there) == len(runs):
-            kept, gone = "runs", "rm -rf " + " ".join(f"results/{study}/*/" for study in own)
-        else:  # of a study with more runs, those that git has
-            kept = "$(git ls-files " + " ".join(f"'results/{study}/*/record.json'" for study in own) + ")"
-            gone = "git ls-files " + " ".join(f"'results/{study}/*/*'" for study in own) + " | xargs rm && rm -rf"
-        all_of_them = f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}"
-        found[all_of_them] = f"{len(there)} runs, {_minutes([made[name] for name in there])}"
-        one = f"rm -rf results/{there[0]} build/runs/{there[0]} && {again.format(f'results/{there[0]}/record.json')}"
-        found[one] = "one of them"
-        if len(there) < len(runs):
-            found[f"{SNAKEMAKE} {path.as_posix()}"] = f"the {len(runs) - len(there)} runs that this page lacks"
+        else:
+            there[file.as_posix()], of[file.as_posix()] = sorted(name for name in runs if name in made), len(runs)
+    most = max(there, key=lambda path: len(there[path]), default=None)
+    if most is not None and there[most]:
+        found |= _again(most, there.pop(most), made, of[most])
+    for path, names in there.items():
+        here = f"{len(names)} of them shown here" if names else "none of them recorded here"
+        found[f"{SNAKEMAKE} {path}"] = f"{of[path]} runs, {here}"
     return found
+
+
+def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]], of: int) -> dict[str, str]:
+    """The commands that make these runs of a profile anew, one of them, and those that it has beside them."""
+    own = dict.fromkeys(name.partition("/")[0] for name in names)
+    again = f".venv/bin/snakemake {{}} --cores all --configfile {path}"
+    if len(names) == of:
+        kept, gone = "runs", "rm -rf " + " ".join(f"results/{study}/*/" for study in own)
+    else:  # of a study with more runs, those that git has
+        kept = "$(git ls-files " + " ".join(f"'results/{study}/*/record.json'" for study in own) + ")"
+        gone = "git ls-files " + " ".join(f"'results/{study}/*/*'" for study in own) + " | xargs rm && rm -rf"
+    found = {
+        f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}": (
+            f"{len(names)} runs, {_minutes([made[name] for name in names])}"
+        ),
+        f"rm -rf results/{names[0]} build/runs/{names[0]} && {again.format(f'results/{names[0]}/record.json')}": (
+            "one of them"
+        ),
+    }
+    rest = {f"{SNAKEMAKE} {path}": f"the {of - len(names)} runs that this page lacks"} if len(names) < of else {}
+    return found | rest
 
 
 def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
