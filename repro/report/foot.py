@@ -49,8 +49,7 @@ def foot_html(
             ("Again means", again_html(records) if records else Markup(TIMED_AGAIN)),
             ("Records", Markup('<a href="runs.html">{}</a>').format(count_of(records)) if records else files),
         ]
-    rows.append(("Data", Markup(DATA)))
-    rows.append(("Notebook", Markup("<code>{}</code>").format(source)))
+    rows.append(("Data", Markup("{}; made by <code>{}</code>").format(Markup(DATA), source)))
     cells = Markup("").join(Markup("<div><strong>{}</strong> <span>{}</span></div>").format(*row) for row in rows)
     return Markup('<aside class="foot" aria-label="How to make this page again">{}</aside>').format(cells)
 
