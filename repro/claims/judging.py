@@ -32,7 +32,8 @@ from repro.records.table6 import Measured
 
 MEANING = {
     "reproduced": "found here as the paper says it",
-    "partly": "a part of it holds here, or it holds in some studies and the opposite in others",
+    "partly": "a part of it holds here (of a claim about all others half or more), or it holds in some studies and the "
+    "opposite in others",
     "undecided": "tested, and what was found could be chance or rests on too little",
     "contradicted": "the opposite was found here",
     "not testable": "not here: what it takes is named with the claim",

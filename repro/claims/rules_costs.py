@@ -377,7 +377,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         f"n = {told.clips} clips of {told.groups} sources, on {made['dataset']}; of one network.",
         settle,
         "online",
-        short=f"{rate:.0f} frames/s from files, {size}; between drink and eat alone {with_interval(told)} right, "
+        short=f"{rate:.0f} frames/s, decoding apart, {size}; between drink and eat alone {with_interval(told)} right, "
         f"guessing gives {percent(GUESSING)}{_too_few(told)}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),
     )

@@ -164,6 +164,17 @@ def smallest_gain(
     return float(gain_half_width(planned, confidence) + planned.half_width(2 * power - 1))
 
 
+def again_within(estimate: Estimate) -> float | None:
+    """How far the mean gain of as many new pairs may lie from this one, trained from other seeds on these clips, in 95
+    of 100 cases: Student's t for the difference of two such means; None where the spread of pairs is not known.
+
+    Pairs of several splits differ by their clips too, so it is then more than the runs alone would give.
+    """
+    if estimate.sd_runs is None:
+        return None
+    return float(stats.t.ppf(0.975, estimate.runs - 1)) * estimate.sd_runs * math.sqrt(2 / estimate.runs)
+
+
 def runs_needed(estimate: Estimate, gain: float, *, power: float = 0.8, confidence: float = CONFIDENCE) -> float:
     """Runs (pairs of runs) by which an interval of this confidence would tell a true gain from 0 with this power.
 

@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
-from scipy import stats
 
 from repro.claims.judging import LEVEL
 from repro.metrics.coverage import CHANCES, coverage_table
-from repro.metrics.statistics import Estimate, runs_needed, smallest_gain
+from repro.metrics.statistics import Estimate, again_within, runs_needed, smallest_gain
 from repro.metrics.text import with_interval
 
 MORE = 20  # pairs of runs asked about
@@ -59,17 +58,6 @@ def can_project(gain: Estimate) -> bool:
     """Whether the spread says what more pairs of runs would show: of pairs that score clips of their own alone it does
     not, for new pairs would score the same clips again."""
     return gain.sd_runs is not None and gain.spread.shared
-
-
-def again_within(gain: Estimate) -> float | None:
-    """How far the mean gain of as many new pairs may lie from this one, trained from other seeds on these clips, in 95
-    of 100 cases: Student's t for the difference of two such means; None where the spread of pairs is not known.
-
-    Pairs of several splits differ by their clips too, so it is then more than the runs alone would give.
-    """
-    if gain.sd_runs is None:
-        return None
-    return float(stats.t.ppf(0.975, gain.runs - 1)) * gain.sd_runs * math.sqrt(2 / gain.runs)
 
 
 def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame:
