@@ -72,13 +72,13 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
     constant = "A branch times the constant 1.5, with no gate at all: +20.0"
-    assert text.startswith(f"With gates minus without, 2 pairs of runs: +25.0 points. {constant}")
+    assert text.startswith("With gates minus without, 2 pairs of runs: +25.0 points [") and f". {constant}" in text
     assert "Gates minus that constant: +5.0 points [" in text and text.endswith("]: a difference.")
     alike = [
         replace(dose, pairs=[(gated, gated) for gated, _ in dose.pairs]) if "times" in dose.name else dose
         for dose in found
     ]
-    explained = "no difference shown, so by the plan's rule the constant explains it"
+    explained = "no difference shown: by the plan's rule the constant explains it"
     assert doses.constant_text(alike).endswith(f"{explained}.")
     # runs are paired already, so that a rate may change
     for run in (run for dose in alike for pair in dose.pairs for run in pair if run.experiment.model == BASELINE):
@@ -93,8 +93,8 @@ def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
     worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
     both = doses.constant_text([worse, constant])
     one = doses.constant_text([worse, replace(constant, pairs=constant.pairs[:1])])
-    assert both.startswith("With gates minus without, 2 pairs of runs: +37.5 points.")
-    assert one.startswith("With gates minus without, 1 pair of runs: +25.0 points.")
+    assert both.startswith("With gates minus without, 2 pairs of runs: +37.5 points [")
+    assert one.startswith("With gates minus without, 1 pair of runs: +25.0 points [")
 
 
 def test_what_was_not_run_is_said(found):

@@ -1,5 +1,6 @@
 """How to read the book, and the box at the foot of each page."""
 
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -66,6 +67,14 @@ def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book(
     assert "30 minutes on CPU of EPYC" in html
     assert "<code>results/table6/cpu.json</code>" in html and "compare networks within one run" in html
     assert "<code>make book</code>" in foot.foot_html("networks") and "It took" not in foot.foot_html("networks")
+
+
+def test_an_unfinished_profile_stops_no_page(tmp_path, monkeypatch, runs):
+    shutil.copytree(PROFILES, tmp_path / "profiles")
+    (tmp_path / "profiles" / "typo.yaml").write_text("study: typo\nfields: {epoch: 6}\n")
+    before = foot.commands_of(runs)
+    monkeypatch.chdir(tmp_path)
+    assert foot.commands_of(runs) == before != {}
 
 
 def test_runs_that_no_profile_makes_name_no_command(tmp_path):

@@ -20,7 +20,7 @@ def test_no_whole_split_gives_the_papers_numbers():
 
 def test_other_pages_say_it_and_this_one_says_what_it_does_not_ask():
     assert forensics.linked_text(load()) == (
-        "[No whole split](forensics.html) gives HMDB51's 71.85 % or UCF101's 92.196 %."
+        "[No whole split](forensics.html) gives HMDB51's 71.85 % or UCF101's 92.196 %; a mean over three splits can."
     )
     text = forensics.left_out_text(load())
     assert text.startswith("Something-Something v1's 36.5 % is not asked: ") and "(36.5 % of 12 counts)" in text

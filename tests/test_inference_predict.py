@@ -76,6 +76,8 @@ def test_weights_from_a_file(made, tmp_path):
     pd.testing.assert_frame_equal(
         predict([clip], run="s/r1", weights=tmp_path / "w.pt", results=folder / "results"), own
     )
+    with pytest.raises(FileNotFoundError, match=r"weights: .*nothing: there is no such file or folder"):
+        predict([clip], weights=tmp_path / "nothing")
     with pytest.raises(ValueError, match=r"w\.pt does not say which classes it knows; name its record by run"):
         predict([clip], weights=tmp_path / "w.pt", results=folder / "results")
 

@@ -309,7 +309,8 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         share = share_of(inside, mistaken_for_partner)
         lost = share_of(runs, mistaken_for_partner).point
         short = (
-            f"{with_interval(share)} of the errors on classes with a look-alike fall on it, by chance {percent(chance)}"
+            f"{with_interval(share)} of the errors (of each clip the mean of its runs) on classes with a look-alike "
+            f"fall on it, by chance {percent(chance)}"
         )
         details = f"{_counted(share, 'run', 'test clips that a run had wrong')}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")

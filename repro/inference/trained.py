@@ -47,6 +47,8 @@ def find_trained(
         if run:
             raise ValueError(f"run: the folder {weights} says itself which run it is; leave run away")
         return read_exported(Path(weights))
+    if weights is not None and not Path(weights).exists():
+        raise FileNotFoundError(f"weights: {weights}: there is no such file or folder")
     if run is None:
         if weights is not None:
             raise ValueError(

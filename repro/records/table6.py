@@ -109,6 +109,11 @@ class Measured:
             rates = {"eager, fp32": [rate for name in names if (rate := self.rate(name)) is not None]}
         return {runtime: _slowest(some) for runtime, some in rates.items() if len(some) == len(names)}
 
+    def fastest_exact(self, names: Sequence[str]) -> tuple[str, Seconds] | None:
+        """The runtime of float32 in which the slowest of these networks is fastest, and its time; None without one."""
+        exact = {name: took for name, took in self.runtimes(names).items() if name.endswith("fp32")}
+        return min(exact.items(), key=lambda item: item[1].middle, default=None)
+
     def pipeline_seconds(self, names: Sequence[str]) -> Seconds | None:
         """What it takes from a video file to a label, plain eager float32, of the slowest; None where not measured."""
         rates = [rate for name in names if (rate := self.rate(name, section="pipeline")) is not None]

@@ -158,19 +158,16 @@ def constant_text(found: Sequence[Dose]) -> str:
     told = "a difference."
     if left.low <= 0 <= left.high:
         told = "no difference shown"
-        told += (
-            f", so by the plan's rule the constant explains it{_rate(none, gated)}."
-            if abs(left.point) < gain.point
-            else "."
-        )
+        explained = f": by the plan's rule the constant explains it{_rate(none, gated)}"
+        told += f"{explained if abs(left.point) < gain.point else ''}."
     late = sum(not has_converged(run) for run in scaled)
     unlearned = (
         f" {late} of those {len(scaled)} runs ended before they had learned their training clips." if late else ""
     )
     runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
     return (
-        f"With gates minus without, {runs}: {100 * gain.point:+.1f} points. A branch times the constant 1.5, with no "
-        f"gate at all: {with_interval(step, signed=True)}.{unlearned} Gates minus that constant: "
+        f"With gates minus without, {runs}: {with_interval(gain, signed=True)}. A branch times the constant 1.5, with "
+        f"no gate at all: {with_interval(step, signed=True)}.{unlearned} Gates minus that constant: "
         f"{with_interval(left, signed=True)}: {told}"
     )
 

@@ -103,7 +103,10 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
     studies = {record.experiment.study for record in records}
     found, there, of = {}, {}, {}
     for file in sorted(Path("profiles").glob("*.yaml")):
-        runs = [f"{each.study}/{each.run}" for each in read_profile(file).experiments]
+        try:
+            runs = [f"{each.study}/{each.run}" for each in read_profile(file).experiments]
+        except ValueError:  # somebody's that is not finished: it makes none of these runs
+            continue
         if not studies & {name.partition("/")[0] for name in runs}:
             continue
         if file.stem == "demo":

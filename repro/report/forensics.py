@@ -61,12 +61,14 @@ def stated(paper: Paper) -> dict[str, tuple[str, list[int]]]:
 def linked_text(paper: Paper) -> str:
     """Of which of the paper's accuracies no whole split gives the percentage, with a link to this page."""
     found = {name: each for name, each in stated(paper).items() if name in ASKED}
-    none = [
-        f"{NAMES[name]}'s {printed} %"
-        for name, (printed, sizes) in found.items()
-        if impossible({name: Reported(printed, sizes[0])}, {name: sizes})
-    ]
-    return f"[No whole split](forensics.html) gives {' or '.join(none)}." if none else ""
+    none = {
+        name: each for name, each in found.items() if impossible({name: Reported(each[0], each[1][0])}, {name: each[1]})
+    }
+    if not none:
+        return ""
+    words = " or ".join(f"{NAMES[name]}'s {printed} %" for name, (printed, _) in none.items())
+    means = all(mean_of_splits(printed, sizes) for printed, sizes in none.values())
+    return f"[No whole split](forensics.html) gives {words}{'; a mean over three splits can' if means else ''}."
 
 
 def left_out_text(paper: Paper) -> str:

@@ -34,7 +34,8 @@ def pace_text(content: Mapping[str, Any] | None) -> str:
         f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
         f"{machine_text(content['provenance'])}: {plain['dropped']} of "
         f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
-        f"Keeping each frame's map makes decisions faster, {saved}."
+        "Decisions at the paper's input are timed on [Table 6's page](complexity.html#real-time). Keeping each frame's "
+        f"map makes decisions faster, {saved}."
     )
 
 

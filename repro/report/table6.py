@@ -9,7 +9,7 @@ from repro.claims.comparison import CLIP, COMMON_CLIP, VIDEO, Counts, cost, fast
 from repro.claims.official import OWN
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Interval
-from repro.models.peers.rows import EXCEPTED, Row, compared, not_rebuilt, rows, titles
+from repro.models.peers.rows import COMMON, EXCEPTED, Row, compared, not_rebuilt, rows, titles
 from repro.paper.cells import Paper
 from repro.records.table6 import AT_COMMON, COMMAND, FILE_TO_LABEL, NOT_MEASURED, Measured
 from repro.report.show import formatted, say, show_table
@@ -113,7 +113,8 @@ def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:
         cells = printed.get(row.named or row.title)
         columns = paper.table(6).columns
         said = [f"{c}: {v.text}" for c, v in zip(columns, cells.cells) if v.value is not None] if cells else []
-        named = f"named as {row.named}, no number" if row.named else "not stated in the text" if cells else "not named"
+        place = "named" if name == EXCEPTED else "named in the introduction alone"
+        named = f"{place}, no number" if row.named else "not stated in the text" if cells else "not named"
         count = counts[name]
         lines.append(
             {
@@ -320,7 +321,7 @@ def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
     """
     lines = []
     for name in (*OWN, EXCEPTED, *compared()):
-        row, rate = rows()[name], measured.rate(name, section="common", more=AT_COMMON)
+        row, rate = rows()[name], _rate_at_common(measured, name)
         gmacs = {by: cost(counts, name, "multiply_adds", by) / 1e9 for by in (CLIP, VIDEO, COMMON_CLIP)}
         known = row.views is not None
         lines.append(
@@ -337,6 +338,23 @@ def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
             }
         )
     return formatted(pd.DataFrame(lines), {"M": ".1f", "depth": ".0f", "GMACs a clip": ".1f", "GMACs a video": ".0f"})
+
+
+def _rate_at_common(measured: Measured, name: str) -> pd.Series | None:
+    """Clips/s on the common clip: its own timing where that is its own input."""
+    at_it = (rows()[name].frames, rows()[name].size) == (COMMON["frames"], COMMON["size"])
+    return measured.rate(name) if at_it else measured.rate(name, section="common", more=AT_COMMON)
+
+
+def real_time_text(machines: Sequence[Measured], frames_per_second: float) -> str:
+    """Which CPUs keep up in float32 by their fastest runtime, both networks; nothing where none was measured."""
+    budget = rows()[ATTENTION].frames / frames_per_second
+    found = [(each.name, exact[1]) for each in machines if (exact := each.fastest_exact(OWN))]
+    if not found:
+        return ""
+    kept = sum(took.slow <= budget for _, took in found)
+    listed = "; ".join(f"{took.middle:.2f} s on {name}" for name, took in found)
+    return f"**In time on {kept} of {len(found)} CPUs**, of {budget:.2f} s allowed: {listed}."
 
 
 def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFrame:
@@ -370,7 +388,7 @@ def _alike_text(measured: Measured, others: Sequence[str], precision: str) -> st
 
 def _faster_text(measured: Measured) -> str:
     """When a network counts as faster, and of how many the speed was measured on the same input."""
-    timed = [name for name in compared() if measured.rate(name, section="common", more=AT_COMMON) is not None]
+    timed = [name for name in compared() if _rate_at_common(measured, name) is not None]
     count = f"{len(timed)} of the {len(compared())}" if timed else f"none of the {len(compared())}"
     return (
         "*Faster* is where the whole interval of the ratio of both times lies above 1, each network at its own "

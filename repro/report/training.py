@@ -65,7 +65,7 @@ WORDS = {
     "one": "one for all",
     "True": "yes",
     "False": "no",
-    "None": "the network's own",
+    "None": "none",
 }
 """Values in words."""
 
@@ -138,6 +138,8 @@ def departures_text(studies: Sequence[Study]) -> str:
 def _value(name: str, fields: Mapping[str, Any]) -> str:
     if name == "starting weights":
         return _start(fields)
+    if name == "gate" and fields[name] is None:
+        return "the network's own"
     if name == "optimiser":
         return BESIDE[name][1]
     if name == "batch_size" and fields["accumulate"] > 1:
