@@ -120,11 +120,13 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     )
     text = doses.fixed_text([moved])
     assert "differs from clip to clip by 0.0300" in text and "0.0010 before training" in text
-    assert "it changes 5.0 % of predictions and top-1 by -5.0 points [" in text
+    assert "it changes 6 of 120 predictions and top-1 by -5.0 points [" in text
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.gate_text([still], [], converged=True)
-    assert "In the one trained network (width ×0.25), s held at each channel's mean over clips changes 1 of " in short
+    assert (
+        "(width ×0.25, gates of 4 to 4 hidden units), s held at each channel's mean over clips changes 1 of " in short
+    )
     assert "the gate is a constant here" in short and "was **not run**" in short
     assert "In 2 trained networks" in (both := doses.gate_text([still, moved], [], converged=True))
     assert "the gate is more than a constant here" in both

@@ -55,7 +55,7 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
     ]
     text = gains.details_text(shown(runs, DIGEST))
     chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
-    assert text == f"- Made clips: learning rates chosen on validation clips: {chosen}."
+    assert text == f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}."
 
 
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):

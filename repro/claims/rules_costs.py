@@ -232,8 +232,9 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
         "complexity",
         short=f"at I3D's own {i3d['frames']} frames {i3d['multiply_adds'] / own[1]['multiply_adds']:.1f} times the "
         "multiply-adds of Res34-SE-IM-Net and "
-        f"{1 / ratios[1].point:.2f} times its clips a second, with {i3d['parameters'] / own[1]['parameters']:.2f} "
-        f"times its parameters; on {COMMON_CLIP} {common * 1e9 / own[1]['multiply_adds']:.2f} times the multiply-adds",
+        f"{1 / ratios[1].point:.2f} times its clips a second (median of paired rounds), with "
+        f"{i3d['parameters'] / own[1]['parameters']:.2f} times its parameters; on {COMMON_CLIP} "
+        f"{common * 1e9 / own[1]['multiply_adds']:.2f} times the multiply-adds",
         sources=_source(measured),
     )
 

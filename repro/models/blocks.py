@@ -18,7 +18,11 @@ GATES = ("none", "se_im", "se", "se_im_vector", "times_0.5", "times_1", "times_1
 - ``se_im_vector``  x + (f + s)      Equation 4's other reading: f_SE(f) is the gate vector itself
 - ``times_c``       x + c * f        the controls without a gate; c = 1.5 is 1 + s at an untrained gate (s = 0.5)
 """
-SMALLEST_HIDDEN = 4  # narrow networks keep at least this many hidden units in the gate
+
+
+def hidden_units(channels: int, reduction: int) -> int:
+    """Hidden units of a gate: channels / r, in narrow networks at least 4."""
+    return max(4, channels // reduction)
 
 
 class Gate(nn.Module):
@@ -36,7 +40,7 @@ class Gate(nn.Module):
 
     def __init__(self, channels: int, *, mode: str, reduction: int = 16, bias: float = 0.0) -> None:
         super().__init__()
-        hidden = max(SMALLEST_HIDDEN, channels // reduction)
+        hidden = hidden_units(channels, reduction)
         self.mode = mode
         self.fixed: Tensor | None = None  # s for every input, (1, channels, 1, 1): see repro.metrics.gates.gates_fixed
         self.fc1 = nn.Linear(channels, hidden)
@@ -76,7 +80,7 @@ class TemporalGate(nn.Module):
 
     def __init__(self, channels: int, *, reduction: int = 16) -> None:
         super().__init__()
-        hidden = max(SMALLEST_HIDDEN, channels // reduction)
+        hidden = hidden_units(channels, reduction)
         self.conv1 = nn.Conv1d(channels, hidden, 3, padding=1)
         self.relu = nn.ReLU(inplace=True)
         self.conv2 = nn.Conv1d(hidden, channels, 1)

@@ -52,7 +52,7 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
     counted = Counter(v.outcome for v in verdicts)
     by_construction = sum(v.settle == BY_CONSTRUCTION for v in verdicts)
     named = ", ".join(
-        f"{counted[outcome] - by_construction} reproduced, {by_construction} true by construction"
+        f"{counted[outcome]} reproduced ({by_construction} of them by construction)"
         if outcome == "reproduced" and by_construction
         else f"{counted[outcome]} {outcome}"
         for outcome in OUTCOMES

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
+from repro.models.blocks import hidden_units
 from repro.records.freshness import Digest
 from repro.records.questions import has_converged, in_16_bits, seen
 from repro.records.record import Record
@@ -198,14 +199,15 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     pairs = _held(records)
     if not pairs or not converged:
         return ""
-    changed = sum(int(_changed(*pair).sum()) for pair in pairs)
-    asked = sum(len(run.labels) for run, _ in pairs)
+    changed, asked = _counted(pairs)
     what = "the gate is a constant here" if changed <= FEW * asked else "the gate is more than a constant here"
     runs = f"{len(pairs)} trained networks" if len(pairs) > 1 else "the one trained network"
+    first = pairs[0][0]
+    hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
         f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs} (width "
-        f"×{records[0].experiment.width:g}), s held at each channel's mean over clips changes {changed} of {asked:,} "
-        f"predictions: {what}. {constant_text(found)} [More](gate.html)."
+        f"×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden units), s held at each channel's "
+        f"mean over clips changes {changed} of {asked:,} predictions: {what}. {constant_text(found)} [More](gate.html)."
     )
 
 
@@ -215,9 +217,10 @@ def _held(records: Sequence[Record]) -> list[tuple[Record, Record]]:
     return [(in_16_bits(record), seen(record, "gates fixed")) for record in runs]
 
 
-def _changed(free: Record, held: Record) -> np.ndarray:
-    """Which predictions are not the same, bool ``(clips,)``."""
-    return free.scores.argmax(1) != held.scores.argmax(1)
+def _counted(pairs: Sequence[tuple[Record, Record]]) -> tuple[int, int]:
+    """Predictions that are not the same, and all."""
+    changed = sum(int((free.scores.argmax(1) != held.scores.argmax(1)).sum()) for free, held in pairs)
+    return changed, sum(len(free.labels) for free, _ in pairs)
 
 
 def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
@@ -228,17 +231,17 @@ def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
     pairs = _held(records)
     if not pairs:
         return ""
-    changed = float(np.mean([_changed(*pair).mean() for pair in pairs]))
+    changed, asked = _counted(pairs)
     start, end = (pd.DataFrame([row for run, _ in pairs for row in run.gates[when]]) for when in ("start", "end"))
     return (
         f"s differs from clip to clip by {end['sd_clips'].mean():.4f} (standard deviation, mean of channels, units and "
         f"runs, {len(pairs)} of them; {start['sd_clips'].mean():.4f} before training) and from channel to channel by "
         f"{end['sd_channels'].mean():.4f}. "
-        f"Held at each channel's mean over clips, it changes {percent(changed)} of predictions and top-1 by "
+        f"Held at each channel's mean over clips, it changes {changed:,} of {asked:,} predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (
             f"no more than {percent(FEW, 0)} of predictions, so **the gate is a constant**"
-            if changed <= FEW
+            if changed <= FEW * asked
             else f"more than {percent(FEW, 0)} of predictions, so the gate is not a constant"
         )
         + (" by the plan's rule." if converged else " in these runs, which had not learned their training clips.")

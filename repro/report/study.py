@@ -136,7 +136,7 @@ def rates_text(study: Study) -> str:
     if len(set(rates.values())) == 1:
         return f"learning rate {next(iter(rates.values())):g}"
     own = ", ".join(f"{rate:g} of {TITLES[model]}" for model, rate in rates.items())
-    return f"learning rates chosen on validation clips: {own}"
+    return f"learning rates [chosen on validation clips](training.html): {own}"
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -12,9 +12,11 @@ from repro.metrics.statistics import Interval
 from repro.models.peers.rows import COMMON, EXCEPTED, Row, compared, not_rebuilt, rows, titles
 from repro.paper.cells import Paper
 from repro.records.table6 import AT_COMMON, COMMAND, FILE_TO_LABEL, NOT_MEASURED, Measured
+from repro.report.peers_tables import UNREAD
 from repro.report.show import formatted, say, show_table
 
 FULL = f"{COMMAND} --full"
+NOT_VERIFIED = "not verified"
 PRECISIONS = ("fp32", "bf16")
 DATASETS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
 
@@ -42,6 +44,8 @@ def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
     rates = {row.title: measured.rate(name) for name, row in rows().items()}
     speed = ["–" if (rate := rates.get(title)) is None else f"{rate['median']:.3g}" for title in full["network"]]
     stated = {"not stated in the text": "–", "not named": "–", "": "–"}
+    published = full["published: UCF101"]
+    unread = published.str.contains(NOT_VERIFIED).map({True: UNREAD, False: ""})
     table = pd.DataFrame(
         {
             "network": full["network"],
@@ -50,7 +54,7 @@ def table6(counts: Counts, paper: Paper, measured: Measured) -> pd.DataFrame:
             "GMACs": full["counted: GMACs"],
             "depth": full["counted: depth"],
             "clips/s, fp32": speed,
-            "UCF101, published": full["published: UCF101"].str.partition(" (")[0],
+            "UCF101, published": published.str.partition(" (")[0] + unread,
         }
     )
     return formatted(table, {"parameters (M)": ".1f", "GMACs": ".1f", "depth": ".0f"})
@@ -155,7 +159,7 @@ def _peer_text(methods: Sequence[str], paper: Paper, dataset: str) -> str:
     if peer is None:
         return "none read"
     protocol = ", ".join(text for text in (peer.modality, peer.pretraining, peer.splits) if text)
-    return f"{peer.text} ({protocol}{'' if peer.verified else '; not verified'})"
+    return f"{peer.text} ({protocol}{'' if peer.verified else f'; {NOT_VERIFIED}'})"
 
 
 def speed_table(measured: Measured, *, counts: Counts) -> pd.DataFrame:
@@ -405,7 +409,9 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
         f"**Light?** Res34-SE-IM-Net has {mine['parameters'] / 1e6:.1f} M parameters and "
         f"{mine['multiply_adds'] / 1e9:.1f} GMACs a clip: fewer parameters than {parameters.count} networks compared "
         f"with, fewer multiply-adds than {operations.count}, fewer of both than {both.count}"
-        + (f" ({titles(both.better)})." if both.better else ".")
+        + (f" ({titles(both.better)})." if both.better else "."),
+        "**I3D deeper?** The text calls it so; by the text's own rule of depth it has "
+        f"{counts[EXCEPTED]['depth']} layers, Res34-SE-IM-Net {mine['depth']}.",
     ]
     for precision in PRECISIONS:
         rate = measured.rate(ATTENTION, precision)
@@ -415,6 +421,7 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
         found.append(
             f"**Fast?** In {precision} it runs {rate['median']:.2f} clips/s here. Both networks are faster than "
             f"{clip.count} networks compared with by {CLIP}, than {video.count} by {VIDEO}"
+            + (f" ({titles(video.better)})" if video.better else "")
             + (f"; {titles(video.unknown)} not timed." if video.unknown else ".")
             + _alike_text(measured, clip.not_better, precision)
         )
