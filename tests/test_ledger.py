@@ -50,14 +50,14 @@ def test_points_link_to_their_entries():
         ledger.points_text("runs")
 
 
-def test_an_entry_has_its_readings_its_reason_and_what_was_measured(monkeypatch):
-    entry = PAPER.assumption("equation-4")
-    monkeypatch.setattr(ledger, "effects", lambda *_: ["gate: se: top-1 -1.0 points"])
-    text = ledger.entry_text(3, entry)
-    assert text.startswith('<span id="ledger-equation-4"></span>\n\n**3. ') and "Status: **measured**" in text
+def test_an_entry_has_its_readings_its_reason_and_what_was_measured():
+    entry, said = PAPER.assumption("equation-4"), ["gate: se: top-1 -1.0 points"]
+    assert ledger.entry_title(3, entry, said) == f"3. {entry.point} {entry.taken} (measured)"
+    assert ledger.entry_title(12, PAPER.assumption("batch-size"), []) == "12. Batch size: 64 (open)"
+    text = ledger.entry_text(entry, said)
+    assert text.startswith('<span id="ledger-equation-4"></span>\n')
     assert text.count("**Taken here:** ") == 1 and text.endswith("- gate: se: top-1 -1.0 points")
-    monkeypatch.setattr(ledger, "effects", lambda *_: [])
-    assert ("Not run: " in ledger.entry_text(3, entry)) is bool(entry.ablations)
+    assert ("Not run: " in ledger.entry_text(entry)) is bool(entry.ablations)
 
 
 def test_an_effect_is_measured_where_it_is_recorded_and_only_there(tmp_path):

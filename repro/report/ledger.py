@@ -80,11 +80,16 @@ def anchor_of(assumption: Assumption) -> str:
     return f"ledger-{assumption.id}"
 
 
-def entry_text(number: int, assumption: Assumption, found: Sequence[Variant] = (), rows: Sequence[Row] = ()) -> str:
-    """An entry of the ledger as Markdown, under its number: readings, reasons, and what recorded runs measured."""
-    a, said_of_it = assumption, effects(assumption, found, rows)
-    lines = [f'<span id="{anchor_of(a)}"></span>', "", f"**{number}. {plain(a.point)}**", ""]
-    lines += [f"{plain(a.where)}. Status: **{status(a, said_of_it)}**. Pages: {', '.join(a.chapters)}.", ""]
+def entry_title(number: int, assumption: Assumption, lines: Sequence[str]) -> str:
+    """An entry in a line: the point, the reading taken and its state. lines: `effects`."""
+    colon = "" if assumption.point.endswith("?") else ":"
+    return f"{number}. {assumption.point}{colon} {assumption.taken} ({status(assumption, lines)})"
+
+
+def entry_text(assumption: Assumption, said_of_it: Sequence[str] = ()) -> str:
+    """An entry of the ledger as Markdown: readings, reasons, and what recorded runs measured (`effects`)."""
+    a = assumption
+    lines = [f'<span id="{anchor_of(a)}"></span>', "", f"{plain(a.where)}. Pages: {', '.join(a.chapters)}.", ""]
     for r in a.readings:
         lines.append(f"- {'**Taken here:** ' if r.name == a.taken else ''}{plain(f'{r.name}: {r.text}')}")
     lines += ["", f"Why: {plain(a.why)}", "", f"The others: {plain(a.expected)}"]
