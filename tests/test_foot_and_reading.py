@@ -51,11 +51,18 @@ def test_what_came_out_again_and_which_code_no_commit_has_are_said(tmp_path):
     assert "4 runs of rendered; 4 of them by code with uncommitted changes" in html
 
 
+def test_other_studies_are_named_by_their_profiles_behind_one_command(runs, tmp_path):
+    other = both_networks(tmp_path, study="ut-interaction-pretrained", seeds=(0,))
+    html = foot.foot_html("gate", [*runs, *other])
+    command = "<code>.venv/bin/snakemake runs --cores all --configfile FILE</code>: "
+    assert f"{command}<code>profiles/ut-interaction.yaml</code> (2 of its 72 runs)</span>" in html
+
+
 def test_a_study_that_is_whole_is_made_again_without_git(runs, monkeypatch):
     of_profile = replace(read_profile(PROFILES / "rendered.yaml"), experiments=[run.experiment for run in runs])
     monkeypatch.setattr(foot, "read_profile", lambda path: of_profile)
     whole = "rm -rf results/rendered/*/ build/runs/rendered && .venv/bin/snakemake runs --cores all --configfile "
-    assert any(command.startswith(whole) for command in foot.commands_of(runs))
+    assert any(command.startswith(whole) for command in foot.commands_of(runs)[0])
 
 
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
@@ -74,11 +81,11 @@ def test_an_unfinished_profile_stops_no_page(tmp_path, monkeypatch, runs):
     (tmp_path / "profiles" / "typo.yaml").write_text("study: typo\nfields: {epoch: 6}\n")
     before = foot.commands_of(runs)
     monkeypatch.chdir(tmp_path)
-    assert foot.commands_of(runs) == before != {}
+    assert foot.commands_of(runs) == before and before[0]
 
 
 def test_runs_that_no_profile_makes_name_no_command(tmp_path):
-    assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == {}
+    assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == ({}, {})
     many = [run for name in "abcde" for run in both_networks(tmp_path, study=name, seeds=(0,))]
     assert foot.count_of(many) == "10 runs of a, b, c and 2 more"
 

@@ -24,7 +24,7 @@ def linked() -> dict[str, str]:
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         for cell in nbformat.read(path, 4).cells:
             for node in ast.walk(ast.parse(cell.source)) if cell.cell_type == "code" else ():
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "points_text":
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "show_points":
                     found[path.stem] = node.args[0].value
     return found
 
@@ -43,11 +43,15 @@ def test_the_ablations_that_measure_an_entry_are_in_the_profile():
     assert {group for a in PAPER.assumptions for group in a.ablations} <= groups
 
 
-def test_points_link_to_their_entries():
-    text = ledger.points_text("online")
+def test_points_link_to_their_entries(monkeypatch):
+    said: list[str] = []
+    monkeypatch.setattr(ledger, "say", lambda text, folded: said.extend([text, folded]))
+    ledger.show_points("online")
+    text, folded = said
+    assert folded == f"What the text leaves open here: {text.count('- [')} points of the ledger"
     assert "- [Which online sampling of ref. 12" in text and "(ledger.html#ledger-online-sampling)" in text
     with pytest.raises(ValueError, match="chapters: no entry of the ledger names 'runs'"):
-        ledger.points_text("runs")
+        ledger.show_points("runs")
 
 
 def test_an_entry_has_its_readings_its_reason_and_what_was_measured():

@@ -40,9 +40,12 @@ def foot_html(
     records = list({record.name: record for record in records}.values())
     source = next(kind.source for kind in KINDS if kind.name == page)
     note = f"FILE: any video; recorded with {clips[0]}" if (clips := _clips(timed)) else ""
-    commands = {command: note} if command else commands_of(records) or {MAKE: ""}
-    lines = [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in commands.items()]
-    rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *lines]))]
+    commands, others = commands_of(records)
+    commands = {command: note} if command else commands or {MAKE: ""}
+    rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *_codes(commands)]))]
+    if others and not command:
+        listed = Markup(", ").join(_codes(others))
+        rows.append(("Other studies here", Markup("<code>{} FILE</code>: {}").format(SNAKEMAKE, listed)))
     if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
@@ -94,11 +97,16 @@ def count_of(records: Sequence[Record]) -> str:
     return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}{of_these}"
 
 
-def commands_of(records: Sequence[Record]) -> dict[str, str]:
+def _codes(words: Mapping[str, str]) -> list[Markup]:
+    """Each as code, what it makes behind it in brackets."""
+    return [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in words.items()]
+
+
+def commands_of(records: Sequence[Record]) -> tuple[dict[str, str], dict[str, str]]:
     """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
 
     Of the profile that has most of them: first the runs that these are, then one of them alone, then those that it has
-    beside them. Of the others one command each.
+    beside them. Behind them the files of the other profiles, each with how many of its runs are among these.
     """
     made = {record.name: record.provenance for record in records}
     studies = {record.experiment.study for record in records}
@@ -117,10 +125,7 @@ def commands_of(records: Sequence[Record]) -> dict[str, str]:
     most = max(there, key=lambda path: len(there[path]), default=None)
     if most is not None and there[most]:
         found |= _again(most, there.pop(most), made, of[most])
-    for path, names in there.items():
-        here = f"{len(names)} of them shown here" if names else "none of them recorded here"
-        found[f"{SNAKEMAKE} {path}"] = f"{of[path]} runs, {here}"
-    return found
+    return found, {path: f"{len(names) or 'none'} of its {of[path]} runs" for path, names in there.items()}
 
 
 def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]], of: int) -> dict[str, str]:

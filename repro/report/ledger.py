@@ -10,7 +10,7 @@ from repro.claims.judging import where
 from repro.metrics.text import with_interval
 from repro.paper.cells import Assumption, Paper, load
 from repro.report.ablations import Variant, said
-from repro.report.show import Html, plain
+from repro.report.show import Html, plain, say
 from repro.report.tables import DASH
 
 CHOICES = "rendered-choices"  # profiles/rendered-choices.yaml, whose groups the ledger names
@@ -102,8 +102,8 @@ def entry_text(assumption: Assumption, said_of_it: Sequence[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def points_text(kind: str) -> str:
-    """What the text leaves open and a kind of page rests on, as Markdown with links to the ledger.
+def show_points(kind: str) -> None:
+    """Display, folded, what the text leaves open and a kind of page rests on, with links to the ledger.
 
     Raises ValueError for a kind that no entry names: then the page needs no such list.
     """
@@ -111,7 +111,5 @@ def points_text(kind: str) -> str:
     if not found:
         raise ValueError(f"chapters: no entry of the ledger names {kind!r}")
     lines = [f"- [{plain(a.point)}](ledger.html#{anchor_of(a)}) Taken here: {plain(a.taken)}." for a in found]
-    return (
-        "The paper's text leaves open what this page rests on; readings, reasons and effects are in the ledger:\n\n"
-        + "\n".join(lines)
-    )
+    folded = f"What the text leaves open here: {len(found)} point{'s' if len(found) > 1 else ''} of the ledger"
+    say("\n".join(lines), folded=folded)
