@@ -137,14 +137,10 @@ def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]
     else:  # of a study with more runs, those that git has
         kept = "$(git ls-files " + " ".join(f"'results/{study}/*/record.json'" for study in own) + ")"
         gone = "git ls-files " + " ".join(f"'results/{study}/*/*'" for study in own) + " | xargs rm && rm -rf"
-    found = {
-        f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}": (
-            f"{len(names)} runs, {_minutes([made[name] for name in names])}"
-        ),
-        f"rm -rf results/{names[0]} build/runs/{names[0]} && {again.format(f'results/{names[0]}/record.json')}": (
-            "one of them"
-        ),
-    }
+    whole = f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}"
+    one = f"rm -rf results/{names[0]} build/runs/{names[0]} && {again.format(f'results/{names[0]}/record.json')}"
+    took = _minutes([made[name] for name in names])
+    found = {whole: f"{len(names)} runs, {took}", one: "one of them"} if len(names) > 1 else {one: f"1 run, {took}"}
     rest = {f"{SNAKEMAKE} {path}": f"the {of - len(names)} runs that this page lacks"} if len(names) < of else {}
     return found | rest
 
@@ -155,7 +151,7 @@ def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
     core = " of one core" if all(each["device"] == "CPU, 1 thread(s)" for each in made) else ""
     low, high = (f"{end(minutes):.0f}" for end in (min, max))
     span = f" by the median, from {low} to {high} (how busy the machine was is not recorded)" if low != high else ""
-    return f"{median(minutes):.0f} minutes{core} each{span}"
+    return f"{median(minutes):.0f} minutes{core}{' each' if len(made) > 1 else ''}{span}"
 
 
 def _clips(timed: Sequence[Measured]) -> list[str]:

@@ -109,9 +109,10 @@ def run_text(row: Row) -> str:
 
 
 def answer_text(rows: Sequence[Row]) -> str:
-    """What the label is worth online beside the same weights offline, a sentence a stream; and what is not run."""
+    """What the label is worth online beside the same weights offline, a line a stream, more of the first; and what is
+    not run."""
     named = titles([(row.study, row.content) for row in rows])
-    lines = [f"- {_answer(row, title)}" for row, title in zip(rows, named)]
+    lines = [f"- {_answer(row, title, whole=not at)}" for at, (row, title) in enumerate(zip(rows, named))]
     lines += [
         f"- **Not run: {what}.** `python -m repro.bench.online_row STUDY/RUN` on a machine with such a run's weights."
         for name, what in WANTED.items()
@@ -120,7 +121,7 @@ def answer_text(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _answer(row: Row, title: str) -> str:
+def _answer(row: Row, title: str, *, whole: bool) -> str:
     shown, lengths = row.published, _seconds(row.published)
     middle = float(np.median(shown.delays))
     stable = (
@@ -137,12 +138,14 @@ def _answer(row: Row, title: str) -> str:
     best = best_moment(shown)
     better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
     by_time = percent(row.ways[BY_TIME].accuracy_end().point)
-    return (
-        f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())} of "
-        f"{len(lengths)} clips in a row{better}, *by time* for {by_time}; scored whole, the same weights are right for "
-        f"{percent(row.offline.point)}.** {soon}. {stable}; over all of the time the label is right for "
-        f"{with_interval(shown.accuracy())} of it."
+    text = (
+        f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())}** of "
+        f"{len(lengths)} clips in a row{better}, *by time* for {by_time}; **scored whole, the same weights are right "
+        f"for {percent(row.offline.point)}.** {soon}."
     )
+    if whole:
+        text += f" {stable}; over all of the time the label is right for {with_interval(shown.accuracy())} of it."
+    return text
 
 
 def best_moment(shown: Timeline) -> tuple[float, float] | None:
@@ -196,38 +199,32 @@ def pair_text(row: Row) -> str:
     )
 
 
-def released_text(row: Row) -> str:
-    """Where the released script decides otherwise than as published, which is right more often, which slip does it."""
-    if RELEASED not in row.ways:
-        return (
-            f"**Not run:** the released script halves N again and again, and N = {row.content['frames']} is no power "
-            "of two."
+def released_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """A stream a row: where the released script decides otherwise than as published, which is right more often, which
+    of its departures alone moves that beyond chance; and which joins of clips were found as cuts."""
+    lines = []
+    for row, title in zip(rows, titles([(row.study, row.content) for row in rows])):
+        joins = set(np.cumsum(row.published.clips["frames"])[:-1].tolist())
+        found = set(row.content["cuts"])
+        released = row.ways.get(RELEASED)
+        moved = {way: row.ways[way].against(row.published) for way in SLIPS.values()} if released else {}
+        sure = {way: each for way, each in moved.items() if each.low > 0 or each.high < 0}
+        which = (f"{way.removeprefix('released: ')} {with_interval(g, signed=True)}" for way, g in sure.items())
+        lines.append(
+            {
+                "stream": title,
+                "as released: another label": percent(released.differs(row.published))
+                if released
+                else f"not run: it halves N, and {row.content['frames']} is no power of two",
+                "right, minus as published": with_interval(released.against(row.published), signed=True)
+                if released
+                else None,
+                f"of its {len(SLIPS)} departures move that alone": ("; ".join(which) or "none") if released else None,
+                "cuts found": f"{len(found & joins)} of {len(joins)}",
+                "cleared elsewhere": len(found - joins),
+            }
         )
-    released = row.ways[RELEASED]
-    moved = {way: row.ways[way].against(row.published) for way in SLIPS.values()}
-    sure = {way: found for way, found in moved.items() if found.low > 0 or found.high < 0}
-    which = "; ".join(f"*{way.removeprefix('released: ')}* {with_interval(g, signed=True)}" for way, g in sure.items())
-    alone = (
-        f"of its {len(SLIPS)} departures these change that share beyond chance: {which}"
-        if sure
-        else f"none of its {len(SLIPS)} departures changes that share beyond chance"
-    )
-    return (
-        f"As released it shows another label for {percent(released.differs(row.published))} of the time; its share of "
-        f"time right differs by {with_interval(released.against(row.published), signed=True)}. Taken one at a time, "
-        f"{alone}. Intervals resample the groups that clips were cut from; "
-        "with one network they say nothing of another training run."
-    )
-
-
-def cuts_text(row: Row) -> str:
-    """How many joins of clips were found as cuts, and how often one was seen where there is none."""
-    joins = set(np.cumsum(row.published.clips["frames"])[:-1].tolist())
-    found = set(row.content["cuts"])
-    return (
-        f"*Cleared at cuts* found {len(found & joins)} of the {len(joins)} places where one clip follows another, and "
-        f"cleared {len(found - joins)} times elsewhere."
-    )
+    return pd.DataFrame(lines)
 
 
 def _seconds(shown: Timeline) -> np.ndarray:
