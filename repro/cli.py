@@ -9,11 +9,10 @@ Each command calls one function with its arguments.
 import argparse
 import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 
 def _render_demo(root: Path, **options: Any) -> int:
@@ -30,6 +29,8 @@ def _prepare(name: str, root: str, **options: Any) -> int:
 
 
 def _values(path: Path) -> dict[str, Any]:
+    import yaml
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -47,6 +48,7 @@ def _train(parameters: Path, **places: Path) -> int:
     from repro.metrics.accuracy import topk_accuracy
     from repro.training.faults import TrainingStopped
     from repro.training.loop import train
+    from repro.training.run_folder import LAST
 
     try:
         record = train(experiment, **places)
@@ -54,8 +56,9 @@ def _train(parameters: Path, **places: Path) -> int:
         print(f"repro: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("repro: interrupted; the same command goes on from the last finished epoch", file=sys.stderr)
-        return 130
+        if not (places["work"] / experiment.study / experiment.run / LAST).is_file():
+            return _interrupted("no epoch was finished, the same command begins anew")
+        return _interrupted("the same command goes on from the last finished epoch")
     if int(os.environ.get("RANK", "0")):  # of several processes the first one says how it ended
         return 0
     top1 = topk_accuracy(record.scores, record.labels, k=1)
@@ -162,6 +165,17 @@ def _doctor(profile: Path | None) -> int:
         faults += finding.fault
         print(finding.text, flush=True)
     return 1 if faults else 0
+
+
+def _interrupted(what: str) -> int:
+    from repro.files import command
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # again: at once, while processes are waited for
+    print(f"repro: interrupted; {what}: {command(shlex.join(sys.argv[1:]))}", file=sys.stderr, flush=True)
+    return 130
+
+
+GO_ON = (_prepare, _render_demo, _table6, _train)  # with what was finished before Ctrl-C
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
@@ -318,8 +332,9 @@ def main() -> int:
     try:
         return call(**options)
     except KeyboardInterrupt:
-        print("repro: interrupted; what is finished is kept, the same command goes on from there", file=sys.stderr)
-        return 130
+        if call in GO_ON:
+            return _interrupted("what is finished is kept, the same command goes on from there")
+        return _interrupted("the same command begins anew")
     except (ValueError, OSError) as error:
         print(f"repro: {error}", file=sys.stderr)
         return 1

@@ -3,6 +3,8 @@
 import difflib
 import errno
 import os
+import shlex
+import shutil
 import sys
 import time
 import tomllib
@@ -187,6 +189,15 @@ def is_utf8(text: str) -> bool:
 def watched() -> bool:
     """A person is watching: a terminal, or a kernel that a Jupyter server started (papermill's has no session)."""
     return sys.stderr.isatty() or "JPY_SESSION_NAME" in os.environ
+
+
+def command(arguments: str) -> str:
+    """``repro`` with these arguments as a shell takes it here: by name where it finds this one, else by the path."""
+    program, found = Path(sys.executable).with_name("repro"), shutil.which("repro")
+    if not program.is_file() or (found and os.path.samefile(found, program)):
+        return f"repro {arguments}"
+    here = Path.cwd()
+    return f"{shlex.quote(str(program.relative_to(here) if program.is_relative_to(here) else program))} {arguments}"
 
 
 def size_text(count: float) -> str:

@@ -124,7 +124,7 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
             progress_bar=False,
             stdout_file=sys.stdout,  # a batch log shows how far training is
             kernel_name="python3",
-            extra_arguments=["--log-level=ERROR"],  # kernels warn that they listen on this machine's own address
+            extra_arguments=["--log-level=CRITICAL"],  # kernels warn that they listen here, and show what Ctrl-C broke
         )
     except papermill.PapermillExecutionError as error:
         draft.replace(failed)
@@ -144,6 +144,9 @@ def main() -> int:
     except (ValueError, RuntimeError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{arguments.notebook}: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

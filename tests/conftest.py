@@ -1,6 +1,7 @@
 """What several test files share: the real clips and a browser. Absent, they are reasons to skip, unless required."""
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from browser import find_browser, launched
 if "PYTEST_XDIST_WORKER" in os.environ:  # `make test`: a process a core, so one thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.pop("COVERAGE_PROCESS_CONFIG", None)  # covered are the tests' own processes, not those they start
+
+# as after `activate`: messages name `repro`, not its path (repro.files.command)
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -1,5 +1,6 @@
 """The command line as a user calls it: what it prints, its exit status, and never a traceback."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from made import DIGEST, demo_record
 
 from repro import cli
 from repro.bench import table6
-from repro.training import behaviour
+from repro.training import behaviour, costs
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -23,6 +24,13 @@ def call(monkeypatch, capsys, *arguments):
         status = error.code
     captured = capsys.readouterr()
     return status, captured.out, captured.err
+
+
+@pytest.fixture
+def sigint():
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_render_demo(monkeypatch, capsys, tmp_path):
@@ -62,10 +70,17 @@ def test_train_without_its_file(monkeypatch, capsys, tmp_path):
     assert status == 1 and "nowhere.yaml" in err
 
 
-def test_an_interrupted_command_says_that_it_goes_on(monkeypatch, capsys):
+def test_an_interrupted_command_says_how_it_goes_on(monkeypatch, capsys, sigint):
+    monkeypatch.chdir(Path(__file__).parents[1])
     monkeypatch.setattr(table6, "measure", Mock(side_effect=KeyboardInterrupt))
-    status, _, err = call(monkeypatch, capsys, "table6")
+    status, _, err = call(monkeypatch, capsys, "table6", "--only", "a b")
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_DFL  # a second Ctrl-C ends it at once, without a traceback
     assert status == 130 and err.startswith("repro: interrupted; what is finished is kept")
+    assert err.endswith("goes on from there: repro table6 --only 'a b'\n") and err.count("\n") == 1
+    monkeypatch.setattr(costs, "cost_text", Mock(side_effect=KeyboardInterrupt))
+    status, _, err = call(monkeypatch, capsys, "plan", "profiles/demo.yaml")
+    assert status == 130
+    assert err == "repro: interrupted; the same command begins anew: repro plan profiles/demo.yaml\n"
 
 
 def test_table6_passes_its_options_on(monkeypatch, capsys):

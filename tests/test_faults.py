@@ -126,7 +126,19 @@ def test_a_fault_in_the_third_epoch(runs, begun, monkeypatch, function, fail, st
     assert found == status and said in err
     assert epochs_done(place) == 2
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) == (signal.SIG_DFL if status == 130 else signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    assert ends_as_it_would_have(runs, place, go_on)
+
+
+def test_interrupted_in_the_first_epoch(runs, begun, monkeypatch):
+    place, go_on = begun
+    shutil.rmtree(place)
+    with monkeypatch.context() as patch:
+        tiny.fails_in(patch, "clip_gradient", 0, sender(signal.SIGINT))
+        status, err = go_on()
+    assert status == 130 and not (place / "last.ckpt").exists()
+    assert "no epoch was finished, the same command begins anew: repro train params.yaml --results results" in err
     assert ends_as_it_would_have(runs, place, go_on)
 
 

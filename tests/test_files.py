@@ -88,3 +88,19 @@ def test_progress_says_lines_in_a_log(capsys, monkeypatch) -> None:
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("decoding: 2 of 3 clips, ") and lines[0].endswith("about 0 minutes to go")
     assert lines[1].startswith("fetching: 2.0 MB, ")
+
+
+def test_a_command_works_as_it_is_printed(tmp_path, monkeypatch):
+    program = tmp_path / "a b" / ".venv" / "bin" / "repro"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    monkeypatch.chdir(tmp_path / "a b")  # nothing is activated: another repro may be found, or none
+    assert files.command("plan x") == ".venv/bin/repro plan x"
+    monkeypatch.chdir(tmp_path)
+    assert files.command("plan x") == "'a b/.venv/bin/repro' plan x"
+    (tmp_path / "c").mkdir()
+    monkeypatch.chdir(tmp_path / "c")
+    assert files.command("plan x") == f"'{program}' plan x"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert files.command("plan x") == "repro plan x"

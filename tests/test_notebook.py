@@ -1,5 +1,12 @@
 """start(): which cell holds the parameters, whatever was run before it, after it and again."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import nbformat
 import pytest
 
 from repro import notebook
@@ -86,3 +93,25 @@ def test_start_checks_names_and_types_and_goes_to_the_projects_folder(shell):
     shell.run("# Parameters\nmost_pair = 3\n")
     with pytest.raises(ValueError, match="unknown name 'most_pair'; did you mean 'most_pairs'"):
         notebook.start()
+
+
+def test_ctrl_c_in_a_batch_is_one_line(tmp_path):
+    """It reaches the kernel, too, whose cell is then at work."""
+    sources = ["a = 1", f"import pathlib, time\npathlib.Path({str(tmp_path / 'begun')!r}).touch()\ntime.sleep(60)"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "a.ipynb")
+    run = subprocess.Popen(
+        [sys.executable, "-m", "repro.notebook", tmp_path / "a.ipynb", tmp_path / "out.ipynb", "{}"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not (tmp_path / "begun").exists():
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=100)
+    assert run.returncode == 130 and err == f"{tmp_path / 'a.ipynb'}: interrupted\n"

@@ -1,6 +1,7 @@
 """Work spread over processes: every result once, crashes set apart, faults passed on, progress said."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -50,6 +51,27 @@ def test_a_fault_ends_the_work_and_is_raised(workers):
     done = []
     with pytest.raises(OSError, match="No space left on device"):
         done += (name for name, _ in run_all(fail_at_three, TASKS, title="failing", workers=workers))
+
+
+def test_ctrl_c_while_the_processes_start_is_one_line(tmp_path):
+    """They take a second or more to import; Ctrl-C reaches all of them."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "repro.cli", "render-demo", "--root", tmp_path / "demo", "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while not list(tmp_path.glob("demo/*.json")):
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=100)
+    assert (
+        run.returncode == 130
+        and err.startswith("repro: interrupted; what is finished is kept")
+        and err.count("\n") == 1
+    )
 
 
 def test_nothing_to_do():

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,8 @@ def _spread(
         try:
             while waiting or in_hand:
                 while waiting and len(in_hand) < IN_HAND_A_WORKER * workers:
-                    in_hand[pool.submit(function, *waiting[0][1])] = waiting[0]
+                    with deaf_to_ctrl_c():
+                        in_hand[pool.submit(function, *waiting[0][1])] = waiting[0]
                     waiting.popleft()  # only now: submit raises when the pool is broken
                 for future in wait(in_hand, return_when=FIRST_COMPLETED).done:
                     result = future.result()
@@ -94,7 +97,9 @@ def _spread(
 def _alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     with _pool(1) as pool:
         try:
-            return pool.submit(function, *arguments).result()
+            with deaf_to_ctrl_c():
+                future = pool.submit(function, *arguments)
+            return future.result()
         except BrokenProcessPool:
             return None
 
@@ -103,8 +108,22 @@ def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started in the block never get SIGINT, which Ctrl-C sends to all: the first one ends the others.
+
+    They inherit it; one that ignored the signal by itself would die of it, with a traceback, while it still imports.
+    This process gets what came meanwhile when the block ends.
+    """
+    resource_tracker.ensure_running()  # the first process would start it, which lets the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)  # workers run side by side; threads inside each would fight over the cores
     quiet_decoders()

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from repro.data.batches import Batches
 from repro.data.loaders import ClipDataset, test_loader
+from repro.data.parallel import deaf_to_ctrl_c
 from repro.experiment.fields import Experiment
 from repro.files import progress
 from repro.metrics.gates import gates_fixed, gates_of, gates_seen
@@ -174,6 +175,8 @@ def loading(experiment: Experiment, place: Place) -> dict[str, Any]:
 def on_device(loader: DataLoader, title: str, place: Place) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """A loader's batches: clips and labels on the device, indices on the CPU; progress is said."""
     with progress(cast(Batches, loader.batch_sampler).clips, title) as advance:
-        for clips, labels, indices in loader:
+        with deaf_to_ctrl_c() if loader.num_workers else contextlib.nullcontext():
+            batches = iter(loader)
+        for clips, labels, indices in batches:
             yield clips.to(place.device, non_blocking=True), labels.to(place.device, non_blocking=True), indices
             advance(len(labels) * place.processes)
