@@ -38,11 +38,13 @@ book: setup
 define BOOK_PY
 import sys
 from snakemake.cli import main
+from repro.experiment.profile import require_profile
 from repro.files import only_one
 try:
+    require_profile(sys.argv[sys.argv.index("--configfile") + 1])
     with only_one("build/lock"):
         main()
-except BlockingIOError as error:
+except (BlockingIOError, FileNotFoundError) as error:
     sys.exit(f"make book: {error}")
 endef
 export BOOK_PY

@@ -28,22 +28,31 @@ def _prepare(name: str, root: str, **options: Any) -> int:
     return 0 if prepare(name, root, **options).trainable else 1
 
 
-def _values(path: Path) -> dict[str, Any]:
-    import yaml
+def _fields(path: Path) -> dict[str, Any]:
+    from repro.files import command, read_yaml
 
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
+    written = f"`{command('protocol sound > params.yaml')}` writes one"
+    if not path.is_file():
+        raise FileNotFoundError(f"parameters: there is no file {path}; name a YAML file of a run's fields: {written}")
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected 'field: value' lines, see repro/experiment/fields.py for the fields")
+    if "runs" in values:
+        raise ValueError(
+            f"{path}: runs: this is a profile; `make book PROFILE={path}` trains its runs. For one run name a file of "
+            f"its fields: {written}"
+        )
     return values
 
 
 def _train(parameters: Path, **places: Path) -> int:
     from repro.experiment.fields import Experiment
 
-    experiment = Experiment.from_mapping(_values(parameters))
+    values = _fields(parameters)
+    try:
+        experiment = Experiment.from_mapping(values)
+    except ValueError as error:
+        raise ValueError(f"{parameters}: {error}") from None
     # These import torch: after the fields are known to be right
     from repro.metrics.accuracy import topk_accuracy
     from repro.training.faults import TrainingStopped
@@ -67,13 +76,9 @@ def _train(parameters: Path, **places: Path) -> int:
 
 
 def _plan(profile: Path, only: list[str] | None, no_probe: bool) -> int:
-    from repro.experiment.profile import make_profile
+    from repro.experiment.profile import read_profile
 
-    values = _values(profile) | ({"only": only} if only else {})
-    try:
-        made = make_profile(values)
-    except ValueError as error:
-        raise ValueError(f"{profile}: {error}") from None
+    made = read_profile(profile, only)
     from repro.training.costs import cost_text
 
     print(cost_text(made.experiments, demo_set=made.demo_set, measure=not no_probe))
@@ -148,11 +153,12 @@ def _predict(**options: Any) -> int:
 
 
 def _export(**options: Any) -> int:
+    from repro.files import command
     from repro.inference.export import export
 
     path = export(**options)
     files = ", ".join(sorted(each.name for each in path.iterdir()))
-    print(f"{path}: {files}; repro predict CLIP --weights {shlex.quote(str(path))}")
+    print(f"{path}: {files}; {command(f'predict CLIP --weights {shlex.quote(str(path))}')}")
     return 0
 
 

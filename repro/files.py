@@ -167,6 +167,16 @@ def read_toml(path: Path, **options: Any) -> dict[str, Any]:
         raise ValueError(f"{path}: not readable as TOML in UTF-8: {error}; mend that line") from None
 
 
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises ValueError that names the file and the line, OSError where it is not there."""
+    import yaml
+
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}; mend that line") from None
+
+
 def read_table(path: Path, mend: str) -> "pd.DataFrame":
     """A parquet file. Raises ValueError that names it and the mend where it is missing or spoilt."""
     import pandas as pd  # not for those who only need a lock or a message

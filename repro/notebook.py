@@ -29,6 +29,8 @@ def start() -> dict[str, Any]:
     from IPython import get_ipython
 
     shell = get_ipython()
+    if shell is None:
+        raise ValueError("start: this is no kernel; run the notebook in JupyterLab, VS Code or by papermill")
     history = shell.user_ns["In"]
     declared = declared_in(history)
     injected = injected_in(history)

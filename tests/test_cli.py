@@ -70,6 +70,19 @@ def test_train_without_its_file(monkeypatch, capsys, tmp_path):
     assert status == 1 and "nowhere.yaml" in err
 
 
+def test_train_says_what_file_it_wants(monkeypatch, capsys):
+    profile = Path(__file__).parents[1] / "profiles" / "demo.yaml"
+    for path, message in (
+        (profile, f"{profile}: runs: this is a profile; `make book PROFILE={profile}` trains its runs. For one run"),
+        (
+            "nosuch",
+            "parameters: there is no file nosuch; name a YAML file of a run's fields: `repro protocol sound > p",
+        ),
+    ):
+        status, _, err = call(monkeypatch, capsys, "train", path)
+        assert status == 1 and err.startswith(f"repro: {message}") and err.count("\n") == 1
+
+
 def test_an_interrupted_command_says_how_it_goes_on(monkeypatch, capsys, sigint):
     monkeypatch.chdir(Path(__file__).parents[1])
     monkeypatch.setattr(table6, "measure", Mock(side_effect=KeyboardInterrupt))
@@ -105,6 +118,10 @@ def test_a_plan_is_a_table_of_a_profiles_runs(monkeypatch, capsys):
     status, out, _ = call(monkeypatch, capsys, "plan", profile, "--no-probe", "--only", "hmdb51")
     assert status == 0 and "20 runs, " in out and "hours" not in out
     assert "server-kinetics" in out and "server-ucf101" not in out  # what it starts from comes along
+    status, _, err = call(monkeypatch, capsys, "plan", "nosuch")
+    assert status == 1 and err.startswith(
+        "repro: there is no profile nosuch; name a file, as of those in profiles/: demo.yaml,"
+    )
     status, _, err = call(monkeypatch, capsys, "plan", profile, "--only", "hmdb")
     assert status == 1 and f"repro: {profile}: only: unknown name 'hmdb'; did you mean 'hmdb51'?" in err
 

@@ -115,3 +115,8 @@ def test_ctrl_c_in_a_batch_is_one_line(tmp_path):
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=100)
     assert run.returncode == 130 and err == f"{tmp_path / 'a.ipynb'}: interrupted\n"
+
+
+def test_start_outside_a_kernel_says_where_a_notebook_runs():
+    with pytest.raises(ValueError, match="start: this is no kernel; run the notebook in JupyterLab"):
+        notebook.start()

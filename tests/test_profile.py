@@ -1,6 +1,8 @@
 """Profiles: the files that users start from, and one message for every slip."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -215,12 +217,18 @@ def test_not_yaml_and_not_there(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("study: [demo\nruns: }")
     with pytest.raises(ValueError, match=r"broken.yaml: not YAML: .*line 2"):
-        try:
-            read_profile(path)
-        except ValueError as error:
-            raise ValueError(" ".join(str(error).split())) from None
+        read_profile(path)
     with pytest.raises(FileNotFoundError, match=r"there is no profile .*nowhere.yaml"):
         read_profile(tmp_path / "nowhere.yaml")
+
+
+def test_make_book_of_a_profile_that_is_not_there_names_those_that_are():
+    root = PROFILES[0].parents[1]
+    script = (root / "Makefile").read_text().partition("define BOOK_PY\n")[2].partition("endef\n")[0]
+    command = [sys.executable, "-c", script, "--configfile", "nosuch"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    said = "make book: there is no profile nosuch; name a file, as of those in profiles/: demo.yaml, "
+    assert done.returncode == 1 and done.stderr.startswith(said) and done.stderr.count("\n") == 1
 
 
 def test_a_profile_reads_without_torch():

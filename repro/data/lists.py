@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from repro.files import command
+
 
 class Listed(NamedTuple):
     """A clip as a list names it: what it is called, and where under ``videos`` it may lie."""
@@ -63,7 +65,9 @@ def leads_nowhere(entry: Path | os.DirEntry[str]) -> bool:
 def require_folder(field: str, folder: Path | str) -> None:
     """Raises FileNotFoundError that names the field when the folder is not there."""
     if not Path(folder).is_dir():
-        demo = ", or make the demo set (repro render-demo)" if Path(folder).parts[:2] == ("data", "demo") else ""
+        demo = (
+            f", or make the demo set ({command('render-demo')})" if Path(folder).parts[:2] == ("data", "demo") else ""
+        )
         raise FileNotFoundError(f"{field}: there is no folder {folder}; set {field} to the dataset's own folder{demo}")
 
 

@@ -25,12 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field
 
 from repro.experiment.fields import Experiment, Role
 from repro.experiment.protocols import fields_of
-from repro.files import Written, check_names, checked
+from repro.files import Written, check_names, checked, read_yaml
 
 PROFILES = Path(__file__).parents[2] / "profiles"
 Fields = dict[str, Any]
@@ -76,17 +75,22 @@ class Profile:
     pages: dict[str, Fields]
 
 
-def read_profile(path: Path) -> Profile:
-    """Read a profile file. Raises FileNotFoundError or ValueError that names the file, the key and the mend."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no profile {path}")
+def require_profile(path: Path) -> None:
+    """Raises FileNotFoundError that names the profiles that exist where there is no such file."""
+    if not Path(path).is_file():
+        known = ", ".join(sorted(other.name for other in PROFILES.glob("*.yaml")))
+        raise FileNotFoundError(f"there is no profile {path}; name a file, as of those in {PROFILES.name}/: {known}")
+
+
+def read_profile(path: Path, only: list[str] | None = None) -> Profile:
+    """Read a profile file, with these groups as its ``only`` where they are given.
+
+    Raises FileNotFoundError or ValueError that names the file, the key and the mend.
+    """
+    require_profile(path)
+    values = read_yaml(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not YAML: {error}") from None
-    try:
-        return make_profile(values)
+        return make_profile({**values, "only": only} if only and isinstance(values, Mapping) else values)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -113,7 +117,7 @@ def _inherited(values: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         known = ", ".join(sorted(other.stem for other in PROFILES.glob("*.yaml")))
         raise ValueError(f"like: {values['like']!r} is no profile; known: {known}")
-    base = _inherited(yaml.safe_load(path.read_text(encoding="utf-8")))
+    base = _inherited(read_yaml(path))
     base = {key: base[key] for key in ("demo_set", "protocol", "habits", "fields") if key in base}
     fields = values.get("fields") or {}
     if isinstance(fields, Mapping):

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from repro.experiment.fields import Experiment
-from repro.files import Written, checked
+from repro.files import Written, checked, command
 from repro.models import build, load_network, options_of, read_weights
 from repro.records.compare import deciding_fields
 from repro.records.record import RESULTS, Record, read_record
@@ -79,7 +79,7 @@ def _newest(results: Path, work: Path) -> str:
     if not found:
         raise FileNotFoundError(
             f"run: no network was trained on this machine (no {WEIGHTS} in {work}): `make book` trains three in some "
-            "15 minutes, `repro train` one; or name a folder that `repro export` wrote as weights"
+            f"15 minutes, `{command('train params.yaml')}` one; or name a folder that `repro export` wrote as weights"
         )
     return _run(max(found, key=lambda path: path.stat().st_mtime))
 

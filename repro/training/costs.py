@@ -174,18 +174,22 @@ def cost_text(
     formats |= {"GB of disk": ",.1f", "ms a step": ".1f", "ms to read": ".1f"}
     shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
     texts = table.drop(columns="missing")
-    for name, form in {"training clips": ",d", "steps an epoch": "d", "PFLOP": ",.1f", "hours": ",.1f"}.items():
-        if name in texts:
-            unknown = table["training clips"].eq(0) if form.endswith("d") else table[name].isna()
-            texts[name] = [UNKNOWN if u else format(value, form) for u, value in zip(unknown, table[name], strict=True)]
+    for name, form in {"training clips": ",d", "steps an epoch": "d", "PFLOP": ",.1f"}.items():
+        unknown = table["training clips"].eq(0) if form.endswith("d") else table[name].isna()
+        texts[name] = [UNKNOWN if u else format(value, form) for u, value in zip(unknown, table[name], strict=True)]
+    if device:
+        texts["hours"] = [_time(value) for value in table["hours"]]
+        texts = texts.rename(columns={"hours": "time"})
     lines = [texts.to_string(index=False, formatters=shown, na_rep="-")]
     total = (
         f"{table['runs'].sum()} runs, {_sum(table['PFLOP'], ',.0f')} PFLOP, {table['GB of disk'].sum():,.0f} GB of disk"
     )
     if device:
         name = torch.cuda.get_device_name() if device.type == "cuda" else "this machine's CPU"
-        total += f", {_sum(table['hours'], ',.1f')} hours on {name} (from a training step each, measured now, and the "
-        total += "reading of a few clips where they are at hand)"
+        said = _time(table["hours"].sum(min_count=1))
+        more = "more than " if table["hours"].isna().any() and not table["hours"].isna().all() else ""
+        total += f", {more}{said} on {name} (from a training step each, measured now, and the reading of a few clips "
+        total += "where they are at hand)"
         lines += slow_reading(table)
     if len(absent := table.loc[table["counted in"] == "catalogue", "study"]):
         total += f". Lists not at hand for {', '.join(dict.fromkeys(absent))}: taken from the catalogue"
@@ -195,6 +199,15 @@ def cost_text(
     lacking = table[table["missing"] != ""].drop_duplicates(["study", "missing"])
     lines += [f"{row.study}: its clips' number is {UNKNOWN}. {row.missing}" for row in lacking.itertuples()]
     return "\n".join([*lines, total])
+
+
+def _time(hours: float) -> str:
+    """Hours, or minutes where there are few, as people say them; NaN is unknown."""
+    if math.isnan(hours):
+        return f"{UNKNOWN} hours"
+    if hours < 1 / 60:
+        return "under a minute"
+    return f"{hours:,.1f} hours" if hours >= 1.5 else f"{60 * hours:.0f} minutes"
 
 
 def _sum(column: pd.Series, form: str) -> str:

@@ -7,6 +7,7 @@ import importlib
 import os
 import platform
 import resource
+import shlex
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from repro.files import size_text
+from repro.files import command, size_text
 
 MEND = "`make setup`, or install requirements.lock again"
 SMALL_SHARED, FEW_FILES = 1 << 30, 1024  # bytes of shared memory, open files: below these loader processes may fail
@@ -45,17 +46,24 @@ def findings(profile: Path | None = None) -> Iterator[Finding]:
     yield from faults
     if not faults:
         yield Finding(f"libraries: all {len(tried)} import, torch {version('torch')} among them")
-    yield from video()
+    reads = list(video())
+    yield from reads
     yield from machine()
     if faults:
         yield Finding("datasets: looked for once the libraries import")
+        yield Finding("next: make setup")
         return
     found = list(datasets([profile] if profile else sorted(Path("profiles").glob("*.yaml"))))
     yield from found
     if profile:
         yield from room(profile)
         missing = [finding.command for finding in found if finding.command]
-        yield Finding(f"next: {missing[0] if missing else f'repro plan {profile}'}")
+        yield Finding(f"next: {missing[0] if missing else command(shlex.join(['plan', str(profile)]))}")
+    elif any(finding.fault for finding in reads):
+        yield Finding(f"next: mend what cannot read video, then {command('doctor')}")
+    else:
+        more = command("doctor profiles/hmdb51.yaml")
+        yield Finding(f"next: make book (renders clips, trains on them, builds the report); for real data: {more}")
 
 
 def libraries() -> Iterator[Finding]:
@@ -159,7 +167,7 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
         profile = read_profile(path)
         for each in profile.experiments:
             absent = [folder for folder in (each.videos, each.annotations) if not Path(folder).is_dir()]
-            root, command = Path(each.videos).parent, ""
+            root, brings = Path(each.videos).parent, ""
             if not absent:
                 text, mend = f"{each.dataset} is in {root}", ""
             elif profile.demo_set and Path(profile.demo_set["root"]) == root:
@@ -167,12 +175,12 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
             else:
                 layout = each.layout if each.layout in CATALOGUE else "folder"
                 text = f"{each.dataset}: there is no folder {absent[0]}"
-                command = f"repro prepare {layout} --root {root} --audit"
-                mend = f"{command}, or set videos and annotations"
-            names = named_by.setdefault((text, mend, command), [])
+                brings = command(shlex.join(["prepare", layout, "--root", str(root), "--audit"]))
+                mend = f"{brings}, or set videos and annotations"
+            names = named_by.setdefault((text, mend, brings), [])
             names += [path.name] if path.name not in names else []
-    for (text, mend, command), names in named_by.items():
-        yield Finding(f"{text} ({', '.join(names)}){f'; {mend}' if mend else ''}", command=command)
+    for (text, mend, brings), names in named_by.items():
+        yield Finding(f"{text} ({', '.join(names)}){f'; {mend}' if mend else ''}", command=brings)
 
 
 def room(path: Path) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ import torch.distributed as dist
 import yaml
 
 from repro.experiment.fields import Experiment
+from repro.files import command
 from repro.training.faults import TrainingStopped
 
 PATIENCE = timedelta(days=1)  # the others wait while the first counts the frames of a large dataset
@@ -66,7 +67,7 @@ def _check_devices(experiment: Experiment) -> bool:
     """Whether the run uses GPUs."""
     uses_gpu = experiment.accelerator != "cpu" and torch.cuda.is_available()
     if experiment.accelerator == "cuda" and not uses_gpu:
-        raise ValueError("accelerator: torch sees no GPU here; set accelerator: cpu, or see repro doctor")
+        raise ValueError(f"accelerator: torch sees no GPU here; set accelerator: cpu, or see {command('doctor')}")
     if uses_gpu and experiment.devices > torch.cuda.device_count():
         raise ValueError(
             f"devices: {experiment.devices} GPUs are asked for, {torch.cuda.device_count()} are here; set as many"
