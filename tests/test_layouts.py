@@ -388,6 +388,7 @@ def test_a_faulty_line_is_named(tmp_path, make, name, change, message):
     with pytest.raises(ValueError) as caught:
         read(data)
     assert str(caught.value).startswith(str(path)) and message in str(caught.value).replace(f"{path.parent}/", "")
+    assert "; " in str(caught.value), "no mend"
 
 
 @pytest.mark.parametrize("encoding, newline", [("utf-8", "\r"), ("utf-8", "\r\n"), ("utf-8-sig", "\n")])

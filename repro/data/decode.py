@@ -279,7 +279,7 @@ def _matrix(frame: Any) -> tuple[int, int, bool]:
 
 def _check_file(path: Path) -> None:
     if not Path(path).is_file():
-        raise DecodeError(f"{path}: no such clip")
+        raise DecodeError(f"{path}: no such clip; mend its name, or put it there")
 
 
 def _no_video(path: Path) -> DecodeError | None:

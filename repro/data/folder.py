@@ -112,7 +112,7 @@ def skipped(videos: Path) -> list[Path]:
 def _clip(value: str, where: str = "", group: str = "") -> Listed:
     name, _, file = value.partition("/")
     if not name or not file or "/" in file or "\\" in value:
-        raise ValueError(f"{where}: {value!r} is not <class>/<file>")
+        raise ValueError(f"{where}: {value!r} is not <class>/<file>; mend that line")
     stem, _ = split_suffix(file)
     in_name = re.search(r"_(g\d+)_", stem)
     own = f"{name}/{in_name[1] if in_name else stem}"
@@ -137,7 +137,7 @@ def _listed(path: Path) -> Lists:
     for where, row in read_table(path, ["clip", "part"], of="a split file with the header clip,part"):
         clip = _clip(row["clip"], where, row.get("group", ""))
         if row["part"] not in parts:
-            raise ValueError(f"{where}: part {row['part']!r} is not train or test")
+            raise ValueError(f"{where}: part {row['part']!r} is not train or test; mend that line")
         once.add(clip.name, where)
         part, place = first.setdefault(row.get("group") or clip.name, (row["part"], where))
         if part != row["part"]:
@@ -175,7 +175,9 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
             name = _clip(row["clip"], where).name
             once.add(name, where)
             if name not in clips or not row["group"]:
-                raise ValueError(f"{where}: {row['clip']!r} is not a clip under {videos}, or has no group")
+                raise ValueError(
+                    f"{where}: {row['clip']!r} is not a clip under {videos}, or has no group; mend that line"
+                )
             clips[name] = clips[name]._replace(group=row["group"])
     if empty:
         several = len(empty) > 1

@@ -80,7 +80,9 @@ class FrameZip:
             plain = (entries["method"] == 0).all() and not entries["extra"].any() and not entries["comment"].any()
             if plain and (count == 0 or entries["name"][-1] == frame_name(count - 1).encode()):
                 return entries, tail[end + END_BYTES :]
-        raise DecodeError(f"{self.path}: not a frame cache, whose entries are 00001.jpg ... without compression")
+        raise DecodeError(
+            f"{self.path}: not a frame cache, whose entries are 00001.jpg ... uncompressed; make it again"
+        )
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -33,7 +33,7 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
     for where, line in read_lines(index_file, of=official):
         fields = line.split()
         if len(fields) != 2 or not fields[0].isdigit():
-            raise ValueError(f"{where}: expected '<number> <class>', found {line!r}")
+            raise ValueError(f"{where}: expected '<number> <class>', found {line!r}; mend that line")
         if fields[1].casefold() in numbers:
             raise ValueError(f"{where}: class {fields[1]} is listed twice; remove one line")
         numbers[fields[1].casefold()] = (len(classes), fields[0])
@@ -47,13 +47,15 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
             # The folder tells the class, in any case: copies of the lists spell Handstand... and HandStandPushups
             folder, _, file = clip.partition("/")
             if folder.casefold() not in numbers or not file:
-                raise ValueError(f"{where}: {clip!r} is not in a class of {index_file.name}")
+                raise ValueError(f"{where}: {clip!r} is not in a class of {index_file.name}; mend that line")
             index, counted = numbers[folder.casefold()]
             if label and label != [counted]:
-                raise ValueError(f"{where}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}")
+                raise ValueError(
+                    f"{where}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}; mend one"
+                )
             group = ucf101_group(clip, classes[index])
             if group is None:
-                raise ValueError(f"{where}: no group (_gNN_cNN) in {file!r}")
+                raise ValueError(f"{where}: no group (_gNN_cNN) in {file!r}; mend that line")
             once.add(clip, where)
             clips.append(Listed(clip, index, group, (folder,), file, where))
         return clips
@@ -83,7 +85,7 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
         for where, line in read_lines(annotations / f"{name}{suffix}", of="HMDB51's split files"):
             file, *flag = line.split()
             if len(flag) != 1 or flag[0] not in parts:
-                raise ValueError(f"{where}: expected '<file> <0, 1 or 2>', found {line!r}")
+                raise ValueError(f"{where}: expected '<file> <0, 1 or 2>', found {line!r}; mend that line")
             once.add(file, where)
             clip = f"{name}/{file}"
             parts[flag[0]].append(Listed(clip, label, hmdb51_group(clip, name) or "", (name,), file, where))
@@ -113,9 +115,9 @@ def read_something_v1(_videos: Path, annotations: Path, split: int) -> Lists:
         for where, line in read_lines(annotations / f"{stem}-{name}.csv", of=official):
             clip, _, label = (text.strip() for text in line.partition(";"))
             if not clip.isdigit() or (name != "test" and not label):
-                raise ValueError(f"{where}: expected '<id>;<label>', found {line!r}")
+                raise ValueError(f"{where}: expected '<id>;<label>', found {line!r}; mend that line")
             if label and label not in labels:
-                raise ValueError(f"{where}: {label!r} is not a label of {labels_file.name}")
+                raise ValueError(f"{where}: {label!r} is not a label of {labels_file.name}; mend that line")
             once.add(clip, where)
             clips.append(Listed(clip, labels.get(label, -1), clip, ("",), clip, where))
         return clips
@@ -142,9 +144,9 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
         for where, row in read_table(path, columns, of="Kinetics-400's lists (train.csv, val.csv)"):
             start, end = row["time_start"], row["time_end"]
             if not (start.isdigit() and end.isdigit()):
-                raise ValueError(f"{where}: times {start!r} and {end!r} are not whole seconds")
+                raise ValueError(f"{where}: times {start!r} and {end!r} are not whole seconds; mend that line")
             if required and not row["label"]:
-                raise ValueError(f"{where}: {row['youtube_id']} has no label")
+                raise ValueError(f"{where}: {row['youtube_id']} has no label; mend that line")
             file = f"{row['youtube_id']}_{int(start):06d}_{int(end):06d}"
             yield row.get("label", ""), row["youtube_id"], file, where
 
@@ -157,7 +159,7 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
         for label, source, file, where in found:
             once.add(file, where)
             if label not in labels:
-                raise ValueError(f"{where}: {label!r} is not a label of train.csv")
+                raise ValueError(f"{where}: {label!r} is not a label of train.csv; mend that line")
             folders = (f"{folder}/{label}", folder, label, "")
             clips.append(Listed(f"{label}/{file}", labels[label], source, folders, file, where))
         return clips

@@ -102,7 +102,7 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
         try:  # a row is a line: a quote that is not closed would swallow the rest of the list
             return [value.strip() for value in next(csv.reader([line], skipinitialspace=True, strict=True))]
         except csv.Error as error:
-            raise ValueError(f"{where}: not a row of comma-separated values ({error})") from None
+            raise ValueError(f"{where}: not a row of comma-separated values ({error}); mend that line") from None
 
     header = values(*lines[0]) if lines else []
     for column in columns:
@@ -114,5 +114,7 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
     for where, line in lines[1:]:
         row = values(where, line)
         if len(row) != len(header):
-            raise ValueError(f"{where}: {len(row)} values for {len(header)} columns ({','.join(header)})")
+            raise ValueError(
+                f"{where}: {len(row)} values for {len(header)} columns ({','.join(header)}); mend that line"
+            )
         yield where, dict(zip(header, row))

@@ -48,7 +48,9 @@ def find_trained(
             raise ValueError(f"run: the folder {weights} says itself which run it is; leave run away")
         return read_exported(Path(weights))
     if weights is not None and not Path(weights).exists():
-        raise FileNotFoundError(f"weights: {weights}: there is no such file or folder")
+        raise FileNotFoundError(
+            f"weights: {weights}: there is no such file or folder; name a run's weights, or what `repro export` wrote"
+        )
     if run is None:
         if weights is not None:
             raise ValueError(

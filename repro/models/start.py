@@ -155,7 +155,9 @@ def _checked(found: Any, source: str | Path) -> dict[str, Tensor]:
             )
         found = {name.removeprefix(OUR_PREFIX): tensor for name, tensor in found.items()}
     if not isinstance(found, Mapping) or not found:
-        raise ValueError(f"{source}: holds {_described(found)}, not a state dict of named tensors")
+        raise ValueError(
+            f"{source}: holds {_described(found)}, not a state dict of named tensors; write the network's state_dict()"
+        )
     odd = [name for name, value in found.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
     if odd:
         raise ValueError(
@@ -174,7 +176,9 @@ def _read_torchvision(name: str) -> dict[str, Tensor]:
     try:
         weights = torchvision.models.get_weight(name)
     except (KeyError, ValueError):
-        raise ValueError(f"{name}: torchvision {torchvision.__version__} has no weights of this name") from None
+        known = "ResNet34_Weights.IMAGENET1K_V1, R3D_18_Weights.KINETICS400_V1"
+        why = f"torchvision {torchvision.__version__} has no weights of this name; name a file, or weights as {known}"
+        raise ValueError(f"{name}: {why}") from None
     place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if place.is_file():
         _check_hash(place)

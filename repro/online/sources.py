@@ -48,7 +48,8 @@ def require_there(name: str) -> None:
     if name.isdecimal() or "://" in str(path):
         return
     if not (path.exists() if is_live(name) else path.is_file()):
-        raise DecodeError(f"{path}: no such {'device' if is_live(name) else 'clip'}")
+        kind = "device" if is_live(name) else "clip"
+        raise DecodeError(f"{path}: no such {kind}; name a camera's number, a file or a stream's address as source")
 
 
 def opened(name: str, seconds: float) -> Any:
@@ -147,7 +148,7 @@ class Source:
             if not self.live or self.stopped.is_set():
                 return
             if last is None:
-                raise SourceError(f"source: {self.name} was opened and gave no frame")
+                raise SourceError(f"source: {self.name} was opened and gave no frame; is it in use elsewhere?")
             if self.clock() - last.came > self.retry_for:
                 raise SourceError(f"{why}; given up after {self.clock() - last.came:.0f} s without a frame")
             failed = "it came back"
@@ -161,7 +162,9 @@ class Source:
         given, gone = queue.Queue[Any](1), threading.Event()
         self.readers = [reader for reader in self.readers if reader.is_alive()]
         if len(self.readers) >= LEFT_BEHIND:
-            raise SourceError(f"source: {self.name} hangs, and so do {LEFT_BEHIND} earlier attempts to read it")
+            raise SourceError(
+                f"source: {self.name} hangs, and so do {LEFT_BEHIND} earlier attempts to read it; end it and start anew"
+            )
         self.readers.append(threading.Thread(target=self._read, args=(given, gone), daemon=True, name="reader"))
         self.readers[-1].start()
         announced, count, began_file = self._next(given, "opened"), 0, self.clock()

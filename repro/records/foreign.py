@@ -58,7 +58,7 @@ def record_folders(path: Path) -> list[Path]:
     Raises FileNotFoundError, or ValueError where there is no record.
     """
     if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file or folder")
+        raise FileNotFoundError(f"{path}: there is no such file or folder; name a record's or a study's folder")
     found = [path] if path.name == "record.json" else sorted(path.rglob("record.json"))
     # a folder that begins with a dot is a draft, or what a desktop left
     inside = [one.parent for one in found if not any(part.startswith(".") for part in one.relative_to(path).parts)]
