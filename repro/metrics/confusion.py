@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from repro.metrics.checks import check_labels, check_scores
+from repro.metrics.accuracy import check_labels, check_scores
 
 
 def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
