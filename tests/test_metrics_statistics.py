@@ -209,7 +209,7 @@ BOTH = CHANCES["both count"]
 
 def made(runs=5, groups=50, chance=BOTH, gain=0.0, seed=0):
     """One made study's gain."""
-    sums, clips, _ = draw(runs, groups, chance, of="gain", unequal=False, splits=1, studies=1, seed=seed, gain=gain)
+    sums, clips, _ = draw(runs, groups, chance, studies=1, seed=seed, gain=gain)
     size = int(clips[0, 0, 0])
     rows = np.zeros((runs, groups, size))
     for (run, group), total in np.ndenumerate(sums[0, 0]):
@@ -220,8 +220,7 @@ def made(runs=5, groups=50, chance=BOTH, gain=0.0, seed=0):
 def test_the_smallest_gain_is_found_in_four_of_five_studies():
     for runs, chance in ((10, BOTH), (1, Chance(0, 0.10, 0.05))):
         one = np.median([smallest_gain(made(runs, chance=chance, seed=seed)) for seed in range(20)])
-        options = {"of": "gain", "unequal": False, "splits": 1, "studies": 1000, "seed": 9}
-        sums, clips, _ = draw(runs, 50, chance, gain=one, **options)
+        sums, clips, _ = draw(runs, 50, chance, gain=one, studies=1000, seed=9)
         point, spread = spread_of(sums, clips)
         assert (point > gain_half_width(spread)).mean() == pytest.approx(0.8, abs=0.06)
 

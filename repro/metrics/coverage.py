@@ -18,7 +18,6 @@ from repro.metrics.statistics import gain_half_width, share_ends, spread_of
 CLIPS = 5  # a group, as UCF101's have 4 to 7
 DISCORDANT = 0.3  # share of clips on which exactly one network of a pair is right
 RIGHT = 0.7  # share of clips that a network has right
-Drawn = tuple[NDArray[Any], NDArray[Any], float]
 
 
 @dataclass(frozen=True)
@@ -39,23 +38,9 @@ CHANCES = {
 }
 
 
-def coverage(
-    runs: int,
-    groups: int,
-    chance: Chance,
-    *,
-    of: str = "gain",
-    unequal: bool = False,
-    splits: int = 1,
-    studies: int = 2000,
-    seed: int = 0,
-) -> float:
-    """Share of made studies whose interval holds the truth, 0..1.
-
-    of: "gain", of 0, or "share", of `RIGHT`. unequal: groups of 1 to some 20 clips, as HMDB51's films are. splits: runs
-    are dealt out over so many, each with its own part of the groups. Standard error: 0.5 points for 2,000 studies.
-    """
-    sums, clips, truth = draw(runs, groups, chance, of=of, unequal=unequal, splits=splits, studies=studies, seed=seed)
+def coverage(runs: int, groups: int, chance: Chance, *, of: str = "gain", **kind: Any) -> float:
+    """Share of made studies (`draw`) whose interval holds the truth, 0..1; standard error 0.5 points for 2,000."""
+    sums, clips, truth = draw(runs, groups, chance, of=of, **kind)
     point, spread = spread_of(sums, clips)
     if of == "share":
         low, high = share_ends(point, spread)
@@ -70,14 +55,18 @@ def draw(
     groups: int,
     chance: Chance,
     *,
-    of: str,
-    unequal: bool,
-    splits: int,
-    studies: int,
-    seed: int,
+    of: str = "gain",
     gain: float = 0.0,
-) -> Drawn:
-    """Sums ``(studies, 1, runs, groups)`` and clips ``(1, runs, groups)`` as `spread_of` takes them, and the truth."""
+    unequal: bool = False,
+    splits: int = 1,
+    studies: int = 2000,
+    seed: int = 0,
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Sums ``(studies, 1, runs, groups)`` and clips ``(1, runs, groups)`` as `spread_of` takes them, and the truth.
+
+    of: "gain", or "share", of `RIGHT`. unequal: groups of 1 to some 20 clips, as HMDB51's films are. splits: runs are
+    dealt out over so many, each with its own part of the groups.
+    """
     rng = np.random.default_rng([seed, runs, groups])
     sizes = np.full(groups, CLIPS)
     if unequal:  # log-normal: the largest of 50 has a tenth of the clips
@@ -106,20 +95,12 @@ def draw(
     return sums[:, None].astype(float), clips[None].astype(float), truth
 
 
-def coverage_table(
-    runs: Sequence[int], groups: Sequence[int], *, of: str = "gain", studies: int = 2000, seed: int = 0, **kind: Any
-) -> pd.DataFrame:
-    """Coverage in per cent, the lowest and highest over `CHANCES`: a row for each number of runs, a column of groups.
+def coverage_table(runs: Sequence[int], groups: Sequence[int], **kind: Any) -> pd.DataFrame:
+    """Coverage in per cent, lowest and highest over `CHANCES`: a row for each number of runs, a column of groups."""
 
-    kind: ``unequal`` and ``splits`` as for `coverage`.
-    """
-    found = {
-        (r, g): [100 * coverage(r, g, chance, of=of, studies=studies, seed=seed, **kind) for chance in CHANCES.values()]
-        for r in runs
-        for g in groups
-    }
-    return pd.DataFrame(
-        [[f"{min(found[r, g]):.1f} to {max(found[r, g]):.1f}" for g in groups] for r in runs],
-        index=pd.Index(runs, name="runs"),
-        columns=[f"{g} groups" for g in groups],
-    )
+    def cell(runs: int, groups: int) -> str:
+        found = [100 * coverage(runs, groups, chance, **kind) for chance in CHANCES.values()]
+        return f"{min(found):.1f} to {max(found):.1f}"
+
+    columns = {f"{g} groups": [cell(r, g) for r in runs] for g in groups}
+    return pd.DataFrame(columns, index=pd.Index(runs, name="runs"))
