@@ -7,9 +7,11 @@ split's whole n is, something else than the whole split was scored. Two ways to 
 - ``last batch``: a loop that leaves out the last batch always, full or not (ECO-pytorch's, mzolfaghari/ECO-pytorch).
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 
 import numpy as np
 
@@ -29,9 +31,8 @@ class Reported:
         try:
             value = Decimal(self.printed)
         except InvalidOperation:
-            raise ValueError(
-                f"{self.printed!r} is not a number; give the percentage as printed, as in '71.85'"
-            ) from None
+            text = f"{self.printed!r} is not a number; give the percentage as printed, as in '71.85'"
+            raise ValueError(text) from None
         if not 0 <= value <= 100:
             raise ValueError(f"{self.printed}: a percentage lies in 0 to 100")
         if self.listed < 1:
@@ -45,16 +46,9 @@ class Reported:
 
 def right_counts(reported: Reported, scored: int) -> list[int]:
     """Every k for which 100 k / scored, rounded half up to the printed digits, is the reported percentage."""
-    step, value = reported.step, Decimal(reported.printed)
-    first = max(0, int((value - step) / 100 * scored) - 1)
-    found = []
-    for k in range(first, scored + 1):
-        rounded = (Decimal(100 * k) / scored).quantize(step, ROUND_HALF_UP)
-        if rounded == value:
-            found.append(k)
-        elif rounded > value:
-            break
-    return found
+    value, step = Fraction(reported.printed), Fraction(reported.step)
+    first, end = (math.ceil((value + side * step / 2) * scored / 100) for side in (-1, 1))
+    return list(range(max(0, first), min(end, scored + 1)))
 
 
 def scored_clips(listed: int, batch: int, mechanism: str) -> int:
@@ -118,7 +112,7 @@ def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -
     return int((np.searchsorted(third, high, "left") - np.searchsorted(third, low, "left")).sum())
 
 
-NEAREST = 100  # percentages beside the printed one that `chance_of_mean` asks
+NEAREST = 100  # percentages beside the printed one
 
 
 def chance_of_mean(printed: str, sizes: Sequence[int]) -> float:
