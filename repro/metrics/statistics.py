@@ -256,7 +256,12 @@ def share_ends(point: Any, spread: Spread) -> tuple[Any, Any]:
     worth = (2 * bernoulli * spread.equal) ** 4
     found = bernoulli**3 * (2 * spread.equal) ** 4 * spread.half_width(CONFIDENCE, spread.equal) ** 2  # worth x z^2 / n
     c = (found + cautious) / (worth + 1)
-    middle, half = point + c / 2, np.sqrt(c * (bernoulli + c / 4))
+    return _wilson_ends(point, c)
+
+
+def _wilson_ends(point: Any, c: Any) -> tuple[Any, Any]:
+    """Wilson's ends for c = z^2 / n."""
+    middle, half = point + c / 2, np.sqrt(c * (point * (1 - point) + c / 4))
     return np.clip((middle - half) / (1 + c), 0, point), np.clip((middle + half) / (1 + c), point, 1)
 
 
@@ -297,10 +302,8 @@ def wilson_interval(correct: float, n: int) -> Interval:
     """
     if n < 1 or not 0 <= correct <= n:
         raise ValueError(f"need 0 <= correct <= n and n >= 1, not correct={correct}, n={n}")
-    point, c = correct / n, float(stats.norm.isf((1 - CONFIDENCE) / 2)) ** 2 / n
-    half = math.sqrt(c * (point * (1 - point) + c / 4))
-    low, high = ((point + c / 2 + sign * half) / (1 + c) for sign in (-1, 1))
-    return Interval(point, max(0.0, min(low, point)), min(1.0, max(high, point)), n)
+    low, high = _wilson_ends(correct / n, stats.norm.isf((1 - CONFIDENCE) / 2) ** 2 / n)
+    return Interval(correct / n, float(low), float(high), n)
 
 
 def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
