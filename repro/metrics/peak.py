@@ -85,7 +85,7 @@ def measure_peak(
         for name, (operations, call, times) in itertools.cycle(kept.items()):
             if clock() >= end:
                 break
-            took = seconds_of(_repeated(call, times), device, clock)
+            took = seconds_of(call, device, clock, times=times)
             best[name] = max(best[name], operations * times / took)
     if not best:
         raise ValueError(f"no case runs on {device} in {precision}: {'; '.join(faults)}")
@@ -143,18 +143,10 @@ def _cases(device: torch.device, dtype: torch.dtype) -> dict[str, Case]:
     return cases
 
 
-def _repeated(call: Call, times: int) -> Call:
-    def calls() -> None:
-        for _ in range(times):
-            call()
-
-    return calls
-
-
 def _load_libraries(device: torch.device) -> None:
     """cuBLAS and cuDNN take a second at their first use, which is no case's fault."""
     values = torch.ones(1, 8, 8, 8, device=device)
-    seconds_of(lambda: (values @ values, F.conv2d(values, values)), device, time.perf_counter)
+    seconds_of(lambda: (values @ values, F.conv2d(values, values)), device)
 
 
 @contextmanager
@@ -191,6 +183,5 @@ def measure_bandwidth(device: torch.device) -> float:
     best of ten timings. For a roofline's slope."""
     source = torch.ones(2**26, device=device)
     target = torch.empty_like(source)
-    seconds_of(lambda: target.copy_(source), device, time.perf_counter)
-    best = min(seconds_of(lambda: target.copy_(source), device, time.perf_counter) for _ in range(10))
-    return 2 * source.nbytes / best
+    took = [seconds_of(lambda: target.copy_(source), device) for _ in range(11)]
+    return 2 * source.nbytes / min(took[1:])

@@ -100,11 +100,14 @@ def layer_seconds(
     return pd.DataFrame(rows, columns=["round", "part", "seconds"])
 
 
-def seconds_of(call: Callable[[], object], device: torch.device, clock: Callable[[], float]) -> float:
-    """The only place where a case is called: no timing without waiting for the GPU before and after."""
+def seconds_of(
+    call: Callable[[], object], device: torch.device, clock: Callable[[], float] = time.perf_counter, *, times: int = 1
+) -> float:
+    """Of so many calls, waiting for the GPU before and after: the only place where a case is timed."""
     _synchronise(device)
     start = clock()
-    call()
+    for _ in range(times):
+        call()
     _synchronise(device)
     return clock() - start
 
