@@ -52,9 +52,16 @@ def test_a_frame_like_another_is_not_called_wrong(tmp_path):
     assert exactness({"late": Reader("late", late)}, {path: path}, segments=2)[1]["late"]["wrong"] == 0
 
 
+def measure_small(patch, clips, folder, *, frames, repeats=2):
+    for name, value in {"FRAMES": frames, "REPEATS": repeats, "SIZE": 32}.items():
+        patch.setattr(decoding, name, value)
+    return measure_source(clips, folder)
+
+
 def test_the_readers_are_exact_on_a_real_clip(shared_data, tmp_path):
     path = shared_data / "ucf101-3" / "videos" / "BabyCrawling" / "v_BabyCrawling_g09_c02.avi"  # its file lacks a frame
-    content = measure_source({"a/b.avi": path}, tmp_path, frames=(2,), repeats=2, size=32)
+    with pytest.MonkeyPatch.context() as patch:
+        content = measure_small(patch, {"a/b.avi": path}, tmp_path, frames=(2,))
     assert {facts["exact"]["wrong"] for facts in content["ways"].values()} == {0}
 
 
@@ -64,7 +71,7 @@ def content(clips, tmp_path):
         patch.delenv(OPENCV_OPTIONS, raising=False)
         threads = cv2.getNumThreads()
         patch.setattr(decoding, "READERS", {name: READERS[name] for name in ("opencv", CACHE, CEILING)})
-        found = measure_source(clips, tmp_path / "frames", frames=(2, 3), repeats=3, size=32)
+        found = measure_small(patch, clips, tmp_path / "frames", frames=(2, 3), repeats=3)
         assert cv2.getNumThreads() == threads and OPENCV_OPTIONS not in os.environ  # as it was before
     return {"sources": {"made clips": found}, "frames": [2, 3], "repeats": 3, "size": 32, "libraries": {"av": "1"}}
 
@@ -90,7 +97,8 @@ def test_the_command_takes_clips_evenly_and_files_what_it_found(tmp_path, monkey
         (tmp_path / f"{k}.avi").touch()
     taken = []
     monkeypatch.setattr(decoding, "measure_source", lambda clips, caches, **options: taken.append(list(clips)) or {})
-    measured = measure({"some": str(tmp_path / "*.avi")}, clips=3)
+    monkeypatch.setattr(decoding, "CLIPS", 3)
+    measured = measure({"some": str(tmp_path / "*.avi")})
     assert taken == [[f"{tmp_path.name}/{k}.avi" for k in (0, 3, 6)]]
     assert measured["frames"] == [8, 16, 32] and any("opencv" in name for name in measured["libraries"])
     monkeypatch.chdir(tmp_path)
@@ -102,7 +110,7 @@ def test_the_command_takes_clips_evenly_and_files_what_it_found(tmp_path, monkey
 def test_a_clip_that_does_not_decode_is_named(tmp_path, clips):
     clips["Foo/a.avi"].write_bytes(b"")
     with pytest.raises(ValueError, match=r"Foo/a.avi: .*; measure clips that decode"):
-        measure_source(clips, tmp_path / "frames", repeats=1)
+        measure_source(clips, tmp_path / "frames")
 
 
 # ---- what the page says

@@ -22,7 +22,7 @@ from repro.experiment.fields import ATTENTION, BASELINE
 from repro.inference.backends import BACKENDS, agreement, eager
 from repro.inference.trained import trained
 from repro.metrics.speed import measure_speed
-from repro.metrics.timings import paired_ratio, summary
+from repro.metrics.timings import kept_ratio, quartiles
 from repro.models.peers.rows import rows
 from repro.records.measure import device_name, measured
 from repro.records.record import RESULTS, read_record
@@ -35,61 +35,50 @@ ROUNDS = 20
 def compare_backends(networks: dict[str, nn.Module], clip: Tensor, *, repeats: int = ROUNDS) -> dict[str, Any]:
     """Clips/s of two networks on every backend, in interleaved rounds on this machine's CPU.
 
-    networks: {name: network}, the reference first. clip: a batch, float32. Returns under ``variants``, by backend, for
-    each network the clips/s (median, quartiles), the seconds it took to prepare (first call included) and its gain over
-    its own eager run, and the second network's rate over the first's: medians of paired ratios with 95 % intervals. A
-    backend that cannot run here has its ``reason`` instead.
+    networks: by name, the reference first. clip: a batch, float32. Returns under ``variants``, by backend, for each
+    network the clips/s (median, quartiles), the seconds it took to prepare (first call included) and its gain over its
+    own eager run, and the second network's rate over the first's: medians of paired ratios with 95 % intervals; or the
+    ``reason`` why a backend cannot run here.
     """
     first, second = networks
     plain = next(iter(BACKENDS))
     cases: dict[str, Callable[[], object]] = {}
-    prepared, reasons = {}, {}
+    variants: dict[str, dict[str, Any]] = {}
     for backend, make in BACKENDS.items():
+        calls: dict[str, Callable[[], object]] = {}
+        variants[backend] = {}
         try:
             for name, network in networks.items():
                 clock = time.perf_counter()
                 predict = make(network, clip)
                 predict(clip)
-                prepared[f"{name}, {backend}"] = time.perf_counter() - clock
-                cases[f"{name}, {backend}"] = partial(predict, clip)
+                variants[backend][name] = {"prepared_in": time.perf_counter() - clock}
+                calls[f"{name}, {backend}"] = partial(predict, clip)
+            cases |= calls
         except (ImportError, RuntimeError) as error:
-            reasons[backend] = str(error).partition("\n")[0]
-            for name in networks:
-                cases.pop(f"{name}, {backend}", None)
+            variants[backend] = {"reason": str(error).partition("\n")[0]}
     timings = measure_speed(cases, device="cpu", repeats=repeats, warmup=1, clips_per_call=len(clip))
-    rates = summary(timings)
-
-    def ratio(a: str, b: str) -> dict[str, float]:
-        found = paired_ratio(timings, a, b)
-        return {"median": found.point, "low": found.low, "high": found.high}
-
-    rows: dict[str, Any] = {}
-    for backend in BACKENDS:
-        if backend in reasons:
-            rows[backend] = {"reason": reasons[backend]}
+    rates = quartiles(timings)
+    for backend, row in variants.items():
+        if "reason" in row:
             continue
-        rows[backend] = {"second_over_first": ratio(f"{second}, {backend}", f"{first}, {backend}")}
         for name in networks:
             case = f"{name}, {backend}"
-            rows[backend][name] = {
-                "clips_per_second": {key: float(rates[key][case]) for key in ("median", "q25", "q75")},
-                "prepared_in": prepared[case],
-                "gain": ratio(case, f"{name}, {plain}"),
-            }
-    return {"repeats": repeats, "threads": torch.get_num_threads(), "batch": len(clip), "variants": rows}
+            row[name] |= {"clips_per_second": rates[case], "gain": kept_ratio(timings, case, f"{name}, {plain}")}
+        row["second_over_first"] = kept_ratio(timings, f"{second}, {backend}", f"{first}, {backend}")
+    return {"repeats": repeats, "threads": torch.get_num_threads(), "batch": len(clip), "variants": variants}
 
 
-def measure_backends(*, repeats: int = 5, results: Path = RESULTS) -> Path:
+def measure_backends() -> Path:
     """`compare_backends` of the study's networks at Table 6's own size; files ``results/backends-avx2/cpu.json``.
 
-    Apart from Table 6's record, which other machines may have made: ratios of one machine's rounds are compared.
     ``instructions``: what torch's kernels use of the processor ("AVX2", "AVX512"), on which 16 and 8 bits depend most.
     """
     known = rows()
     networks = {name: known[name].build() for name in (BASELINE, ATTENTION)}
     instructions = torch.backends.cpu.get_cpu_capability()
-    with measured(f"backends-{instructions.lower()}", "cpu", device=device_name(), results=results) as found:
-        found.content |= compare_backends(networks, known[BASELINE].inputs()[0], repeats=repeats)
+    with measured(f"backends-{instructions.lower()}", "cpu", device=device_name()) as found:
+        found.content |= compare_backends(networks, known[BASELINE].inputs()[0], repeats=5)
         found.content |= {"instructions": instructions}
     return found.path
 
@@ -129,7 +118,7 @@ def measure_logits(run: str, *, results: Path = RESULTS) -> Path:
             for views in (make_dataset(experiment, c, chosen.lengths, record.classes) for c in (test, some))
         )
         logits = compare_logits(network, fed, [clip.label for clip in test], torch.cat(ranges))
-        found.content |= {"run": run, "width": experiment.width, "size": experiment.size, "frames": experiment.frames}
+        found.content |= {"run": run} | {name: getattr(experiment, name) for name in ("width", "size", "frames")}
         found.content |= {"calibrated_on": len(some), "logits": logits}
     return found.path
 

@@ -1,9 +1,8 @@
 """How exactly and how fast clips become network input: video files by OpenCV and PyAV, and the frame cache.
 
-An item is what training takes: N frames, the middle ones of N segments, decoded, cropped by multi-scale fixed-corner
-cropping, and resized. Every reader makes the same items in interleaved rounds, on one thread, so that a machine whose
-speed drifts drifts for all; rates are items a second of CPU time, so of one core. The ceiling is OpenCV decoding every
-frame and converting none. Which frames come is compared with a sequential decode by OpenCV.
+An item is what training takes: N frames, the middle ones of N segments, decoded, cropped and resized. Each reader makes
+the same items in interleaved rounds, on one thread; rates are items a second of CPU time, so of one core. The ceiling
+is OpenCV decoding every frame and converting none. Which frames come is compared with a sequential decode by OpenCV.
 
     python -m repro.bench.decoding ucf101-3 "UCF101 as distributed=/data/ucf101/videos/*/*.avi"
 
@@ -25,7 +24,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-import pandas as pd
 import torch
 
 from repro.data.decode import OPENCV_OPTIONS, ByOpenCV, iter_frames, quick_opening
@@ -33,13 +31,13 @@ from repro.data.prepare.frame_cache import cache_frames
 from repro.data.sampling import test_frames
 from repro.data.transforms import augment
 from repro.metrics.speed import measure_speed
-from repro.metrics.timings import paired_ratio, summary
+from repro.metrics.timings import kept_ratio, quartiles
 from repro.records.measure import measured
 from repro.records.provenance import versions
 
 CACHE, CEILING = "frame cache", "opencv grab only"
-FRAMES = (8, 16, 32)  # numbers N of frames an item
-REPEATS, SIZE = 7, 224  # rounds, pixels
+FRAMES = (8, 16, 32)  # numbers N of an item's frames
+CLIPS, REPEATS, SIZE = 40, 7, 224  # of a source at most; timed rounds, after one that is not; pixels
 SIGNATURE = (64, 48)  # pixels to which frames are shrunk before they are compared
 
 
@@ -66,10 +64,10 @@ READERS = {
 }
 
 
-def measure(sources: Mapping[str, str], *, clips: int = 40) -> dict[str, Any]:
+def measure(sources: Mapping[str, str]) -> dict[str, Any]:
     """Measure clips of several encodings, one encoding after the other; their frame caches are temporary.
 
-    sources: by title, the pattern (as of a shell) of its video files, of which ``clips`` at most are taken, evenly.
+    sources: by title, the pattern (as of a shell) of its video files, of which `CLIPS` at most are taken, evenly.
     Returns ``sources`` (:func:`measure_source` of each), how they were measured, and the ``libraries``' versions.
     Raises FileNotFoundError where a pattern finds nothing.
     """
@@ -78,7 +76,7 @@ def measure(sources: Mapping[str, str], *, clips: int = 40) -> dict[str, Any]:
         paths = sorted(map(Path, glob.glob(pattern)))
         if not paths:
             raise FileNotFoundError(f"{title}: no file matches {pattern!r}; name video files")
-        chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, min(clips, len(paths))).astype(int))]
+        chosen = [paths[k] for k in np.unique(np.linspace(0, len(paths) - 1, CLIPS).astype(int))]
         print(f"decoding: {title}: {len(chosen)} clips, {REPEATS} rounds for each N of {list(FRAMES)}", flush=True)
         named = {f"{path.parent.name}/{path.name}": path for path in chosen}
         with tempfile.TemporaryDirectory() as caches:
@@ -87,25 +85,13 @@ def measure(sources: Mapping[str, str], *, clips: int = 40) -> dict[str, Any]:
     return {"sources": found, **fixed, "libraries": versions(("opencv-python-headless", "av"))}
 
 
-def measure_source(
-    clips: Mapping[str, Path],
-    caches: Path,
-    *,
-    frames: Sequence[int] = FRAMES,
-    repeats: int = REPEATS,
-    size: int = SIZE,
-) -> dict[str, Any]:
+def measure_source(clips: Mapping[str, Path], caches: Path) -> dict[str, Any]:
     """Everything about these clips, of one encoding, as JSON types.
 
-    Args:
-        clips: name (as in a list file) to video file.
-        caches: folder for their frame cache.
-        frames: the numbers N of frames an item.
-        repeats: timed rounds for each N, two or more; one more runs before them, untimed.
-
-    Returns ``clips``, ``mean_frames``, ``bytes`` (means: ``video``, ``cache``, ``cached_frame``) and ``ways``: for each
-    reader its ``title``, ``exact`` (:func:`exactness`) and ``speed`` by N (:func:`speeds`).
-    Raises ValueError for a clip that does not decode, OSError where the frame cache cannot be written.
+    clips: name (as in a list file) to video file. caches: folder for their frame cache.
+    Returns ``clips``, ``mean_frames``, ``bytes`` (means) and ``ways``: for each reader its ``title``, ``exact``
+    (:func:`exactness`) and ``speed`` by N (:func:`speeds`). Raises ValueError for a clip that does not decode, OSError
+    where the frame cache cannot be written.
     """
     cached = cache_frames(clips, caches, workers=1)
     if cached.left_out:
@@ -113,7 +99,7 @@ def measure_source(
     zips = {path: Path(caches, name).with_suffix(".zip") for name, path in clips.items()}
     with _one_thread():
         lengths, exact = exactness(READERS, zips, segments=16)
-        speed = {str(n): speeds(zips, lengths, n, repeats=repeats, size=size) for n in frames}
+        speed = {str(n): speeds(zips, lengths, n) for n in FRAMES}
     cache_bytes = [path.stat().st_size for path in zips.values()]
     return {
         "clips": len(clips),
@@ -143,7 +129,8 @@ def exactness(
     lengths: dict[Path, int] = {}
     found = {name: {"asked": 0, "same": 0, "wrong": 0, "furthest": 0} for name in readers}
     for path, cache in zips.items():
-        every = _sequential(path)
+        with ByOpenCV(path) as video:
+            every = [convert() for convert in video]
         lengths[path] = len(every)
         wanted = sorted({0, len(every) - 1, *test_frames(len(every), segments).tolist()})
         signatures = _signatures(every)
@@ -162,20 +149,12 @@ def exactness(
     return lengths, found
 
 
-def _sequential(path: Path) -> list[np.ndarray]:
-    """Every frame as OpenCV gives them one after the other: uint8 RGB ``(H, W, 3)``."""
-    with ByOpenCV(path) as video:
-        return [convert() for convert in video]
-
-
 def _signatures(frames: Sequence[np.ndarray]) -> np.ndarray:
     small = [cv2.resize(frame, SIGNATURE, interpolation=cv2.INTER_AREA) for frame in frames]
     return np.stack(small).reshape(len(small), -1).astype(np.float32)
 
 
-def speeds(
-    zips: Mapping[Path, Path], lengths: Mapping[Path, int], segments: int, *, repeats: int, size: int
-) -> dict[str, dict[str, Any]]:
+def speeds(zips: Mapping[Path, Path], lengths: Mapping[Path, int], segments: int) -> dict[str, dict[str, Any]]:
     """Items a second of each reader for N = ``segments``, every clip once a round, all readers in each round.
 
     By reader: ``cpu`` (``median``, ``q25``, ``q75`` over the rounds), and ``of_ceiling`` and ``cache_gain``: median and
@@ -188,27 +167,20 @@ def speeds(
             frames = READERS[name].read(cache if READERS[name].cached else path, wanted)
             if name != CEILING:
                 rng = np.random.default_rng([0, zlib.crc32(path.name.encode())])  # every reader crops a clip alike
-                augment(frames, size, rng, count=len(wanted))
+                augment(frames, SIZE, rng, count=len(wanted))
 
     calls: dict[str, Callable[[], object]] = {name: functools.partial(run, name) for name in READERS}
     options: dict[str, Any] = {"device": "cpu", "clock": time.process_time, "clips_per_call": len(zips)}
-    timings = measure_speed(calls, repeats=repeats, warmup=1, **options)
-    rates = summary(timings).to_dict("index")
+    timings = measure_speed(calls, repeats=REPEATS, warmup=1, **options)
+    rates = quartiles(timings)
     return {
         name: {
-            "cpu": {key: float(rates[name][key]) for key in ("median", "q25", "q75")},
-            "of_ceiling": _ratio(timings, name, CEILING),
-            "cache_gain": _ratio(timings, CACHE, name),
+            "cpu": rates[name],
+            "of_ceiling": None if name == CEILING else kept_ratio(timings, name, CEILING),
+            "cache_gain": None if name == CACHE else kept_ratio(timings, CACHE, name),
         }
         for name in READERS
     }
-
-
-def _ratio(timings: pd.DataFrame, a: str, b: str) -> dict[str, float] | None:
-    if a == b:
-        return None
-    ratio = paired_ratio(timings, a, b)
-    return {"median": ratio.point, "low": ratio.low, "high": ratio.high}
 
 
 @contextmanager
@@ -231,11 +203,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m repro.bench.decoding", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("study", help="files results/STUDY/decoding.json")
     parser.add_argument("sources", nargs="+", metavar="TITLE=PATTERN", help="clips of one encoding each")
-    parser.add_argument("--clips", type=int, default=40, help="of each source at most (default: %(default)s)")
     given = parser.parse_args(arguments)
     try:
         with measured(given.study, "decoding", device="CPU, 1 thread") as found:
-            found.content |= measure(dict(source.split("=", 1) for source in given.sources), clips=given.clips)
+            found.content |= measure(dict(source.split("=", 1) for source in given.sources))
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

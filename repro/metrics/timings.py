@@ -20,22 +20,29 @@ def summary(timings: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def quartiles(timings: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """By case, the ``median``, ``q25`` and ``q75`` of its rates, as a record keeps them."""
+    return {str(case): rates for case, rates in summary(timings).drop(columns="n").to_dict("index").items()}
+
+
+def kept_ratio(timings: pd.DataFrame, a: str, b: str) -> dict[str, float]:
+    """`paired_ratio` as a record keeps it: ``median``, ``low``, ``high``."""
+    found = paired_ratio(timings, a, b)
+    return {"median": found.point, "low": found.low, "high": found.high}
+
+
 def paired_ratio(timings: pd.DataFrame, a: str, b: str) -> Interval:
     """Median over the rounds of (clips/s of a) / (clips/s of b), with its interval; n = rounds.
 
-    timings: from `measure_speed`. Above 1, a is the faster. Rounds that lack one of the two do not count. Raises
-    ValueError for an unknown case or fewer than two rounds. The interval takes rounds for independent, as those
-    recorded here look: the order is drawn anew in each, and what drifts slows both.
+    Above 1, a is the faster. Rounds that lack one of the two do not count; they are taken for independent, since the
+    order is drawn anew in each and what drifts slows both. Raises ValueError for an unknown case or fewer than two.
     """
     return ratio_of(_log_ratios(timings, a, b))
 
 
 def ratio_through(timings: pd.DataFrame, a: str, b: str, shared: str) -> Interval:
-    """(clips/s of a) / (clips/s of b), where a and b took no turns with one another but both with a third case.
-
-    Median of a's ratios to the shared case over the median of b's, each paired by round. n: rounds of the fewer. Raises
-    ValueError as `paired_ratio`, for either pair.
-    """
+    """The same where a and b took no turns with one another but both with a third case: median of a's ratios to it over
+    the median of b's. n: rounds of the fewer. Raises ValueError as `paired_ratio`, for either pair."""
     return ratio_of(_log_ratios(timings, a, shared), _log_ratios(timings, b, shared))
 
 
@@ -54,9 +61,8 @@ def ratio_of(*samples: np.ndarray) -> Interval:
     """Ratio of the first sample's median to the second's (or to 1). samples: one or two, logs of ratios by round.
 
     On the log scale the interval is Student's t about the median, whose variance is pi / 2 times that of the mean where
-    values are normal; of two samples with the degrees of freedom of the smaller, so rather too wide. (The median's own
-    interval, by order or by bootstrap, ends at the smallest and largest ratio: of three rounds it holds the truth in 75
-    % of cases, of five in 94.)
+    values are normal; of two samples with the degrees of freedom of the smaller, so rather too wide. (Ends by order or
+    by bootstrap would hold the truth in 75 % of cases of three rounds, in 94 of five.)
     """
     medians = [float(np.median(sample)) for sample in samples]
     point, fewest = medians[0] - sum(medians[1:]), min(map(len, samples))
