@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from repro.bench import cases, counts, pipeline, table6
+from repro.bench import cases, counts, table6
 from repro.bench.log import Log
 from repro.models.peers.rows import Row, rows
 from repro.records.table6 import AT_COMMON, read
@@ -31,13 +31,13 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(cases, "BY_VIEWS", ("x3d_m",))
     monkeypatch.setattr(cases, "BY_FRAMES", ("x3d_m",))
     monkeypatch.setattr(cases, "FRAMES", (2, 4))
+    monkeypatch.setattr(table6, "ROUNDS", dict.fromkeys(table6.ROUNDS, 2))
     monkeypatch.setattr(table6, "measure_bandwidth", lambda device: 1e10)
     peak = type("Peak", (), {"flops": 1e11, "case": "made"})
     monkeypatch.setattr(table6, "measure_peak", lambda *_, **__: peak)
     said = []
 
     def measure(**options):
-        options = {"rounds": dict.fromkeys(table6.ROUNDS, 2)} | options
         return table6.measure(results=tmp_path / "results", work=tmp_path / "work", say=said.append, **options)
 
     measure.said, measure.rows, measure.results = said, listed, tmp_path / "results"
@@ -105,9 +105,10 @@ def test_a_killed_measurement_goes_on_and_says_so(small, monkeypatch):
     assert len(read(small.results)["cpu"].timings) == before  # nothing is left to do
 
 
-def test_timings_of_other_settings_are_not_mixed_in(small):
+def test_timings_of_other_settings_are_not_mixed_in(small, monkeypatch):
     small(precisions=["fp32"])
-    small(precisions=["fp32"], rounds=dict.fromkeys(table6.ROUNDS, 1))
+    monkeypatch.setattr(table6, "ROUNDS", dict.fromkeys(table6.ROUNDS, 1))
+    small(precisions=["fp32"])
     measured = read(small.results)["cpu"]
     assert set(measured.timings["run"]) == {0} and len(measured.timings) == 3
 
@@ -157,7 +158,8 @@ def test_a_network_that_fails_says_why_and_the_rest_go_on(small, monkeypatch):
 def test_full_adds_the_other_sections(small, monkeypatch, tmp_path):
     monkeypatch.setattr(table6, "compare_backends", lambda networks, clip: {"repeats": 20})
     clip = tiny.write_video(tmp_path / "clip.avi", frames=9)
-    small(full=True, precisions=["fp32"], clip=clip, rounds=dict.fromkeys(table6.ROUNDS, 1))
+    monkeypatch.setattr(table6, "ROUNDS", dict.fromkeys(table6.ROUNDS, 1))
+    small(full=True, precisions=["fp32"], clip=clip)
     measured = read(small.results)["cpu"]
     timed = measured.timings.groupby("section")["case"].agg(lambda names: sorted(set(names))).to_dict()
     assert timed["batch"] == sorted(f"{n}, fp32, batch {b}" for n in TINY for b in (2, 4))
@@ -177,12 +179,12 @@ def test_full_adds_the_other_sections(small, monkeypatch, tmp_path):
 
 def test_frames_that_a_view_reads():
     segments = Row(name="a", factory="", **OURS | {"frames": 4})
-    assert pipeline.sampled(segments, 40).tolist() == [5, 15, 25, 35]
+    assert cases.sampled(segments, 40).tolist() == [5, 15, 25, 35]
     dense = Row(name="b", factory="", **OURS | {"frames": 4}, sampling="dense", stride=3)
-    assert pipeline.sampled(dense, 40).tolist() == [14, 17, 20, 23]
-    assert pipeline.sampled(dense, 5).tolist() == [0, 3, 6, 9]  # too short: what is past the end is the last frame
+    assert cases.sampled(dense, 40).tolist() == [14, 17, 20, 23]
+    assert cases.sampled(dense, 5).tolist() == [0, 3, 6, 9]  # too short: what is past the end is the last frame
     flow = Row(name="c", factory="", **OURS | {"frames": 1}, flow=20)
-    assert pipeline.sampled(flow, 40).tolist() == list(range(20, 31))
+    assert cases.sampled(flow, 40).tolist() == list(range(20, 31))
 
 
 def test_a_video_becomes_a_label(tmp_path):
@@ -195,9 +197,9 @@ def test_a_video_becomes_a_label(tmp_path):
             return torch.tensor([[0.0, 2.0, 1.0]])
 
     dense = Row(name="b", factory="", **OURS | {"frames": 8, "size": 64}, sampling="dense")
-    assert pipeline.label_of(Network(), dense, clip, 5, torch.device("cpu")) == 1
+    assert cases.label_of(Network(), dense, clip, 5, torch.device("cpu")) == 1
     flow = Row(name="c", factory="", **OURS | {"frames": 1, "size": 64}, flow=6)
-    assert pipeline.label_of(Network(), flow, clip, 5, torch.device("cpu")) == 1
+    assert cases.label_of(Network(), flow, clip, 5, torch.device("cpu")) == 1
     assert seen == [[(1, 8, 3, 64, 64)], [(1, 1, 3, 64, 64), (1, 6, 64, 64)]]
 
 
@@ -205,7 +207,7 @@ def test_flow_of_a_moving_picture_points_its_way():
     """Noise moved 4 pixels to the right and 2 down: at the short side of 256 pixels the frame is not resized."""
     picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8).repeat(4, 0).repeat(4, 1)
     moved = np.roll(np.roll(picture, 4, axis=1), 2, axis=0)
-    flow = pipeline._flow(np.stack([picture, moved]), Row(name="c", factory="", **OURS | {"size": 128}, flow=2))
+    flow = cases._flow(np.stack([picture, moved]), Row(name="c", factory="", **OURS | {"size": 128}, flow=2))
     assert flow.shape == (1, 2, 128, 128)
     assert 20 * float(flow[0, 0].median()) == pytest.approx(4, abs=0.5)
     assert 20 * float(flow[0, 1].median()) == pytest.approx(2, abs=0.5)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -38,19 +39,29 @@ class Log:
         with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def start_run(self, provenance: dict[str, Any]) -> int:
-        self.runs.append(provenance)
-        self._append("runs.jsonl", provenance)
+    @property
+    def run(self) -> int:
+        """The number of the run that is going on."""
         return len(self.runs) - 1
 
-    def timing(self, section: str, run: int, row: dict[str, Any]) -> None:
-        entry = {"section": section, "run": run} | row
+    def start_run(self, provenance: dict[str, Any]) -> None:
+        self.runs.append(provenance)
+        self._append("runs.jsonl", provenance)
+
+    def timing(self, section: str, row: dict[str, Any]) -> None:
+        entry = {"section": section, "run": self.run} | row
         self.timings.append(entry)
         self._append("timings.jsonl", entry)
 
-    def result(self, name: str, value: Any, run: int) -> None:
-        self.results[name] = {"name": name, "run": run, "value": value}
+    def result(self, name: str, value: Any) -> None:
+        self.results[name] = {"name": name, "run": self.run, "value": value}
         self._append("results.jsonl", self.results[name])
+
+    def once(self, name: str, measure: Callable[[], Any]) -> Any:
+        """The result of that name, measured now where it is not there."""
+        if name not in self.results:
+            self.result(name, measure())
+        return self.value(name)
 
     def done(self, section: str) -> set[tuple[int, str]]:
         return {(entry["round"], entry["case"]) for entry in self.timings if entry["section"] == section}

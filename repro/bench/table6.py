@@ -19,7 +19,8 @@ import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,6 @@ def measure(
     names: Sequence[str] | None = None,
     precisions: Sequence[str] = tuple(DTYPES),
     clip: Path | None = None,
-    rounds: Mapping[str, int] | None = None,
     results: Path = RESULTS,
     work: Path = WORK,
     say: Callable[[str], None] = print,
@@ -66,9 +66,9 @@ def measure(
     """Measure, or go on measuring, and file the record; returns its path.
 
     device: "cpu" or "cuda". full: all sections, not ``network`` alone. names: of rows, all of them if None; the
-    reference is always among them. clip: the video file of the pipeline; without one that section is left out. rounds:
-    other numbers of rounds by section. Raises ValueError for an unknown row, device or a clip that is no file, and
-    BlockingIOError where another process measures this device.
+    reference is always among them. clip: the video file of the pipeline; without one that section is left out. Raises
+    ValueError for an unknown row, device or a clip that is no file, and BlockingIOError where another process measures
+    this device.
     """
     known = rows()
     if names and (unknown := [name for name in names if name not in known]):
@@ -81,78 +81,73 @@ def measure(
     sections = ["network"]
     if full:
         sections += ["common", "batch", "frames", *(["pipeline"] if clip else []), "views"]
-    repeats, clock, work = ROUNDS | dict(rounds or {}), time.monotonic(), Path(work)
+    clock = time.monotonic()
     say("Counting every network")
     counts = counts_of(chosen, full=True)
     provenance = make_provenance() | {"device": device_name(device)}
     work.mkdir(parents=True, exist_ok=True)
     with only_one(work / f"{device}.lock"), exact_float32():
-        log = Log(work / device, _identity(provenance, counts, clip, repeats))
-        run = log.start_run(provenance)
-        if run:
-            say(f"Going on: {len(log.timings)} timings are there from before; this is run {run + 1}")
+        log = Log(work / device, _identity(provenance, counts, clip))
+        log.start_run(provenance)
+        if log.run:
+            say(f"Going on: {len(log.timings)} timings are there from before; this is run {log.run + 1}")
         on = torch.device(device)
-        peaks = _measure_peaks(log, run, on, precisions)
+        peaks = _measure_peaks(log, on, precisions)
         todo = {section: cases_of(section, device, chosen, precisions) for section in sections}
-        minutes = _minutes(todo, repeats, counts, peaks, full)
-        say(f"This will take about {minutes} minutes, minus what is done already")
+        say(f"This will take about {_minutes(todo, counts, peaks, full)} minutes, minus what is done already")
         for section, cases in todo.items():
-            _time_section(section, cases, repeats[section], log, run, on, clip)
+            _time_section(section, cases, log, on, clip)
         if full:
-            _look_inside([name for name in OURS if name in chosen], log, run, on, say)
-        log.runs[run]["seconds"] = round(time.monotonic() - clock, 1)
-        return _file(log, counts, device, full, repeats, clip, results)
+            _look_inside([name for name in OURS if name in chosen], log, on, say)
+        log.runs[-1]["seconds"] = round(time.monotonic() - clock, 1)
+        return _file(log, counts, device, full, clip, results)
 
 
-def _measure_peaks(log: Log, run: int, device: torch.device, precisions: Sequence[str]) -> dict[str, float]:
+def _measure_peaks(log: Log, device: torch.device, precisions: Sequence[str]) -> dict[str, float]:
     """FLOP/s at most, by precision; the memory's bandwidth is logged beside them."""
-    for precision in precisions:
-        if log.value(f"peak {precision}") is None:
-            peak = measure_peak(device, {"fp32": "32-true", "bf16": "bf16-true"}[precision], seconds=4.0)
-            log.result(f"peak {precision}", {"flops": peak.flops, "case": peak.case}, run)
-    if log.value("bandwidth") is None:
-        log.result("bandwidth", measure_bandwidth(device), run)
-    return {precision: log.value(f"peak {precision}")["flops"] for precision in precisions}
+
+    def peak(precision: str) -> dict[str, Any]:
+        found = measure_peak(device, {"fp32": "32-true", "bf16": "bf16-true"}[precision], seconds=4.0)
+        return {"flops": found.flops, "case": found.case}
+
+    peaks = {each: log.once(f"peak {each}", partial(peak, each))["flops"] for each in precisions}
+    log.once("bandwidth", lambda: measure_bandwidth(device))
+    return peaks
 
 
-def _look_inside(ours: Sequence[str], log: Log, run: int, device: torch.device, say: Callable[[str], None]) -> None:
+def _look_inside(ours: Sequence[str], log: Log, device: torch.device, say: Callable[[str], None]) -> None:
     """Where the time goes within the study's networks, and how much faster other backends run them on a CPU."""
     for name in ours:
-        if log.value(f"layers {name}") is None:
-            log.result(f"layers {name}", layer_shares(rows()[name], device), run)
-    if log.value("variants") is None and device.type == "cpu" and len(ours) == len(OURS):
+        log.once(f"layers {name}", partial(layer_shares, rows()[name], device))
+    if "variants" not in log.results and device.type == "cpu" and len(ours) == len(OURS):
         say("Fast backends for the study's networks")
         networks = {name: rows()[name].build() for name in ours}
-        found = compare_backends(networks, rows()[ours[0]].inputs()[0])
-        log.result("variants", found, run)
+        log.result("variants", compare_backends(networks, rows()[ours[0]].inputs()[0]))
 
 
-def _time_section(
-    section: str, cases: list[Case], repeats: int, log: Log, run: int, device: torch.device, clip: Path | None
-) -> None:
+def _time_section(section: str, cases: list[Case], log: Log, device: torch.device, clip: Path | None) -> None:
     """Time what is missing of a section, in groups that fit into memory, the reference in each of them."""
-    done = log.done(section)
+    done, repeats = log.done(section), ROUNDS[section]
     missing = [case for case in cases if any((r, case.name) not in done for r in range(repeats))]
     missing = [case for case in missing if log.value(_left_out(case)) is None]
-    for number, group in enumerate(_groups(missing, cases, device, clip, log, run)):
-        running, calls = {}, {}
+    for number, group in enumerate(_groups(missing, cases, device, clip, log)):
+        running: dict[Case, Running] = {}
         with progress(len(group) * (1 + repeats), f"{section}, group {number + 1}", "call") as advance:
             for case in group:
                 try:
                     running[case] = Running(case, device, clip)
                     running[case]()  # builds, picks kernels: the warm-up
-                    calls[case.name] = running[case]
                 except (RuntimeError, ValueError) as error:  # out of memory, or an operator that the device lacks
-                    log.result(_left_out(case), str(error).partition("\n")[0] or type(error).__name__, run)
+                    log.result(_left_out(case), str(error).partition("\n")[0] or type(error).__name__)
                     running.pop(case, None)
                 advance()
             by_clips: dict[int, dict[str, Callable[[], object]]] = {}
-            for case in running:
-                by_clips.setdefault(case.batch, {})[case.name] = calls[case.name]
+            for case, call in running.items():
+                by_clips.setdefault(case.batch, {})[case.name] = call
             for clips, some in by_clips.items():
 
                 def keep(row: dict[str, Any], number: int = number) -> None:
-                    log.timing(section, run, {"group": number} | row)
+                    log.timing(section, {"group": number} | row)
                     advance()
 
                 # the reference was timed by an earlier group or run: here it is timed anew, beside these
@@ -172,7 +167,7 @@ def _left_out(case: Case) -> str:
 
 
 def _groups(
-    missing: list[Case], cases: list[Case], device: torch.device, clip: Path | None, log: Log, run: int
+    missing: list[Case], cases: list[Case], device: torch.device, clip: Path | None, log: Log
 ) -> Iterator[list[Case]]:
     """Cases that fit into memory together: what all keep and the largest call; the reference's are in each group."""
     references = [case for case in cases if case.row == REFERENCE]
@@ -189,7 +184,7 @@ def _groups(
         own = Running(case, device, clip).memory()
         if (alone := need([*base, own])) > budget:
             reason = f"does not fit: {alone / 1e9:.1f} GB are needed, {budget / 1e9:.1f} GB of the free memory are used"
-            log.result(_left_out(case), reason, run)
+            log.result(_left_out(case), reason)
             continue
         if need([*needs, own]) > budget:
             yield group
@@ -200,7 +195,7 @@ def _groups(
         yield group
 
 
-def layer_shares(row: Row, device: torch.device, *, repeats: int = 5) -> list[dict[str, Any]]:
+def layer_shares(row: Row, device: torch.device) -> list[dict[str, Any]]:
     """Seconds of one clip within the parts of one of the study's networks, by round."""
     torch.manual_seed(0)
     network, inputs = row.build().to(device), row.inputs(device=device)
@@ -221,22 +216,22 @@ def layer_shares(row: Row, device: torch.device, *, repeats: int = 5) -> list[di
         with torch.inference_mode():
             return network(*inputs)
 
-    found = layer_seconds(network, outermost, call, device=device, repeats=repeats)
+    found = layer_seconds(network, outermost, call, device=device)
     return json.loads(found.to_json(orient="records"))
 
 
-def _identity(provenance: dict, counts: dict, clip: Path | None, rounds: dict[str, int]) -> dict[str, Any]:
+def _identity(provenance: dict, counts: dict, clip: Path | None) -> dict[str, Any]:
     """What timings must have in common to stand in one record."""
     code = hashlib.sha256()
     folder = Path(__file__).parents[1]
     for path in sorted([*(folder / "models").rglob("*.py"), *(folder / "bench").glob("*.py")]):
         code.update(path.read_bytes())
     same = {name: provenance[name] for name in ("device", "processor", "libraries", "python")}
-    same |= {"code": code.hexdigest()[:16], "counts": counts, "clip": str(clip), "rounds": rounds}
+    same |= {"code": code.hexdigest()[:16], "counts": counts, "clip": str(clip), "rounds": ROUNDS}
     return json.loads(json.dumps(same))
 
 
-def _minutes(todo: dict, rounds: dict[str, int], counts: dict, peaks: dict[str, float], full: bool) -> int:
+def _minutes(todo: dict, counts: dict, peaks: dict[str, float], full: bool) -> int:
     """Of the whole measurement, from multiply-adds and the measured peak."""
     seconds = 60.0  # counting, building
     for section, cases in todo.items():
@@ -244,15 +239,13 @@ def _minutes(todo: dict, rounds: dict[str, int], counts: dict, peaks: dict[str, 
             entry = counts[case.row]
             pixels = (case.frames or entry["frames"]) * (case.size or entry["size"]) ** 2
             macs = entry["multiply_adds"] * case.batch * case.views * pixels / (entry["frames"] * entry["size"] ** 2)
-            seconds += (1 + rounds[section]) * 2 * macs / (EFFICIENCY * peaks[case.precision])
+            seconds += (1 + ROUNDS[section]) * 2 * macs / (EFFICIENCY * peaks[case.precision])
     if full:
         seconds += 120 + 16 * (BACKEND_ROUNDS + 2) * 2 * counts[REFERENCE]["multiply_adds"] / peaks["fp32"]
     return max(1, round(seconds / 60))
 
 
-def _file(
-    log: Log, counts: dict, device: str, full: bool, rounds: dict[str, int], clip: Path | None, results: Path
-) -> Path:
+def _file(log: Log, counts: dict, device: str, full: bool, clip: Path | None, results: Path) -> Path:
     """Write the record from what is on disk."""
     left_out = [name for name in log.results if name.startswith("left out: ")]
     content = {
@@ -260,7 +253,7 @@ def _file(
         "full": full,
         "threads": torch.get_num_threads(),
         "float32": float32_of(torch.device(device)),
-        "rounds": rounds,
+        "rounds": ROUNDS,
         "clip": clip.name if clip else None,
         "reference": REFERENCE,
         "runs": log.runs,

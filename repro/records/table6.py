@@ -5,6 +5,7 @@ torch is imported only where networks or rates are asked for: a page of records 
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -88,14 +89,11 @@ class Measured:
         which is timed in every group.
         """
         a, b, shared = (f"{row}, {precision}, {more}" for row in (first, second, self.content.get("reference")))
-        try:
+        with suppress(ValueError):
             return paired_ratio(self.of(section, a, b), a, b)
-        except ValueError:
-            pass
-        try:
+        with suppress(ValueError):
             return ratio_through(self.of(section, a, b, shared), a, b, shared)
-        except ValueError:
-            return None
+        return None
 
     def runtimes(self, names: Sequence[str]) -> dict[str, Seconds]:
         """What a decision takes by runtime, of the slowest of these networks.
@@ -119,9 +117,9 @@ class Measured:
         rates = [rate for name in names if (rate := self.rate(name, section="pipeline")) is not None]
         return _slowest(rates) if len(rates) == len(names) else None
 
-    def reason(self, row: str, precision: str, *, section: str = "network", more: str = "batch 1") -> str:
-        """Why a case has no timing."""
-        return self.content["left_out"].get(f"{section}: {row}, {precision}, {more}", NOT_MEASURED)
+    def reason(self, row: str, precision: str) -> str:
+        """Why a row has no timing of one clip."""
+        return self.content["left_out"].get(f"network: {row}, {precision}, batch 1", NOT_MEASURED)
 
     def stale(self, counts: Mapping[str, Mapping[str, Any]]) -> list[str]:
         """Rows whose network is no longer the one that was timed: today's counts differ."""
