@@ -124,11 +124,13 @@ def test_equal_frames_are_mapped_once():
 # ---- pace and memory
 
 
+SMALL = {"width": 0.125, "size": 64, "frames": 4}
+
+
 def test_pace_is_measured(tmp_path):
     """With a network of an eighth of the width on a second of video: the fields that the page reads, and that a
     network which needs three frames' time for a map drops frames."""
-    options = {"width": 0.125, "size": 64, "frames": 4, "seconds": 1.2}
-    content = pace.measure(**options, rounds=3, results=tmp_path).content
+    content = pace.measure(network=SMALL, seconds=1.2, rounds=3, results=tmp_path).content
     assert list(content["paces"]) == ["as it is", "3 times slower", "3 frames' time for each map"]
     for found in content["paces"].values():
         assert found["frames"] == 30 and found["decisions"] >= 1
@@ -140,7 +142,7 @@ def test_pace_is_measured(tmp_path):
 
 
 def test_memory_is_measured(tmp_path):
-    content = memory.measure(width=0.125, size=64, frames=4, seconds=61.0, results=tmp_path).content
+    content = memory.measure(network=SMALL, seconds=61.0, results=tmp_path).content
     assert content["streamed"] == 61 * 25 and content["decisions"] == 61 * 25 // 4
     assert len(content["mb"]) == 3 and min(content["mb"]) > 50
     assert json.loads((tmp_path / "online" / "memory.json").read_text())["mb"] == content["mb"]

@@ -14,8 +14,9 @@ import torch
 
 from repro.data.clips import Clip, first_of_each_class, read_split
 from repro.data.decode import count_frames, read_frames
+from repro.experiment.fields import Experiment
 from repro.inference.trained import Trained, trained, weights_of
-from repro.metrics.accuracy import topk_correct
+from repro.metrics.accuracy import topk_accuracy
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.peak import exact_float32
 from repro.online.recogniser import OnlineRecogniser
@@ -60,9 +61,9 @@ def stream(
 ) -> tuple[list[np.ndarray], list[float]]:
     """Push every frame of every clip, each clip from a new start; float32 is no TF32.
 
-    clock: seconds, monotonic. Returns of each clip the class probabilities ``(decisions, classes)``, one decision each
-    N frames, and the seconds of all decisions: cropping N frames and the network, without decoding. Raises ValueError
-    for a clip with fewer frames than one decision takes.
+    Returns of each clip the class probabilities ``(decisions, classes)``, a decision each N frames, and the seconds of
+    all decisions: cropping N frames and the network, without decoding. Raises ValueError for a clip with fewer frames
+    than one decision takes.
     """
     decisions: list[np.ndarray] = []
     seconds: list[float] = []
@@ -71,9 +72,8 @@ def stream(
         for clip in clips:
             frames = read_frames(clip.path, range(count_frames(clip.path)))
             if len(frames) < online.frames:
-                raise ValueError(
-                    f"{clip.name}: {len(frames)} frames are fewer than the network's {online.frames}; leave it out"
-                )
+                few = f"{len(frames)} frames are fewer than the network's {online.frames}"
+                raise ValueError(f"{clip.name}: {few}; leave it out")
             online.reset()
             guesses, begin = [], clock()
             for frame in frames:
@@ -97,25 +97,21 @@ def content(
     final = np.stack([guesses[-1] for guesses in decisions])
     whole = record.predictions.set_index("clip").loc[[clip.name for clip in clips]].filter(like="logit_").to_numpy()
     steps = range(min(map(len, decisions)))  # of which every clip has a decision
-
-    def top1(scores: np.ndarray) -> float:
-        return float(topk_correct(scores, labels, 1).mean())
-
-    return {
-        "run": experiment.run,
-        "dataset": experiment.dataset,
-        "width": experiment.width,
-        "size": experiment.size,
-        "frames": experiment.frames,
+    return about(experiment) | {
         "clips": len(clips),
-        "top1": top1(final),
-        "top1_whole_clip": top1(whole),
+        "top1": topk_accuracy(final, labels),
+        "top1_whole_clip": topk_accuracy(whole, labels),
         "seen": [experiment.frames * (k + 1) for k in steps],
-        "top1_seen": [top1(np.stack([guesses[k] for guesses in decisions])) for k in steps],
+        "top1_seen": [topk_accuracy([guesses[k] for guesses in decisions], labels) for k in steps],
         "decisions": len(seconds),
         "frames_per_second": experiment.frames * len(seconds) / sum(seconds),
         "drink_eat": _drink_eat(record.classes, clips, final),
     }
+
+
+def about(experiment: Experiment) -> dict[str, Any]:
+    """What is filed of the run that was streamed."""
+    return {name: getattr(experiment, name) for name in ("run", "dataset", "width", "size", "frames")}
 
 
 def _drink_eat(classes: Sequence[str], clips: Sequence[Clip], final: np.ndarray) -> dict[str, list[Any]] | None:

@@ -8,14 +8,14 @@ run beside it.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-import torch
 
-from repro.bench.online_pace import RATE, STUDY, moving, paper_recogniser
+from repro.bench.online_pace import DEVICE, NETWORK, RATE, STUDY, moving, paper_recogniser
 from repro.metrics.peak import exact_float32
 from repro.online.labels import Decision, Labelling
 from repro.online.live import Live
@@ -48,29 +48,21 @@ class Endless:
         pass
 
 
-def measure(
-    *, width: float = 1.0, size: int = 112, frames: int = 16, seconds: float = 3600.0, results: Path = RESULTS
-) -> Measurement:
-    """Measure and file this process's resident memory, MB, at the beginning of each minute of stream and at its end.
-
-    Args:
-        width, size, frames: of the network and its input.
-        seconds: length of the stream.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def measure(*, seconds: float = 3600.0, results: Path = RESULTS, network: Mapping[str, Any] = NETWORK) -> Measurement:
+    """Measure and file this process's resident memory, MB, at the beginning of each minute of stream and at its end."""
     megabytes: list[float] = []
 
     def look(number: int) -> None:
         if number % (60 * RATE) == 0:
             megabytes.append(resident_megabytes())
 
-    with measured(STUDY, NAME, device=device_name(device), results=results) as found, exact_float32():
-        online = paper_recogniser(width=width, size=size, frames=frames, device=device)()
+    with measured(STUDY, NAME, device=device_name(DEVICE), results=results) as found, exact_float32():
+        online = paper_recogniser(**network)()
         shapes, count = moving(64), int(seconds * RATE)
         live = Live(online, Source("made.mp4", open=lambda: Endless(shapes, count, look)), Labelling(online.classes))
         decisions = sum(isinstance(each, Decision) for each in live)  # counted, not kept: they would be found as growth
-        found.content |= {"width": width, "size": size, "frames": frames, "rate": RATE, "decisions": decisions}
-        found.content |= {"streamed": live.came + live.dropped, "mb": [*megabytes, resident_megabytes()]}
+        found.content |= {**network, "rate": RATE, "decisions": decisions, "streamed": live.came + live.dropped}
+        found.content |= {"mb": [*megabytes, resident_megabytes()]}
     return found
 
 

@@ -10,7 +10,7 @@ beside it.
 import itertools
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from repro.records.measure import Measurement, device_name, measured
 from repro.records.record import RESULTS
 
 STUDY, NAME = "online", "pace"
+NETWORK = {"width": 1.0, "size": 112, "frames": 16}  # and its input
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RATE = 25  # frames a second
 SLOWER = 3
 KEPT, ANEW = "maps kept", "all computed"
@@ -68,14 +70,14 @@ def moving(count: int, height: int = 240, width: int = 320) -> list[np.ndarray]:
     return [np.stack([127 + 60 * wave, 127 - 60 * wave, 127 + 30 * wave], -1).astype(np.uint8) for wave in waves]
 
 
-def paper_recogniser(*, width: float, size: int, frames: int, device: str) -> Callable[..., OnlineRecogniser]:
+def paper_recogniser(*, width: float, size: int, frames: int) -> Callable[..., OnlineRecogniser]:
     """What makes recognisers of one network with gates, of 51 classes; further options in place of these."""
     torch.manual_seed(0)
     network = build(ATTENTION, classes=51, width=width)
     names = [f"class {k}" for k in range(51)]
 
     def make(network: Any = network, **options: Any) -> OnlineRecogniser:
-        return OnlineRecogniser(network, names, frames=frames, size=size, device=device, **options)
+        return OnlineRecogniser(network, names, frames=frames, size=size, device=DEVICE, **options)
 
     return make
 
@@ -85,17 +87,12 @@ def followed(live: Live) -> dict[str, float]:
     begin = time.monotonic()
     decisions = [each for each in live if isinstance(each, Decision)]
     seconds = time.monotonic() - begin
-    latencies, ages = ([getattr(d, name) for d in decisions] for name in ("latency_ms", "frame_age_ms"))
-    return {
-        "frames": live.came + live.dropped,
-        "dropped": live.dropped,
-        "decisions": len(decisions),
-        "decisions_a_minute": 60 * len(decisions) / seconds,
-        "latency_ms_median": float(np.median(latencies)),
-        "latency_ms_largest": max(latencies),
-        "frame_age_ms_median": float(np.median(ages)),
-        "frame_age_ms_largest": max(ages),
-    }
+    found: dict[str, float] = {"frames": live.came + live.dropped, "dropped": live.dropped, "decisions": len(decisions)}
+    found["decisions_a_minute"] = 60 * len(decisions) / seconds
+    for name in ("latency_ms", "frame_age_ms"):
+        values = [getattr(decision, name) for decision in decisions]
+        found |= {f"{name}_median": float(np.median(values)), f"{name}_largest": max(values)}
+    return found
 
 
 def saving(make: Callable[..., OnlineRecogniser], frames: Sequence[np.ndarray], rounds: int) -> dict[str, Any]:
@@ -103,8 +100,7 @@ def saving(make: Callable[..., OnlineRecogniser], frames: Sequence[np.ndarray], 
     found, seconds = {}, make().frames / RATE  # each frame begins a stretch of time
     for name, way in (("as published", PUBLISHED), ("by time, 3 new frames", Way("time", seconds=seconds))):
         cases = {title: _next_decision(make(way=way, reuse=title == KEPT), frames) for title in (KEPT, ANEW)}
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        ratio = paired_ratio(measure_speed(cases, device=device, repeats=rounds), KEPT, ANEW)
+        ratio = paired_ratio(measure_speed(cases, device=DEVICE, repeats=rounds), KEPT, ANEW)
         found[name] = {"times": ratio.point, "low": ratio.low, "high": ratio.high, "rounds": ratio.n}
     return found
 
@@ -122,26 +118,13 @@ def _next_decision(online: OnlineRecogniser, frames: Sequence[np.ndarray]) -> Ca
 
 
 def measure(
-    *,
-    width: float = 1.0,
-    size: int = 112,
-    frames: int = 16,
-    seconds: float = 60.0,
-    rounds: int = 20,
-    results: Path = RESULTS,
+    *, seconds: float = 60.0, rounds: int = 20, results: Path = RESULTS, network: Mapping[str, Any] = NETWORK
 ) -> Measurement:
-    """Measure all of it and file it.
-
-    Args:
-        width, size, frames: of the network and its input.
-        seconds: length of the file that is played at its own rate, three times.
-        rounds: of timings.
-    """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    make, shapes = paper_recogniser(width=width, size=size, frames=frames, device=device), moving(64)
+    """Measure all of it and file it. seconds: of the file that is played at its own rate, three times."""
+    make, shapes = paper_recogniser(**network), moving(64)
     online = make()
-    content: dict[str, Any] = {"model": ATTENTION, "width": width, "size": size, "frames": frames, "rate": RATE}
-    with measured(STUDY, NAME, device=device_name(device), results=results) as found, exact_float32():
+    content: dict[str, Any] = {"model": ATTENTION, **network, "rate": RATE}
+    with measured(STUDY, NAME, device=device_name(DEVICE), results=results) as found, exact_float32():
         content["saving"] = saving(make, shapes, rounds)
         with tempfile.TemporaryDirectory() as folder:
             video = Video(Path(folder) / "shapes.mp4")

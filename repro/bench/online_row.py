@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.bench import online_timeline as timeline
-from repro.bench.online_clips import measure_once
+from repro.bench.online_clips import about, measure_once
 from repro.data.clips import Clip
 from repro.data.decode import count_frames, iter_frames, open_opencv
 from repro.data.images import holds_images
@@ -127,28 +127,12 @@ def recognise(record: Record, trained: Trained, clips: Sequence[Clip]) -> tuple[
     rows += _held_back(probabilities, record.classes)
     offline = record.predictions.set_index("clip")[[f"logit_{name}" for name in record.classes]]
     of_clips = [
-        {
-            "name": clip.name,
-            "group": clip.group,
-            "label": clip.label,
-            "frames": length,
-            "rate": round(rate, 6),
-            "offline": int(offline.loc[clip.name].to_numpy().argmax()),
-        }
+        {name: getattr(clip, name) for name in ("name", "group", "label")}
+        | {"frames": length, "rate": round(rate, 6), "offline": int(offline.loc[clip.name].to_numpy().argmax())}
         for clip, length, rate in zip(clips, lengths, rates)
     ]
-    content = {
-        "run": experiment.run,
-        "dataset": experiment.dataset,
-        "classes": list(record.classes),
-        "frames": experiment.frames,
-        "size": experiment.size,
-        "width": experiment.width,
-        "seconds": round(seconds, 4),
-        "clips": of_clips,
-        "cuts": cuts,
-    }
-    return content, pd.DataFrame(rows, columns=COLUMNS)
+    content = about(experiment) | {"classes": list(record.classes), "seconds": round(seconds, 4)}
+    return content | {"clips": of_clips, "cuts": cuts}, pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _held_back(probabilities: Sequence[tuple[int, np.ndarray]], classes: Sequence[str]) -> list[tuple[str, int, int]]:
@@ -164,8 +148,7 @@ def measure(
 ) -> Measurement:
     """`measure_once`: the first test clips of each class (None: all) in a row, by every way.
 
-    Of clips that are frames without times it files only that they are. Raises ValueError for a video file without a
-    frame rate.
+    Of clips that are frames it files only that they have no times. Raises ValueError for a video without a frame rate.
     """
     with _threads_of(record):
         recognised = partial(recognise, record)

@@ -43,7 +43,7 @@ def holding(hysteresis: float) -> str:
 
 
 def knowing(threshold: float) -> str:
-    return f"unknown below {threshold:g}" if threshold else PUBLISHED
+    return f"unknown below {threshold:g}"
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,8 @@ class Timeline:
     def accuracy_after(self, seconds: float) -> float:
         """The share of clips whose class is shown so long after their first frame, of those that last so long; NaN
         where none does."""
-        found = []
-        for right, rate in zip(self.right, self.clips["rate"]):
-            frame = int(seconds * rate + 1e-6)
-            if frame < len(right):
-                found.append(right[frame])
+        frames = (seconds * self.clips["rate"] + 1e-6).astype(int)
+        found = [right[frame] for right, frame in zip(self.right, frames) if frame < len(right)]
         return float(np.mean(found)) if found else np.nan
 
     def values(self, values: np.ndarray) -> pd.DataFrame:
