@@ -31,7 +31,6 @@ class TrainingMemory:
     per_clip: int
 
     def total(self, batch: int) -> int:
-        """Bytes with a batch of this many clips."""
         return self.fixed + batch * self.per_clip
 
     def largest_batch(self, available: int) -> int:
@@ -44,22 +43,17 @@ def training_memory(network: nn.Module, *, frames: int, size: int, precision: st
 
     precision: a name of `repro.metrics.peak.DTYPES`. The network stays as it is.
 
-    In the estimate are, as ``fixed``, parameters, gradients, momentum, buffers and whatever is kept whatever the batch;
-    as ``per_clip``, the float clip itself and each distinct storage that the forward pass keeps for the backward
-    pass. All of these are alive at once at the end of a forward pass where a step has several (where it has one, the
-    last step's gradients are dropped before it, which leaves some room). In the backward pass what is kept shrinks
-    while gradients of activations come and go. Two of them, the arriving and the leaving one, beside all that was kept
-    up to their activation are the second bound, and the larger of the two counts. (For networks whose activations
-    shrink with depth, as here, that is the first.)
+    ``fixed``: parameters, gradients, momentum, buffers and whatever is kept whatever the batch. ``per_clip``: the float
+    clip and each distinct storage that the forward pass keeps for the backward pass, all alive at its end. In the
+    backward pass what is kept shrinks while gradients of activations come and go: two of them, beside all that was kept
+    up to their activation, are the second bound, and the larger of the two counts.
 
-    Mixed precision: autocast does nothing to meta tensors, so the rule is that all activations have 16 bits, as in a
-    16-bit copy of the network; added are the clip in 32 bits and a 16-bit copy of each weight of two or more
-    dimensions, which autocast makes. Layers that autocast leaves in 32 bits (softmax, losses) are thus taken at half.
+    Mixed precision: autocast does nothing to meta tensors, so all activations count 16 bits, as in a 16-bit copy of the
+    network; added are the clip in 32 bits and a 16-bit copy of each weight of two or more dimensions, which autocast
+    makes. Layers that autocast leaves in 32 bits (softmax, losses) are thus taken at half.
 
-    Not in the estimate: workspaces of the libraries (cuDNN, oneDNN), fragmentation and rounding of the allocator, the
-    CUDA context, the loader's uint8 clips, the loss, and an optimiser step's own temporaries.
-
-    Raises ValueError for what the network says to the shape.
+    Not in the estimate: workspaces of libraries (cuDNN, oneDNN), the allocator's rounding, the CUDA context, uint8
+    clips of the loader, the loss, an optimiser's temporaries. Raises ValueError for what the network refuses.
     """
     dtype = DTYPES[precision]
     mixed = precision.endswith("mixed")
@@ -77,8 +71,7 @@ def training_memory(network: nn.Module, *, frames: int, size: int, precision: st
     few, many = (_peak_of_backward(network, (b, frames, 3, size, size), dtype, keep_input=not mixed) for b in BATCHES)
     slope = math.ceil((many - few) / (BATCHES[1] - BATCHES[0]))
     return TrainingMemory(
-        fixed=fixed + max(0, few - BATCHES[0] * slope),
-        per_clip=slope + (clip * stored.itemsize if mixed else 0),
+        fixed=fixed + max(0, few - BATCHES[0] * slope), per_clip=slope + (clip * stored.itemsize if mixed else 0)
     )
 
 
@@ -123,9 +116,8 @@ def _on_meta(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 def inference_memory(network: nn.Module, inputs: tuple[Tensor, ...]) -> int:
     """Bytes of one forward pass at its peak: parameters, buffers, and the tensors alive at once, inputs included.
 
-    network and inputs: on the meta device, in the precision asked about; costs no arithmetic. Counted is what the
-    program keeps after each operation, so workspaces of the libraries and what an operation needs inside are not.
-    Raises ValueError for what is not on the meta device, and what the network says to the shape.
+    network and inputs: on the meta device, in the precision asked about; costs no arithmetic. What an operation needs
+    inside is not counted. Raises ValueError for what is not on the meta device, and what the network refuses.
     """
     own = [*network.parameters(), *network.buffers()]
     if any(tensor.device.type != "meta" for tensor in (*own, *inputs)):
@@ -164,10 +156,9 @@ class _Alive(TorchDispatchMode):
 def available_memory(device: str | torch.device) -> int:
     """Bytes that a process can still take on "cpu" or a CUDA device; ValueError for another one.
 
-    CUDA: free memory as the driver sees it, so what torch's allocator holds unused is not counted. CPU: Linux's
-    MemAvailable, or what the process's control groups (versions 1 and 2; a container's limit) leave it, where that is
-    less, file cache not counted as used; on other systems the free memory by sysconf, or all of it where free memory
-    is not told (macOS). Raises OSError on a system that has none of these.
+    CUDA: free memory as the driver sees it. CPU: Linux's MemAvailable, or what the process's control groups (versions 1
+    and 2; a container's limit) leave it, where that is less, file cache not counted as used; elsewhere the free memory
+    by sysconf, or all of it where free memory is not told (macOS). Raises OSError on a system that has none of these.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -188,22 +179,21 @@ def _left_on_host(root: Path) -> int:
     raise OSError("this system does not tell its memory by /proc/meminfo or sysconf")
 
 
+CONTROL_GROUPS = {  # by controller, which version 2 does not name: folder, limit, use, and file cache in memory.stat
+    "": ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    "memory": ("sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+
+
 def _left_in_groups(root: Path) -> Iterator[int]:
     """Limit minus use, for each control group from the top one down to the process's own that has a limit."""
     membership = root / "proc/self/cgroup"
     for line in membership.read_text().splitlines() if membership.is_file() else ():
         _, controllers, path = line.split(":", 2)
-        if not controllers:
-            top, limit, used, cache = "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
-        elif "memory" in controllers.split(","):
-            top, limit, used, cache = (
-                "sys/fs/cgroup/memory",
-                "memory.limit_in_bytes",
-                "memory.usage_in_bytes",
-                "total_inactive_file",
-            )
-        else:
+        kind = next((each for each in controllers.split(",") if each in CONTROL_GROUPS), None)
+        if kind is None:
             continue
+        top, limit, used, cache = CONTROL_GROUPS[kind]
         parts = path.strip("/").split("/")
         # In a container the path may be the host's, of which only the top is there: folders without files are passed
         for depth in range(len(parts) + 1):
