@@ -2,8 +2,7 @@
 
 A rate counts two operations a multiply-add and is in FLOP/s. The cases are what the networks are made of, large matrix
 products and convolutions, so that "the peak" is what a program reaches here and not what a data sheet promises. The
-convolutions have a rim of values where the networks pad with zeros: products with padding are counted, but a library
-may leave them out, and a rate that includes them can be above what the device does.
+convolutions have a rim of values where the networks pad with zeros, for a library may leave products with zeros out.
 """
 
 import itertools
@@ -12,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,10 +53,9 @@ def measure_peak(
 ) -> Peak:
     """Time every case, cheapest first, then all in turn until `seconds` are over; the best counts.
 
-    Forward only, of tensors in the precision's type, a name of `DTYPES`, waiting for the GPU before and after each
-    timing. Settings (TF32, threads, cuDNN's search) are left as found. A case that the device cannot run, or has no
-    time for, is left out; a slow one may overrun the time by its two calls. Libraries are loaded before the time
-    counts. clock: seconds, monotonic. Raises ValueError for an unknown device or when no case runs.
+    precision: a name of `DTYPES`. Settings (TF32, threads, cuDNN's search) are left as found. A case that the device
+    cannot run, or has no time for, is left out; a slow one may overrun the time by its two calls. clock: seconds,
+    monotonic. Raises ValueError for an unknown device or when no case runs.
     """
     device, dtype = torch.device(device), DTYPES[precision]
     if device.type not in FRAMES:
@@ -94,11 +93,10 @@ def measure_peak(
 
 
 def training_flops(multiply_adds: int) -> int:
-    """Operations of one training step, from the multiply-adds of its forward pass: 2 x 3 x multiply-adds.
+    """Operations of one training step, from the multiply-adds of its forward pass.
 
-    Two operations a multiply-add; a backward pass counts as two forward passes, one for the gradients of the inputs
-    and one for those of the weights. That is the convention for such shares (model FLOPs utilisation, Chowdhery et
-    al. 2022, appendix B); a first layer, which needs no gradient of its input, is a little over-counted.
+    Two a multiply-add, and a backward pass counts as two forward passes: the convention of model FLOPs utilisation
+    (Chowdhery et al. 2022, appendix B). A first layer, which needs no gradient of its input, is a little over-counted.
     """
     return 2 * 3 * multiply_adds
 
@@ -106,40 +104,25 @@ def training_flops(multiply_adds: int) -> int:
 def _cases(device: torch.device, dtype: torch.dtype) -> dict[str, Case]:
     """Cases by name; a name begins with its kind."""
 
-    def product(side: int) -> Case:
-        def make() -> Call:
-            a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
-            return lambda: a @ b
+    def make(function: Callable[[Tensor, Tensor], Tensor], *shapes: tuple[int, ...]) -> Call:
+        layout = torch.channels_last if function is F.conv2d else torch.contiguous_format
+        a, b = (torch.randn(*shape, device=device).to(dtype, memory_format=layout) for shape in shapes)
+        return lambda: function(a, b)
 
-        return 2 * side**3, make
+    def convolution(function: Any, batch: int, channels: int, cells: tuple[int, ...], k: int) -> Case:
+        maps, weight = (batch, channels, *(n + k - 1 for n in cells)), (channels, channels, *(k for _ in cells))
+        return 2 * batch * math.prod(cells) * math.prod(weight), partial(make, function, maps, weight)
 
-    def convolution(
-        function: Callable[[Tensor, Tensor], Tensor],
-        batch: int,
-        channels: int,
-        cells: tuple[int, ...],
-        kernel: tuple[int, ...],
-        layout: torch.memory_format,
-    ) -> Case:
-        def make() -> Call:
-            with_rim = (n + k - 1 for n, k in zip(cells, kernel))
-            maps = torch.randn(batch, channels, *with_rim, device=device).to(dtype, memory_format=layout)
-            weight = torch.randn(channels, channels, *kernel, device=device).to(dtype, memory_format=layout)
-            return lambda: function(maps, weight)
-
-        return 2 * batch * math.prod(cells) * channels**2 * math.prod(kernel), make
-
+    cases: dict[str, Case] = {}
     frames = FRAMES[device.type]
-    cases = {f"product {side}x{side}": product(side) for side in SIDES[device.type]}
+    for side in SIDES[device.type]:
+        cases[f"product {side}x{side}"] = 2 * side**3, partial(make, torch.matmul, (side, side), (side, side))
     for channels, side in MAPS:
         for k in (1, 3):
-            cases[f"conv{k}x{k} {channels} channels"] = convolution(
-                F.conv2d, frames, channels, (side, side), (k, k), torch.channels_last
-            )
+            cases[f"conv{k}x{k} {channels} channels"] = convolution(F.conv2d, frames, channels, (side, side), k)
     for channels, depth, side in STACKS:
-        cases[f"conv3x3x3 {channels} channels"] = convolution(
-            F.conv3d, frames // 8, channels, (depth, side, side), (3, 3, 3), torch.contiguous_format
-        )
+        cells = (depth, side, side)
+        cases[f"conv3x3x3 {channels} channels"] = convolution(F.conv3d, frames // 8, channels, cells, 3)
     return cases
 
 
