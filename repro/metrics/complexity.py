@@ -20,8 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from repro.models.blocks import Gate, TemporalGate
 from repro.models.peers.x3d import SqueezeExcite
 
-CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-LAYERS = (*CONVOLUTIONS, nn.Linear)
+LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 LAYER_FUNCTIONS = {F.conv1d, F.conv2d, F.conv3d, F.linear}
 GATES = (Gate, TemporalGate, SqueezeExcite)
 
@@ -46,35 +45,23 @@ def multiply_adds(module: nn.Module, input: Input) -> int:
 
 
 def multiply_adds_by_hooks(module: nn.Module, input: Input) -> int:
-    """The same count made independently, from the shapes that forward hooks see on Conv1d/2d/3d and Linear layers.
-
-    Products outside such layers (attention's) are missed, so it is below `multiply_adds` there; elsewhere the two
-    agree.
-    """
-
-    def count(layer: nn.Module, output: Tensor) -> int:
-        if isinstance(layer, nn.Linear):
-            return output.numel() * layer.in_features
-        filters = cast(Tensor, layer.weight)
-        return output.numel() * filters[0].numel()  # of one filter: in_channels / groups x kernel
-
-    return _sum_over_layers(module, input, count)
+    """The same count made independently, from the shapes that forward hooks see on Conv1d/2d/3d and Linear layers, so
+    without products outside such layers (attention's)."""
+    return sum(elements * each for elements, each in _layer_outputs(module, input))
 
 
 def activations(module: nn.Module, input: Input) -> int:
-    """Elements of the outputs of all convolution and linear layers, a proxy for memory traffic.
-
-    After Radosavovic et al. (CVPR 2020), who count convolutions only.
-    """
-    return _sum_over_layers(module, input, lambda layer, output: output.numel())
+    """Elements of the outputs of all convolution and linear layers, a proxy for memory traffic (after Radosavovic et
+    al., CVPR 2020, who count convolutions only)."""
+    return sum(elements for elements, _ in _layer_outputs(module, input))
 
 
 def depth(module: nn.Module, input: Input) -> int:
     """Layers by the paper's rule: convolutions and linear layers, without BN and without the layers of gates.
 
-    The most of them on any path from the input to the output, so that parallel branches (Inception, two pathways)
-    count once and a projection shortcut never does: 34 for ResNet-34. A layer counts as often as it is called one after
-    the other; the two convolutions of a (2+1)D pair are two. Functional layers count too; attention's products do not.
+    The most of them on any path from input to output, so that parallel branches (Inception, two pathways) count once
+    and a projection shortcut never does: 34 for ResNet-34. A layer counts as often as it is called one after the other;
+    the convolutions of a (2+1)D pair are two. Functional layers count too; attention's products do not.
     """
     with contextlib.ExitStack() as hooks:
         walk = hooks.enter_context(_Depth())
@@ -123,16 +110,19 @@ class _WithoutBatchNorm(TorchFunctionMode):
         return args[0] if function is F.batch_norm else function(*args, **(kwargs or {}))
 
 
-def _sum_over_layers(module: nn.Module, input: Input, measure: Callable[[nn.Module, Tensor], int]) -> int:
-    """Sum of measure(layer, output) over each call of each convolution and linear layer in one forward pass."""
-    measured = []
+def _layer_outputs(module: nn.Module, input: Input) -> list[tuple[int, int]]:
+    """Of each call of each convolution and linear layer: elements of its output, and multiply-adds for one of them."""
+    found: list[tuple[int, int]] = []
+
+    def note(layer: nn.Module, _: object, output: Tensor) -> None:
+        found.append((output.numel(), cast(Tensor, layer.weight)[0].numel()))  # in_channels / groups x kernel
+
     with contextlib.ExitStack() as hooks:
         for layer in module.modules():
             if isinstance(layer, LAYERS):
-                hook = layer.register_forward_hook(lambda layer, _, output: measured.append(measure(layer, output)))
-                hooks.callback(hook.remove)
+                hooks.callback(layer.register_forward_hook(note).remove)
         _forward(module, input)
-    return sum(measured)
+    return found
 
 
 def _forward(module: nn.Module, input: Input) -> Tensor:
