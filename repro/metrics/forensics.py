@@ -95,8 +95,11 @@ def chance_of_search(reports: Sequence[Reported], batches: Sequence[int]) -> flo
     return explained / (int(often.sum()) * int(others.sum()))
 
 
-def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -> int:
-    """In how many ways three whole splits' accuracies, each within so many points of it, have a mean that prints so.
+WITHIN = 5.0  # points of the mean
+
+
+def mean_of_splits(printed: str, sizes: Sequence[int]) -> int:
+    """In how many ways three whole splits' accuracies, each `WITHIN` of it, have a mean that prints so.
 
     sizes: clips of the three splits.
     """
@@ -104,7 +107,7 @@ def mean_of_splits(printed: str, sizes: Sequence[int], *, within: float = 5.0) -
     value, half = float(printed), float(report.step) / 2
     windows = []
     for n in sizes:
-        low, high = (max(0.0, min(100.0, value + side * within)) / 100 * n for side in (-1, 1))
+        low, high = (max(0.0, min(100.0, value + side * WITHIN)) / 100 * n for side in (-1, 1))
         windows.append(100 / n * np.arange(int(np.ceil(low)), int(high) + 1))
     pairs = np.add.outer(windows[0], windows[1]).ravel()
     low, high = (3 * (value + side * half) - pairs for side in (-1, 1))
