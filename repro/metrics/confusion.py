@@ -15,8 +15,8 @@ from repro.metrics.accuracy import check_labels, check_scores
 def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) -> NDArray[np.int64]:
     """(C, C) int: clips of true class i predicted as j. labels, predictions: (n,) integers in 0..classes-1.
 
-    Raises ValueError for other values, n = 0 or different lengths. Predictions are one class a clip (argmax), so a
-    tie at the top, which `topk_correct` counts as wrong, may appear on the diagonal here.
+    Raises ValueError for other values, n = 0 or different lengths. A tie at the top, which `topk_correct` counts as
+    wrong, may appear on the diagonal here: predictions are argmax.
     """
     true, predicted = check_labels(labels, classes), check_labels(predictions, classes, "predictions")
     if len(true) != len(predicted):
@@ -30,9 +30,9 @@ def confusion_counts(labels: ArrayLike, predictions: ArrayLike, classes: int) ->
 def confusion_indicator(counts: ArrayLike) -> pd.DataFrame:
     """The paper's indicator c(i, j) = P[i, j] + P[j, i] for all pairs i < j; P has rows that sum to 1.
 
-    counts: (C, C) non-negative integers, C >= 2. Returns a DataFrame, pairs in order, with columns
-    i, j, c (0..2), k_ij (clips of i taken for j), n_i (clips of i), k_ji, n_j; c is NaN where one of the classes has no
-    test clip. Its interval needs runs and groups of clips: `repro.records.scores.confusion_of`.
+    counts: (C, C) non-negative integers, C >= 2. Returns a row a pair, in order: i, j, c (0..2), k_ij (clips of i taken
+    for j), n_i (clips of i), k_ji, n_j; c is NaN where a class has no test clip. Its interval needs runs and groups:
+    `repro.records.scores.confusion_of`.
     """
     taken_for = np.asarray(counts)
     i, j = np.triu_indices(len(taken_for), k=1)
@@ -51,12 +51,10 @@ def chosen_and_reported(choose: Sequence[ArrayLike], report: Sequence[ArrayLike]
 
     choose, report: each (counts of the first network, counts of the second), (C, C) integers, over two sets of clips.
     Returns mean c of the picked pairs: ``chosen_first`` and ``chosen_second`` on the clips that picked them,
-    ``reported_first`` and ``reported_second`` on the others. Raises ValueError for sets without a pair that has clips
-    in both.
+    ``reported_first`` and ``reported_second`` on the others. Raises ValueError where no pair has clips in both sets.
 
-    The worst of many pairs are partly the unlucky ones: their c is too high on average and falls in any second
-    measurement, with nothing having improved (regression to the mean). The gain among the first two holds it, that
-    among the last two does not.
+    The worst of many pairs are partly the unlucky ones, whose c falls in any second measurement with nothing having
+    improved (regression to the mean). The gain among the first two holds that, the one among the last two does not.
     """
     found = pd.DataFrame(
         {
@@ -76,10 +74,8 @@ def two_way_choice(scores: ArrayLike, labels: ArrayLike, pair: ArrayLike) -> NDA
     """Right or wrong when only the pair's two logits compete, for the clips whose label is in the pair, in their order.
 
     scores: (n, C), labels: (n,) integers, pair: two different classes. Returns (m,) bool, m = clips of the two classes;
-    chance is 1/2. A tie counts as wrong, as in `topk_correct`. Raises ValueError for bad scores or pair, or if m = 0.
-
-    For two classes of which one is the other played backwards this asks about time alone: what the frames show is the
-    same for both.
+    chance is 1/2, a tie counts as wrong. Raises ValueError for bad scores or pair, or if m = 0. Where one class is the
+    other played backwards this asks about time alone.
     """
     rows, truth = check_scores(scores, labels)
     two = check_labels(pair, rows.shape[1], "pair")

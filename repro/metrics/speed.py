@@ -31,14 +31,12 @@ def measure_speed(
 ) -> pd.DataFrame:
     """Time every case `repeats` times after `warmup` untimed rounds.
 
-    cases: {name: callable without arguments}, which processes `clips_per_call` clips. device: "cpu" or a CUDA device,
-    where the callables run. clock: seconds, monotonic. done: (round, case) that an earlier, killed measurement has
-    already; they are left out, and a case of which nothing is left is not called at all. keep: called with each timing
-    at once, a dictionary of the columns below, so that a kill loses one timing only.
+    cases: by name; a call processes `clips_per_call` clips. device: "cpu" or a CUDA device, where they run. clock:
+    seconds, monotonic. done: (round, case) that an earlier, killed measurement has already; they are left out, and a
+    case of which nothing is left is not called at all. keep: called with each timing at once, as a dictionary.
 
-    Returns a DataFrame with one row for each timing, in the order measured: round (0-based), position (in the round's
-    seeded order), case, seconds, clips. What a case raises (out of memory, say) passes through: try each case alone
-    first.
+    Returns a row a timing, in the order measured: round (0-based), position (in the round's seeded order), case,
+    seconds, clips. What a case raises (out of memory, say) passes through: try each case alone first.
     """
     device = torch.device(device)
     shuffle, rows = random.Random(seed).shuffle, []
@@ -69,9 +67,8 @@ def layer_seconds(
     """Where the time of a call goes: the seconds spent within submodules.
 
     parts: {dotted name of a submodule: name to add its time under}; submodules of one another must not both be given.
-    call: runs the module once; it is called once untimed first. Returns a DataFrame with one row for each round and
-    name, columns round, part, seconds, and the part "the rest" for what lies outside. Waiting for a GPU at each border
-    makes the sum longer than an undisturbed call.
+    call: runs the module once; it is called once untimed first. Returns rows round, part, seconds, with the part "the
+    rest" for what lies outside. Waiting for a GPU at each border makes the sum longer than an undisturbed call.
     """
     device = torch.device(device)
     spent: dict[str, float] = {}

@@ -47,19 +47,15 @@ CONFIDENCE = 0.95  # of every interval
 
 @dataclass(frozen=True)
 class Spread:
-    """The parts of the variance of a mean over runs and groups; see the module's text. Floats, or arrays of studies.
-
-    runs: R. equal: groups of equal size that would be worth as much. bearing: those that bear the spread, <= equal.
-    shared: whether some two runs have clips of one group, without which nothing is known of *common*.
-    """
+    """The parts of the variance of a mean over runs and groups; see the module's text. Floats, or arrays of studies."""
 
     total: Any
     common: Any
     own: Any
-    runs: int
-    equal: float
-    bearing: Any
-    shared: bool = True
+    runs: int  # R
+    equal: float  # groups of equal size that would be worth as much
+    bearing: Any  # those that bear the spread, <= equal
+    shared: bool = True  # whether some two runs have clips of one group, without which nothing is known of *common*
 
     def half_width(self, confidence: float, groups: float | None = None) -> Any:
         """Half the width of an interval of this confidence; ``groups`` instead of those that bear the spread."""
@@ -76,21 +72,16 @@ class Spread:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean or a gain with one interval that carries both chances: other groups of clips and other training runs.
-
-    runs, groups, clips: how many different ones stand behind it. sd_runs: standard deviation of single runs (for a
-    gain: of pairs of runs); None with one run, where the chance of training is not known and not in the interval. p: of
-    a true gain of 0, two-sided, by inversion of the same interval; NaN of a share.
-    """
+    """A mean or a gain with one interval that carries both chances: other groups of clips and other training runs."""
 
     point: float
     low: float
     high: float
-    runs: int
+    runs: int  # how many different ones stand behind it, as of groups and clips
     groups: int
     clips: int
-    sd_runs: float | None
-    p: float
+    sd_runs: float | None  # standard deviation of single runs, or pairs of runs; None with one: training's is not known
+    p: float  # of a true gain of 0, two-sided, by inversion of the same interval; NaN of a share
     spread: Spread
 
 
@@ -107,11 +98,10 @@ class Interval:
 def share(values: pd.DataFrame) -> Estimate:
     """Mean over the runs of each run's mean value per clip, with an interval that stays within 0..1.
 
-    values: columns ``run, group, clip, value``, one row a run and clip; values are right or wrong, or lie in 0..1, else
-    ValueError. With a column ``class`` it is the mean over classes of each class's mean; every run has clips of every
-    class, else ValueError. The ends are those of Wilson (JASA 22:209, 1927) for as many clips as would, each for
-    itself, give the half width of the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998); see
-    `share_ends`.
+    values: columns ``run, group, clip, value``, one row a run and clip, values in 0..1. With a column ``class`` it is
+    the mean over classes of each class's mean; every run has clips of every class. Raises ValueError for other tables.
+    The ends are those of Wilson (JASA 22:209, 1927) for as many clips as would, each for itself, give the half width of
+    the module's text (E. L. Korn, B. I. Graubard, Surv. Methodol. 24:193, 1998).
     """
     table = _checked(values)
     point, spread = spread_of(*cells(table))
@@ -147,9 +137,9 @@ def smallest_gain(
 ) -> float:
     """The smallest true gain that an interval of this confidence would tell from 0 with the given power.
 
-    runs: of a study with the same spread and groups but so many of them; by default as many as here. Training's part of
-    the variance falls with the number of runs, the clips' does not. From one run the chance of training is not known
-    and counts as none. Raises ValueError for power outside 0.5..1 or runs < 1.
+    runs: of a study with the same spread and groups; by default as many as here. Training's part of the variance falls
+    with their number, the clips' does not. From one run the chance of training is not known and counts as none. Raises
+    ValueError for power outside 0.5..1 or runs < 1.
     """
     spread, runs = estimate.spread, estimate.runs if runs is None else runs
     if not 0.5 <= power < 1 or runs < 1:
@@ -309,9 +299,8 @@ def wilson_interval(correct: float, n: int) -> Interval:
 def unpaired_difference(first: Interval | Estimate, second: Interval | Estimate) -> Interval:
     """Interval of first - second, of two accuracies of which it is not known how they are paired.
 
-    For an accuracy that others printed, of which not even the clips are known. Distances to the ends add in squares (R.
-    G. Newcombe, Statist. Med. 17:873, 1998, method 10), as for independent samples. Networks tested on the same clips
-    err on many of the same ones, so the interval is wider than one paired by clip would be.
+    Distances to the ends add in squares (R. G. Newcombe, Statist. Med. 17:873, 1998, method 10), as for independent
+    samples. Networks tested on the same clips err on many of the same ones, so one paired by clip would be narrower.
     """
     point = first.point - second.point
     low = math.hypot(first.point - first.low, second.high - second.point)
