@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import DEMO, labels_of, logits, record, trained
 
-from repro.records.copies import same_scores
+from repro.records.scores import same_scores
 
 
 @pytest.mark.parametrize("disguise", [lambda s: 2 * s, lambda s: s + 7, np.exp, lambda s: s.round(1), lambda s: s**3])

@@ -56,11 +56,8 @@ def _run(record: Record) -> tuple[Any, ...]:
 
 
 def alike(records: Iterable[Record]) -> list[list[Record]]:
-    """The records apart by classes, settings and clips: only within one set are figures put together.
-
-    Studies of the same clips and settings are one set (seeds are pooled, whoever ran them); a run that several of them
-    hold counts once. The largest study comes first.
-    """
+    """The records apart by classes, settings and clips: only within one set are figures put together, whoever ran them.
+    A run that several studies hold counts once. The largest study comes first."""
     ordered = [record for study in _studies(records) for record in study]
     copies = _copies(ordered)
     found: dict[tuple[str, int], dict[tuple[Any, ...], Record]] = {}
@@ -73,10 +70,8 @@ def alike(records: Iterable[Record]) -> list[list[Record]]:
 def partners(records: Sequence[Record], first: str, second: str) -> list[tuple[Record, Record]]:
     """Runs of two networks that differ in nothing but the network: same clips, split, seed, settings and start.
 
-    The clips are those of the predictions, whatever the hash says.
-
-    Runs with another gate than Equation 4's (an ablation) are neither of the paper's networks and have no partner. Of
-    runs that several studies hold, the first counts.
+    The clips are those of the predictions, whatever the hash says. Runs with another gate than Equation 4's (an
+    ablation) have no partner. Of runs that several studies hold, the first counts.
     """
     found: dict[str, dict[tuple[Any, ...], Record]] = {first: {}, second: {}}
     for record in records:
@@ -123,10 +118,8 @@ def scored_clips(record: Record) -> dict[str, tuple[str, str]]:
 
 
 def clips_known(experiment: Experiment, hashed: str | None = None) -> set[str]:
-    """What tells a run's clips: where they lie, and their hash once it is recorded. Who shares either has the same.
-
-    For whoever asks before a run is made, and by the split of the hash: a page on clips shows one split's.
-    """
+    """What tells a run's clips, also before it is made: where they lie, and their hash (of one split) once it is
+    recorded. Who shares either has the same."""
     place = str([experiment.layout, experiment.videos, experiment.annotations, experiment.classes])
     return {place} | ({f"split {experiment.split}: {hashed}"} if hashed else set())
 
@@ -147,10 +140,9 @@ def _clips(record: Record) -> tuple[tuple[str, ...], int, str]:
 def _copies(records: Iterable[Record]) -> dict[tuple[tuple[str, ...], int, str], int]:
     """Which copy of a dataset the clips of each split are of, by number.
 
-    A hash is of one split's clips, so it tells a re-encoded copy from the originals within a split, but not which clips
-    of another split are of the same copy. A study tells that: what it calls one dataset is of one copy. So clips join
-    the copy that the rest of their study is of, unless that copy is known to have other clips for their split; where
-    several copies could be meant, or none is known, they stand apart.
+    A hash is of one split's clips, so it does not tell which clips of another split are of the same copy. A study does:
+    what it calls one dataset is of one copy. So clips join the copy that the rest of their study is of, unless that is
+    known to have other clips for their split; where several copies could be meant, or none is known, they stand apart.
     """
     found: dict[tuple[tuple[str, ...], int, str], int] = {}
     named: dict[tuple[str, str], set[tuple[tuple[str, ...], int, str]]] = {}

@@ -1,8 +1,7 @@
 """Records that others made: checked before they count, filed with the name of whoever ran them.
 
-The real datasets can be settled only by those who have them. A record is small (scores, no weights and no clips), so it
-can be sent; what it says can be checked without the clips: the test list against the official one, accuracies from the
-scores, the code's behaviour against today's. What cannot be checked from it is that the scores are a network's.
+What a record says can be checked without the clips: the test list against the official one, accuracies from the scores,
+the code's behaviour against today's. What cannot be checked from it is that the scores are a network's.
 """
 
 import dataclasses
@@ -23,12 +22,12 @@ from repro.data.layouts import LAYOUTS
 from repro.files import checked
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.records.compare import deciding_fields, scored_clips, settings
-from repro.records.copies import same_scores
 from repro.records.freshness import Digest
 from repro.records.measure import read_measurements
 from repro.records.provenance import commit_known
 from repro.records.rates import rate_for
 from repro.records.record import RESULTS, Record, read_all, read_record, write_record
+from repro.records.scores import same_scores
 
 RERUN = "run it again with this code"
 SEND = "send the record as repro wrote it"
@@ -337,9 +336,9 @@ def add(
     """Check every record in ``path`` and file all of them under ``results`` with the contributor's name, or none.
 
     Returns those that were filed. A run that is here already with the same fields and scores stays as it is; but where
-    ``path`` is its own folder under ``results`` and it names nobody, it gets the name: whoever sends a pull request ran
-    it there. Raises ValueError with every fault that was found, and for a run or a study's name that is here already
-    with something else; OSError where they cannot be written.
+    ``path`` is its own folder under ``results`` and it names nobody, it gets the name, as for a pull request. Raises
+    ValueError with every fault that was found, also a run or a study's name that is here already with something else;
+    OSError where they cannot be written.
     """
     contributor = contributor.strip()
     if not contributor or not contributor.isprintable():

@@ -1,9 +1,4 @@
-"""Measure and file: the clock and the provenance of what a machine measured (speed, counts, an audit), taken once.
-
-with measured("decoding", "decoding") as found:
-    found.content["rates"] = ...
-print(found.path)
-"""
+"""Measure and file: the clock and the provenance of what a machine measured (speed, counts, an audit), taken once."""
 
 import json
 import time

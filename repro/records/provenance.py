@@ -70,12 +70,8 @@ def _lock_hash() -> str | None:
 
 def _driver() -> str | None:
     """The GPU driver's version, where there is one."""
-    try:
-        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=False)
-    except OSError:
-        return None
-    return done.stdout.split("\n")[0].strip() or None if done.returncode == 0 else None
+    told = _answer("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return told.split("\n")[0].strip() or None
 
 
 def _changed() -> bool:
@@ -85,8 +81,13 @@ def _changed() -> bool:
 
 
 def _git(*arguments: str) -> str:
+    return _answer("git", *arguments)
+
+
+def _answer(*command: str) -> str:
+    """What a command prints; nothing where it is not there or fails."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     except OSError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

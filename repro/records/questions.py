@@ -19,16 +19,18 @@ def only(record: Record, keep: np.ndarray) -> Record:
 
 def seen(record: Record, order: str) -> Record:
     """The record as if it had been scored with the frames in this order: ``shuffled`` or ``reversed``."""
-    logits = [f"logit_{name}" for name in record.classes]
-    return replace(record, predictions=record.predictions.assign(**dict(zip(logits, record.altered[order].T))))
+    return _scored(record, record.altered[order])
 
 
 def in_16_bits(record: Record) -> Record:
     """The record with its scores rounded as those of altered clips are kept: else rounding alone would tell the two
     apart, for a tie counts as wrong."""
-    logits = [f"logit_{name}" for name in record.classes]
-    rounded = to_16_bits(record.scores).astype(np.float32)
-    return replace(record, predictions=record.predictions.assign(**dict(zip(logits, rounded.T))))
+    return _scored(record, to_16_bits(record.scores).astype(np.float32))
+
+
+def _scored(record: Record, scores: np.ndarray) -> Record:
+    columns = {f"logit_{name}": column for name, column in zip(record.classes, scores.T)}
+    return replace(record, predictions=record.predictions.assign(**columns))
 
 
 def above(records: Sequence[Record], score: Score, threshold: float) -> Estimate:

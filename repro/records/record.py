@@ -179,10 +179,8 @@ def read_record(folder: Path) -> Record:
     check_whole_split(predictions["clip"], content["data"]["clips"]["test"], where=str(table))
     kinds = [pd.api.types.infer_dtype(predictions[name]) for name in columns]
     if kinds[:3] != ["string", "integer", "string"] or set(kinds[3:]) != {"floating"}:
-        raise ValueError(
-            f"{table}: clip and group must be text, label a whole number, logits floating-point numbers without gaps; "
-            f"{RERUN}"
-        )
+        needed = "clip and group must be text, label a whole number, logits floating-point numbers without gaps"
+        raise ValueError(f"{table}: {needed}; {RERUN}")
     in_range = predictions["label"].between(0, len(classes) - 1).all()
     if not (in_range and np.isfinite(predictions[columns[3:]].to_numpy()).all()):
         raise ValueError(f"{table}: a logit is not finite or a label not in range; {RERUN}")
@@ -244,10 +242,8 @@ def _check_version(content: Any, path: Path) -> None:
 def _experiment(content: Any) -> Experiment:
     """The experiment of a record's content, all of which is checked. Raises ValueError that names the field."""
     fields = checked(_Content, content, "").experiment
-    if gone := [name for name in GONE if name in fields]:
-        raise ValueError(
-            f"experiment: {', '.join(gone)}: an earlier version wrote this record; there are no such fields"
-        )
+    if gone := ", ".join(name for name in GONE if name in fields):
+        raise ValueError(f"experiment: {gone}: an earlier version wrote this record; there are no such fields")
     return Experiment.from_mapping(fields)
 
 
