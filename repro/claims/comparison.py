@@ -1,7 +1,4 @@
-"""One of the study's networks beside those compared with: which it undercuts, by which count of their cost.
-
-The networks are always the same (``repro.models.peers.rows.compared``), so that their number is one number everywhere.
-"""
+"""One of the study's networks beside those compared with: which it undercuts, by which count of their cost."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +12,8 @@ Counts = Mapping[str, Mapping[str, Any]]  # by row, of repro.bench.counts.counts
 
 @dataclass(frozen=True)
 class Comparison:
-    """One of the study's networks beside those compared with: which it undercuts, which not, which were not timed.
-
-    Together they are always the networks of ``repro.models.peers.rows.compared``.
-    """
+    """Which networks it undercuts, which not, which were not timed: together always those of
+    ``repro.models.peers.rows.compared``, so that their number is one number everywhere."""
 
     better: tuple[str, ...]
     not_better: tuple[str, ...]
@@ -57,14 +52,10 @@ def fewer(counts: Counts, own: str, keys: Sequence[str], *, by: str = CLIP) -> C
 def faster(measured: Measured, own: Sequence[str], *, precision: str = "fp32", by: str = CLIP) -> Comparison:
     """Networks than which each of ``own`` takes less time: the whole 95 % interval of the ratio is above 1."""
     common = {"section": "common", "more": AT_COMMON} if by == COMMON_CLIP else {}
-    better: list[str] = []
-    other: list[str] = []
-    unknown: list[str] = []
+    found: dict[str, list[str]] = {"better": [], "not_better": [], "unknown": []}
     for name in compared():
         options = {} if rows()[name].fixed else common
         ratios = [measured.ratio(each, name, precision, **options) for each in own]
-        if any(ratio is not None and ratio.low * views(name, by) <= 1 for ratio in ratios):
-            other.append(name)
-        else:
-            (unknown if None in ratios else better).append(name)
-    return Comparison(tuple(better), tuple(other), tuple(unknown))
+        slower = any(ratio is not None and ratio.low * views(name, by) <= 1 for ratio in ratios)
+        found["not_better" if slower else "unknown" if None in ratios else "better"].append(name)
+    return Comparison(**{kind: tuple(names) for kind, names in found.items()})

@@ -10,9 +10,8 @@ of ten without any effect fewer than one in twenty then seems to confirm it.
 
 *Several sets of one claim* (:func:`combined`). Sets that cannot tell do not vote; the others give their common outcome,
 or *partly* where they differ. *Several parts of one claim* (:func:`parts`): *reproduced* needs all of them, one is
-*partly*. So runs added to a set that say the same, no further apart than those before, move it from *undecided* to an
-outcome and never back, a set added never takes a verdict away from what it says itself, one that cannot tell changes
-nothing, and order does not matter.
+*partly*. So more runs that say the same move a set from *undecided* to an outcome and never back, a set added never
+takes a verdict away from what it says itself, one that cannot tell changes nothing, and order does not matter.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -124,9 +123,8 @@ class Verdict:
 def is_evidence(experiment: Experiment) -> bool:
     """Whether a run speaks for the paper's networks: by its role, network and steering, never by its study's name.
 
-    Runs with one choice changed speak for that choice (``repro.report.ablations``), runs of a tuning for a rate, and
-    runs steered by test clips for nothing: those clips chose the weights that they then score. The control without a 3D
-    head is none of these, whichever study it is part of.
+    Runs with one choice changed speak for that choice, runs of a tuning for a rate, runs steered by test clips for
+    nothing. The control without a 3D head is none of these, whichever study it is part of.
     """
     if experiment.watch == "test":
         return False
@@ -160,10 +158,11 @@ class Evidence:
         object.__setattr__(self, "stopped", tuple(record.name for record in found if record.name in stopped))
 
     def by_study(self) -> dict[str, list[Record]]:
-        """The records by study; a run that several studies hold is counted in one of them alone."""
+        """The records by study; a run that several studies hold is in one of them alone."""
         found: dict[str, list[Record]] = {}
-        for record in (record for some in self.alike() for record in some):
-            found.setdefault(record.experiment.study, []).append(record)
+        for some in self.alike():
+            for record in some:
+                found.setdefault(record.experiment.study, []).append(record)
         return found
 
     def alike(self) -> list[list[Record]]:
@@ -171,10 +170,7 @@ class Evidence:
         return compare.alike(self.records)
 
     def full_size(self, *groups: str) -> str:
-        """The command that runs these groups of profiles/paper.yaml after the pre-training, and what it takes.
-
-        The costs are left out where they are not known.
-        """
+        """The command that runs these groups of profiles/paper.yaml after pre-training, and what it takes if known."""
         only = f" --config only={groups[0]}" if len(groups) == 1 else ""
         needed = ", ".join(CATALOGUE[group].title for group in groups)
         text = f"`.venv/bin/snakemake runs --cores all --configfile profiles/paper.yaml{only}`, with {needed}, Kinetics"
@@ -194,9 +190,9 @@ RULES: dict[str, Rule] = {}
 def rule(*ids: str, runs: str, clips: str = "none", since: str) -> Callable[[Rule], Rule]:
     """The rule of these claims.
 
-    runs, clips: which kind of runs it judges and on which clips, in words for the page of the verdicts.
-    since: the time, with its zone, at which it last came to decide otherwise. Whoever changes what a rule decides
-    renews it, so that a reader sees which records are older than the rule that judges them.
+    runs, clips: which kind of runs it judges and on which clips, in words for the page of the verdicts. since: when,
+    with the zone, it last came to decide otherwise, so that a reader sees which records are older; whoever changes what
+    a rule decides renews it. Raises ValueError for a time without a zone.
     """
     at = datetime.fromisoformat(since)
     if at.tzinfo is None:
@@ -232,8 +228,7 @@ def silent(gain: Estimate) -> str:
 def combined(outcomes: Iterable[str]) -> str:
     """What several sets of runs say of one claim; see the module's text."""
     found = set(outcomes)
-    votes = found - {"undecided", "not testable"}
-    if votes:
+    if votes := found - {"undecided", "not testable"}:
         return votes.pop() if len(votes) == 1 else "partly"
     return "undecided" if "undecided" in found else "not testable"
 
@@ -269,10 +264,8 @@ def of_all(held: int, number: int) -> str:
 
 
 def where(records: Sequence[Record], among: Sequence[Sequence[Record]] = ()) -> str:
-    """How the verdicts name a study's clips, and who else ran some of it.
-
-    among: the groups that are named beside it; the study's name is added where one of them is of the same dataset.
-    """
+    """How the verdicts name a study's clips, and who else ran some of it; with the study's name where ``among``, the
+    groups that are named beside it, another one is of the same dataset."""
     dataset = records[0].experiment.dataset
     if sum(group[0].experiment.dataset == dataset for group in among) > 1:
         dataset = f"{RENDERED.get(dataset, dataset)} ({records[0].experiment.study})"
@@ -288,9 +281,7 @@ def scale(records: Sequence[Record]) -> str:
         return " to ".join(f"{value:g}" for value in dict.fromkeys((values[0], values[-1]))) + unit
 
     weights = {bool(e.start_from or e.trunk_weights or e.head_weights) for e in (r.experiment for r in records)}
-    start = " or ".join(
-        words for other, words in ((False, "from scratch"), (True, "from other weights")) if other in weights
-    )
+    start = " or ".join("from other weights" if other else "from scratch" for other in sorted(weights))
     return (
         f"{span('width', '')} times the paper's width, {span('size', ' pixels')}, {span('frames', ' frames')}, trained "
         f"{start}"

@@ -19,8 +19,6 @@ FULL: dict[str, Any] = {"width": 1.0, "frames": 16, "size": 224}  # the paper's 
 OFFICIAL = {"hmdb51": "hmdb51", "ucf101": "ucf101", "sthv1": "something_v1"}  # a claim's dataset in the catalogue
 NAMES = {name: CATALOGUE[official].title for name, official in OFFICIAL.items()}
 OWN = (BASELINE, ATTENTION)
-
-
 KINETICS = "Kinetics"  # the paper's own chain: pre-trained on Kinetics, then fine-tuned
 
 
@@ -41,16 +39,13 @@ def official_runs(records: Sequence[Record], dataset: str) -> list[Record]:
 
 
 def sets(records: Sequence[Record], dataset: str) -> list[tuple[str, list[Record]]]:
-    """The official runs on a dataset by protocol, each set with its name; all of ``records`` say what weights are.
-
-    The name says what the weights come from, and which habits of published code the runs have, if any.
-    """
-    found = compare.alike(official_runs(records, dataset))
-    return [(protocol(some[0], records), some) for some in found]
+    """The official runs on a dataset by `protocol`; all of ``records`` say what weights are."""
+    return [(protocol(some[0], records), some) for some in compare.alike(official_runs(records, dataset))]
 
 
 def protocol(record: Record, records: Sequence[Record]) -> str:
-    """What decides whether a run's accuracy may stand beside another's: ``Kinetics``, ``from scratch, test_steers``."""
+    """What decides whether a run's accuracy may stand beside another's, what its weights come from and which habits of
+    published code it has, if any: ``Kinetics``, ``from scratch, test_steers``."""
     habits = protocol_of(record.experiment)
     return pretraining(record, records) + ("" if habits == "sound" else f", {habits}")
 
@@ -62,17 +57,13 @@ def pretraining(record: Record, records: Sequence[Record]) -> str:
     """
     experiment = record.experiment
     if experiment.start_from:
-        source = next((each for each in records if each.name == experiment.start_from), None)
-        known = _of_kinetics(source) if source else "kinetics" in experiment.start_from.lower()
+        source, kinetics = next((r for r in records if r.name == experiment.start_from), None), CATALOGUE["kinetics400"]
+        known = "kinetics" in experiment.start_from.lower()
+        if source:  # trained on Kinetics as a whole
+            known = (source.experiment.layout, len(source.classes)) == (kinetics.layout, kinetics.counts["classes"])
         return KINETICS if known else f"own weights, {experiment.start_from.rpartition('/')[0] or 'a file'}"
     weights = {"trunk": experiment.trunk_weights, "head": experiment.head_weights}
     return ", ".join(f"{part}: {name}" for part, name in weights.items() if name) or "from scratch"
-
-
-def _of_kinetics(record: Record) -> bool:
-    """Trained on Kinetics as a whole."""
-    official = CATALOGUE["kinetics400"]
-    return record.experiment.layout == official.layout and len(record.classes) == official.counts["classes"]
 
 
 STATED = ("dropout", "learning_rate", "schedule", "saturate", "clip_gradient")  # in section 4.1; with FULL's frames
@@ -87,14 +78,12 @@ def trained_otherwise(experiment: Experiment) -> list[str]:
 def read_official(today: Digest, results: Path = RESULTS) -> list[Record]:
     """Every record under ``results`` that is an official run and fresh by today's digest."""
     records = read_all(results)
-    found = [record for dataset in OFFICIAL for record in official_runs(records, dataset)]
-    return [record for record in found if not record.stale(today)]
+    return [record for name in OFFICIAL for record in official_runs(records, name) if not record.stale(today)]
 
 
 def number(table: Table, network: str, column: str) -> float | None:
     """A cell's number, None where it is empty, words or not there."""
     if column not in table.columns:
         return None
-    at = table.columns.index(column)
-    values = [row.cells[at].value for row in table.rows if row.name == TITLES[network]]
+    values = [row.by_column[column].value for row in table.rows if row.name == TITLES[network]]
     return next((value for value in values if isinstance(value, int | float)), None)

@@ -37,17 +37,12 @@ BESIDE = (
 
 
 def _measured(evidence: Evidence, *devices: str) -> Measured | None:
-    """The record of Table 6 of the first of these devices, with both networks at the paper's input.
-
-    One of a GPU counts only where it says that float32 was no TF32.
-    """
-    full = {"frames": FULL["frames"], "size": FULL["size"]}
-    for device in devices:
-        found = evidence.table6.get(device)
-        own = [found.networks.get(name, {}) for name in OWN] if found else []
-        if not own or any(entry.get(key) != value for entry in own for key, value in full.items()):
-            continue
-        if found is not None and (device == "cpu" or found.content.get("float32", "").count(EXACT) == 2):
+    """The record of Table 6 of the first of these devices, with both networks at the paper's input; of a GPU only where
+    it says that float32 was no TF32."""
+    for found in (evidence.table6[device] for device in devices if device in evidence.table6):
+        own = [found.networks.get(name, {}) for name in OWN]
+        full = all(entry.get(key) == FULL[key] for entry in own for key in ("frames", "size"))
+        if full and (found.device == "cpu" or found.content.get("float32", "").count(EXACT) == 2):
             return found
     return None
 
@@ -139,9 +134,7 @@ LIGHT = {
 def lightweight(claim: Claim, evidence: Evidence) -> Verdict:
     """Fewer parameters, multiply-adds or layers than the networks compared with: than all, some or none of them."""
     own, keys, words, by = LIGHT[claim.id]
-    test = f"{words.capitalize()}, counted here, beside those of {BESIDE}."
-    if by == VIDEO:
-        test += f" {_video_words()}"
+    test = f"{words.capitalize()}, counted here, beside those of {BESIDE}." + (f" {_video_words()}" * (by == VIDEO))
     if not evidence.counts:
         return missing(claim, "Not counted.", NO_COUNTS, test=test, settle=RUN_TABLE6)
     found = fewer(evidence.counts, own, keys, by=by)
@@ -240,16 +233,11 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
 
 
 @rule(
-    "easy-to-deploy",
-    runs="no run: the networks as built, timed in turn on each machine",
-    since="2026-11-30T04:20:00Z",
+    "easy-to-deploy", runs="no run: the networks as built, timed in turn on each machine", since="2026-11-30T04:20:00Z"
 )
 def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
-    """A decision of either network within the time in which a camera delivers its frames, by the best float32 runtime
-    of every CPU that was measured.
-
-    Who deploys a network chooses its runtime; 16-bit floats are another function, so they are shown and do not count.
-    """
+    """A decision of either network within the time in which a camera delivers its frames, by the best runtime of every
+    CPU that was measured; 16-bit floats are another function, so they are shown and do not count."""
     budget = FULL["frames"] / CAMERA_RATE
     test = (
         f"'Easy to deploy' is read as real time without a GPU: both networks decide within the {budget:.2f} s in which "
@@ -277,7 +265,9 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         f"{budget:.2f} s allowed. "
         + " ".join(
             f"On {each.name}, {best}: {took.middle:.2f} s (quartiles {took.fast:.2f} to {took.slow:.2f}); by runtime, "
-            f"the slower network: {_by_runtime(each)}."
+            "the slower network: "
+            + ", ".join(f"{n} {some.middle:.2f} s" for n, some in each.runtimes(OWN).items())
+            + "."
             for each, best, took in found
         )
         + file_to_label,
@@ -287,10 +277,6 @@ def easy_to_deploy(claim: Claim, evidence: Evidence) -> Verdict:
         + ", ".join(f"{took.middle:.2f} s ({each.name})" for each, _, took in found),
         sources=tuple(source for each in machines for source in _source(each)),
     )
-
-
-def _by_runtime(measured: Measured) -> str:
-    return ", ".join(f"{name} {took.middle:.2f} s" for name, took in measured.runtimes(OWN).items())
 
 
 Online = tuple[str, Mapping[str, Any], Record]  # study, what its page filed, and the run that was streamed
@@ -306,8 +292,11 @@ def _online(evidence: Evidence) -> Online | None:
     named = ((study, content, runs.get(f"{study}/{content['run']}")) for study, content in evidence.online.items())
     # one that does not say how many decisions it timed took the rate over frames that cost none; without the clips'
     # classes a network that answers drink to all would be right of most where most are drink
-    current = [(study, made, run) for study, made, run in named if run is not None and "decisions" in made]
-    current = [found for found in current if found[1]["drink_eat"] is None or "class" in found[1]["drink_eat"]]
+    current = [
+        (study, made, run)
+        for study, made, run in named
+        if run and "decisions" in made and (made["drink_eat"] is None or "class" in made["drink_eat"])
+    ]
 
     def rank(found: Online) -> tuple[Any, ...]:
         study, made, run = found

@@ -31,14 +31,7 @@ from repro.paper.look_alikes import backwards_pairs, look_alikes_of, named_pairs
 from repro.records.compare import partners
 from repro.records.questions import above, in_16_bits, learned_nothing, only, seen
 from repro.records.record import Record
-from repro.records.scores import (
-    confusion_gain,
-    gain_of,
-    is_right,
-    mistaken_for_partner,
-    right_of_look_alikes,
-    share_of,
-)
+from repro.records.scores import confusion_gain, gain_of, is_right, mistaken_for_partner, right_of_look_alikes, share_of
 
 Pairs = Sequence[tuple[Record, Record]]
 
@@ -51,19 +44,14 @@ class Result(NamedTuple):
     details: str
 
 
-def _verdict(
-    claim: Claim,
-    findings: Sequence[Finding],
-    used: Iterable[Record],
-    *,
-    test: str,
-    settle: str,
-    needs: str,
-    page: str,
-) -> Verdict:
+Told = list[tuple[Finding, Sequence[Record]]]  # set of like runs by set
+
+
+def _verdict(claim: Claim, told: Told, *, test: str, settle: str, needs: str, page: str) -> Verdict:
     """The findings of several sets of runs as one verdict. needs: what is missing where no run can tell."""
-    if not findings:
+    if not told:
         return missing(claim, "Not run.", needs, test=test, settle=settle, chapter=page)
+    findings = tuple(finding for finding, _ in told)
     outcome = combined(finding.outcome for finding in findings)
     return Verdict(
         claim,
@@ -75,15 +63,14 @@ def _verdict(
         needs if outcome == "not testable" else "",
         scope=", ".join(dict.fromkeys(finding.place for finding in findings)),
         short="; ".join(f"{finding.short} {finding.place}" for finding in findings),
-        sources=sources(used),
-        findings=tuple(findings),
+        sources=sources(record for _, runs in told for record in runs),
+        findings=findings,
     )
 
 
 def _counted(estimate: Estimate, runs: str, clips: str = "test clips") -> str:
     """What stands behind an estimate. runs: ``run`` or ``pair of runs``. clips: which of them."""
-    several = "" if estimate.runs == 1 else "s"
-    words = runs.replace("run", f"run{several}") if runs == "run" else runs.replace("pair", f"pair{several}")
+    words = runs if estimate.runs == 1 else runs.replace("pair", "pairs") if "pair" in runs else f"{runs}s"
     but = f"; {silent(estimate)}" if silent(estimate) else ""
     return f"{estimate.clips} {clips} in {estimate.groups} groups, {estimate.runs} {words}{but}"
 
@@ -118,8 +105,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
     wrong input) are no reproduction, whatever they reach.
     """
     name, number = NAMES[claim.dataset], float(claim.value or 0) / 100
-    found: list[Finding] = []
-    used: list[Record] = []
+    told: Told = []
     for protocol, some in official.sets(evidence.records, claim.dataset):
         runs = [record for record in some if record.experiment.model == ATTENTION]
         if not runs:
@@ -133,16 +119,15 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
             outcome, but = "not testable", f", but not trained as the paper says ({', '.join(other)})"
         share = share_of(runs, is_right)
         details = f"{_counted(share, 'run')}; {protocol}{but}{_one_start(runs)}"
-        found.append(Finding(runs[0].experiment.study, f"on {name}", outcome, f"top-1 {with_interval(share)}", details))
-        used += runs
+        short, study = f"top-1 {with_interval(share)}", runs[0].experiment.study
+        told.append((Finding(study, f"on {name}", outcome, short, details), runs))
     return _verdict(
         claim,
-        found,
-        used,
+        told,
         test="Top-1 of full-size Res34-SE-IM-Net on the whole official split, protocols apart, against "
         f"{claim.value:g} % or up to {100 * NEAR:g} point less.",
         settle=evidence.full_size(OFFICIAL[claim.dataset]),
-        needs="sound runs after pre-training on Kinetics" if found else f"{name} and a GPU server",
+        needs="sound runs after pre-training on Kinetics" if told else f"{name} and a GPU server",
         page="gate",
     )
 
@@ -160,18 +145,17 @@ def _network_against_network(
     """A verdict from pairs of both networks, set of like runs by set: of those that can be asked, what judge says."""
     like = [partners(some, BASELINE, ATTENTION) for some in evidence.alike()]
     sets = [each for pairs in like if pairs and asked(pairs) for each in _apart(pairs, judge)]
-    found = []
+    told: Told = []
     for pairs in sets:
         result, rest = judge(pairs), ""
-        stuck = [record for pair in pairs for record in pair if learned_nothing(record)]
-        if stuck:
+        study, own = pairs[0][1].experiment.study, [record for pair in pairs for record in pair]
+        if stuck := [record for record in own if learned_nothing(record)]:
             learned = [pair for pair in pairs if not any(map(learned_nothing, pair))]
             rest = judge(learned).short if learned else "no pair is left"
-        study, own = pairs[0][1].experiment.study, [record for pair in pairs for record in pair]
         place = where(own, [[a for a, _ in each] for each in sets])
         result = result._replace(details=result.details + _one_start(own))
-        found.append(Finding(study, place, *result, rest, tuple(record.name for record in stuck)))
-    return _verdict(claim, found, [record for pairs in sets for pair in pairs for record in pair], **words)
+        told.append((Finding(study, place, *result, rest, tuple(record.name for record in stuck)), own))
+    return _verdict(claim, told, **words)
 
 
 def _apart(pairs: Pairs, judge: Callable[[Pairs], Result]) -> list[Pairs]:
@@ -182,10 +166,8 @@ def _apart(pairs: Pairs, judge: Callable[[Pairs], Result]) -> list[Pairs]:
 
 
 def _by_study(pairs: Pairs) -> dict[str, Pairs]:
-    found: dict[str, list[tuple[Record, Record]]] = {}
-    for pair in pairs:
-        found.setdefault(pair[1].experiment.study, []).append(pair)
-    return dict(found)
+    studies = dict.fromkeys(second.experiment.study for _, second in pairs)
+    return {study: [pair for pair in pairs if pair[1].experiment.study == study] for study in studies}
 
 
 def _top1(pairs: Pairs) -> Result:
@@ -232,7 +214,6 @@ def _confusion(pairs: Pairs) -> Result:
     outcome, but = of_most(list(falls.values())), ""
     if len(falls) == 1:  # one pair is not most of several, however it fares
         outcome, but = "undecided", ", and one alone cannot tell of most"
-
     right = gain_of(pairs, right_of_look_alikes)
     if right.point < 0:
         but += f", but fewer of their clips are right ({with_interval(right, signed=True)} of all clips)"
@@ -290,7 +271,7 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     named look-alike are not asked: the paper names four pairs, not all that there are. With two classes every error is
     the look-alike. The demo set's pairs were built to look alike, so it can speak for the claim in part at most.
     """
-    found, used = [], []
+    told: Told = []
     sets = [[r for r in some if r.experiment.model == BASELINE] for some in evidence.alike()]
     sets = [runs for runs in sets if runs and len(runs[0].classes) > 2 and named_pairs(runs[0].classes)]
     for runs in sets:
@@ -314,12 +295,10 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         )
         details = f"{_counted(share, 'run', 'test clips that a run had wrong')}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")
-        found.append(Finding(runs[0].experiment.study, place, outcome, short, details))
-        used += runs
+        told.append((Finding(runs[0].experiment.study, place, outcome, short, details), runs))
     return _verdict(
         claim,
-        found,
-        used,
+        told,
         test="Of the baseline's errors on classes with a named look-alike, the share that falls on the look-alike: "
         "most, or at least more than if errors fell anywhere.",
         settle=evidence.full_size("hmdb51"),
@@ -347,8 +326,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     clips. A part that was not run is not shown. One of so many comparisons may seem to be there by chance, so the
     surest counts as a part only where its p is below ``LEVEL`` over their number.
     """
-    found: list[Finding] = []
-    used: list[Record] = []
+    told: Told = []
     sets = [some for some in evidence.alike() if in_order_against_not(some)]
     for some in sets:
         gains = {name: gain_of(pairs, is_right) for name, pairs in in_order_against_not(some).items()}
@@ -366,12 +344,10 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
         sure = min((gain.p for gain, each in zip(gains.values(), said) if each == "reproduced"), default=1.0)
         if outcome == "partly" and PARTS * sure >= LEVEL:
             outcome = "undecided"
-        found.append(Finding(study, place, outcome, short, f"top-1 in order minus {shown}"))
-        used += some
+        told.append((Finding(study, place, outcome, short, f"top-1 in order minus {shown}"), some))
     return _verdict(
         claim,
-        found,
-        used,
+        told,
         test="Top-1 of each network with frames in order, minus its own with frames shuffled and reversed, and minus "
         "that of the same trunk with frames averaged; on classes that only order tells apart, where there are such.",
         settle=evidence.full_size("something_v1"),

@@ -22,10 +22,7 @@ MODULES = (rules_networks, rules_costs, rules_published)
 
 
 def gather(
-    today: Digest,
-    counts: Mapping[str, Mapping[str, Any]],
-    costs: Mapping[str, float],
-    results: Path = RESULTS,
+    today: Digest, counts: Mapping[str, Mapping[str, Any]], costs: Mapping[str, float], results: Path = RESULTS
 ) -> Evidence:
     """Read every record and measurement under ``results``; stale ones are left out of the verdicts and named.
 
