@@ -124,22 +124,17 @@ class Claim(Written):
 
 
 class Peer(Written):
-    """One number published for another network (or counted here, where `source` says so).
-
-    metric: top-1 accuracy (%), parameters (M), multiply-adds of one forward pass (GMAC) or speed (videos/s). verified:
-    False where nobody on this project has read the number in a source that says it; show such a number only with that
-    remark. input, modality, pretraining, splits: the protocol, "" where the source does not say.
-    """
+    """One number published for another network (or counted here, where `source` says so)."""
 
     method: Words
-    metric: Literal["top1", "params", "gmacs", "speed"]
+    metric: Literal["top1", "params", "gmacs", "speed"]  # %, M, GMAC of one forward pass, videos/s
     value: Number
     unit: Words
     source: Words  # what was read
-    verified: bool
+    verified: bool  # False where nobody here has read it in a source that says it: to be shown with that remark only
     key: Words  # its work in book/references.bib
     dataset: str = ""  # "hmdb51", "ucf101", "sthv1"; "" where the number does not depend on one
-    input: str = ""
+    input: str = ""  # with what follows the protocol, "" where the source does not say
     modality: str = ""
     pretraining: str = ""
     splits: str = ""
@@ -160,25 +155,19 @@ class Peer(Written):
 
 
 class Reading(Written):
-    """One way to read an open point. The numbers, where a reading has them, were counted (N = 16 frames of 224x224,
-    51 classes): params and head_params in millions, gmacs and head_gmacs in 10^9 multiply-adds a clip. way: its name
-    among those that `repro.bench.online_row` compares."""
+    """One way to read an open point, with its counts (N = 16 frames of 224x224, 51 classes) where it has them."""
 
     name: Words
     text: Words
-    params: Number | None = None
-    gmacs: Number | None = None
+    params: Number | None = None  # M
+    gmacs: Number | None = None  # 10^9 multiply-adds a clip
     head_params: Number | None = None
     head_gmacs: Number | None = None
-    way: str = ""
+    way: str = ""  # its name among those that `repro.bench.online_row` compares
 
 
 class Assumption(Written):
-    """One entry of the ledger: a detail that the paper's text leaves open, and what this study does about it.
-
-    status: "open", a reading is taken and others are possible; "settled", the text or arithmetic leaves only one.
-    Whether the effect of another reading is measured follows from the records (`repro.report.ledger`).
-    """
+    """One entry of the ledger: a detail that the paper's text leaves open, and what this study does about it."""
 
     id: Words
     point: Words
@@ -187,7 +176,7 @@ class Assumption(Written):
     taken: Words  # the name of the reading taken
     why: Words
     expected: Words  # the effect expected of the others, or "not measured" where nothing here could
-    status: Literal["open", "settled"]
+    status: Literal["open", "settled"]  # other readings are possible; the text or arithmetic leaves only one
     chapters: Names  # the kinds of the report's pages that rest on it
     ablations: Names = ()  # the groups of profiles/rendered-choices.yaml that run another reading
 

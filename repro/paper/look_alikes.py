@@ -13,11 +13,8 @@ LOOK_ALIKES = {
 }
 """Actions that the paper's text calls easily confused, and where."""
 BACKWARDS = (("Sit", "Stand"), ("Pick", "Put"))
-"""Pairs of the demo set of which one is the other played backwards: only the order of frames tells them apart.
-
-By their exact names: HMDB51's own ``sit`` and ``stand`` are different videos, no reversals, and not named by the paper.
-"""
-
+"""Pairs of the demo set, by their exact names, of which one is the other played backwards: only the order of frames
+tells them apart. HMDB51's own ``sit`` and ``stand`` are different videos and not named by the paper."""
 HANDS = (("Punch", "Push"), ("Handshake", "Point"), ("Handshake", "Punch"), ("Hug", "Push"))
 """Pairs of UT-Interaction in which the same two people move a hand alike, by their exact names: HMDB51 has a ``punch``
 and a ``push``, which the paper does not name."""
