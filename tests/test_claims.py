@@ -1,27 +1,18 @@
 """The verdicts: each rule's every outcome from made evidence, and what no rule may conclude."""
 
 import ast
-import dataclasses
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from made import (
-    DIGEST,
-    PROVENANCE,
-    both_networks,
-    counted,
-    demo_record,
-    online,
-    table6,
-)
+from made import DIGEST, PROVENANCE, both_networks, counted, demo_record, online, table6
 
 from repro.claims import judging, rules_costs
 from repro.claims import verdicts as claims
 from repro.claims.judging import Evidence, Verdict
 from repro.claims.verdicts import judge, judge_all
-from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.paper.cells import Cell, Row, load
 from repro.records.measure import write_measurement
 from repro.report.pages import placed
@@ -52,12 +43,6 @@ def test_what_was_trained_in_words(tmp_path):
     assert judging.scale([small, other]) == (
         "0.25 to 1 times the paper's width, 64 to 96 pixels, 8 frames, trained from scratch or from other weights"
     )
-
-
-def test_a_verdict_says_what_is_missing():
-    made = Verdict(PAPER.claims[0], "not testable", "t", "e", "s", without="a camera")
-    assert made.text == "not testable without a camera"
-    assert dataclasses.replace(made, outcome="partly").text == "partly"
 
 
 def test_no_number_is_typed_into_a_rule():
@@ -281,19 +266,3 @@ def test_cells_from_the_pdf_settle_whether_the_baseline_is_comparable(baseline, 
     assert found.outcome == outcome
     if outcome == "partly":
         assert "64.9 % on HMDB51, where the median of 3 others is 65.00 %; 91.0 % on UCF101" in found.evidence
-
-
-def test_only_studies_of_the_papers_networks_as_they_are_count(tmp_path):
-    """Whatever a study is called, its role says whether it is evidence; the control without a 3D head always is."""
-    runs = both_networks(tmp_path, MANY, FEW, study="ablation-by-name-alone")
-    both_networks(tmp_path, FEW, MANY, study="gpu-rate-0.02", role="tuning", learning_rate=0.02)
-    both_networks(tmp_path, FEW, MANY, study="gpu-gate-closed", role="ablation", gate_bias=-4.0)
-    control = demo_record(tmp_path, model=CONTROL, study="gpu-frame-average", role="ablation")
-    evidence = claims.gather(DIGEST, {}, {}, tmp_path)
-    assert {record.name for record in evidence.records} == {record.name for record in [*runs, control]}
-
-
-@pytest.mark.parametrize("id", ["baseline-comparable", "temporal-limit"])
-def test_what_no_evidence_here_can_settle(tmp_path, id):
-    found = verdict(id, both_networks(tmp_path, MANY, FEW), **counted(), online={"made": online()})
-    assert found.outcome == "not testable" and found.without

@@ -5,7 +5,6 @@ from made import demo_record, record
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, ROLES, Experiment
 from repro.records.compare import alike, changed, deciding_fields, partners
-from repro.records.record import read_all
 
 FULL = {"schedule": "cosine", "validation_fraction": 0.0}
 OTHER = {  # of each field that changes no result: another value than the default
@@ -164,9 +163,3 @@ def test_what_was_changed(tmp_path):
     assert changed(reference, run(tmp_path, study="d", reduction=4)) == (("reduction", "16", "4"),)
     average = run(tmp_path, study="e", model="resnet34_frame_average", head_stride=[1, 2, 2])
     assert changed(reference, average) == (("model", ATTENTION, "resnet34_frame_average"),)
-
-
-def test_the_recorded_runs_make_these_sets_and_pairs():
-    records = read_all()
-    if len(records) == 111:  # of this version of results/
-        assert len(alike(records)) == 19 and len(partners(records, BASELINE, ATTENTION)) == 33

@@ -5,13 +5,11 @@ from itertools import permutations, product
 
 import pandas as pd
 import pytest
-from made import both_networks, demo_record
 
 from repro.claims import judging
-from repro.claims.judging import Evidence, combined, judge_gain, of_all, of_most, parts
+from repro.claims.judging import combined, judge_gain, of_all, of_most, parts
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, Experiment
 from repro.metrics.statistics import Estimate, gain
-from repro.paper.cells import load
 
 SOME = gain(
     pd.DataFrame({"run": 0, "group": range(30), "clip": range(30), "value": 0.0}),
@@ -168,12 +166,3 @@ def test_what_is_claimed_of_all(held, number, outcome):
 )
 def test_role_network_and_steering_decide_what_is_evidence(fields, counts):
     assert judging.is_evidence(Experiment(**{"model": ATTENTION} | fields)) == counts
-
-
-def test_a_run_that_two_studies_hold_counts_once(tmp_path):
-    runs = both_networks(tmp_path, study="one") + both_networks(tmp_path, study="two", seeds=(0, 1, 2))
-    counted = Evidence(paper=load(), records=tuple(runs)).by_study()
-    assert {study: len(some) for study, some in counted.items()} == {"two": 6}
-    also = demo_record(tmp_path, study="one", seed=9)
-    counted = Evidence(paper=load(), records=(*runs, also)).by_study()
-    assert {study: len(some) for study, some in counted.items()} == {"two": 6, "one": 1}

@@ -53,12 +53,6 @@ def test_what_is_written_is_read(folder, tmp_path):
     assert record.scores[2].tolist() == [3.0, -0.5]
 
 
-def test_a_record_is_stale_where_behaviour_differs(folder):
-    record = read_record(folder)
-    assert record.stale({"sampling": [1.0, 2.0], "network another": [1.0]}) == []
-    assert record.stale({"sampling": [1.0, 2.1]}) == ["sampling"]
-
-
 def test_a_record_that_says_nothing_of_a_behaviour_is_stale(folder):
     assert read_record(folder).stale({"sampling": [1.0, 2.0], "other": [1.0]}) == ["other"]
     edit(folder, lambda known: known.update(digest={}))

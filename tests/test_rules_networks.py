@@ -4,17 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import (
-    DEMO,
-    FULL,
-    backwards_scores,
-    both_networks,
-    demo_record,
-    labels_of,
-    logits,
-    predicted,
-    record,
-)
+from made import DEMO, FULL, backwards_scores, both_networks, demo_record, labels_of, logits, predicted, record
 
 from repro.claims.judging import Evidence, Verdict
 from repro.claims.verdicts import judge
@@ -264,19 +254,6 @@ def test_ties_do_not_depend_on_the_order_of_classes(tmp_path, classes):
     assert found.outcome == "undecided" and "lower for 0 and higher for 0 of 6 pairs" in found.evidence
 
 
-def test_the_indicator_is_the_papers(tmp_path):
-    """5 of 10 and 1 of 20 clips taken for the other class make c = 0.55, 0.1 and 0.05 make 0.15."""
-    classes, labels = ("drink", "eat", "run"), np.repeat([0, 1, 2], [10, 20, 30])
-
-    def run(model, first, second):
-        guesses = labels.copy()
-        guesses[:first], guesses[10 : 10 + second] = 1, 0
-        return predicted(tmp_path, labels, guesses, classes=classes, model=model)
-
-    found = verdict("se-im-reduces-confusion", [run(BASELINE, 5, 1), run(ATTENTION, 1, 1)])
-    assert "drink / eat -0.40 [" in found.evidence and found.outcome == "undecided"
-
-
 # ---------------------------------------- look-alikes matter
 
 NAMED = ["wave", "clap", "drink", "eat", "fencing", "sword", "cartwheel", "flic_flac"]
@@ -502,12 +479,7 @@ def test_protocols_stand_apart_and_the_worst_lowers_nothing(tmp_path):
 
 @pytest.mark.parametrize(
     "habit",
-    [
-        {"values": "eco_pytorch_resnet"},
-        {"values": "eco_pytorch"},
-        {"sampling": "eco_pytorch"},
-        {"last_batch": "drop"},
-    ],
+    [{"values": "eco_pytorch_resnet"}, {"values": "eco_pytorch"}, {"sampling": "eco_pytorch"}, {"last_batch": "drop"}],
 )
 def test_runs_with_habits_of_published_code_are_no_reproduction(tmp_path, habit):
     found = verdict("accuracy-hmdb51", three(tmp_path, 1180, **KINETICS, **habit))

@@ -12,7 +12,6 @@ from repro.records.scores import (
     confusion_of,
     gain_of,
     is_right,
-    mistaken_for_partner,
     share_of,
 )
 
@@ -41,15 +40,6 @@ def test_a_gain_is_second_minus_first_paired_by_clip_and_run(tmp_path):
     other = both(tmp_path, [0, 0, 1], [1, 1, 1], study="other")
     with pytest.raises(ValueError, match="the same clips"):
         gain_of([(pairs[0][0], other[1])], is_right)
-
-
-def test_clips_of_one_group_say_no_more_than_one(tmp_path):
-    rng = np.random.default_rng(0)
-    first, second = rng.random(40) < 0.4, rng.random(40) < 0.6
-    single = gain_of([both(tmp_path, first, second, study="one")], is_right)
-    twice = both(tmp_path, np.repeat(first, 2), np.repeat(second, 2), groups=np.repeat(np.arange(40), 2), study="two")
-    doubled = gain_of([twice], is_right)
-    assert (doubled.low, doubled.high, doubled.p) == pytest.approx((single.low, single.high, single.p))
 
 
 def confused(folder, taken, *, seed, model=BASELINE, groups=7):
@@ -103,13 +93,6 @@ def test_an_indicator_needs_clips_of_both_classes(tmp_path):
     assert confusion_of([one], (0, 1)) is None and confusion_gain([(one, one)], (0, 1)) is None
     both = record(tmp_path, labels=[0, 1], scores=logits([1, 1], 3), study="both")
     assert confusion_of([one, both], (0, 1)).point == 1.0
-
-
-def test_mistaken_for_partner_by_hand(tmp_path):
-    classes = ("Drink", "Eat", "Run")
-    labels, predicted = [0, 0, 0, 1, 1, 2, 2], [0, 1, 2, 0, 1, 0, 2]
-    made = record(tmp_path, classes=classes, labels=labels, scores=logits(predicted, 3))
-    assert mistaken_for_partner(made).tolist() == [False, True, False, True, False, False, False]
 
 
 def test_backwards_table_takes_a_scene_for_one(tmp_path):
