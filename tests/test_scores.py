@@ -1,19 +1,14 @@
 """repro.records.scores: what a record says of each clip, and one network against another, worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from made import DEMO, backwards_scores, labels_of, logits, predicted, record
+from made import DEMO, backwards_scores, labels_of, logits, predicted, record, trained
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
-from repro.records.scores import (
-    backwards_table,
-    confusion_gain,
-    confusion_of,
-    gain_of,
-    is_right,
-    share_of,
-)
+from repro.records.scores import backwards_table, confusion_gain, confusion_of, gain_of, is_right, same_scores, share_of
 
 
 def both(folder, first_right, second_right, *, groups=None, **fields):
@@ -101,13 +96,8 @@ def test_backwards_table_takes_a_scene_for_one(tmp_path):
     right = np.ones(120, bool)
     right[[80, 81, 82, 90, 91, 92]] = False  # three scenes of ten wrong both ways: 14 of 20 right
     groups = [f"{label // 2}-{k}" for label in range(12) for k in range(10)]
-    options = {
-        "classes": DEMO,
-        "labels": labels,
-        "scores": backwards_scores(labels, right),
-        "model": CONTROL,
-        "seed": 4,
-    }
+    scores = backwards_scores(labels, right)
+    options = {"classes": DEMO, "labels": labels, "scores": scores, "model": CONTROL, "seed": 4}
     table = backwards_table([record(tmp_path, groups=groups, **options)])
     assert table["pair"].tolist() == ["Sit / Stand", "Pick / Put"]
     assert table["right"].tolist() == [14, 20] and table["clips"].tolist() == [20, 20]
@@ -137,3 +127,35 @@ def test_backwards_table_leaves_out_what_holds_no_reversals(tmp_path):
     one = record(tmp_path, classes=("Sit", "Stand", "Run"), labels=[0, 2], scores=logits([0, 2], 3), study="one")
     assert backwards_table([hmdb, other, one]).empty
     assert backwards_table([]).empty
+
+
+# ---- copies are found however they were disguised, and two trainings' own scores are none
+
+
+@pytest.mark.parametrize("disguise", [lambda s: 2 * s, lambda s: s + 7, np.exp, lambda s: s.round(1), lambda s: s**3])
+def test_a_copy_whose_scores_were_changed_is_found(disguise, tmp_path):
+    """One network's scores, changed so that no number is the same."""
+    rng = np.random.default_rng(0)
+    labels = labels_of(len(DEMO), 10)
+    own, other = (rng.normal(size=(len(labels), len(DEMO))) + logits(labels, len(DEMO)) for _ in range(2))
+    first, copy, honest = (
+        record(tmp_path, classes=DEMO, labels=labels, scores=scores, seed=seed)
+        for seed, scores in enumerate((own, disguise(own), other))
+    )
+    assert same_scores(first, copy) and same_scores(copy, first)
+    assert not same_scores(first, honest)
+
+
+def test_a_copy_whose_classes_stand_in_another_order_is_found(tmp_path):
+    own = trained(tmp_path, 0)
+    order = np.random.default_rng(0).permutation(12)
+    moved = np.argsort(order)[own.labels]
+    copy = record(tmp_path, classes=np.array(DEMO)[order], labels=moved, scores=own.scores[:, order], seed=1)
+    assert same_scores(own, copy)
+
+
+def test_a_part_of_a_copy_is_found(tmp_path):
+    own = trained(tmp_path, 0)
+    part = replace(own, predictions=own.predictions.iloc[:80])
+    assert same_scores(own, part) and same_scores(part, own)
+    assert not same_scores(own, replace(own, predictions=own.predictions.assign(clip=lambda t: "other " + t["clip"])))
