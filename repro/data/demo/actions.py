@@ -6,11 +6,11 @@ has no function of its own: it is the first with time running from 1 to 0.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from repro.data.demo.figure import Body, Joints, Pose, Trunk, assemble, point, reach, swing, trunk
+from repro.data.demo.figure import Body, Joints, Pose, Trunk, point, reach, swing, trunk
 from repro.data.demo.shapes import Capsule, Colour, Values, chain, disc, shade
 from repro.data.demo.variation import Rhythm, Style
 
@@ -23,13 +23,12 @@ THING = 0.10  # radius of what is picked up and put down, figure units: a ball t
 Legs = tuple[list[Joints], list[np.ndarray]]  # knee and ankle of each, and the toes
 
 
-@dataclass(frozen=True)
-class Act:
+class Act(NamedTuple):
     """A pose over time with what the near hand holds, and a thing that lies apart from the hand."""
 
     pose: Pose
-    prop: list[Capsule]
-    apart: list[Capsule]
+    prop: Sequence[Capsule] = ()
+    apart: Sequence[Capsule] = ()
 
 
 def ease(x: Values) -> np.ndarray:
@@ -69,16 +68,6 @@ def spline(x: np.ndarray, knots: Sequence[float], values: Sequence[float]) -> np
     )
 
 
-def _stance(body: Body, torso: Trunk, half_width: float) -> Legs:
-    """Legs of a figure that stands in front view, and its toes."""
-    legs, toes = [], []
-    for side, hip in zip((-1, 1), torso.hips):
-        ankle = np.broadcast_to(point(side * half_width, body.ankle), hip.shape)
-        legs.append(reach(hip, body.thigh, body.shin, ankle, bend=side))
-        toes.append(legs[-1][1] + np.array([side * 0.035, -0.012]))
-    return legs, toes
-
-
 def _planted(body: Body, torso: Trunk, feet: Joints, pointing: float = 0.0) -> Legs:
     """Legs in side view with the ankles at `feet` (far, near), and toes; `pointing` radians tips the feet."""
     legs = [reach(hip, body.thigh, body.shin, foot, bend=1) for hip, foot in zip(torso.hips, feet)]
@@ -96,7 +85,11 @@ def _arm_forwards(body: Body, shoulder: np.ndarray, target: np.ndarray) -> Joint
 def _front_standing(body: Body, time: np.ndarray, rhythm: Rhythm) -> tuple[Trunk, Legs]:
     sway = 0.012 * np.sin(2 * np.pi * (time + rhythm.phase))
     torso = trunk(body, point(sway, body.hip_height - 0.004 + 0 * time), 0.03 * np.sin(2 * np.pi * time), FRONT)
-    return torso, _stance(body, torso, 0.085)
+    legs, toes = [], []
+    for side, hip in zip((-1, 1), torso.hips):
+        legs.append(reach(hip, body.thigh, body.shin, point(side * 0.085, body.ankle), bend=side))
+        toes.append(legs[-1][1] + np.array([side * 0.035, -0.012]))
+    return torso, (legs, toes)
 
 
 def wave(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -110,7 +103,7 @@ def wave(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colou
             arms.append(swing(shoulder, body.upper_arm, body.forearm, side * raised, np.pi - swinging))
         else:
             arms.append(swing(shoulder, body.upper_arm, body.forearm, side * 0.22 + 0.2 * swinging, side * 0.12))
-    return Act(assemble(torso, FRONT, arms, legs, toes, 0.05 * np.sin(2 * np.pi * time)), [], [])
+    return Act(Pose(torso, arms, legs, toes, 0.05 * np.sin(2 * np.pi * time)))
 
 
 def clap(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -127,7 +120,7 @@ def clap(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colou
     for side, shoulder in zip((-1, 1), torso.shoulders):
         target = torso.neck + point(side * apart * widening, height)
         arms.append(reach(shoulder, visible * body.upper_arm, visible * body.forearm, target, bend * side))
-    return Act(assemble(torso, FRONT, arms, legs, toes, 0.05 * np.sin(2 * np.pi * time)), [], [])
+    return Act(Pose(torso, arms, legs, toes, 0.05 * np.sin(2 * np.pi * time)))
 
 
 # --- Drink / Eat: side view; a hand goes to the mouth with a cup or a piece of food ---
@@ -146,7 +139,7 @@ def _feeding(time: np.ndarray, body: Body, style: Style, lift: np.ndarray, nod: 
         far = swing(torso.shoulders[0], body.upper_arm, body.forearm, -0.1, 0.15)
     else:  # the other hand waits at the waist
         far = _arm_forwards(body, torso.shoulders[0], torso.pelvis + np.array([0.2, 0.1]))
-    return assemble(torso, SIDE, (far, near), legs, toes, nod)
+    return Pose(torso, (far, near), legs, toes, nod)
 
 
 def drink(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -155,14 +148,14 @@ def drink(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colo
     lift = pulse(elapsed, 0.5, 0.3)
     tip = pulse(elapsed, 0.34, 0.2) * rhythm.amplitude
     pose = _feeding(time, body, style, lift, nod=-0.42 * tip, lean=-0.12 * tip)
-    hand = pose.hand(1, body) + np.array([0.02, 0.01])
+    hand = pose.hand(1) + np.array([0.02, 0.01])
     angle = -1.75 * tip
     up, across = point(np.sin(angle), np.cos(angle)), point(np.cos(angle), -np.sin(angle))
     cup = [
         Capsule(hand - 0.028 * up, hand + 0.028 * up, 0.028, 0.034, prop),
         Capsule(hand + 0.05 * up - 0.026 * across, hand + 0.05 * up + 0.026 * across, 0.012, 0.012, shade(prop, 1.35)),
     ]
-    return Act(pose, chain(cup, 0.009), [])
+    return Act(pose, chain(cup, 0.009))
 
 
 def eat(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -171,8 +164,8 @@ def eat(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour
     lift = pulse(elapsed, 0.46, 0.24)
     chew = 0.05 * np.sin(2 * np.pi * 3 * elapsed)
     pose = _feeding(time, body, style, lift, nod=0.24 * rhythm.amplitude * lift + chew, lean=0.10 * lift)
-    hand = pose.hand(1, body) + np.array([0.028, 0.012])
-    return Act(pose, chain([disc(hand, 0.040, prop)], 0.009), [])
+    hand = pose.hand(1) + np.array([0.028, 0.012])
+    return Act(pose, chain([disc(hand, 0.040, prop)], 0.009))
 
 
 # --- Fencing / Sword: side view; thrust with a lunge, or swing from overhead ---
@@ -206,9 +199,9 @@ def fencing(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Co
     shoulder = torso.shoulders[1]
     drawn, straight = shoulder + np.array([0.13, -0.12]), shoulder + body.arm * np.array([0.99, 0.05])
     near = _arm_forwards(body, shoulder, drawn + (straight - drawn) * out[:, None])
-    pose = assemble(torso, SIDE, (far, near), legs, toes)
+    pose = Pose(torso, (far, near), legs, toes)
     angle = 0.28 * (1 - out) + 0.15 * (style.detail - 0.5)
-    return Act(pose, _blade(pose.hand(1, body), angle, prop), [])
+    return Act(pose, _blade(pose.hand(1), angle, prop))
 
 
 def sword(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -221,18 +214,18 @@ def sword(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colo
     shoulder = torso.shoulders[1]
     arm = 2.9 - 2.1 * down
     near = swing(shoulder, body.upper_arm, body.forearm, arm - 0.25 * (1 - down), arm + 0.35)
-    pose = assemble(torso, SIDE, (far, near), legs, toes)
+    pose = Pose(torso, (far, near), legs, toes)
     angle = np.deg2rad(140 - 165 * down) + 0.2 * (style.detail - 0.5)
-    return Act(pose, _blade(pose.hand(1, body), angle, prop), [])
+    return Act(pose, _blade(pose.hand(1), angle, prop))
 
 
 # --- Cartwheel / FlicFlac: the body turns over, sideways with limbs spread or backwards with an arched back ---
 
 
-def _grounded(pose: Pose, body: Body, lift: Values, shift: Values) -> Pose:
+def _grounded(pose: Pose, lift: Values, shift: Values) -> Pose:
     """Put the lowest hand or foot on the ground, plus `lift`, and shift sideways."""
-    heights = [joint[:, 1] - 0.03 for pair in (pose.ankles, pose.toes) for joint in pair]
-    heights += [pose.hand(side, body)[:, 1] - 0.03 for side in (0, 1)]
+    ends = [*(ankle for _, ankle in pose.legs), *pose.toes, *(pose.hand(side) for side in (0, 1))]
+    heights = [joint[:, 1] - 0.03 for joint in ends]
     return pose.moved(point(shift, lift - np.min(heights, axis=0)))
 
 
@@ -252,8 +245,8 @@ def cartwheel(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: 
         toes.append(legs[-1][1] + 0.04 * point(np.sin(down + 0.5 * side), -np.cos(down + 0.5 * side)))
         raised = side * (np.pi - arm_spread) - lean
         arms.append(swing(shoulder, body.upper_arm, body.forearm, raised, raised + 0.12 * side))
-    pose = assemble(torso, FRONT, arms, legs, toes, lean)
-    return Act(_grounded(pose, body, 0.0, 0.42 * (turned - 0.5)), [], [])
+    pose = Pose(torso, arms, legs, toes, lean)
+    return Act(_grounded(pose, 0.0, 0.42 * (turned - 0.5)))
 
 
 def flic_flac(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour) -> Act:
@@ -272,9 +265,9 @@ def flic_flac(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: 
         foot = hip_angle - knee + 1.35
         toes.append(legs[-1][1] + body.foot * point(np.sin(foot), -np.cos(foot)))
         arms.append(swing(shoulder, body.upper_arm, body.forearm, arm + apart - lean, arm + apart - lean + 0.1))
-    pose = assemble(torso, SIDE, arms, legs, toes, lean - 0.3 * np.sin(np.pi * done))
+    pose = Pose(torso, arms, legs, toes, lean - 0.3 * np.sin(np.pi * done))
     lift = 0.05 * (np.exp(-(((done - 0.42) / 0.05) ** 2)) + np.exp(-(((done - 0.68) / 0.05) ** 2)))
-    return Act(_grounded(pose, body, lift, 0.42 * (0.5 - ease(done))), [], [])
+    return Act(_grounded(pose, lift, 0.42 * (0.5 - ease(done))))
 
 
 # --- Sit (Stand backwards): side view, onto the seat that the scene holds ---
@@ -298,7 +291,7 @@ def sit(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colour
         hanging = shoulder + body.arm * np.array([0.1, -0.97])
         lap = 0.75 * knee + 0.25 * torso.pelvis + np.array([0.0, 0.06])
         arms.append(_arm_forwards(body, shoulder, hanging + (lap - hanging) * down[:, None]))
-    return Act(assemble(torso, SIDE, arms, legs, toes, 0.5 * lean), [], [])
+    return Act(Pose(torso, arms, legs, toes, 0.5 * lean))
 
 
 # --- Pick (Put backwards): side view, a thing on the floor or on a low table that the scene holds ---
@@ -329,12 +322,12 @@ def pick(time: np.ndarray, body: Body, style: Style, rhythm: Rhythm, prop: Colou
         holding = shoulder + np.array([0.20, 0.10 + 0.08 * style.detail])
         start = np.where(taken[:, None], holding, hanging)
         arms.append(_arm_forwards(body, shoulder, start + (grasp - start) * low))
-    pose = assemble(torso, SIDE, arms, legs, toes, 0.75 * lean)
+    pose = Pose(torso, arms, legs, toes, 0.75 * lean)
 
     at_rest = point(0.245, rest_height)
-    in_hand = pose.hand(1, body) + np.array([0.065, -0.04])  # where it lies when the hands reach `grasp`
+    in_hand = pose.hand(1) + np.array([0.065, -0.04])  # where it lies when the hands reach `grasp`
     thing = chain([disc(np.where(taken[:, None], in_hand, at_rest), THING, prop)], 0.010)
-    return Act(pose, [], thing)
+    return Act(pose, apart=thing)
 
 
 # The pairs in the order of the random streams; a new pair goes to the end.

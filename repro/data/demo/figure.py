@@ -7,8 +7,7 @@ Index 0 of a pair of limbs is the far one (left in front view), index 1 the near
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ OUTLINE = 0.011  # width of the dark outline, figure units
 FAR_SIDE_SHADE = 0.72  # brightness of the far limbs in side view
 
 
-@dataclass(frozen=True)
-class Body:
+class Body(NamedTuple):
     """Limb lengths and radii in figure units."""
 
     head: float = 0.07  # radius
@@ -52,8 +50,7 @@ class Body:
         return self.upper_arm + self.forearm
 
 
-@dataclass(frozen=True)
-class Clothes:
+class Clothes(NamedTuple):
     """BGR colours and cut."""
 
     skin: Colour
@@ -77,31 +74,30 @@ def point(x: Values, y: Values) -> np.ndarray:
     return np.stack(np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)), axis=-1)
 
 
-@dataclass(frozen=True)
-class Trunk:
-    """Pelvis, shoulders and hips, each (frames, 2); `lean` (frames,) tips the torso towards +x."""
+class Trunk(NamedTuple):
+    """A body's pelvis, shoulders and hips, each (frames, 2); `turn` is 1 in front view and towards 0 in side view."""
 
+    body: Body
+    turn: float
     pelvis: np.ndarray
-    lean: np.ndarray
     neck: np.ndarray
     shoulders: Joints
     hips: Joints
 
 
 def trunk(body: Body, pelvis: np.ndarray, lean: Values, turn: float) -> Trunk:
-    """Lay the torso on the pelvis; `turn` is 1 in front view and towards 0 in side view."""
-    lean = np.broadcast_to(lean, np.shape(pelvis)[:-1])
+    """Lay the torso on the pelvis; `lean` (frames,) tips it towards +x."""
     up, across = -polar(-lean), polar(np.pi / 2 - lean)
     neck = pelvis + body.torso * up
     left, right = (neck - 0.015 * up + side * turn * body.shoulders * across for side in (-1, 1))
     far, near = (pelvis + side * turn * body.hips * across for side in (-1, 1))
-    return Trunk(pelvis, lean, neck, (left, right), (far, near))
+    return Trunk(body, turn, pelvis, neck, (left, right), (far, near))
 
 
 def swing(origin: np.ndarray, first: float, second: float, angle: Values, second_angle: Values) -> Joints:
     """Forward kinematics of a two-segment limb: the middle joint and the end, each (frames, 2)."""
-    middle = origin + first * polar(np.broadcast_to(angle, origin.shape[:-1]))
-    return middle, middle + second * polar(np.broadcast_to(second_angle, origin.shape[:-1]))
+    middle = origin + first * polar(angle)
+    return middle, middle + second * polar(second_angle)
 
 
 def reach(origin: np.ndarray, first: float, second: float, target: np.ndarray, bend: float) -> Joints:
@@ -119,152 +115,94 @@ def reach(origin: np.ndarray, first: float, second: float, target: np.ndarray, b
     return origin + along * direction + bend * aside * normal, origin + length * direction
 
 
-@dataclass(frozen=True)
-class Pose:
-    """Joints over time, each (frames, 2), or a pair of them for far and near limbs."""
+class Pose(NamedTuple):
+    """A trunk with its limbs over time, the far one of each pair first."""
 
-    turn: float
-    lean: np.ndarray
-    head_tilt: np.ndarray  # radians towards +x, on top of the world's vertical
-    pelvis: np.ndarray
-    neck: np.ndarray
-    shoulders: Joints
-    elbows: Joints
-    wrists: Joints
-    hips: Joints
-    knees: Joints
-    ankles: Joints
-    toes: Joints
+    trunk: Trunk
+    arms: Sequence[Joints] | np.ndarray  # elbow and wrist
+    legs: Sequence[Joints] | np.ndarray  # knee and ankle
+    toes: Sequence[np.ndarray] | np.ndarray
+    head_tilt: Values = 0.0  # radians towards +x, on top of the world's vertical
 
     def moved(self, offset: np.ndarray) -> "Pose":
-        """The same pose shifted by `offset` (frames, 2) or (2,)."""
-        moved: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, tuple):
-                moved[field.name] = tuple(joint + offset for joint in value)
-            elif field.name in ("pelvis", "neck"):
-                moved[field.name] = value + offset
-        return replace(self, **moved)
+        """The same pose shifted by `offset` (frames, 2)."""
+        joints = {name: np.add(getattr(self.trunk, name), offset) for name in ("pelvis", "neck", "shoulders", "hips")}
+        arms, legs, toes = (np.add(each, offset) for each in (self.arms, self.legs, self.toes))
+        return Pose(self.trunk._replace(**joints), arms, legs, toes, self.head_tilt)
 
-    def hand(self, side: int, body: Body) -> np.ndarray:
+    def hand(self, side: int) -> np.ndarray:
         """The middle of the far (0) or near (1) hand, (frames, 2)."""
-        along = self.wrists[side] - self.elbows[side]
-        return self.wrists[side] + 0.02 / body.forearm * along
+        elbow, wrist = self.arms[side]
+        return wrist + 0.02 / self.trunk.body.forearm * (wrist - elbow)
 
 
-def assemble(
-    torso: Trunk,
-    turn: float,
-    arms: Sequence[Joints],
-    legs: Sequence[Joints],
-    toes: Sequence[np.ndarray],
-    head_tilt: Values = 0.0,
-) -> Pose:
-    """Join a trunk with `arms` and `legs`, two (middle joint, end) pairs each, and two `toes`."""
-    return Pose(
-        turn=turn,
-        lean=torso.lean,
-        head_tilt=np.broadcast_to(head_tilt, torso.lean.shape),
-        pelvis=torso.pelvis,
-        neck=torso.neck,
-        shoulders=torso.shoulders,
-        elbows=(arms[0][0], arms[1][0]),
-        wrists=(arms[0][1], arms[1][1]),
-        hips=torso.hips,
-        knees=(legs[0][0], legs[1][0]),
-        ankles=(legs[0][1], legs[1][1]),
-        toes=(toes[0], toes[1]),
-    )
-
-
-def draw(pose: Pose, body: Body, clothes: Clothes, prop: list[Capsule]) -> list[Capsule]:
+def draw(pose: Pose, clothes: Clothes, prop: Sequence[Capsule]) -> list[Capsule]:
     """The figure as capsules in figure units, back to front; `prop` goes under the near hand, which holds it."""
-    far = 1 - (1 - FAR_SIDE_SHADE) * (1 - pose.turn)
-    far_leg, near_leg = (_leg(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0)))
-    far_arm, near_arm = (_arm(pose, side, body, clothes, shading) for side, shading in ((0, far), (1, 1.0)))
-    rest = far_leg + near_leg + _torso(pose, body, clothes) + _head(pose, body, clothes)
+    far = 1 - (1 - FAR_SIDE_SHADE) * (1 - pose.trunk.turn)
+    far_leg, near_leg = (_leg(pose, side, clothes, shading) for side, shading in enumerate((far, 1.0)))
+    far_arm, near_arm = (_arm(pose, side, clothes, shading) for side, shading in enumerate((far, 1.0)))
+    rest = far_leg + near_leg + _torso(pose, clothes) + _head(pose, clothes)
     # in front view both arms pass before the trunk
-    return (rest + far_arm if pose.turn > 0.5 else far_arm + rest) + prop + near_arm
+    return [*(rest + far_arm if pose.trunk.turn > 0.5 else far_arm + rest), *prop, *near_arm]
 
 
-def _leg(pose: Pose, side: int, body: Body, clothes: Clothes, shading: float) -> list[Capsule]:
-    girth = body.girth
+def _leg(pose: Pose, side: int, clothes: Clothes, shading: float) -> list[Capsule]:
+    girth = pose.trunk.body.girth
     trousers = shade(clothes.trousers, shading)
     lower = trousers if clothes.long_trousers else shade(clothes.skin, shading)
-    hip, knee, ankle, toe = (joints[side] for joints in (pose.hips, pose.knees, pose.ankles, pose.toes))
+    knee, ankle = pose.legs[side]
     parts = [
-        Capsule(ankle, toe, 0.028, 0.022, shade(clothes.shoes, shading)),
+        Capsule(ankle, pose.toes[side], 0.028, 0.022, shade(clothes.shoes, shading)),
         Capsule(knee, ankle, 0.036 * girth, 0.026 * girth, lower),
-        Capsule(hip, knee, 0.054 * girth, 0.039 * girth, trousers),
+        Capsule(pose.trunk.hips[side], knee, 0.054 * girth, 0.039 * girth, trousers),
     ]
     return chain(parts, OUTLINE)
 
 
-def _arm(pose: Pose, side: int, body: Body, clothes: Clothes, shading: float) -> list[Capsule]:
-    girth = body.girth
+def _arm(pose: Pose, side: int, clothes: Clothes, shading: float) -> list[Capsule]:
+    girth = pose.trunk.body.girth
     # A sleeve a little brighter than the trunk keeps an arm visible before it.
     sleeve = shade(clothes.shirt, 1.12 * shading)
     skin = shade(clothes.skin, shading)
-    shoulder, elbow, wrist = pose.shoulders[side], pose.elbows[side], pose.wrists[side]
+    elbow, wrist = pose.arms[side]
     parts = [
-        disc(pose.hand(side, body), 0.031, skin),
+        disc(pose.hand(side), 0.031, skin),
         Capsule(elbow, wrist, 0.029 * girth, 0.023 * girth, sleeve if clothes.long_sleeves else skin),
-        Capsule(shoulder, elbow, 0.038 * girth, 0.031 * girth, sleeve),
+        Capsule(pose.trunk.shoulders[side], elbow, 0.038 * girth, 0.031 * girth, sleeve),
     ]
     return chain(parts, OUTLINE)
 
 
-def _torso(pose: Pose, body: Body, clothes: Clothes) -> list[Capsule]:
-    girth = body.girth
+def _torso(pose: Pose, clothes: Clothes) -> list[Capsule]:
+    trunk, girth = pose.trunk, pose.trunk.body.girth
     sides = [
-        Capsule(0.75 * shoulder + 0.25 * pose.neck, hip, 0.052 * girth, 0.05 * girth, clothes.shirt)
-        for shoulder, hip in zip(pose.shoulders, pose.hips)
+        Capsule(0.75 * shoulder + 0.25 * trunk.neck, hip, 0.052 * girth, 0.05 * girth, clothes.shirt)
+        for shoulder, hip in zip(trunk.shoulders, trunk.hips)
     ]
-    middle = Capsule(0.93 * pose.neck + 0.07 * pose.pelvis, pose.pelvis, 0.06 * girth, 0.058 * girth, clothes.shirt)
-    neck = Capsule(pose.neck, pose.neck + 0.05 * _up(pose), 0.03 * girth, 0.028 * girth, shade(clothes.skin, 0.85))
+    middle = Capsule(0.93 * trunk.neck + 0.07 * trunk.pelvis, trunk.pelvis, 0.06 * girth, 0.058 * girth, clothes.shirt)
+    throat = trunk.neck - 0.05 * polar(-pose.head_tilt)
+    neck = Capsule(trunk.neck, throat, 0.03 * girth, 0.028 * girth, shade(clothes.skin, 0.85))
     return chain([neck, *sides, middle], OUTLINE)
 
 
-def _up(pose: Pose) -> np.ndarray:
-    return -polar(-pose.head_tilt)
-
-
-def _head(pose: Pose, body: Body, clothes: Clothes) -> list[Capsule]:
-    up = _up(pose)
-    ahead = polar(np.pi / 2 - pose.head_tilt)
-    profile = 1 - pose.turn  # 1: seen from the side
-    radius = body.head
-    centre = pose.neck + (body.neck + 0.8 * radius) * up
+def _head(pose: Pose, clothes: Clothes) -> list[Capsule]:
+    up, ahead = -polar(-pose.head_tilt), polar(np.pi / 2 - pose.head_tilt)
+    profile = 1 - pose.trunk.turn  # 1: seen from the side
+    radius = pose.trunk.body.head
+    centre = pose.trunk.neck + (pose.trunk.body.neck + 0.8 * radius) * up
     chin, crown = centre - 0.2 * radius * up, centre + 0.15 * radius * up
     skull = centre + radius * (0.2 * up - 0.28 * profile * ahead)
     hair = [disc(skull, 1.02 * radius, clothes.hair)]
     if clothes.long_hair:
-        hair.append(
-            Capsule(skull, skull - radius * (1.1 * up + 0.3 * profile * ahead), radius, 0.7 * radius, clothes.hair)
-        )
-    face = Capsule(
-        chin + 0.12 * radius * profile * ahead,
-        crown + radius * (0.12 * profile * ahead - 0.12 * up),
-        0.86 * radius,
-        0.86 * radius,
-        clothes.skin,
-    )
+        nape = skull - radius * (1.1 * up + 0.3 * profile * ahead)
+        hair.append(Capsule(skull, nape, radius, 0.7 * radius, clothes.hair))
+    jaw, brow = chin + 0.12 * radius * profile * ahead, crown + radius * (0.12 * profile * ahead - 0.12 * up)
+    face = Capsule(jaw, brow, 0.86 * radius, 0.86 * radius, clothes.skin)
     nose = disc(centre + radius * (0.95 * profile * ahead - 0.15 * up), 0.2 * radius, clothes.skin)
     # Hair that shows on the brow, on top of the face.
-    fringe = Capsule(
-        skull + radius * (0.62 * up - (0.5 - 0.3 * profile) * ahead),
-        skull + radius * (0.62 * up + (0.5 + 0.15 * profile) * ahead),
-        0.4 * radius,
-        0.34 * radius,
-        clothes.hair,
-    )
-    eyes = [
-        disc(
-            centre + radius * ((0.5 * profile + offset * (1 - 0.75 * profile)) * ahead + 0.02 * up),
-            0.13 * radius,
-            (30, 25, 25),
-        )
-        for offset in (-0.36, 0.36)
-    ]
+    back = skull + radius * (0.62 * up - (0.5 - 0.3 * profile) * ahead)
+    front = skull + radius * (0.62 * up + (0.5 + 0.15 * profile) * ahead)
+    fringe = Capsule(back, front, 0.4 * radius, 0.34 * radius, clothes.hair)
+    across = [0.5 * profile + offset * (1 - 0.75 * profile) for offset in (-0.36, 0.36)]
+    eyes = [disc(centre + radius * (x * ahead + 0.02 * up), 0.13 * radius, (30, 25, 25)) for x in across]
     return [*chain([*hair, face, nose], OUTLINE), fringe, *eyes]

@@ -24,20 +24,13 @@ def render_clip(
     `class_name` is one of `CLASSES`; `group` and `clip` count from 1. The two classes of a backwards pair are each
     other's exact reversal; a seeded coin says which one was rendered forwards.
     """
-    pair = next(index for index, names in enumerate(PAIRS) if class_name in names)
-    if PAIRS[pair] not in BACKWARDS_PAIRS:
-        return _render_forwards(class_name, pair, group, clip, seed, size, frames)
-    forwards = PAIRS[pair][variation.rendered_forwards(seed, pair, group, clip)]
-    rendered = _render_forwards(forwards, pair, group, clip, seed, size, frames)
-    return rendered if class_name == forwards else rendered[::-1].copy()
-
-
-def _render_forwards(
-    class_name: str, pair: int, group: int, clip: int, seed: int, size: int, frames: int
-) -> np.ndarray:
+    pair, names = next((index, names) for index, names in enumerate(PAIRS) if class_name in names)
+    forwards = class_name
+    if names in BACKWARDS_PAIRS:
+        forwards = names[variation.rendered_forwards(seed, pair, group, clip)]
     time = np.linspace(0, 1, frames)
-    first = class_name if class_name in ACTIONS else PAIRS[pair][0]
-    figure = _figure(first, pair, group, clip, seed, time if class_name in ACTIONS else time[::-1])
+    own = forwards in ACTIONS
+    figure = _figure(forwards if own else names[0], pair, group, clip, seed, time if own else time[::-1])
     moving = draw_distractors(seed, pair, group, clip, time) + figure
     colours = [part.colour for part in moving]
 
@@ -54,7 +47,7 @@ def _render_forwards(
         )
         fill(canvas, outlines[frame], colours)
         cv2.resize(canvas, (size, size), dst=video[frame], interpolation=cv2.INTER_AREA)
-    return video
+    return video if class_name == forwards else video[::-1].copy()
 
 
 def _figure(action: str, pair: int, group: int, clip: int, seed: int, time: np.ndarray) -> list[Capsule]:
@@ -63,8 +56,8 @@ def _figure(action: str, pair: int, group: int, clip: int, seed: int, time: np.n
     style, rhythm = variation.draw_style(seed, pair, group), variation.draw_rhythm(seed, pair, group, clip)
     act = ACTIONS[action](time, actor.body, style, rhythm, actor.clothes.prop)
     floor = shade(variation.draw_palette(seed, pair, group).floor, 0.72)
-    middle = point(act.pose.pelvis[:, 0], -0.005)
+    middle = point(act.pose.trunk.pelvis[:, 0], -0.005)
     half = np.array([0.14, 0])
     shadow = Capsule(middle - half, middle + half, 0.018, 0.018, floor)
-    parts = [shadow, *act.apart, *draw(act.pose, actor.body, actor.clothes, act.prop)]
+    parts = [shadow, *act.apart, *draw(act.pose, actor.clothes, act.prop)]
     return [part.placed(actor.origin, actor.height) for part in parts]

@@ -5,7 +5,7 @@ A capsule is the convex hull of two discs: a limb, a head, a wheel, a blade, a t
 are computed in one numpy expression; only the filling is a loop.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,8 +18,7 @@ SUBPIXEL_BITS = 4
 ARC_POINTS = 9  # vertices on each of a capsule's two arcs
 
 
-@dataclass(frozen=True)
-class Capsule:
+class Capsule(NamedTuple):
     """A tapered capsule over time: `start` and `end` are (frames, 2) or (2,), radii in the same units, colour BGR."""
 
     start: np.ndarray
@@ -30,18 +29,8 @@ class Capsule:
 
     def placed(self, origin: np.ndarray, scale: float) -> "Capsule":
         """From figure units (y upwards, 1 = standing height) to frame units, the figure's ground at `origin`."""
-        flip = np.array([scale, -scale])
-        return replace(
-            self,
-            start=origin + self.start * flip,
-            end=origin + self.end * flip,
-            start_radius=self.start_radius * scale,
-            end_radius=self.end_radius * scale,
-        )
-
-    def outlined(self, width: float, colour: Colour) -> "Capsule":
-        """The capsule grown by `width`: drawn first, it leaves an outline."""
-        return replace(self, start_radius=self.start_radius + width, end_radius=self.end_radius + width, colour=colour)
+        start, end = (origin + place * np.array([scale, -scale]) for place in (self.start, self.end))
+        return Capsule(start, end, self.start_radius * scale, self.end_radius * scale, self.colour)
 
 
 def disc(centre: np.ndarray, radius: float, colour: Colour) -> Capsule:
@@ -55,9 +44,12 @@ def shade(colour: Colour, factor: float) -> Colour:
     return blue, green, red
 
 
-def chain(parts: list[Capsule], outline_width: float, outline_factor: float = 0.35) -> list[Capsule]:
-    """`parts` drawn as one body with one outline: first all of them grown and dark, then all of them."""
-    return [part.outlined(outline_width, shade(part.colour, outline_factor)) for part in parts] + parts
+def chain(parts: list[Capsule], width: float, factor: float = 0.35) -> list[Capsule]:
+    """`parts` drawn as one body with one outline: first all of them grown by `width` and dark, then all of them."""
+    grown = [
+        Capsule(p.start, p.end, p.start_radius + width, p.end_radius + width, shade(p.colour, factor)) for p in parts
+    ]
+    return grown + parts
 
 
 def polygons(capsules: list[Capsule], cameras: np.ndarray) -> np.ndarray:
@@ -67,11 +59,9 @@ def polygons(capsules: list[Capsule], cameras: np.ndarray) -> np.ndarray:
     """
     frames = len(cameras)
     ends = np.empty((frames, len(capsules), 2, 2))
-    radii = np.empty((len(capsules), 2))
     for index, capsule in enumerate(capsules):
-        ends[:, index, 0] = capsule.start
-        ends[:, index, 1] = capsule.end
-        radii[index] = capsule.start_radius, capsule.end_radius
+        ends[:, index, 0], ends[:, index, 1] = capsule.start, capsule.end
+    radii = np.array([(capsule.start_radius, capsule.end_radius) for capsule in capsules]).reshape(-1, 2)
     linear, shift = cameras[:, :, :2], cameras[:, :, 2]
     ends = np.einsum("fij,fcej->fcei", linear, ends) + shift[:, None, None]
     radii = radii * np.sqrt(np.abs(np.linalg.det(linear)))[:, None, None]
