@@ -7,7 +7,7 @@ backdrop and camera do not tell the pairs apart either. Only what an action need
 """
 
 import colorsys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -74,8 +74,7 @@ def colour(hue: float, saturation: float, value: float) -> Colour:
     return round(255 * blue), round(255 * green), round(255 * red)
 
 
-@dataclass(frozen=True)
-class Palette:
+class Palette(NamedTuple):
     """Wall (or sky) and floor (or grass) colours, BGR, before lighting."""
 
     wall: Colour
@@ -86,15 +85,14 @@ class Palette:
 def draw_palette(seed: int, pair: int, group: int) -> Palette:
     """The two large colours of a group's scene."""
     rng = stream("scene", seed, pair, group)
-    colours = [
+    wall, floor = (
         colour(rng.random(), rng.uniform(*BACKGROUND_SATURATION), rng.uniform(*BACKGROUND_VALUE)) for _ in range(2)
-    ]
+    )
     brightness = rng.uniform(*BRIGHTNESS)
-    return Palette(shade(colours[0], brightness), shade(colours[1], 0.85 * brightness), brightness)
+    return Palette(shade(wall, brightness), shade(floor, 0.85 * brightness), brightness)
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(NamedTuple):
     """Who moves: proportions, clothes, standing height (frame heights) and place (frame units)."""
 
     body: Body
@@ -125,14 +123,14 @@ def draw_actor(seed: int, pair: int, group: int) -> Actor:
     )
 
     def standing_out(avoided: list[Colour]) -> Colour:
-        candidates = [colour(rng.random(), rng.uniform(0.3, 0.95), rng.uniform(0.2, 1.0)) for _ in range(12)]
-        distances = [
-            min(np.linalg.norm(np.subtract(shade(candidate, palette.brightness), other)) for other in avoided)
-            for candidate in candidates
-        ]
-        good = [candidate for candidate, distance in zip(candidates, distances) if distance >= CONTRAST]
-        chosen = good[0] if good else candidates[int(np.argmax(distances))]
-        return shade(chosen, palette.brightness)
+        drawn = [colour(rng.random(), rng.uniform(0.3, 0.95), rng.uniform(0.2, 1.0)) for _ in range(12)]
+        candidates = [shade(candidate, palette.brightness) for candidate in drawn]
+
+        def distance(candidate: Colour) -> float:
+            return min(float(np.linalg.norm(np.subtract(candidate, other))) for other in avoided)
+
+        good = (candidate for candidate in candidates if distance(candidate) >= CONTRAST)
+        return next(good, None) or max(candidates, key=distance)
 
     shirt = standing_out([palette.wall, palette.floor])
     trousers = standing_out([palette.wall, palette.floor, shirt])
@@ -152,8 +150,7 @@ def draw_actor(seed: int, pair: int, group: int) -> Actor:
     return Actor(body, clothes, rng.uniform(*FIGURE_HEIGHT), origin)
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(NamedTuple):
     """How a group performs its action; three free numbers in 0..1 that each action reads as it likes."""
 
     variant: float
@@ -165,8 +162,7 @@ def draw_style(seed: int, pair: int, group: int) -> Style:
     return Style(*stream("motion", seed, pair, group).random(3))
 
 
-@dataclass(frozen=True)
-class Rhythm:
+class Rhythm(NamedTuple):
     """A clip's timing: `cycles` 0..1 in the action's own range, `phase` in periods, rests as shares of the clip."""
 
     cycles: float
@@ -201,11 +197,8 @@ def draw_cameras(seed: int, pair: int, group: int, clip: int, frames: int) -> np
     zoom = (1 + view.uniform(-CAMERA_ZOOM, CAMERA_ZOOM)) * (1 + take.uniform(-CAMERA_DOLLY, CAMERA_DOLLY) * time)
     roll = np.deg2rad(view.uniform(-CAMERA_ROLL, CAMERA_ROLL))
     pan = take.uniform(-CAMERA_PAN, CAMERA_PAN, 2) * (1, 0.4)
-    shift = (
-        view.uniform(-CAMERA_SHIFT, CAMERA_SHIFT, 2) * (1, 0.4)
-        + time[:, None] * pan
-        + np.stack([shake(), shake()], axis=1)
-    )
+    shift = view.uniform(-CAMERA_SHIFT, CAMERA_SHIFT, 2) * (1, 0.4) + time[:, None] * pan
+    shift = shift + np.stack([shake(), shake()], axis=1)
     rotation = np.array([[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]) @ np.diag([mirrored, 1])
     linear = zoom[:, None, None] * rotation
     # Zoom and roll turn about a point low in the frame, so that the figure's feet stay in view.
