@@ -46,28 +46,21 @@ class Spec(Written):
 
     def clips(self) -> list[tuple[int, int]]:
         """(group, clip) of each clip of a class, both from 1; the last group may be smaller."""
-        return [
-            (index // self.clips_per_group + 1, index % self.clips_per_group + 1)
-            for index in range(self.clips_per_class)
-        ]
+        places = (divmod(index, self.clips_per_group) for index in range(self.clips_per_class))
+        return [(group + 1, clip + 1) for group, clip in places]
 
     def parts(self, split: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """The training and the test clips of a class in one split, as `clips`: every third group is tested, and of the
         others the first `training_groups` (None: all) are trained on."""
-        test = [clip for clip in self.clips() if is_test_group(clip[0], split)]
-        others = [clip for clip in self.clips() if not is_test_group(clip[0], split)]
-        groups = sorted({group for group, _ in others})[: self.training_groups]
-        return [clip for clip in others if clip[0] in groups], test
+        test_groups = range(split, self.groups + 1, len(SPLITS))
+        groups = [group for group in range(1, self.groups + 1) if group not in test_groups][: self.training_groups]
+        train, test = ([clip for clip in self.clips() if clip[0] in part] for part in (groups, test_groups))
+        return train, test
 
     def name(self, class_name: str, group: int, clip: int) -> str:
         """`Class/v_Class_gNN_cNN.avi`; two digits, more for all when the largest number needs them."""
         group_digits, clip_digits = max(2, len(str(self.groups))), max(2, len(str(self.clips_per_group)))
         return f"{class_name}/v_{class_name}_g{group:0{group_digits}d}_c{clip:0{clip_digits}d}.avi"
-
-
-def is_test_group(group: int, split: int) -> bool:
-    """Whether `group` (from 1) is tested in `split` (1 to 3): every third group, so no group is on both sides."""
-    return (group - 1) % len(SPLITS) == split - 1
 
 
 def demo_counts(split: int, **options: Any) -> tuple[int, int, int]:
@@ -114,9 +107,7 @@ def _is_complete(root: Path, spec: Spec) -> bool:
         found = json.loads((root / name).read_text())
         differing = [key for key in {**wanted, **found} if wanted.get(key) != found.get(key)]
         if differing:
-            details = ", ".join(
-                f"{key} {found.get(key)!r} there but {wanted.get(key)!r} asked for" for key in differing
-            )
+            details = ", ".join(f"{k} {found.get(k)!r} there but {wanted.get(k)!r} asked for" for k in differing)
             raise ValueError(
                 f"{root} holds another demo set: {details}; delete the folder, choose another, or ask for the same"
             )
@@ -131,13 +122,12 @@ def _is_complete(root: Path, spec: Spec) -> bool:
 
 def _render_missing(root: Path, spec: Spec, workers: int | None) -> None:
     """Render the clips that are not there yet. Raises OSError when one cannot be written."""
-    missing = [
-        (pair, group, clip)
+    tasks = {
+        f"{pair[0]} {group} {clip}": (root, spec, pair, group, clip)
         for pair in PAIRS
         for group, clip in spec.clips()
         if any(not (root / "videos" / spec.name(name, group, clip)).exists() for name in pair)
-    ]
-    tasks = {f"{pair[0]} {group} {clip}": (root, spec, pair, group, clip) for pair, group, clip in missing}
+    }
     for name, done in run_all(_render_pair, tasks, title="rendering the demo set", unit="scene", workers=workers):
         if done is None:
             raise OSError(f"{name}: the process that rendered it died; run the same again, it goes on from there")
@@ -176,21 +166,14 @@ def write_clip(video: np.ndarray, path: Path, scratch: Path) -> None:
     finally:
         writer.release()
     # OpenCV does not report a failed write: read the frames back.
-    written = _count_frames(unfinished)
+    capture, written = cv2.VideoCapture(str(unfinished), cv2.CAP_OPENCV_MJPEG), 0
+    while capture.read()[0]:
+        written += 1
+    capture.release()
     if written != len(video):
         unfinished.unlink(missing_ok=True)
         raise OSError(f"{path}: {written} of {len(video)} frames could be read back after writing: is the disk full?")
     os.replace(unfinished, path)
-
-
-def _count_frames(path: Path) -> int:
-    """The number of frames that decode."""
-    capture = cv2.VideoCapture(str(path), cv2.CAP_OPENCV_MJPEG)
-    count = 0
-    while capture.read()[0]:
-        count += 1
-    capture.release()
-    return count
 
 
 def _write_annotations(folder: Path, spec: Spec) -> None:
@@ -198,10 +181,10 @@ def _write_annotations(folder: Path, spec: Spec) -> None:
     folder.mkdir(exist_ok=True)
     write_whole(folder / "classInd.txt", "".join(f"{label} {name}\n" for label, name in enumerate(CLASSES, 1)))
     for split in SPLITS:
-        train, test = [], []
-        for label, class_name in enumerate(CLASSES, 1):
-            trained, tested = ([spec.name(class_name, *clip) for clip in part] for part in spec.parts(split))
-            train += [f"{name} {label}\n" for name in trained]
-            test += [f"{name}\n" for name in tested]
-        write_whole(folder / f"trainlist{split:02d}.txt", "".join(train))
-        write_whole(folder / f"testlist{split:02d}.txt", "".join(test))
+        for part, clips in zip(("train", "test"), spec.parts(split)):
+            lines = [
+                f"{spec.name(class_name, *clip)}{f' {label}' if part == 'train' else ''}\n"
+                for label, class_name in enumerate(CLASSES, 1)
+                for clip in clips
+            ]
+            write_whole(folder / f"{part}list{split:02d}.txt", "".join(lines))
