@@ -1,15 +1,13 @@
 """A user's own clips: a folder a class, with a split file or a seeded split that keeps groups whole.
 
-``videos/<class>/<clip>``: any container that OpenCV reads, a frame-cache file or a folder of frames; sizes may differ
-from clip to clip. In ``annotations``, all optional:
+``videos/<class>/<clip>``: any container that OpenCV reads, a frame-cache file or a folder of frames. In
+``annotations``, all optional:
 
 - ``split<k>.csv``: ``clip,part`` or ``clip,part,group``; clip is ``<class>/<file>``, part ``train`` or ``test``;
 - ``groups.csv``: ``clip,group``, for the seeded split: clips of one recording or person share a group.
 
-The seeded split depends on every clip that is there, so ``repro prepare`` writes it into split files once: the videos
-and a frame cache that lacks some of them then have one split.
-
-Without a group, ``_gNN_`` in the file's name is one within its class (UCF101's way), else each clip is its own.
+The seeded split depends on every clip that is there, so ``repro prepare`` writes it into split files once. Without a
+group, ``_gNN_`` in the file's name is one within its class (UCF101's way), else each clip is its own.
 """
 
 import csv
@@ -42,8 +40,7 @@ def split_suffix(file: str) -> tuple[str, str]:
 def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
     """The split file of that number, or else the seeded split of that seed over what lies under ``videos``.
 
-    A clip is called ``<class>/<stem>``, so it has one name as a video and in the frame cache; in Unicode's form NFC, so
-    it has one name on every machine (macOS writes file names in NFD).
+    A clip is called ``<class>/<stem>``, as a video and in the frame cache, in Unicode's form NFC (macOS writes NFD).
     """
     path = annotations / f"split{split}.csv"
     if path.is_file():
@@ -55,26 +52,25 @@ def read_folder(videos: Path, annotations: Path, split: int) -> Lists:
 
 
 def write_splits(videos: Path, annotations: Path, clips: list[Listed]) -> list[Path]:
-    """Draw the seeded splits 1 to 3 and write them as split files, each whole or not at all; the files written.
+    """Draw the seeded splits 1 to 3, as far as the groups of ``clips`` do, and write them as split files; the files.
 
-    ``clips`` are those of :func:`on_disk`. Where they have too few groups for a second or third split, what can be
-    drawn is. Raises ValueError, as :func:`read_folder` does for split 1, and for a name that a list cannot hold.
+    Raises ValueError where not even split 1 can be drawn, and for a name that a list cannot hold.
     """
     drawn: dict[Path, list[tuple[str, str, str]]] = {}
     for split in (1, 2, 3):
-        path = annotations / f"split{split}.csv"
         try:
             lists = _seeded(clips, split)
         except ValueError:
             if split == 1:
                 raise
             continue
-        parts = [(clip, part) for part, clips in (("train", lists.train), ("test", lists.test)) for clip in clips]
-        rows = sorted((clip.folders[0], clip.file, part, clip.group) for clip, part in parts)
+        rows = [(clip.folders[0], clip.file, "train", clip.group) for clip in lists.train]
+        rows += [(clip.folders[0], clip.file, "test", clip.group) for clip in lists.test]
+        rows.sort()
         for name, clip, _, group in rows:
-            for text in (f"{name}/{clip}", group):
-                if fault := _breaks_a_list(text):
-                    raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
+            if fault := _breaks_a_list(f"{name}/{clip}") or _breaks_a_list(group):
+                raise ValueError(f"{str(videos / name / clip)!r}: {fault}; rename it")
+        path = annotations / f"split{split}.csv"
         drawn[path] = [(f"{name}/{clip}", part, group) for name, clip, part, group in rows]
     for path, lines in drawn.items():
         with whole(path) as draft, open(draft, "w", encoding="utf-8", newline="") as file:
@@ -98,15 +94,13 @@ def class_folders(videos: Path) -> dict[Path, list[Path]]:
 
 
 def skipped(videos: Path) -> list[Path]:
-    """Files and links under ``videos`` that no reader takes for a clip: outside the class folders, of unknown suffixes,
-    leading nowhere."""
-    places = (videos, *class_folders(videos))
-    entries = (path for place in places for path in place.iterdir() if not path.name.startswith("."))
-    return sorted(
-        path
-        for path in entries
-        if leads_nowhere(path) or not (path.is_dir() or (path.parent != videos and split_suffix(path.name)[1]))
-    )
+    """Files and links under ``videos`` that no reader takes for a clip."""
+
+    def is_clip(path: Path) -> bool:
+        return path.is_dir() or (path.parent != videos and split_suffix(path.name)[1] != "")
+
+    entries = (path for place in (videos, *class_folders(videos)) for path in place.iterdir())
+    return sorted(p for p in entries if not p.name.startswith(".") and (leads_nowhere(p) or not is_clip(p)))
 
 
 def _clip(value: str, where: str = "", group: str = "") -> Listed:
@@ -123,10 +117,10 @@ def _class(clip: Listed) -> str:
     return clip.name.partition("/")[0]
 
 
-def _labelled(train: list[Listed], test: list[Listed]) -> Lists:
-    """The clips with their labels; classes are sorted by name."""
-    labels = {name: label for label, name in enumerate(sorted({_class(clip) for clip in (*train, *test)}))}
-    train, test = ([clip._replace(label=labels[_class(clip)]) for clip in part] for part in (train, test))
+def _labelled(*parts: list[Listed]) -> Lists:
+    """Training and test clips with their labels; classes are sorted by name."""
+    labels = {name: label for label, name in enumerate(sorted({_class(clip) for part in parts for clip in part}))}
+    train, test = ([clip._replace(label=labels[_class(clip)]) for clip in part] for part in parts)
     return Lists(tuple(labels), train, test, [])
 
 
@@ -145,7 +139,7 @@ def _listed(path: Path) -> Lists:
                 f"{where}: group {clip.group!r} is in {row['part']}, and in {part} at {place}; keep a group in one part"
             )
         parts[part].append(clip)
-    return _labelled(parts["train"], parts["test"])
+    return _labelled(*parts.values())
 
 
 def on_disk(videos: Path, annotations: Path) -> list[Listed]:
@@ -180,10 +174,12 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 )
             clips[name] = clips[name]._replace(group=row["group"])
     if empty:
-        several = len(empty) > 1
-        fault = f"folder{'s' * several} {', '.join(empty)} {'hold' if several else 'holds'} no clip "
-        fault += f"({', '.join(CLIP_SUFFIXES)} or a folder of frames); put clips there or remove "
-        fault += "them" if several else "it"
+        folders, them = (
+            (f"folder {empty[0]} holds", "it") if len(empty) == 1 else (f"folders {', '.join(empty)} hold", "them")
+        )
+        fault = (
+            f"{folders} no clip ({', '.join(CLIP_SUFFIXES)} or a folder of frames); put clips there or remove {them}"
+        )
         try:
             _seeded(list(clips.values()), 1)
         except ValueError as error:  # all that is to be mended in one message
@@ -222,10 +218,7 @@ def splits_well(clips: list[Listed]) -> bool:
 
 
 def _seeded(clips: list[Listed], split: int) -> Lists:
-    """About 30 % of each class's groups for testing, drawn from (split, class).
-
-    A group of several classes is drawn with the first of them, so it is never on both sides.
-    """
+    """About 30 % of each class's groups for testing, drawn from (split, class); of several classes with the first."""
     groups: dict[str, set[str]] = {}
     for clip in clips:
         groups.setdefault(_class(clip), set()).add(clip.group)

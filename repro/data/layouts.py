@@ -28,16 +28,14 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
     """UCF101, and the rendered set; see `ucf101_group`."""
     official = "UCF101's official lists (classInd.txt, trainlist0k.txt, testlist0k.txt)"
     index_file = annotations / "classInd.txt"
-    classes: list[str] = []
-    numbers: dict[str, tuple[int, str]] = {}  # by name in lower case: (label, the number that the index file gives)
+    numbers: dict[str, tuple[int, str, str]] = {}  # by name in lower case: label, name, number in the index file
     for where, line in read_lines(index_file, of=official):
         fields = line.split()
         if len(fields) != 2 or not fields[0].isdigit():
             raise ValueError(f"{where}: expected '<number> <class>', found {line!r}; mend that line")
         if fields[1].casefold() in numbers:
             raise ValueError(f"{where}: class {fields[1]} is listed twice; remove one line")
-        numbers[fields[1].casefold()] = (len(classes), fields[0])
-        classes.append(fields[1])
+        numbers[fields[1].casefold()] = (len(numbers), fields[1], fields[0])
     once = Once()
 
     def part(name: str) -> list[Listed]:
@@ -48,19 +46,19 @@ def read_ucf101(_videos: Path, annotations: Path, split: int) -> Lists:
             folder, _, file = clip.partition("/")
             if folder.casefold() not in numbers or not file:
                 raise ValueError(f"{where}: {clip!r} is not in a class of {index_file.name}; mend that line")
-            index, counted = numbers[folder.casefold()]
+            index, class_name, counted = numbers[folder.casefold()]
             if label and label != [counted]:
                 raise ValueError(
                     f"{where}: label {' '.join(label)} for {folder}, but {index_file.name} says {counted}; mend one"
                 )
-            group = ucf101_group(clip, classes[index])
+            group = ucf101_group(clip, class_name)
             if group is None:
                 raise ValueError(f"{where}: no group (_gNN_cNN) in {file!r}; mend that line")
             once.add(clip, where)
             clips.append(Listed(clip, index, group, (folder,), file, where))
         return clips
 
-    return Lists(tuple(classes), part("train"), part("test"), [])
+    return Lists(tuple(name for _, name, _ in numbers.values()), part("train"), part("test"), [])
 
 
 def ucf101_group(clip: str, name: str) -> str | None:
@@ -164,13 +162,11 @@ def read_kinetics400(_videos: Path, annotations: Path, split: int) -> Lists:
             clips.append(Listed(f"{label}/{file}", labels[label], source, folders, file, where))
         return clips
 
-    first_release = (annotations / "validate.csv").is_file()
-    test_rows = rows(annotations / ("validate.csv" if first_release else "val.csv"), "label")
-    unused_file = annotations / "test.csv"
-    unused_rows = rows(unused_file) if unused_file.is_file() else ()  # without labels in some releases
+    first_release, test = annotations / "validate.csv", annotations / "test.csv"
+    test_rows = rows(first_release if first_release.is_file() else annotations / "val.csv", "label")
     unused = [
         Listed(file, -1, source, (f"test/{label}", "test", label, ""), file, where)
-        for label, source, file, where in unused_rows
+        for label, source, file, where in (rows(test) if test.is_file() else ())  # without labels in some releases
     ]
     return Lists(tuple(labels), part(train_rows, "train"), part(test_rows, "val"), unused)
 

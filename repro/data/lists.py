@@ -32,15 +32,12 @@ class Lists:
     unused: list[Listed]  # named by the lists, in neither part
 
 
-class Once:
-    """Refuses a clip that is listed twice, in one list or in two."""
-
-    def __init__(self) -> None:
-        self.seen: dict[str, str] = {}
+class Once(dict[str, str]):
+    """Where each clip is listed, in one list or in several."""
 
     def add(self, name: str, where: str) -> None:
-        """Raises ValueError that names both lines."""
-        first = self.seen.setdefault(name, where)
+        """Raises ValueError that names both lines where a clip is listed twice."""
+        first = self.setdefault(name, where)
         if first != where:
             raise ValueError(f"{where}: {name} is listed twice, first in {first}; remove one line")
 
@@ -72,11 +69,11 @@ def require_folder(field: str, folder: Path | str) -> None:
 
 
 def read_lines(path: Path, *, of: str) -> list[tuple[str, str]]:
-    """The non-empty lines of a list, each after where it stands ("the/list.txt, line 3").
+    """The non-empty lines of a list, each after where it stands ("the/list.txt, line 3"), without spaces at its ends
+    (some official lists have them) and Excel's byte-order mark.
 
-    Spaces at the ends (some official lists have them) are gone, so is a UTF-8 byte-order mark (Excel writes one).
-    ``of`` is what it belongs to, for the message when it is not there: "UCF101's official lists". Raises
-    FileNotFoundError, and ValueError that names the line that is not UTF-8.
+    ``of`` is what it belongs to, for the message of the FileNotFoundError: "UCF101's official lists". Raises ValueError
+    that names the line that is not UTF-8.
     """
     if not path.is_file():
         raise FileNotFoundError(f"annotations: there is no file {path}; take {of}")
@@ -84,9 +81,8 @@ def read_lines(path: Path, *, of: str) -> list[tuple[str, str]]:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         number = len(re.findall(rb"\r\n?|\n", error.object[: error.start])) + 1
-        raise ValueError(
-            f"{path}, line {number}: byte 0x{error.object[error.start]:02x} is not UTF-8; save the list as UTF-8"
-        ) from None
+        byte = f"0x{error.object[error.start]:02x}"
+        raise ValueError(f"{path}, line {number}: byte {byte} is not UTF-8; save the list as UTF-8") from None
     return [(f"{path}, line {number}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
 
 
@@ -108,9 +104,8 @@ def read_table(path: Path, columns: Sequence[str], *, of: str) -> Iterator[tuple
     for column in columns:
         if column not in header:
             separator = "; values must be separated by commas" if re.search("[;\t]", ",".join(header)) else ""
-            raise ValueError(
-                f"{path}, line 1: no column {column!r}; the header must name {','.join(columns)}{separator}"
-            )
+            needed = f"the header must name {','.join(columns)}{separator}"
+            raise ValueError(f"{path}, line 1: no column {column!r}; {needed}")
     for where, line in lines[1:]:
         row = values(where, line)
         if len(row) != len(header):
