@@ -1,13 +1,13 @@
 """Which clips a dataset holds, and where each lies: the lists of a layout, matched with the files on the disk.
 
 A listed clip is found as the path as listed, else as the same stem with ``.zip`` (a frame-cache file), else as a folder
-of that stem (frames). Names that differ from the list's in case, in ``_`` for a space, or in Unicode's form of letters
-and spaces (NFKC) count as the same where one alone does: UCF101 writes HandstandPushups and HandStandPushups for
-one class, Kinetics' folders come with both, macOS takes accents apart and puts a narrow space into a recording's name.
+of that stem (frames). A single name that differs from the list's in case, in ``_`` for a space, or in Unicode's form
+(NFKC) counts as the same: UCF101 writes HandstandPushups and HandStandPushups for one class, macOS takes accents apart.
 """
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +52,9 @@ class ClipFields:
 
 
 def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Split:
-    """Read one split of a dataset.
+    """Read one split of a dataset, of ``classes`` in the dataset's own order, relabelled from 0 (None: all).
 
-    ``classes`` is a subset by name, kept in the dataset's own order and relabelled from 0, or None for all. Without
-    ``check`` a clip that is not there keeps the path as listed, and ``videos`` need not exist.
+    Without ``check`` a clip that is not there keeps the path as listed, and ``videos`` need not exist.
 
     Raises FileNotFoundError that names the missing folder, list or clip and the field to mend; ValueError for a line,
     class name or layout that is not understood, and for a class without clips.
@@ -95,28 +94,25 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
 
 
 def read_lists(fields: Experiment | ClipFields) -> Lists:
-    """What the lists of one split say, the clips outside both parts included; nothing is looked up on the disk, but for
-    the seeded split of layout "folder", which has no list. Raises as :func:`read_split`."""
+    """What the lists of one split say, the clips outside both parts included; clips are looked up for the seeded split
+    of layout "folder" alone. Raises as :func:`read_split`."""
     check_names([fields.layout], list(LAYOUTS), "layout")
     require_folder("annotations", fields.annotations)
     return LAYOUTS[fields.layout].read(Path(fields.videos), Path(fields.annotations), fields.split)
 
 
 def unlisted(fields: Experiment | ClipFields) -> list[Path]:
-    """Clips on the disk that no list of this split names, sorted. They are no error: no run reads them.
-
-    UCF101's and HMDB51's lists name every clip in each split (HMDB51's with flag 0 where it is unused).
-    """
+    """Clips on the disk that no list of this split names, sorted. They are no error: no run reads them."""
     require_folder("videos", fields.videos)
     lists = read_lists(fields)
     disk = _Disk(Path(fields.videos))
     listed = {disk.find(clip) for clip in (*lists.train, *lists.test, *lists.unused)}
-    # By stem: the frame cache beside a listed clip is no other clip
-    stems = {(path.parent, split_suffix(path.name)[0]) for path in listed if path}
+    # Without suffix: the frame cache beside a listed clip is no other clip
+    known = {path.with_name(split_suffix(path.name)[0]) for path in listed if path}
     form = LAYOUTS[fields.layout]
     inside = [disk.videos / part for part in form.parts if (disk.videos / part).is_dir()]
     on_disk = (path for folder in inside or [disk.videos] for path in _clips_under(folder, form.depth))
-    return sorted(path for path in on_disk if (path.parent, split_suffix(path.name)[0]) not in stems)
+    return sorted(path for path in on_disk if path.with_name(split_suffix(path.name)[0]) not in known)
 
 
 def first_of_each_class(clips: Sequence[Clip], most: int) -> list[Clip]:
@@ -135,12 +131,9 @@ class _Disk:
     def folder(self, name: str) -> "_Folder | None":
         """The folder of that name below ``videos`` ("" for itself)."""
         if name not in self.folders:
-            path: Path | None = self.videos
-            if name:
-                above, _, last = name.rpartition("/")
-                parent = self.folder(above)
-                found = parent and parent.same(last)
-                path = parent.path / found if parent and found else None
+            above, _, last = name.rpartition("/")
+            parent = self.folder(above) if name else None
+            path = self.videos if not name else parent and parent.same(last)
             self.folders[name] = _Folder(path) if path and path.is_dir() else None
         return self.folders[name]
 
@@ -150,15 +143,12 @@ class _Disk:
         names = [clip.file, f"{stem}.zip", stem]
         if not suffix:
             names += [stem + container for container in VIDEO_SUFFIXES]
-        for folder in map(self.folder, clip.folders):
-            for name in names:
-                if folder and (found := folder.same(name)):
-                    return folder.path / found
-        return None
+        found = (folder.same(name) for folder in map(self.folder, clip.folders) if folder for name in names)
+        return next(filter(None, found), None)
 
 
 class _Folder:
-    """One folder's entries by name."""
+    """One folder's entries."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -167,12 +157,10 @@ class _Folder:
         for name in self.names:
             self.near.setdefault(folded(name), []).append(name)
 
-    def same(self, name: str) -> str | None:
+    def same(self, name: str) -> Path | None:
         """The entry of that name, or the only one that is the same but for case, spaces and Unicode's form."""
-        if name in self.names:
-            return name
-        near = self.near.get(folded(name), ())
-        return near[0] if len(near) == 1 else None
+        near = [name] if name in self.names else self.near.get(folded(name), [])
+        return self.path / near[0] if len(near) == 1 else None
 
 
 def folded(name: str) -> str:
@@ -185,13 +173,10 @@ def _clips_under(folder: Path, depth: int) -> Iterator[Path]:
     for entry in os.scandir(folder):
         if is_aside(entry):
             continue
-        if not entry.is_dir():
-            if split_suffix(entry.name)[1]:
-                yield folder / entry.name
-        elif depth == 1:
-            yield folder / entry.name
-        else:
+        if entry.is_dir() and depth > 1:
             yield from _clips_under(folder / entry.name, depth - 1)
+        elif entry.is_dir() or split_suffix(entry.name)[1]:
+            yield folder / entry.name
 
 
 def _wanted(known: Sequence[str], classes: Sequence[str] | None) -> tuple[str, ...]:
@@ -212,47 +197,40 @@ def _check_parts(split: Split, lists: Lists) -> None:
             if label not in labels:
                 number = lists.classes.index(name)
                 other = next((clip.where for clip in (*lists.train, *lists.test) if clip.label == number), "")
-                found = f" ({other} is the first of it)" if other else ""
+                found = f"is listed ({other} is the first of it)" if other else "is listed"
                 raise ValueError(
-                    f"class {name}: no {part} clip of it is listed{found}; mend the list, or name a subset with classes"
+                    f"class {name}: no {part} clip of it {found}; mend the list, or name a subset with classes"
                 )
     places: dict[Path, str] = {}
     for clip in (*split.train, *split.test):
-        if places.setdefault(clip.path, clip.name) != clip.name:
-            raise ValueError(
-                f"{clip.path}: the lists name it twice, as {places[clip.path]} and as {clip.name}; remove one line"
-            )
+        first = places.setdefault(clip.path, clip.name)
+        if first != clip.name:
+            raise ValueError(f"{clip.path}: the lists name it twice, as {first} and as {clip.name}; remove one line")
 
 
 def carve_validation(clips: Sequence[Clip], fraction: float, *, seed: int) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
     """Split training clips into (train, validation) by whole groups, seeded: of each class about ``fraction`` of its
-    groups, one at least, and never all.
+    groups, one at least, and never all. A group with clips of several classes (HMDB51's films) goes with all of them.
 
-    A group that has clips of several classes (HMDB51's films) is set aside with all of them: no film is on both sides.
-    The test split is never used to steer training: the schedule needs validation clips of its own.
     Raises ValueError where of some class no group can be set aside without leaving a class none to train on.
     """
     if fraction == 0:
         return tuple(clips), ()
     classes: dict[str, set[int]] = {}  # by group
-    left: dict[int, int] = {}  # groups to train on, by class
     for clip in clips:
         classes.setdefault(clip.group, set()).add(clip.label)
-    for labels in classes.values():
-        for label in labels:
-            left[label] = left.get(label, 0) + 1
+    left = Counter(label for labels in classes.values() for label in labels)  # groups to train on, by class
     held_out: set[str] = set()
     for label, number in sorted(left.items()):  # the numbers before any is set aside
         groups = sorted(group for group, labels in classes.items() if label in labels)
         wanted = max(1, round(fraction * number))
         for k in np.random.default_rng([seed, label]).permutation(len(groups)):
-            if sum(group in held_out for group in groups) >= wanted:
+            if len(held_out.intersection(groups)) >= wanted:
                 break
             if groups[k] not in held_out and all(left[other] > 1 for other in classes[groups[k]]):
                 held_out.add(groups[k])
-                for other in classes[groups[k]]:
-                    left[other] -= 1
-        if not any(group in held_out for group in groups):
+                left.subtract(classes[groups[k]])
+        if held_out.isdisjoint(groups):
             raise ValueError(
                 f"validation_fraction: none of the groups of class {label} can be set aside (it has {number}) without "
                 "leaving a class no group to train on; lower it, or take schedule: cosine, which needs none"
