@@ -1,10 +1,8 @@
 """Frames of a clip by index, wherever they are: a video file, a folder of frames, or a frame cache (.zip).
 
 Indices count the frames that a sequential decode gives, from 0, whatever the container announces. Video files are read
-by OpenCV, as in the paper, or by PyAV, which also reads what OpenCV cannot (AV1). Both decode every frame, one after
-the other, convert only the wanted ones and set them upright: seeking gives other frames on some ordinary files. Each
-decoder has one thread, because many clips are decoded side by side. ``repro.bench.decoding`` measures them and counts
-wrong frames.
+by OpenCV, as in the paper, or by PyAV, which also reads what OpenCV cannot (AV1). Both decode every frame on one
+thread, convert only the wanted ones and set them upright: seeking gives other frames on some ordinary files.
 """
 
 import codecs
@@ -15,7 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import av
 import cv2
@@ -47,10 +45,9 @@ def count_frames(path: Path, *, decoder: str = "opencv") -> int:
 def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str = "opencv") -> Iterator[np.ndarray]:
     """One by one, the frames at ``indices`` (non-decreasing, from 0; repeats allowed): uint8 ``(H, W, 3)``, RGB.
 
-    Whoever crops and resizes each frame as it comes finds it in the processor's cache: 1 to 10 % less time an item of
-    16 frames than for all frames first. ``decoder`` is one of :data:`DECODERS` and concerns video files alone. Raises
-    DecodeError where a frame is not there, does not decode, or differs in size from the first; ValueError for other
-    indices and for an unknown decoder.
+    Whoever crops each frame as it comes finds it in the processor's cache: 1 to 10 % less time an item of 16 frames.
+    ``decoder`` concerns video files alone. Raises DecodeError where a frame is not there, does not decode, or differs
+    in size from the first; ValueError for other indices and for an unknown decoder.
     """
     check_names([decoder], DECODERS, "decoder")
     wanted = [int(i) for i in indices]
@@ -62,10 +59,8 @@ def iter_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     for (index, count), frame in zip(times.items(), frames):
         shape = shape or frame.shape
         if frame.shape != shape:
-            sizes = [f"{width}x{height}" for height, width, _ in (frame.shape, shape)]
-            raise DecodeError(
-                f"{path}: frame {index} is {sizes[0]} pixels, frame {wanted[0]} is {sizes[1]}; fetch it again"
-            )
+            size, first = (f"{width}x{height}" for height, width, _ in (frame.shape, shape))
+            raise DecodeError(f"{path}: frame {index} is {size} pixels, frame {wanted[0]} is {first}; fetch it again")
         yield from itertools.repeat(frame, count)
 
 
@@ -78,7 +73,7 @@ def read_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
 
 
 def _iter_video(path: Path, wanted: Iterable[int], decoder: str) -> Iterator[np.ndarray]:
-    """The wanted frames in order, each once; decoding stops with the last. Raises DecodeError where one lacks."""
+    """The wanted frames in order, each once; decoding stops with the last."""
     left, position = set(wanted), -1
     with open_video(path, decoder) as video:
         for position, convert in enumerate(video):
@@ -93,9 +88,8 @@ def _iter_video(path: Path, wanted: Iterable[int], decoder: str) -> Iterator[np.
 def quick_opening() -> None:
     """From now on OpenCV does not estimate frame rates when it opens a file, in this process and those it starts.
 
-    Frames are the same; an H.264 avi opens 1.2 ms sooner, a clip of HMDB51 0.25 ms (mp4 and UCF101's own: no change).
-    OpenCV's frame rate and announced frame count are then wrong for some .ts and .wmv files, so what reports those must
-    not call this. Options that the user has set in OPENCV_FFMPEG_CAPTURE_OPTIONS are kept.
+    Frames are the same; an H.264 avi opens 1.2 ms sooner, a clip of HMDB51 0.25 ms. The frame rate and announced count
+    are then wrong for some .ts and .wmv files. Options that the user has set are kept.
     """
     os.environ.setdefault(OPENCV_OPTIONS, "fpsprobesize;0")
 
@@ -114,7 +108,7 @@ class NoVideo(DecodeError):
     """A file of sound, maybe with a cover picture, which OpenCV gives as a clip of one frame."""
 
 
-class ByOpenCV:
+class ByOpenCV(contextlib.AbstractContextManager):
     """A video file read by OpenCV: of each frame in order, a function that gives it as uint8 ``(H, W, 3)``, RGB.
 
     Turns of 90, 180 and 270 degrees that the container asks for are made. Raises DecodeError.
@@ -143,18 +137,13 @@ class ByOpenCV:
         letters = code.to_bytes(4, "little", signed=code < 0).decode("latin-1").strip("\0 ")
         return max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT))), self.capture.get(cv2.CAP_PROP_FPS), letters
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.capture.release()
 
 
-class ByPyAV:
-    """A video file read by PyAV, as :class:`ByOpenCV`; mirrored ones, too, are set upright.
-
-    A packet that does not decode is passed over, as OpenCV does.
-    """
+class ByPyAV(contextlib.AbstractContextManager):
+    """A video file read by PyAV, as :class:`ByOpenCV`; mirrored ones, too, are set upright. A packet that does not
+    decode is passed over, as OpenCV does."""
 
     name = "pyav"
 
@@ -207,9 +196,6 @@ class ByPyAV:
         frames = self.stream.frames or round(fps * (self.container.duration or 0) / av.time_base)
         return frames, fps, codec.codec_tag.strip("\0 ") or codec.name
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(self, *_: object) -> None:
         self.container.close()
 
@@ -217,12 +203,14 @@ class ByPyAV:
 def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
     """The file, opened by this decoder; by PyAV where OpenCV gives no frame of it (AV1) or the wrong ones.
 
-    Raises DecodeError where it cannot be opened; where it opens and has no frame, iterating gives none.
+    Raises DecodeError where it cannot be opened.
     """
     _check_file(path)
     state = Path(path).stat()
     look = functools.partial(_look, path, state.st_size, state.st_mtime_ns)
-    if decoder == "pyav" or (not _is_avi(path) and look().misread):
+    with open(path, "rb") as file:
+        is_avi = file.read(4) == b"RIFF"  # which has neither a display matrix nor a cover
+    if decoder == "pyav" or (not is_avi and look().misread):
         return ByPyAV(path)
     try:
         video = ByOpenCV(path)
@@ -233,12 +221,6 @@ def open_video(path: Path, decoder: str = "opencv") -> ByOpenCV | ByPyAV:
         if video.has_frame or not look().frame:
             return video
     return ByPyAV(path)
-
-
-def _is_avi(path: Path) -> bool:
-    """An avi has neither a display matrix nor a cover."""
-    with open(path, "rb") as file:
-        return file.read(4) == b"RIFF"
 
 
 class _Look(NamedTuple):
@@ -264,10 +246,8 @@ def _look(path: Path, _size: int, _modified: int) -> _Look:
 
 
 def _matrix(frame: Any) -> tuple[int, int, bool]:
-    """How a frame is to be shown: steps across and down (-1 mirrors), after rows and columns were swapped or not.
-
-    By its display matrix (ISO/IEC 14496-12, 8.3.2): 3x3 whole numbers, the first two of each of two rows turn.
-    """
+    """How a frame is to be shown by its display matrix (ISO/IEC 14496-12, 8.3.2: the first two of each of two rows
+    turn): steps across and down (-1 mirrors), after rows and columns were swapped or not."""
     data = frame.side_data.get("DISPLAYMATRIX") if frame is not None else None
     if data is None:
         return 1, 1, False
@@ -283,16 +263,16 @@ def _check_file(path: Path) -> None:
 
 
 def _no_video(path: Path) -> DecodeError | None:
-    """What is wrong with a file that no decoder opens, where fetching it again does not help: empty, or text."""
+    """What is wrong with a file that no decoder opens and that was not spoilt on its way: empty, or text."""
     with open(path, "rb") as file:
         start = file.read(512)
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(start)  # a letter may be cut
     except UnicodeDecodeError:
         return None
-    if not all(letter.isprintable() or letter.isspace() for letter in text):
-        return None
-    return DecodeError(f"{path}: {'no video (text?)' if start else 'empty'}; put the video there or take it out")
+    words = all(letter.isprintable() or letter.isspace() for letter in text)
+    what = "no video (text?)" if start else "empty"
+    return DecodeError(f"{path}: {what}; put the video there or take it out") if words else None
 
 
 def _failed(library: str, path: Path, error: Exception) -> DecodeError:
