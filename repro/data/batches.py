@@ -7,10 +7,9 @@ from torch.utils.data import Sampler
 
 
 def scored_clips(clips: int, batch: int, last_batch: str) -> int:
-    """Clips that count when batches of ``batch`` are taken from ``clips`` and the last is treated so.
-
-    ``keep``: all. ``drop_partial``: a last batch that is not full is dropped. ``drop``: the last batch is dropped, full
-    or not. Raises ValueError for another word or numbers below 1.
+    """Clips that count when batches of ``batch`` are taken from ``clips`` and the last is treated so: ``keep``;
+    ``drop_partial``, dropped if it is not full; ``drop``, dropped in any case. Raises ValueError for another word or
+    numbers below 1.
     """
     if clips < 1 or batch < 1:
         raise ValueError(f"{clips} clips in batches of {batch}: both must be 1 or more")
@@ -41,16 +40,14 @@ class Order(Sampler):
 
 
 class Batches(Sampler):
-    """An epoch's batches of ``batch_size`` clips, of which this process takes its share.
+    """An epoch's batches, of which this process takes its share.
 
     A batch is cut from the order of the whole epoch and then dealt out, clip k to process k modulo ``processes``: so
-    all processes together see what one alone would. No clip is seen twice and none is missing, but for those that
-    ``last_batch`` drops (:func:`scored_clips`).
+    all processes together see what one alone would, each clip once but for those that ``last_batch`` drops
+    (:func:`scored_clips`).
 
     Args:
-        sampler: the order.
         batch_size: clips of all processes together, a multiple of ``processes``.
-        last_batch: ``keep``, ``drop_partial`` or ``drop``.
         rank, processes: which share is this process's.
         even: every process needs a clip of every batch (training: gradients are averaged over all). Raises ValueError
             where the last batch has fewer clips than there are processes.
@@ -70,19 +67,20 @@ class Batches(Sampler):
             raise ValueError(f"batch_size: {batch_size} clips cannot be shared evenly by {processes} processes")
         self.sampler, self.batch_size, self.rank, self.processes = sampler, batch_size, rank, processes
         self.clips = scored_clips(len(sampler), batch_size, last_batch)
+        rest = self.clips % batch_size
         if self.clips == 0:
             raise ValueError(
                 f"last_batch: {last_batch!r} leaves none of {len(sampler)} clips in batches of {batch_size}; use a "
                 "smaller batch_size or last_batch: keep"
             )
-        if even and 0 < self.clips % batch_size < processes:
+        if even and 0 < rest < processes:
             raise ValueError(
-                f"batch_size: the last batch of an epoch has {self.clips % batch_size} clip(s) for {processes} "
-                "processes; use another batch_size or last_batch: drop_partial"
+                f"batch_size: the last batch of an epoch has {rest} clip(s) for {processes} processes; use another "
+                "batch_size or last_batch: drop_partial"
             )
 
     def __len__(self) -> int:
-        return -(-self.clips // self.batch_size)
+        return len(self.sizes())
 
     def sizes(self) -> list[int]:
         """Clips of each batch of an epoch, over all processes."""
@@ -98,9 +96,7 @@ class Batches(Sampler):
 
 
 def window_clips(sizes: list[int], accumulate: int) -> list[int]:
-    """For each batch, the clips of all batches that its optimiser step is made of: ``accumulate`` in a row.
-
-    The last step of an epoch is made of what is left.
-    """
+    """For each batch, the clips of all batches that its optimiser step is made of: ``accumulate`` in a row, the last
+    step of an epoch of what is left."""
     windows = [sum(sizes[start : start + accumulate]) for start in range(0, len(sizes), accumulate)]
     return [windows[index // accumulate] for index in range(len(sizes))]

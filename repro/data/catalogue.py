@@ -1,7 +1,6 @@
 """The real datasets by name: what each holds, where it comes from, its terms and known traps.
 
 ``catalogue.toml`` beside this file holds the values and their sources; this file says what they mean and checks them.
-:func:`compare` sets what was counted in lists and files against it: the report's Table 2.
 """
 
 import functools
@@ -15,15 +14,11 @@ FILE = Path(__file__).with_suffix(".toml")
 
 
 class Archive(Written):
-    """One file that a dataset is distributed as, or several of a pattern, looked for in ROOT and ROOT/archives.
-
-    kind: ``tar`` is with or without gzip; ``tar in parts`` one tar.gz cut into the files of a pattern; ``file`` no
-    archive but taken as it is.
-    """
+    """One file that a dataset is distributed as, or several of a pattern, looked for in ROOT and ROOT/archives."""
 
     part: Literal["videos", "annotations"]  # where its content goes
     file: str  # name, or pattern of names
-    kind: Literal["rar", "rar of rars", "zip", "tar", "tar in parts", "file"]
+    kind: Literal["rar", "rar of rars", "zip", "tar", "tar in parts", "file"]  # tar: gzip or not; file: taken as it is
     url: str = ""  # official address; "" where there is none for everybody, or index has them
     index: str = ""  # official address of a text file with an address a line
     sha256: str = ""  # "": recorded on first use in ROOT/checksums.json
@@ -89,15 +84,8 @@ def dataset(name: str) -> Dataset:
 
 
 def compare(name: str, found: Mapping[str, int]) -> list[Row]:
-    """Set counted numbers against the catalogue's: a row for each quantity of the catalogue, in its order.
-
-    Args:
-        name: a dataset of the catalogue.
-        found: quantity -> number, as :func:`repro.data.counts.count_lists` counts them; others are left out.
-
-    Raises:
-        ValueError: the dataset, or a quantity of ``found``, is not in the catalogue.
-    """
+    """Set counted numbers (:func:`repro.data.counts.count_lists`) against the catalogue's: a row for each quantity of
+    the catalogue. Raises ValueError for a dataset, or a quantity of ``found``, that is not in it."""
     counts = dataset(name).counts
     check_names(found, list(counts), f"{name}, quantity")
     return [

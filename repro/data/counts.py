@@ -13,10 +13,9 @@ from repro.data.lists import is_aside
 def count_lists(name: str, annotations: Path | str) -> dict[str, Any]:
     """Count the classes and clips that the lists in the folder ``annotations`` name; no clip is looked up.
 
-    Returns ``found``, the quantities of :func:`repro.data.catalogue.compare`; ``files``, how many of the dataset's
-    lists the folder holds; ``sha256`` of their names and contents in order; ``tests``, the `clips_digest` of each
-    split's test clips by its number, so that a record of the whole split can be checked where no list is at hand.
-    Raises FileNotFoundError and ValueError as :func:`repro.data.clips.read_lists`.
+    Returns ``found``, the quantities of :func:`repro.data.catalogue.compare`; ``files``, the number of lists, and the
+    ``sha256`` of their names and contents in order; ``tests``, the `clips_digest` of each split's test clips by its
+    number, to check a record where no list is at hand. Raises as :func:`repro.data.clips.read_lists`.
     """
     one = dataset(name)
     folder = Path(annotations)

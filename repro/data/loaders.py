@@ -22,18 +22,16 @@ from repro.data.transforms import SCALES, augment, planes, test_view
 
 
 class ClipDataset(Dataset):
-    """Sampled clips.
+    """Sampled clips: an item is ``(clip, label, index)``, clip uint8 ``(N, 3, size, size)``, RGB, of N = ``frames``.
 
-    An item is ``(clip, label, index)`` with clip uint8 ``(N, 3, size, size)``, RGB, of N = ``frames`` frames. The key
-    is an index (test view) or ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed, epoch,
-    clip name)).
+    The key is an index (test view) or ``(epoch, index)`` (training view: random frames, crop and flip drawn from (seed,
+    epoch, clip name)).
 
     Args:
         lengths: frames that each clip really has.
         flip: mirror half of the training views.
         scales: of the training crops.
-        mirror_labels: label of each class's mirror image (:func:`repro.data.transforms.swap_sides`), None for a class
-            that must not be mirrored; left out, every class is its own.
+        mirror_labels: :func:`repro.data.transforms.swap_sides`; left out, every class is its own mirror image.
     """
 
     def __init__(
@@ -58,10 +56,7 @@ class ClipDataset(Dataset):
         self.room = 0  # bytes that more of them may take
 
     def keep_decoded(self, room: int) -> None:
-        """Keep clips decoded for training in memory, up to ``room`` bytes in this process: the same frames, sooner.
-
-        Those that were kept before are let go.
-        """
+        """Keep clips decoded for training, up to ``room`` bytes in this process; those kept before are let go."""
         self.kept, self.room = {}, room
 
     def _frames(self, index: int, indices: list[int]) -> Iterable[np.ndarray]:
@@ -126,16 +121,13 @@ def _loader(dataset: ClipDataset, batches: Batches, workers: int, prefetch: int)
 
 
 def train_loader(dataset: ClipDataset, *, workers: int = 0, prefetch: int = 2, **batches: Any) -> DataLoader:
-    """Every clip once an epoch in a seeded order, in the training view.
-
-    ``batches``: what :class:`repro.data.batches.Batches` takes.
-    """
+    """Every clip once an epoch in a seeded order, in the training view; ``batches`` as for :class:`Batches`."""
     order = Order(len(dataset), seed=dataset.seed)
     return _loader(dataset, Batches(order, even=True, **batches), workers, prefetch)
 
 
 def test_loader(dataset: ClipDataset, *, workers: int = 0, prefetch: int = 2, **batches: Any) -> DataLoader:
-    """Every clip once, in order, in the test view; ``batches`` as for :func:`train_loader`."""
+    """Every clip once, in order, in the test view; ``batches`` as for :class:`Batches`."""
     return _loader(dataset, Batches(Order(len(dataset)), **batches), workers, prefetch)
 
 

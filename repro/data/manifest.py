@@ -1,8 +1,7 @@
 """How many frames each clip really has, and the hash that a record carries.
 
-Counts that containers or list files announce are wrong often enough that codes trusting them feed one frame N times, so
-every clip is run through once: by the audit (``repro prepare --audit``), whose table this file knows how to read, or
-here. The answer is kept and reused while the clip's bytes and time are unchanged.
+Counts that containers announce are wrong often enough that codes trusting them feed one frame N times, so every clip is
+run through once: by the audit (``repro prepare --audit``) or here. The answer is kept while the clip is unchanged.
 """
 
 import hashlib
@@ -28,10 +27,9 @@ Key = tuple[str, str, int, int]  # decoder, path, bytes, modified
 def build_manifest(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Path | None = CACHE) -> pd.DataFrame:
     """Decoded frame counts: columns ``name, label, group, bytes, frames``, one row a clip, in the given order.
 
-    Clips are judged by the reader that this ``decoder`` uses (:func:`repro.data.decode.open_video`). Counts come from
-    the audit (``manifest.parquet`` beside the videos' folder), else from ``cache``, while the clip is unchanged; the
-    others are counted now and added to ``cache``.
-    Raises DecodeError that says how many clips are missing or do not decode; the counts of the others are kept.
+    Counts come from the audit (``manifest.parquet`` beside the videos' folder), else from ``cache``, while the clip is
+    unchanged; the others are counted now and added to ``cache``. Raises DecodeError that says how many clips are
+    missing or do not decode; the counts of the others are kept.
     """
     table, left_out = _count(clips, decoder, cache)
     if left_out:
@@ -73,8 +71,7 @@ def _count(clips: Sequence[Clip], decoder: str, cache: Path | None) -> tuple[pd.
     found, faults = _count_now(list(keys.values()), cache)
     counts |= {name: found[key] for name, key in keys.items() if key in found}
     reasons |= {name: faults[key] for name, key in keys.items() if key in faults}
-    usable = [clip for clip in clips if clip.name not in reasons]
-    rows = [(clip.name, clip.label, clip.group, sizes[clip.name], counts[clip.name]) for clip in usable]
+    rows = [(c.name, c.label, c.group, sizes[c.name], counts[c.name]) for c in clips if c.name not in reasons]
     table = pd.DataFrame(rows, columns=["name", "label", "group", "bytes", "frames"])
     return table, {clip.name: reasons[clip.name] for clip in clips if clip.name in reasons}
 
@@ -122,10 +119,7 @@ def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int],
 
 
 def manifest_hash(train: pd.DataFrame, test: pd.DataFrame) -> str:
-    """16 hexadecimal digits over part, name, label, bytes and decoded frames of every clip, in sorted order.
-
-    Bytes and frames stand for the content, which is not read again: a re-encoded clip changes both.
-    """
+    """16 hexadecimal digits over part, name, label, bytes and frames (which stand for the content) of every clip."""
     digest = hashlib.sha256()
     for part, table in (("train", train), ("test", test)):
         for row in table.sort_values("name").itertuples():

@@ -5,8 +5,7 @@ Two policies by name, each for training and for testing; indices count from 0:
 - ``paper_text``, the default: the segments cover the whole clip, and a clip of fewer than N frames repeats frames
   evenly. The paper's text says equal segments and no more.
 - ``eco_pytorch``: what the released code of ref. 12 does (mzolfaghari/ECO-pytorch at b175e7c), defects included, for
-  the study of the protocol. Training segments are F // N frames long, so up to N - 1 frames at the clip's end are never
-  seen; a clip shorter than N in training, or not longer than N in testing, is its first frame N times.
+  the study of the protocol. Up to N - 1 frames at the clip's end are never seen in training.
 """
 
 from collections.abc import Callable
@@ -30,10 +29,7 @@ def test_frames(frames: int, segments: int) -> np.ndarray:
 
 
 def eco_train_frames(frames: int, segments: int, rng: np.random.Generator) -> np.ndarray:
-    """ECO-pytorch's training indices: i (F // N) + a draw below F // N; the first frame N times where F < N.
-
-    Its middle branch, for clips of more than N frames whose F // N is 0, cannot be reached and is not here.
-    """
+    """ECO-pytorch's training indices: i (F // N) + a draw below F // N; the first frame N times where F < N."""
     _check(frames, segments)
     length = frames // segments
     if length == 0:

@@ -26,12 +26,7 @@ SIDE = re.compile(r"(?<![A-Za-z])(?:left|right)(?![A-Za-z])|(?:Left|Right)(?![a-
 def crop_sizes(height: int, width: int, scales: Sequence[float] = SCALES) -> list[tuple[int, int]]:
     """The (height, width) pairs that multi-scale cropping draws from, in pixels; the short side is the base."""
     sides = [int(min(height, width) * scale) for scale in scales]
-    return [
-        (sides[row], sides[column])
-        for row in range(len(sides))
-        for column in range(len(sides))
-        if abs(row - column) <= LARGEST_DISTORTION
-    ]
+    return [(a, b) for i, a in enumerate(sides) for j, b in enumerate(sides) if abs(i - j) <= LARGEST_DISTORTION]
 
 
 def crop_offsets(height: int, width: int, crop_height: int, crop_width: int) -> list[tuple[int, int]]:
@@ -63,9 +58,8 @@ def augment(
 ) -> tuple[np.ndarray, bool]:
     """Multi-scale fixed-corner crop resized to ``size``, then a mirror image with probability 0.5.
 
-    Returns uint8 ``(N, size, size, 3)`` and whether it is a mirror image: where left and right are labels
-    (Something-Something) ``flip`` must be off, or the label must change with it (:func:`swap_sides`). ``frames`` that
-    come one by one (:func:`repro.data.decode.iter_frames`) need their ``count``.
+    Returns uint8 ``(N, size, size, 3)`` and whether it is a mirror image: where left and right are labels ``flip`` must
+    be off, or the label must change with it (:func:`swap_sides`). ``frames`` that come one by one need their ``count``.
     """
     view = np.empty((len(cast(Sized, frames)) if count is None else count, size, size, 3), np.uint8)
     crop, mirrored = None, False
@@ -113,9 +107,8 @@ def swap_sides(classes: Sequence[str]) -> list[int | None]:
     """The label of each class's mirror image: the class whose name has left for right and right for left.
 
     A class that names no side is its own. One that does, but has no partner among ``classes``, gets None: its clips are
-    never mirrored. Of Something-Something v1's 174 labels six pair up (turning the camera left / right while filming;
-    pushing, and pulling, something from left to right / from right to left) and one has no partner: "Plugging something
-    into something but pulling it right out as you remove your hand", where right is no side. "Upright" is no side.
+    never mirrored. Of Something-Something v1's 174 labels six pair up and one has no partner ("... pulling it right out
+    as you remove your hand").
     """
     labels = {name: label for label, name in enumerate(classes)}
     return [labels.get(SIDE.sub(lambda side: OTHER_SIDE[side[0]], name)) for name in classes]
