@@ -1,10 +1,11 @@
 """One function over many clips on all cores, with progress, for work that lasts hours.
 
-Workers are spawned processes: one forked from a process whose OpenCV or OpenMP threads have run can hang. They end by
-themselves when the process that started them is killed. A clip that kills its worker (a fault inside the decoder) is
-found by running the clips in hand once more, each alone, and given back as None; the work goes on.
+Workers are spawned processes: one forked from a process whose OpenCV or OpenMP threads have run can hang. They end when
+the process that started them is killed. A clip that kills its worker (a fault inside the decoder) is found by running
+the clips in hand once more, each alone.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -14,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def can_spawn() -> bool:
 
 def run_all(
     function: Callable[..., Any],
-    tasks: Mapping[str, tuple[Any, ...]],
+    tasks: Mapping[str, tuple],
     *,
     title: str,
     unit: str = "clip",
@@ -52,8 +52,7 @@ def run_all(
     Args:
         function: importable by name, since other processes call it.
         tasks: name to arguments.
-        title: what is being done, for the progress bar (terminal, Jupyter) or the lines of a log.
-        unit: what a task is, there.
+        title, unit: what is being done and what a task is, for the progress.
         workers: processes; None or 0 takes every core, 1 works in this process, where a crash ends everything.
 
     An exception of ``function`` ends the work and is raised here; tasks in hand are finished first.
@@ -70,12 +69,10 @@ def run_all(
             advance()
 
 
-def _spread(
-    function: Callable[..., Any], tasks: Mapping[str, tuple[Any, ...]], workers: int
-) -> Iterator[tuple[str, Any]]:
+def _spread(function: Callable[..., Any], tasks: Mapping[str, tuple], workers: int) -> Iterator[tuple[str, Any]]:
     waiting = deque(tasks.items())
     while waiting:
-        in_hand: dict[Future[Any], tuple[str, tuple[Any, ...]]] = {}
+        in_hand: dict[Future[Any], tuple[str, tuple]] = {}
         pool = _pool(workers)
         try:
             while waiting or in_hand:
@@ -91,24 +88,19 @@ def _spread(
         finally:
             pool.shutdown(cancel_futures=True)
         for name, arguments in in_hand.values():
-            yield name, _alone(function, arguments)
-
-
-def _alone(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    with _pool(1) as pool:
-        try:
-            with deaf_to_ctrl_c():
-                future = pool.submit(function, *arguments)
-            return future.result()
-        except BrokenProcessPool:
-            return None
+            result = None
+            with _pool(1) as alone, contextlib.suppress(BrokenProcessPool):
+                with deaf_to_ctrl_c():
+                    future = alone.submit(function, *arguments)
+                result = future.result()
+            yield name, result
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_start_worker)
 
 
-@contextmanager
+@contextlib.contextmanager
 def deaf_to_ctrl_c() -> Iterator[None]:
     """Processes started in the block never get SIGINT, which Ctrl-C sends to all: the first one ends the others.
 
@@ -130,10 +122,8 @@ def _start_worker() -> None:
 
 
 def quiet_decoders() -> None:
-    """From now on FFmpeg and OpenCV print nothing in this process, if no clip was opened in it before.
-
-    What they say of each damaged frame would flood a log; the function that decodes says it once a clip.
-    """
+    """From now on FFmpeg and OpenCV print nothing in this process, if no clip was opened in it before: what they say of
+    each damaged frame would flood a log."""
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"  # read when the first clip is opened
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
