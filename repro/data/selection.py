@@ -1,13 +1,12 @@
 """The clips of one experiment: its split as read, unusable clips refused or left out, and what each really holds."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from repro.data.clips import Clip, Split, read_split
+from repro.data.clips import Split, read_split
 from repro.data.lists import require_folder
 from repro.data.manifest import build_manifest, manifest_hash, unusable
 from repro.experiment.fields import Experiment
@@ -24,12 +23,9 @@ class Selection(NamedTuple):
 def select_clips(experiment: Experiment) -> Selection:
     """Read the experiment's split and count every clip's frames.
 
-    A listed clip that is missing or does not decode is an error, or left out and named in ``data`` with the reason
-    (``unusable: leave_out``): accuracies are then of the clips that are left, and the record says how many were listed.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`repro.data.clips.read_split`; a class has no usable clip in one part.
-        DecodeError: a clip does not decode, and is not to be left out.
+    A listed clip that is missing or does not decode is an error (FileNotFoundError, DecodeError), or left out and named
+    in ``data`` with the reason (``unusable: leave_out``). Raises ValueError as :func:`repro.data.clips.read_split`, and
+    where a class has no usable clip in one part.
     """
     leave_out = experiment.unusable == "leave_out"
     if leave_out:
@@ -78,33 +74,27 @@ def _say_copies(split: Split, table: pd.DataFrame) -> None:
 
     Read are the first bytes of those that have one size and number of frames, and all of those that begin alike.
     """
-    state = {row.name: (row.bytes, row.frames) for row in table.itertuples(index=False)}
-    sets = [[(clip, part) for part in ("training", "test") for clip in getattr(split, part.removesuffix("ing"))]]
-    for look in (lambda clip: state[clip.name], lambda clip: _sum(clip.path, BEGINNING), lambda clip: _sum(clip.path)):
-        sets = [same for each in sets for same in _grouped(each, look) if len(same) > 1]
+    parts = ["training"] * len(split.train) + ["test"] * len(split.test)
+    clips = table.assign(part=parts, path=[clip.path for clip in (*split.train, *split.test)])
+    same = ["bytes", "frames"]
+    for column, most in (("beginning", BEGINNING), ("all", -1)):
+        clips = clips[clips.duplicated(same, keep=False)]
+        clips = clips.assign(**{column: [_sum(path, most) for path in clips["path"]]})
+        same.append(column)
+    clips = clips.join(clips.groupby(same)[["name", "part", "label"]].transform("first").add_suffix("_first"))
     texts = []
-    for where, side in (
-        ("in training and test", lambda one: one[1]),
-        ("in two classes", lambda one: one[0].label),
-    ):
-        pairs = [(same[0], one) for same in sets for one in same if side(one) != side(same[0])]
-        if pairs:
-            first = " and ".join(f"{clip.name} ({part})" for clip, part in pairs[0])
-            texts.append(f"{len(pairs):,} {where}, first {first}")
+    for words, field in (("in training and test", "part"), ("in two classes", "label")):
+        pairs = clips[clips[field] != clips[f"{field}_first"]]
+        for pair in pairs.head(1).itertuples():
+            first = f"{pair.name_first} ({pair.part_first}) and {pair.name} ({pair.part})"
+            texts.append(f"{len(pairs):,} {words}, first {first}")
     if texts:
         print(f"the same bytes: {'; '.join(texts)}; take copies out of the lists or keep them on one side", flush=True)
 
 
-def _grouped(clips: Sequence[tuple[Clip, str]], look: Callable[[Clip], Any]) -> Iterable[list[tuple[Clip, str]]]:
-    found: dict[Any, list[tuple[Clip, str]]] = {}
-    for clip, part in clips:
-        found.setdefault(look(clip), []).append((clip, part))
-    return found.values()
-
-
-def _sum(path: Path, most: int = -1) -> Any:
-    """A hash of the file's first ``most`` bytes, or of all; a folder of frames is like no other."""
+def _sum(path: Path, most: int) -> str:
+    """A hash of the file's first ``most`` bytes (-1: all); a folder of frames is like no other."""
     if path.is_dir():
-        return path
+        return str(path)
     with open(path, "rb") as file:
-        return hashlib.sha256(file.read(most)).digest()
+        return hashlib.sha256(file.read(most)).hexdigest()
