@@ -4,8 +4,7 @@ rar and zip have a directory: their entries open in any order, in any process. t
 and so is rar packed as one block ("solid"). A tar cut into parts is read as one stream, without joining the files.
 
 ``rarfile`` unpacks stored entries itself and calls a program for compressed ones: ``unrar`` or ``unar``. Others that
-it knows did not do on Debian 12: it calls ``bsdtar`` with arguments that program does not take (rarfile 4.5), and
-Debian's ``7zz`` is built without rar.
+it knows did not do on Debian 12: ``bsdtar`` does not take its arguments, ``7zz`` is built without rar.
 """
 
 import functools
@@ -18,7 +17,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -48,8 +46,7 @@ class Entry(NamedTuple):
     open: Callable[[], Any]  # a context that gives the file, to read its bytes from
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(NamedTuple):
     """The files of a rar or zip archive."""
 
     entries: list[Entry]
@@ -74,17 +71,15 @@ def entries(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
 def directory(path: Path) -> Directory | None:
     """The files of a rar or zip archive; None for a tar. Raises ArchiveError, ToolMissing."""
     with open(path, "rb") as file:
-        magic = file.read(4)
-    kind = MAGIC.get(magic, path.suffix.lower())
+        kind = MAGIC.get(file.read(4), path.suffix.lower())
     if kind not in (".rar", ".zip"):
         return None
+    state = path.stat()
     with naming([path]):
-        state = path.stat()
         return _directory(path, kind, state.st_size, state.st_mtime_ns)
 
 
 def refusal(archive: Path, name: str, why: str) -> ArchiveError:
-    """What is raised for an entry that no archive of a dataset has."""
     return ArchiveError(
         f"{archive}: entry {name!r} {why}; it is refused. This is not the archive as distributed: "
         "fetch it again from the official address"
@@ -119,7 +114,7 @@ def _zip_directory(path: Path) -> Directory:
             raise refusal(path, info.filename, "is a link or a device")
         if info.flag_bits & 1:
             raise refusal(path, info.filename, "needs a password")
-    return Directory([Entry(i.filename, i.file_size, functools.partial(archive.open, i)) for i in files], False)
+    return Directory(_entries(archive, files), False)
 
 
 def _rar_directory(path: Path, size: int) -> Directory:
@@ -135,8 +130,11 @@ def _rar_directory(path: Path, size: int) -> Directory:
     compressed = any(info.compress_type != rarfile.RAR_M0 for info in files)
     if compressed:
         rarfile.tool_setup(sevenzip=False, sevenzip2=False, bsdtar=False)  # raises RarCannotExec
-    listed = [Entry(info.filename, info.file_size, functools.partial(archive.open, info)) for info in files]
-    return Directory(listed, compressed and archive.is_solid())
+    return Directory(_entries(archive, files), compressed and archive.is_solid())
+
+
+def _entries(archive: Any, files: Sequence[Any]) -> list[Entry]:
+    return [Entry(info.filename, info.file_size, functools.partial(archive.open, info)) for info in files]
 
 
 class _Joined(io.RawIOBase):
@@ -150,11 +148,9 @@ class _Joined(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        for file in self.files:
-            if count := file.readinto(buffer):  # 0 at the end of each
-                self.advance(count)
-                return count
-        return 0
+        count = next(filter(None, (file.readinto(buffer) for file in self.files)), 0)  # 0 at the end of each
+        self.advance(count)
+        return count
 
     def close(self) -> None:
         for file in self.files:

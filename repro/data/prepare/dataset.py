@@ -9,7 +9,6 @@ import functools
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,44 +17,32 @@ from repro.data.facts import DOES_NOT_DECODE, STORE
 from repro.data.folder import keep_together, on_disk, splits_well, write_splits
 from repro.data.lists import require_folder
 from repro.data.parallel import quiet_decoders
+from repro.data.prepare import root as place
 from repro.data.prepare import verify
 from repro.data.prepare.audit import audit as audit_clips
 from repro.data.prepare.download import by_hand, fetch
 from repro.data.prepare.duplicates import alike
 from repro.data.prepare.frame_cache import cache_frames
-from repro.data.prepare.root import (
-    adopt,
-    close,
-    find_lists,
-    find_tree,
-    groups,
-    holds_clips,
-    holds_lists,
-    inner_archives,
-    is_absent,
-    take_lists,
-)
 from repro.data.prepare.unpack import fill, left_to_unpack
 from repro.data.prepare.verify import OWN, listed_clips, read_splits
 from repro.files import check_names, only_one, size_text
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """Where a dataset lies now, as the fields of a profile."""
 
     dataset: str  # name shown to readers
     layout: str
     videos: Path
     annotations: Path
-    frames: Path | None = None  # the frame cache, if it was made
-    more: Mapping[str, str] = field(default_factory=dict)  # fields that these clips call for, see verify.profile_fields
-    trainable: bool = True  # whether two classes have usable clips in both parts
+    frames: Path | None  # the frame cache, if it was made
+    more: Mapping[str, str]  # fields that these clips call for, see verify.profile_fields
+    trainable: bool  # whether two classes have usable clips in both parts
 
     def lines(self) -> list[str]:
         """The lines to put into a profile."""
-        values = {"dataset": self.dataset, "layout": self.layout, "videos": self.frames or self.videos}
-        values |= {"annotations": self.annotations}
+        videos = self.frames or self.videos
+        values = {"dataset": self.dataset, "layout": self.layout, "videos": videos, "annotations": self.annotations}
         if self.layout == "something_v1":
             values["flip"] = "false  # left and right are labels; or true, with swap_labels: true"
         return [f"{name}: {value}" for name, value in (values | dict(self.more)).items()]
@@ -81,9 +68,8 @@ def prepare(
         workers: processes; None takes every core.
         download: fetch what is missing from the official addresses.
 
-    Raises FileNotFoundError for what is not to be downloaded, and says what to get from whom and where to put it;
-    ValueError or OSError where an archive or a list is not what it should be, ROOT is read-only or the disk full. What
-    is finished is kept, and nothing unfinished has a final name.
+    Raises FileNotFoundError that says what to get from whom and where to put it; ValueError or OSError where an archive
+    or a list is not what it should be, ROOT is read-only or the disk full. What is finished is kept.
     """
     check_names([name], [*CATALOGUE, OWN], "dataset")
     if not str(root):
@@ -103,9 +89,7 @@ def prepare(
     bad, cache = set(), None
     if audit:
         table = audit_clips(clips, store, workers=workers)
-        verify.say_verdicts(store, table)
-        bad |= set(verify.say_unusable(table, verify.listed_clips(splits)))
-        verify.say_copies(table, splits)
+        bad = verify.say_verdicts(store, table, splits)
     if frames:
         cache = root / "frames"
         made = cache_frames(clips, cache, workers=workers)
@@ -121,23 +105,23 @@ def prepare(
 
 def _annotations(one: Dataset, root: Path, given: Path | str | None, download: bool) -> Path:
     if given is not None:
-        if not holds_lists(one, Path(given)):
+        if not place.holds_lists(one, Path(given)):
             raise FileNotFoundError(f"annotations: {given} does not hold {one.title}'s lists ({', '.join(one.lists)})")
         return Path(given)
     final = root / "annotations"
-    if holds_lists(one, final):
+    if place.holds_lists(one, final):
         return final
-    found = find_lists(one, root)
+    found = place.find_lists(one, root)
     if not found:
         unpack = functools.partial(fill, one, "annotations", root, workers=1)
         _do(one, root, _archive_steps(one, "annotations", root, download, unpack))
-        found = [] if holds_lists(one, final) else find_lists(one, root)  # lists that come without an archive
+        found = [] if place.holds_lists(one, final) else place.find_lists(one, root)  # which come without an archive
     if found and not os.access(root, os.W_OK):
         return found[0] if found[0].is_dir() else found[0].parent
     if found:
         text = f"move {found[0].name}{' and others' * (len(found) > 1)} to annotations"
-        _do(one, root, [Step(text, 0, lambda: take_lists(found, root))])
-    if not holds_lists(one, final):
+        _do(one, root, [Step(text, 0, lambda: place.take_lists(found, root))])
+    if not place.holds_lists(one, final):
         raise FileNotFoundError(
             f"{final}: {one.title}'s lists are {', '.join(one.lists)}; not all are there. {one.how}"
         )
@@ -153,28 +137,28 @@ def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, do
     def unpack() -> None:
         fill(one, "videos", root, annotations=annotations, workers=workers)
 
-    at_hand = left_to_unpack(one, "videos", root) or inner_archives(one, root)
+    at_hand = left_to_unpack(one, "videos", root) or place.inner_archives(one, root)
     if not stage.exists() and final.is_dir() and any(final.iterdir()):
         if at_hand and os.access(root, os.W_OK) and not whole(final):
             _do(one, root, [Step("unpack what videos lacks of the listed clips", 0, unpack)])
         return final
-    tree = None if stage.exists() and at_hand else find_tree(one, root, annotations)
+    tree = None if stage.exists() and at_hand else place.find_tree(one, root, annotations)
     if tree and not os.access(root, os.W_OK):
         return tree.folders[0] if tree.becomes else root
     if tree:
         names = ", ".join(folder.name for folder in tree.folders[:3])
         text = f"move {names}{' and others' * (len(tree.folders) > 3)} to videos"
-        _do(one, root, [Step(text, 0, lambda: adopt(one, tree, root, annotations))])
+        _do(one, root, [Step(text, 0, lambda: place.adopt(one, tree, root, annotations))])
         return _videos(one, root, annotations, workers, download)  # archives beside it may hold what it lacks
     if stage.exists() and not at_hand and whole(stage):
-        _do(one, root, [Step("give videos.part its name, it is whole", 0, lambda: close("videos", root))])
+        _do(one, root, [Step("give videos.part its name, it is whole", 0, lambda: place.close("videos", root))])
     else:
         _do(one, root, _archive_steps(one, "videos", root, download, unpack))
     return final
 
 
 def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tuple[Path, Path]:
-    """The folders of a user's own clips and lists. Lists are drawn and written once, unless there are some."""
+    """The folders of a user's own clips and lists, which are drawn and written once, unless there are some."""
     videos = root / "videos"
     if not videos.is_dir():
         raise FileNotFoundError(f"there is no folder {videos}: put your clips there, in a folder for each class")
@@ -182,21 +166,19 @@ def _own(root: Path, annotations: Path | str | None, workers: int | None) -> tup
     if annotations is None:
         lists.mkdir(exist_ok=True)
     require_folder("annotations", lists)
-    if any(lists.glob("split*.csv")):
-        return videos, lists
-    if annotations is None and os.access(lists, os.W_OK):
+    drawn = any(lists.glob("split*.csv"))
+    if not drawn and annotations is None and os.access(lists, os.W_OK):
         _draw(videos, lists, workers)
-    else:
+    elif not drawn:
         print(f"{lists}: no split*.csv, and none is written there; each run draws from the clips that it finds")
     return videos, lists
 
 
 def _draw(videos: Path, lists: Path, workers: int | None) -> None:
-    """Write split files in which no clip and its copy are on both sides, and say so.
+    """Write split files in which no clip and its copy, which the audit tells, are on both sides, and say so.
 
-    Which clips are alike the audit tells, whose decoding the first training would else have to do. Clips that only look
-    the same are drawn one by one where together they are most of a class: one room, one camera that stands. Clips that
-    do not decode are left out; raises ValueError where a class has no other.
+    Clips that only look the same are drawn one by one where together they are most of a class: one room, one camera
+    that stands. Clips that do not decode are left out; raises ValueError where a class has no other.
     """
     found = on_disk(videos, lists)
     paths = {clip.name: videos / clip.folders[0] / clip.file for clip in found}
@@ -218,16 +200,17 @@ def _draw(videos: Path, lists: Path, workers: int | None) -> None:
         count, (one, other) = len({name for pair in pairs for name in pair}), pairs[0]
         words = "the same" if pairs == same else "the same or nearly the same"
         print(f"  {count:,} clips are {words} as another and in one group with it, first {one} and {other}")
+    mend = f"say so in {lists}/groups.csv, delete split*.csv and run this again"
     if near and not together:
         one, other = near[0]
         print(
             f"  most clips of a class look the same, first {one} and {other}, and are drawn one by one: where they are "
-            f"cut from one recording, say so in {lists}/groups.csv, delete split*.csv and run this again"
+            f"cut from one recording, {mend}"
         )
     elif alone:
         print(
-            "  no groups are given and each clip is one of its own: where some are cut from one recording, say so in "
-            f"{lists}/groups.csv, delete split*.csv and run this again (book/own-clips.md)"
+            "  no groups are given and each clip is one of its own: where some are cut from one recording, "
+            f"{mend} (book/own-clips.md)"
         )
 
 
@@ -247,31 +230,25 @@ def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: 
 
     Every list is needed; of clips that come in several archives (Kinetics), those that are there will do.
     """
-    archives = one.of(part)
-    absent = [archive for archive in archives if is_absent(archive, root)]
-    if part == "videos" and inner_archives(one, root):
-        absent = []
+    archives, inner = one.of(part), place.inner_archives(one, root)
+    absent = [] if part == "videos" and inner else [a for a in archives if place.is_absent(a, root)]
     lacking = [archive for archive in absent if archive.asked or not download]
     if lacking and (part == "annotations" or len(lacking) == len(archives)):
-        # When clips are asked for the lists are there; when lists are, the clips may be
-        clips = any(holds_clips(root / name, one.of("videos")[0].takes) for name in ("videos", *one.folders))
-        both = part == "annotations" and not clips and not inner_archives(one, root)
-        wanted = [a for a in (one.archives if both else archives) if is_absent(a, root)]
         what, elsewhere = "clips", f"Clips unpacked elsewhere: move or link their folder to {root / 'videos'}."
         if part == "annotations":
             what, elsewhere = "lists", "Lists that lie elsewhere: name their folder with --annotations."
+            # When clips are asked for the lists are there; when lists are, the clips may be
+            takes = one.of("videos")[0].takes
+            if not inner and not any(place.holds_clips(root / name, takes) for name in ("videos", *one.folders)):
+                archives = one.archives
+        wanted = [archive for archive in archives if place.is_absent(archive, root)]
         raise FileNotFoundError(
             f"{root} does not hold the {what} of {one.title}. {by_hand(wanted, root)} {elsewhere} {one.how}"
         )
-    steps = [
-        Step(
-            f"download {archive.file} ({size_text(archive.bytes)}) from {archive.url or archive.index}",
-            archive.bytes,
-            functools.partial(fetch, one, archive, root),
-        )
-        for archive in absent
-        if archive not in lacking
-    ]
+    steps = []
+    for archive in (archive for archive in absent if archive not in lacking):
+        text = f"download {archive.file} ({size_text(archive.bytes)}) from {archive.url or archive.index}"
+        steps.append(Step(text, archive.bytes, functools.partial(fetch, one, archive, root)))
     packed = [archive for archive in archives if archive.kind != "file" and archive not in lacking]
     if packed:
         names = ", ".join(archive.file for archive in packed)
@@ -281,9 +258,10 @@ def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: 
 
 def _unpacked(archive: Archive, root: Path) -> int:
     """Bytes that the archive's content takes, about, by the size of what is on the disk of it."""
-    here = sum(path.stat().st_size for group in groups(archive, root) for path in group)
-    absent = is_absent(archive, root)
-    return archive.unpacked if absent else here * archive.unpacked // archive.bytes
+    if place.is_absent(archive, root):
+        return archive.unpacked
+    here = sum(path.stat().st_size for group in place.groups(archive, root) for path in group)
+    return here * archive.unpacked // archive.bytes
 
 
 def _do(one: Dataset, root: Path, steps: list[Step]) -> None:

@@ -1,13 +1,11 @@
 """Unpack archives: safely, on all cores, and going on where a killed run stopped.
 
 - An archive is read through before anything of it is written: an entry that would leave its folder, a link, a device,
-  an archive that ends too early are refused with one message that names archive and entry.
+  an archive that ends too early are refused. Names are checked here for all formats alike (tarfile's "data" filter asks
+  the file system about each, which takes minutes for ten million frames).
 - A file is written under a draft name and renamed when it is whole; one that is there with the right size is skipped.
 - Entries of rar and zip are spread over processes; streams (tar, solid rar) take a pass each, side by side, and are
-  noted in ROOT/unpacked.json when they are done, so that a run that goes on leaves them out.
-
-Names are checked here for all formats alike. tarfile's "data" filter does the same for tar alone, and asks the file
-system about each name, which would take minutes for the ten million frames of Something-Something.
+  noted in ROOT/unpacked.json when they are done.
 """
 
 import os
@@ -20,22 +18,11 @@ import rarfile
 
 from repro.data.catalogue import Archive, Dataset
 from repro.data.parallel import cores, run_all
+from repro.data.prepare import root as place
 from repro.data.prepare.archives import CHUNK, ArchiveError, Entry, directory, entries, naming, refusal
 from repro.data.prepare.checksums import SUMS, check_sums, read_json, write_json
 from repro.data.prepare.download import DiskFull
-from repro.data.prepare.root import (
-    DONE,
-    DRAFTS,
-    INNER,
-    REPLACING,
-    UNLISTED,
-    close,
-    groups,
-    has_content,
-    inner_archives,
-    opened,
-    sort_by_class,
-)
+from repro.data.prepare.root import DONE, DRAFTS, INNER, REPLACING, UNLISTED
 from repro.files import is_disk_full, size_text
 
 # ---- one archive
@@ -70,27 +57,19 @@ class Job:
     def lacks(self, entry: Entry) -> bool:
         """Whether the entry is taken and not there yet."""
         target = self.target(entry.name)
-        try:
-            return target is not None and os.stat(target).st_size != entry.size
-        except FileNotFoundError:
-            return True
+        return target is not None and not (os.path.exists(target) and os.path.getsize(target) == entry.size)
 
 
 def survey(job: Job) -> int:
     """Read the archive through and check every entry; nothing is written. The bytes of files that are not there yet.
 
-    Raises:
-        ArchiveError: an entry is hostile; the archive is damaged, cut short, or protected by a password.
-        ToolMissing: it has compressed rar entries and no tool is there.
+    Raises ArchiveError where it is hostile, damaged, cut short or needs a password; ToolMissing.
     """
     return sum(entry.size for entry in entries(job.paths, "checking") if job.lacks(entry))
 
 
 def unpack(job: Job) -> int:
-    """Unpack one archive in this process; the number of files written, those that were there not counted.
-
-    Raises as :func:`survey`, and DiskFull: what is finished is kept, nothing unfinished has a file's name.
-    """
+    """Unpack one archive in this process; the number of files written. Raises as :func:`survey`, and DiskFull."""
     (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
     with naming(job.paths):
         return sum(_write(job, entry) for entry in entries(job.paths, "unpacking") if job.lacks(entry))
@@ -103,7 +82,7 @@ def unpack_all(jobs: Sequence[Job], *, title: str, workers: int | None = None) -
         (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
         listed = directory(job.paths[0])
         wanted: list[int | None] = [None]
-        if listed is not None and not listed.solid:
+        if listed and not listed.solid:
             wanted = [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
         tasks |= {f"{job.paths[0]} {index}": (job, index) for index in wanted}
     unit = "archive" if all(index is None for _, index in tasks.values()) else "file"
@@ -161,7 +140,7 @@ def left_to_unpack(one: Dataset, part: str, root: Path) -> list[tuple[Archive, t
     return [
         (archive, group)
         for archive in one.of(part)
-        for group in groups(archive, root)
+        for group in place.groups(archive, root)
         if archive.kind != "file" and done.get(_key(group, root)) != _state(group)
     ]
 
@@ -169,29 +148,27 @@ def left_to_unpack(one: Dataset, part: str, root: Path) -> list[tuple[Archive, t
 def fill(one: Dataset, part: str, root: Path, *, annotations: Path | None = None, workers: int | None = None) -> None:
     """Unpack every archive of the part that is on the disk. ``annotations``: the lists that Kinetics is sorted by.
 
-    Raises:
-        ChecksumError, ArchiveError, ToolMissing: an archive is not what it should be; nothing of it was written.
-        DiskFull: it does not fit, or the disk filled up on the way; what is finished is kept.
+    Raises ChecksumError, ArchiveError, ToolMissing, when nothing of that archive was written, and DiskFull.
     """
     todo = left_to_unpack(one, part, root)
     files = {os.path.relpath(path, root): (path, archive.sha256) for archive, group in todo for path in group}
     check_sums(files, root / SUMS, workers=workers or cores())
-    there = root / part if has_content(root / part) else root / f"{part}.part"
+    there = root / part if place.has_content(root / part) else root / f"{part}.part"
     needed = _check([_job(archive, group, there) for archive, group in todo], root, workers)
     if todo and not needed and there == root / part:
         return  # all that the archives have is there
-    stage = opened(part, root)
+    stage = place.opened(part, root)
     _unpack([_job(archive, group, stage) for archive, group in todo], one, root, workers)
-    inner = [*inner_archives(one, root), *sorted((stage / INNER).glob("*.rar"))] if part == "videos" else []
+    inner = [*place.inner_archives(one, root), *sorted((stage / INNER).glob("*.rar"))] if part == "videos" else []
     if inner:
-        outer = next(archive for archive in one.of("videos") if archive.kind == "rar of rars")
+        outer = one.of("videos")[0]
         jobs = [Job((rar,), stage, outer.takes, outer.keep) for rar in inner]
         _check(jobs, root, workers)
         _unpack(jobs, one, root, workers)
     for flat in (stage / UNLISTED, stage / REPLACING):
         if flat.is_dir():
-            sort_by_class(one, flat.iterdir(), stage, annotations)
-    close(part, root)
+            place.sort_by_class(one, flat.iterdir(), stage, annotations)
+    place.close(part, root)
 
 
 def _job(archive: Archive, group: tuple[Path, ...], stage: Path) -> Job:

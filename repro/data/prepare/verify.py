@@ -65,22 +65,15 @@ def report(layout: str, videos: Path, annotations: Path, splits: Mapping[int, Sp
     return clips
 
 
-def say_verdicts(store: Path, table: pd.DataFrame) -> None:
-    """Print how many clips of an audit have each verdict, in words that need no explanation."""
+def say_verdicts(store: Path, table: pd.DataFrame, splits: Mapping[int, Split]) -> set[str]:
+    """Print how many clips of an audit have each verdict, which PyAV reads, the first that do not decode with the
+    reasons, and which are copies; the names of all that do not decode."""
     words = {
         COUNT_DIFFERS: "decode to another number of frames than their file announces (training uses the frames that "
         "decode; nothing needs to be done)"
     }
     counts = table["verdict"].value_counts().items()
     print(f"{store}: {', '.join(f'{n:,} {words.get(verdict, verdict)}' for verdict, n in counts)}")
-
-
-def say_unusable(table: pd.DataFrame, listed: Collection[str]) -> list[str]:
-    """Print the first clips of an audit that do not decode, with the reasons; the names of all of them.
-
-    What training makes of them is said where some are ``listed``. Those that PyAV reads because OpenCV cannot are
-    counted.
-    """
     if len(other := table[table["reader"] == "pyav"]):
         codecs = ", ".join(sorted(set(other["codec"])))
         print(f"  read by PyAV, since OpenCV cannot: {len(other):,} clips ({codecs}), first {other['name'].iat[0]}")
@@ -89,41 +82,36 @@ def say_unusable(table: pd.DataFrame, listed: Collection[str]) -> list[str]:
         print(f"  {row.name}: {row.reason}")
     if len(bad) > SHOWN:
         print(f"  and {len(bad) - SHOWN:,} more")
-    if set(bad["name"]) & set(listed):
+    if set(bad["name"]) & set(listed_clips(splits)):
         print("  training stops at those that a list names, unless the profile says unusable: leave_out")
-    return list(bad["name"])
+    _say_copies(table, splits)
+    return set(bad["name"])
 
 
-def say_copies(table: pd.DataFrame, splits: Mapping[int, Split]) -> None:
+def _say_copies(table: pd.DataFrame, splits: Mapping[int, Split]) -> None:
     """Print one line where an audit found a clip in two classes, or on both sides of a split."""
     clips = [clip for split in splits.values() for clip in (*split.train, *split.test)]
     labels, groups = ({clip.name: getattr(clip, field) for clip in clips} for field in ("label", "group"))
     sides = [({clip.name for clip in split.train}, {clip.name for clip in split.test}) for split in splits.values()]
 
-    def across(pair: tuple[str, str]) -> bool:
-        one, other = pair
+    def across(one: str, other: str) -> bool:
         return any((one in a and other in b) or (one in b and other in a) for a, b in sides)
 
     same, near = ([pair for pair in pairs if labels.keys() >= set(pair)] for pairs in alike(table))
     found = {
-        "the same bytes in two classes": [(one, other) for one, other in same if labels[one] != labels[other]],
-        "the same bytes in training and test": [pair for pair in same if across(pair)],
-        "nearly the same in training and test": [
-            (one, other) for one, other in near if groups[one] != groups[other] and across((one, other))
-        ],
+        "the same bytes in two classes": [(a, b) for a, b in same if labels[a] != labels[b]],
+        "the same bytes in training and test": [(a, b) for a, b in same if across(a, b)],
+        "nearly the same in training and test": [(a, b) for a, b in near if groups[a] != groups[b] and across(a, b)],
     }
-    texts = [
-        f"{words}: {len(pairs):,} pairs, first {' and '.join(pairs[0])}" for words, pairs in found.items() if pairs
-    ]
+    texts = [f"{text}: {len(pairs):,} pairs, first {' and '.join(pairs[0])}" for text, pairs in found.items() if pairs]
     if texts:
         print(f"  clips that are copies, {'; '.join(texts)}")
 
 
 def profile_fields(splits: Mapping[int, Split], there: Collection[str], bad: Collection[str]) -> dict[str, str] | None:
-    """The profile's fields that the clips ``there``, of which those ``bad`` cannot be used, call for.
-
-    ``classes`` where only some have usable clips in both parts of split 1, ``unusable`` where clips of those classes
-    are missing or do not decode. {} where every clip can be used, None where nothing can be trained.
+    """The profile's fields that the clips ``there``, of which those ``bad`` cannot be used, call for: ``classes`` where
+    only some have usable clips in both parts of split 1, ``unusable`` where clips of those are missing or do not
+    decode. None where nothing can be trained.
     """
     split = splits[1]
     good = set(there) - set(bad)
