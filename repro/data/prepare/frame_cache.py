@@ -1,20 +1,12 @@
 """The frame cache: each clip split by OpenCV into JPEG frames, the paper's own way, in one zip a clip.
 
-``out/<class>/<clip>.zip`` holds ``00001.jpg`` ..., stored and not compressed again; ``repro.data.images`` reads it. One
-file a clip and not one a frame, since UCF101 would be 2.5 million files to copy, scan and back up. The zip's comment
-says which source, quality and size it is of, so a changed one is made anew. A zip whose clip is gone or no longer
-decodes is moved aside: training from the cache would else use a clip that training from the videos refuses.
+``out/<class>/<clip>.zip`` holds ``00001.jpg`` ..., not compressed again; ``repro.data.images`` reads it. One file a
+clip and not one a frame, since UCF101 would be 2.5 million files. The zip's comment says which source, quality and size
+it is of, so a changed one is made anew. A zip whose clip is gone or no longer decodes is moved aside: training from the
+cache would else use a clip that training from the videos refuses.
 
-Quality 95 with halved colour (4:2:0, as the videos have) is what ``cv2.imwrite`` gives unless told otherwise. Measured
-in one run, clips a second of one core's time, 16 frames a clip; bytes and fidelity on the clips as distributed:
-
-| quality | bytes a pixel | PSNR to the decoded video, dB | 24 clips of ucf101-3 | 8 clips as distributed |
-|---|---|---|---|---|
-| 85 | 0.18 | 37.8-43.4 | 233 | 201 |
-| 90 | 0.22 | 39.5-44.4 | 220 | 192 |
-| 95 | 0.31 | 41.3-45.5 | 191 | 166 |
-
-So speed does not decide between them; fidelity does.
+Quality 95 with halved colour (as the videos have) is what ``cv2.imwrite`` gives unless told otherwise: 41.3 to 45.5 dB
+to the decoded clips as distributed at 0.31 bytes a pixel. 85 has 37.8 to 43.4 dB at 0.18, and reads 22 % faster.
 """
 
 import contextlib
@@ -24,9 +16,9 @@ import shutil
 import statistics
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -44,8 +36,7 @@ SAMPLED_CLIPS, SAMPLED_FRAMES = 48, 8  # for the estimate of space; clips differ
 ASIDE = ".without_source"  # folder in the cache for zips without a usable clip; hidden, so no layout reads it
 
 
-@dataclass(frozen=True)
-class Cached:
+class Cached(NamedTuple):
     """What :func:`cache_frames` did."""
 
     written: int  # clips
@@ -57,10 +48,9 @@ class Cached:
 def cache_frames(paths: Mapping[str, Path], out: Path, *, workers: int | None = None) -> Cached:
     """Write ``out/<name without suffix>.zip`` for every clip, on all cores; those that are there already are kept.
 
-    Frames whose short side is longer than ``SHORT_SIDE`` are made smaller (by area), none larger. JPEG frames of a
-    folder that are small enough are taken as they are. Each zip appears whole or not at all, so a killed run goes on.
-    A zip in ``out`` whose clip is not among ``paths``, is gone or does not decode is moved to ``out/.without_source``,
-    never deleted (it may be the last copy), and named in ``left_out``.
+    Frames whose short side is longer than ``SHORT_SIDE`` are made smaller (by area), none larger; JPEG frames that are
+    small enough are taken as they are. A zip in ``out`` whose clip is not among ``paths``, is gone or does not decode
+    is moved to ``out/.without_source`` (it may be the last copy) and named in ``left_out``.
 
     Args:
         paths: name ("Punch/v_Punch_g01_c01.avi") to clip, of all clips of this cache.
@@ -70,7 +60,13 @@ def cache_frames(paths: Mapping[str, Path], out: Path, *, workers: int | None = 
     cannot be written (finished clips stay), or another process is at this work.
     """
     out = Path(out)
-    targets = _targets(paths, out)
+    targets: dict[str, Path] = {}  # the zip of each clip by name
+    owners: dict[Path, str] = {}
+    for name in paths:
+        targets[name] = out / f"{split_suffix(name)[0]}.zip"  # "take 1.3" has no suffix, so it keeps its name whole
+        owner = owners.setdefault(targets[name], name)
+        if owner != name:
+            raise ValueError(f"{name} and {owner} would both be cached as {targets[name]}; rename one of them")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with only_one(out / "cache.lock"):
@@ -98,28 +94,19 @@ def cache_frames(paths: Mapping[str, Path], out: Path, *, workers: int | None = 
     return Cached(written, len(there) - written, sum(there.values()), tuple(reasons.values()))
 
 
-def _targets(paths: Mapping[str, Path], out: Path) -> dict[str, Path]:
-    """The zip of each clip by name."""
-    owners: dict[Path, str] = {}
-    for name in paths:
-        target = out / f"{split_suffix(name)[0]}.zip"  # "take 1.3" has no suffix, so it keeps its name whole
-        if target in owners:
-            raise ValueError(f"{name} and {owners[target]} would both be cached as {target}; rename one of them")
-        owners[target] = name
-    return {name: target for target, name in owners.items()}
-
-
 def _to_do(paths: Mapping[str, Path], targets: Mapping[str, Path]) -> tuple[dict[str, tuple], dict[str, str]]:
     """Arguments of :func:`_write_clip` by name for clips without a cache of today's; the reason for missing clips."""
     tasks: dict[str, tuple] = {}
     missing: dict[str, str] = {}
     for name, path in paths.items():
         try:
-            stamp = _stamp(path)
+            stamp, cached = _stamp(path), None
         except OSError as error:
             missing[name] = f"its video cannot be read ({error.strerror})"
             continue
-        if not _is_cached(targets[name], stamp):
+        with contextlib.suppress(DecodeError), FrameZip(targets[name]) as images:
+            cached = images.comment
+        if cached != stamp:
             tasks[name] = (path, targets[name], stamp)
     return tasks, missing
 
@@ -138,7 +125,7 @@ def _move_aside(out: Path, kept: Collection[Path]) -> dict[Path, Path]:
         if _file(path) in files or any(part.startswith(".") for part in within.parts):
             continue
         place, number = out / ASIDE / within, 1
-        while place.exists():  # of an earlier run: neither is lost
+        while place.exists():  # of an earlier run
             number += 1
             place = (out / ASIDE / within).with_stem(f"{path.stem} ({number})")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -163,14 +150,6 @@ def _stamp(path: Path) -> bytes:
     return json.dumps(made).encode()
 
 
-def _is_cached(target: Path, stamp: bytes) -> bool:
-    try:
-        with FrameZip(target) as images:
-            return images.comment == stamp
-    except DecodeError:
-        return False
-
-
 def _write_clip(source: Path, target: Path, stamp: bytes) -> str:
     """Write one zip; the reason why not, or nothing. Raises OSError when it cannot be written."""
     try:
@@ -185,9 +164,6 @@ def _write_clip(source: Path, target: Path, stamp: bytes) -> str:
     except zipfile.LargeZipFile:
         return "more than 65,535 frames or 2 GB of them; decode this clip from the video"
     return ""
-
-
-# ---- a clip as JPEG frames
 
 
 def jpegs(path: Path) -> Iterator[bytes]:
@@ -225,18 +201,14 @@ def _encode(frame: np.ndarray) -> bytes:
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()
 
 
-# ---- what the cache takes on the disk
-
-
 def _check_space(clips: Sequence[Path], out: Path) -> None:
     """Say what the cache of these clips will take. Raises OSError where it does not fit."""
     needed, free = expected_bytes(clips), shutil.disk_usage(out).free
+    room = f"{size_text(free)} are free"
     if clips:
-        print(
-            f"frame cache: about {size_text(needed)} for {len(clips):,} clips, {size_text(free)} are free", flush=True
-        )
+        print(f"frame cache: about {size_text(needed)} for {len(clips):,} clips, {room}", flush=True)
     if needed > free:
-        raise OSError(f"it would take about {size_text(needed)}, {size_text(free)} are free; make room")
+        raise OSError(f"it would take about {size_text(needed)}, {room}; make room")
 
 
 def expected_bytes(clips: Sequence[Path]) -> int:
@@ -245,12 +217,10 @@ def expected_bytes(clips: Sequence[Path]) -> int:
     for path in clips[:: max(1, len(clips) // SAMPLED_CLIPS)]:
         with contextlib.suppress(DecodeError, cv2.error):  # the cache leaves it out, and says so
             sizes = [len(data) + OVERHEAD for data in islice(jpegs(path), SAMPLED_FRAMES)]
-            found.append(statistics.mean(sizes) * _announced(path))
+            if holds_images(path):
+                announced = count_images(path)
+            else:
+                with open_video(path) as video:
+                    announced = video.announced()[0]
+            found.append(statistics.mean(sizes) * announced)
     return round(statistics.mean(found) * len(clips)) if found else 0
-
-
-def _announced(path: Path) -> int:
-    if holds_images(path):
-        return count_images(path)
-    with open_video(path) as video:
-        return video.announced()[0]
