@@ -19,15 +19,12 @@ def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None)
 
     Args:
         paths: name ("Punch/v_Punch_g01_c01.avi") to clip.
-        store: parquet file to write, whole or not at all, when every clip is done.
+        store: parquet file to write when every clip is done. A finished clip is a line of the journal beside it.
         workers: processes; None takes every core.
 
-    A finished clip is a line of the journal beside ``store`` at once, so an audit that was killed goes on from there.
-    Clips whose bytes and time are those of the journal or of an earlier ``store`` are not decoded again; those that an
-    earlier audit found unusable are.
-
-    Raises ValueError for names that are not text, OSError when nothing can be written (read-only, disk full; the
-    journal is kept) or when another audit is at work here.
+    Clips whose bytes and time are those of the journal or of an earlier ``store`` are not decoded again, unless they
+    were unusable. Raises ValueError for names that are not text, OSError when nothing can be written (the journal is
+    kept) or when another audit is at work here.
     """
     store = Path(store)
     journal = store.with_suffix(".journal")
@@ -39,9 +36,7 @@ def audit(paths: Mapping[str, Path], store: Path, *, workers: int | None = None)
         store.parent.mkdir(parents=True, exist_ok=True)
         with only_one(store.with_suffix(".lock")), open(journal, "a+", encoding="utf-8") as lines:
             known = _read_store(store) | _read_journal(lines)
-            done = {
-                name: known[name] for name, path in paths.items() if name in known and is_unchanged(path, known[name])
-            }
+            done = {n: known[n] for n, path in paths.items() if n in known and is_unchanged(path, known[n])}
             left = {name: (path,) for name, path in paths.items() if name not in done}
             print(f"audit: {len(left):,} clips to decode, {len(done):,} are as they were", flush=True)
             for name, facts in run_all(inspect_clip, left, title="audit", workers=workers):

@@ -1,7 +1,5 @@
-"""What an audit says of a split: the same clip in training and test, groups on both sides, balance, clips left out.
-
-Every function takes the audit's table (``repro.data.prepare.audit``), a split, or both, and returns a table. No clip
-is read.
+"""What an audit's table says of a split: the same clip in training and test, groups on both sides, balance, clips
+left out. No clip is read.
 """
 
 from collections.abc import Iterator
@@ -9,24 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from repro.data.clips import Clip, Split
+from repro.data.clips import Split
 from repro.data.facts import DOES_NOT_DECODE, OK
 from repro.data.prepare.inspect import PRINTS
 
 NEAR = 10
 """Largest distance, in bits of 64, of each of the four perceptual hashes of two clips that count as nearly the same.
 
-Looked at on the 394 clips of ucf101-3: three of them against the same clips as distributed (another codec and quality)
-differ by 3 bits at most; 63 of 899 pairs of one group (one person, one place, a camera that stands) by 10 or less; of
-76,522 pairs across groups the nearest two by 18.
+Of the 394 clips of ucf101-3, three differ from the same clips as distributed (another codec) by 3 bits at most; 63 of
+899 pairs of one group by 10 or less; of 76,522 pairs across groups the nearest two by 18.
 """
 BLOCK = 256  # training clips compared with all test clips at a time: some 10 MB for UCF101
 
 
 def exact_duplicates(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Pairs of a training and a test clip of the same bytes: columns ``train, test, sha256``."""
-    sums = audit[audit["sha256"] != ""].set_index("name")["sha256"]
-    train, test = (_named(clips, part, sums) for clips, part in ((split.train, "train"), (split.test, "test")))
+    train, test = _sides(audit, split, "sha256")
     return train.merge(test, on="sha256")[["train", "test", "sha256"]]
 
 
@@ -34,11 +30,10 @@ def near_duplicates(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
     """Pairs of a training and a test clip that look the same: columns ``train, test, bits, same_group``, nearest first.
 
     ``bits`` is the largest of the four Hamming distances between their perceptual hashes, at most :data:`NEAR`. Exact
-    duplicates are among them. Found are re-encoded, resized and slightly retouched copies, and clips of one scene by a
-    camera that stands; not parts of one film at other times, mirrored or cropped ones.
+    duplicates are among them, re-encoded and resized copies, and clips of one scene by a camera that stands; not parts
+    of one film at other times, mirrored or cropped ones.
     """
-    prints = audit[audit["prints"] != ""].set_index("name")["prints"]
-    train, test = (_named(clips, part, prints) for clips, part in ((split.train, "train"), (split.test, "test")))
+    train, test = _sides(audit, split, "prints")
     rows = _near(_as_numbers(train["prints"]), _as_numbers(test["prints"]))
     group = {clip.name: clip.group for clip in (*split.train, *split.test)}
     pairs = pd.DataFrame(
@@ -84,18 +79,26 @@ def not_as_announced(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
         [(clip.name, part) for part in ("train", "test") for clip in getattr(split, part)], columns=["name", "part"]
     )
     columns = ["name", "verdict", "reason", "frames", "announced"]
-    table = listed.merge(audit[columns], on="name", how="left")
-    table["verdict"] = table["verdict"].fillna("not audited")
+    table = listed.merge(audit[columns], on="name", how="left").fillna({"verdict": "not audited"})
     table = table[table["verdict"] != OK]
-    unusable_first = table["verdict"].isin([DOES_NOT_DECODE, "not audited"])
-    table = table.assign(last=~unusable_first).sort_values(["last", "name"], ignore_index=True)
-    return table[["name", "part", *columns[1:]]]
+    table = table.assign(usable=~table["verdict"].isin([DOES_NOT_DECODE, "not audited"]))
+    return table.sort_values(["usable", "name"], ignore_index=True).drop(columns="usable")
 
 
-def _named(clips: tuple[Clip, ...], part: str, values: pd.Series) -> pd.DataFrame:
-    """The clips of one part that have a value: columns ``part`` (their names) and the value's own."""
-    names = pd.Series([clip.name for clip in clips], name=part, dtype=str)
-    return names.to_frame().join(values, on=part, how="inner").reset_index(drop=True)
+def _sides(audit: pd.DataFrame, split: Split, field: str) -> list[pd.DataFrame]:
+    """The training and the test clips that have a value: columns ``train`` or ``test`` (their names) and ``field``."""
+    values = audit[audit[field] != ""].set_index("name")[field]
+    names = {part: pd.Series([clip.name for clip in getattr(split, part)], dtype=str) for part in ("train", "test")}
+    return [
+        each.to_frame(part)
+        .join(
+            values,
+            on=part,
+            how="inner",
+        )
+        .reset_index(drop=True)
+        for part, each in names.items()
+    ]
 
 
 def _near(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, int, int]]:

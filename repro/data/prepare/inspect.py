@@ -1,5 +1,4 @@
-"""What one clip on disk really is: decoded once from end to end on one thread, as training will read it: by
-OpenCV, or by PyAV where OpenCV cannot.
+"""What one clip on disk really is: decoded once from end to end, as training will read it.
 
 HMDB51 as distributed announces one frame more than decodes: the last packet of its files is empty. So "count differs"
 is usual there and harmless; a count that is short by more is told as a clip that may have been cut.
@@ -25,9 +24,9 @@ def inspect_clip(path: Path) -> dict[str, Any]:
     """Decode the clip at ``path`` (video file, folder of frames, or .zip of frames) and say what it is.
 
     Returns the keys of :data:`repro.data.facts.FIELDS`. ``verdict`` is "ok"; "count differs", usable with ``frames``
-    frames; or "does not decode", unusable. ``reason`` says why it is not "ok". ``codec`` is the container's four
-    letters, "jpg" for frames; ``sha256`` is of the file's bytes, of frames in order for a folder or zip. ``prints`` is
-    four dHashes of 16 hexadecimal digits each. Never raises for a bad clip.
+    frames; or "does not decode", unusable; ``reason`` says why. ``codec`` is the container's four letters, "jpg" for
+    frames; ``sha256`` is of the file's bytes, or of the frames in order; ``prints`` is four dHashes of 16 hexadecimal
+    digits each. Never raises for a bad clip.
     """
     facts = dict(FIELDS)
     try:
@@ -99,8 +98,8 @@ def _counted(count: int, announced: int, middle: Sequence[np.ndarray] | np.ndarr
         reason += "; cut short, or announced wrongly"
     height, width = middle[0].shape[:2]
     prints = "".join(_difference_hash(frame) for frame in middle)
-    facts = {"frames": count, "announced": announced, "verdict": verdict, "reason": reason, "prints": prints}
-    return facts | {"width": width, "height": height}
+    counts = {"frames": count, "announced": announced, "verdict": verdict, "reason": reason}
+    return counts | {"prints": prints, "width": width, "height": height}
 
 
 def _difference_hash(frame: np.ndarray) -> str:
