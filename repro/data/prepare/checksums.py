@@ -21,7 +21,7 @@ def check_sums(files: Mapping[str, tuple[Path, str]], record: Path, *, workers: 
 
     Args:
         files: name in the record -> (file, sum it must have, or "").
-        record: made when it is not there. A file of the recorded size and modification time is not read again.
+        record: a file of the size and modification time that stand there is not read again.
         workers: files read side by side.
 
     Raises ChecksumError for the first file that differs; the sums of those before it are recorded.

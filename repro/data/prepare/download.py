@@ -1,7 +1,6 @@
 """Fetch a file over HTTP and be sure of it: resumes where it broke off, checks its sum, never leaves half a file.
 
-A file on its way is ``name.part``, with what is known of it in ``name.part.json``; it gets its name when it is whole
-and its sum agrees. Sums that no catalogue gives are recorded on first use, and must agree from then on.
+A file on its way is ``name.part``, with what is known of it in ``name.part.json``.
 """
 
 import os
@@ -44,24 +43,19 @@ def fetch(one: Dataset, archive: Archive, root: Path) -> None:
 
 def by_hand(archives: Sequence[Archive], root: Path) -> str:
     """How to get archives without this program."""
-    wanted = [
-        f"{archive.file} ({size_text(archive.bytes)}{f', {place}' if (place := archive.url or archive.index) else ''})"
-        for archive in archives
-    ]
-    return f"Get {' and '.join(wanted)}, put what you get into {root / ARCHIVES}, and run the same command again."
+    places = [", ".join(filter(None, (size_text(a.bytes), a.url or a.index))) for a in archives]
+    wanted = " and ".join(f"{archive.file} ({place})" for archive, place in zip(archives, places, strict=True))
+    return f"Get {wanted}, put what you get into {root / ARCHIVES}, and run the same command again."
 
 
 def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise: str = "") -> Path:
-    """Fetch ``url`` to ``path``, going on from ``path.part`` where the server and the file allow it.
+    """Fetch ``url`` to ``path``, unless it is there, going on from ``path.part`` where the server allows it.
 
-    A file already there is left as it is. ``sha256`` is the sum it must have, "" records it in the checksums file
-    ``record`` (:func:`check_sums`), where names are relative to its folder. ``otherwise`` says how to get it by other
-    means.
+    ``sha256`` is the sum it must have, "" records it in the checksums file ``record`` (:func:`check_sums`), where names
+    are relative to its folder. ``otherwise`` says how to get it by other means.
 
-    Raises:
-        DownloadError: the server is gone, refuses, or breaks off again and again; the part fetched is kept.
-        DiskFull: before the first byte where the announced size does not fit, or on the way; the part is kept.
-        ChecksumError: it came whole but is another file; it is kept as ``name.wrong``.
+    Raises DownloadError where the server is gone, refuses, or breaks off again and again; DiskFull before the first
+    byte or on the way (the part is kept); ChecksumError for another file, kept as ``name.wrong``.
     """
     if path.is_file():
         return path
@@ -89,7 +83,7 @@ def download(url: str, path: Path, *, sha256: str = "", record: Path, otherwise:
 
 
 def _fetch(url: str, part: Path, otherwise: str) -> None:
-    """Bring ``part`` to its full size. Raises DownloadError."""
+    """Bring ``part`` to its full size."""
     idle = 0
     while True:
         before = _size(part)
@@ -97,11 +91,10 @@ def _fetch(url: str, part: Path, otherwise: str) -> None:
             _transfer(url, part)
             return
         except requests.exceptions.SSLError:
-            problem = "its certificate is not accepted"
-            idle = ATTEMPTS
+            problem, idle = "its certificate is not accepted", ATTEMPTS
         except requests.HTTPError as error:
-            problem = f"the server answers {error.response.status_code} ({error.response.reason})"
-            idle = ATTEMPTS
+            answer = error.response
+            problem, idle = f"the server answers {answer.status_code} ({answer.reason})", ATTEMPTS
         except requests.RequestException as error:
             problem = "the connection broke off" if _size(part) else f"no connection ({type(error).__name__})"
             idle = idle + 1 if _size(part) <= before else 0
@@ -112,7 +105,7 @@ def _fetch(url: str, part: Path, otherwise: str) -> None:
 
 
 def _transfer(url: str, part: Path) -> None:
-    """One request. Raises requests' exceptions; what came is in ``part``, and what it is part of in its state file."""
+    """One request: what came is in ``part``, and what it is part of in its state file."""
     state = read_json(_state_file(part))
     have = _size(part) if state.get("url") == url else 0
     if have and have == state["bytes"]:
@@ -140,7 +133,10 @@ def _transfer(url: str, part: Path) -> None:
         elif have:
             print(f"{part.name}: the server sends the whole file (it cannot resume, or the file has changed)")
             have = 0
-        _check_space(part, (total or 0) - have)
+        needed, free = (total or 0) - have, shutil.disk_usage(part.parent).free
+        if needed > free:
+            sizes = f"{size_text(needed)} are to come, {size_text(free)} are free on that disk"
+            raise DiskFull(f"{part}: {sizes}; make room")
         write_json(_state_file(part), {"url": url, "validator": validator, "bytes": total})
         with (
             open(part, "ab" if have else "wb") as file,
@@ -153,12 +149,6 @@ def _transfer(url: str, part: Path) -> None:
             os.fsync(file.fileno())
     if total is not None and _size(part) != total:
         raise requests.ConnectionError(f"{_size(part)} of {total} bytes came")
-
-
-def _check_space(part: Path, needed: int) -> None:
-    free = shutil.disk_usage(part.parent).free
-    if needed > free:
-        raise DiskFull(f"{part}: {size_text(needed)} are to come, {size_text(free)} are free on that disk; make room")
 
 
 def _size(part: Path) -> int:

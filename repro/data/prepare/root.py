@@ -49,10 +49,8 @@ def addresses(archive: Archive, root: Path) -> dict[str, Path]:
 
 
 def is_absent(archive: Archive, root: Path) -> bool:
-    """Whether files of the archive are still to be had.
-
-    Of one with an index, whatever is there will do, unless a download of the whole was begun here.
-    """
+    """Whether files of the archive are still to be had: of one with an index any will do, unless a download of the
+    whole was begun here."""
     if archive.index and index_file(archive, root).is_file():
         return not all(path.is_file() for path in addresses(archive, root).values())
     return not groups(archive, root)
@@ -69,9 +67,7 @@ def find_lists(one: Dataset, root: Path) -> list[Path]:
         if holds_lists(one, root / name):
             return [root / name]
     patterns = {*one.lists, *(archive.file for archive in one.of("annotations") if archive.kind == "file")}
-    found = {
-        pattern: [path for folder in (root, root / ARCHIVES) for path in _glob(folder, pattern)] for pattern in patterns
-    }
+    found = {pattern: [*_glob(root, pattern), *_glob(root / ARCHIVES, pattern)] for pattern in patterns}
     if not all(found[pattern] for pattern in one.lists):
         return []
     return sorted({path for paths in found.values() for path in paths})
@@ -157,7 +153,7 @@ def take_lists(files: Sequence[Path], root: Path) -> None:
 
 
 def opened(part: str, root: Path) -> Path:
-    """The folder to fill: a new one, that of a run that was interrupted, or one that turned out not to be whole."""
+    """The folder to fill: a new one, that of an interrupted run, or one that turned out not to be whole."""
     final, stage = root / part, root / f"{part}.part"
     if has_content(final):
         if stage.exists():
