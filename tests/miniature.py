@@ -52,11 +52,7 @@ def ucf101_clips():
 
 
 HMDB_CLIPS = {
-    "climb": [
-        "(HQ)_Free_Solo_climb_f_cm_np1_le_med_2.avi",
-        "b_climb_f_nm_np1_fr_med_0.avi",
-        "c_climb_u_cm_np1_ba_goo_1.avi",
-    ],
+    "climb": ["(HQ)_Free_Solo_climb_f_cm_np1_le_med_2.avi", "b_climb_f_nm.avi", "c_climb_u_cm.avi"],
     "golf": ["Hit_The_Driver_300+_Yards!!!_golf_f_nm_np1_fr_med_0.avi", "#20_golf_f.avi", "a[b];&@~_golf_u.avi"],
 }
 
@@ -112,13 +108,17 @@ def serving(handler):
         thread.join()
 
 
-def tar_of(path, files):
+def tar_of(path, files, links=(), mode="w:gz", kind=tarfile.SYMTYPE):
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w:gz") as archive:
+    with tarfile.open(path, mode) as archive:
         for name, data in files.items():
             info = tarfile.TarInfo(name)
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
+        for name in links:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
     return path
 
 
@@ -136,9 +136,8 @@ def ucf101_archives(folder):
 
 
 def hmdb51_archives(folder):
-    write_rar(
-        folder / "test_train_splits.rar", {f"testTrainMulti_7030_splits/{n}": d for n, d in hmdb51_lists().items()}
-    )
+    lists = {f"testTrainMulti_7030_splits/{name}": data for name, data in hmdb51_lists().items()}
+    write_rar(folder / "test_train_splits.rar", lists)
     inner = {
         f"{name}.rar": rar_bytes({f"{name}/{clip}": video(6 + k) for k, clip in enumerate(clips)})
         for name, clips in HMDB_CLIPS.items()

@@ -26,6 +26,16 @@ def clips(tmp_path):
 
 
 @pytest.fixture
+def paths(clips):
+    return {clip.name: clip.path for clip in clips}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "manifest.parquet"
+
+
+@pytest.fixture
 def inspected(monkeypatch):
     """Names of the files that an audit in this process really decoded."""
     names = []
@@ -38,24 +48,20 @@ def inspected(monkeypatch):
     return names
 
 
-def test_an_audit_says_what_every_clip_is(clips, tmp_path):
-    paths = {clip.name: clip.path for clip in clips}
+def test_an_audit_says_what_every_clip_is(clips, paths, store):
     content = clips[0].path.read_bytes()
     clips[0].path.write_bytes(content[: len(content) * 7 // 10])
     clips[1].path.write_text("not a video")
     clips[2].path.unlink()
-    store = tmp_path / "manifest.parquet"
     table = audit(paths, store, workers=2)
     assert list(table.columns) == ["name", *FIELDS] and table["name"].tolist() == list(paths)
     assert table["verdict"].tolist() == [COUNT_DIFFERS, DOES_NOT_DECODE, DOES_NOT_DECODE, OK, OK, OK]
     assert table["reason"][2] == "no such clip; extract the dataset again"
     pd.testing.assert_frame_equal(pd.read_parquet(store), table)
-    assert list(tmp_path.glob("manifest*")) == [store]  # no journal, no draft
+    assert list(store.parent.glob("manifest*")) == [store]  # no journal, no draft
 
 
-def test_an_audit_decodes_only_what_changed_or_was_unusable(clips, inspected, tmp_path):
-    paths = {clip.name: clip.path for clip in clips}
-    store = tmp_path / "manifest.parquet"
+def test_an_audit_decodes_only_what_changed_or_was_unusable(clips, paths, store, inspected):
     clips[4].path.write_bytes(b"")
     first = audit(paths, store, workers=1)
     assert len(inspected) == 6
@@ -68,30 +74,22 @@ def test_an_audit_decodes_only_what_changed_or_was_unusable(clips, inspected, tm
     assert second["frames"][2] == 3
 
 
-def test_a_journal_that_a_kill_cut_is_read_up_to_its_last_whole_line(clips, inspected, tmp_path, monkeypatch):
-    paths = {clip.name: clip.path for clip in clips}
-    store, journal = tmp_path / "manifest.parquet", tmp_path / "manifest.journal"
+def test_a_journal_that_a_kill_cut_is_read_up_to_its_last_whole_line(clips, paths, store, inspected, monkeypatch):
+    journal = store.with_suffix(".journal")
 
-    def die(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", die)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pd.DataFrame, "to_parquet", tiny.raiser(KeyboardInterrupt()))
         audit(paths, store, workers=1)
     _, *lines = journal.read_text().split("\n")
     assert len(lines) == 6 and not store.exists()
     journal.write_text("\n".join([*lines[:3], lines[3][:40]]))
-    monkeypatch.undo()
     inspected.clear()
-    monkeypatch.setattr(module, "inspect_clip", lambda path: inspected.append(path.name) or inspect_clip(path))
     table = audit(paths, store, workers=1)
     assert inspected == [clip.path.name for clip in clips[3:]]
     assert table["frames"].tolist() == [8, 6, 7, 8, 6, 7] and not journal.exists()
 
 
-def test_a_full_disk_keeps_the_finished_clips(clips, inspected, tmp_path, monkeypatch):
-    paths = {clip.name: clip.path for clip in clips}
-    store = tmp_path / "manifest.parquet"
+def test_a_full_disk_keeps_the_finished_clips(paths, store, inspected, monkeypatch):
     append = module._append
 
     def full(lines, line):
@@ -111,12 +109,10 @@ def test_a_full_disk_keeps_the_finished_clips(clips, inspected, tmp_path, monkey
     assert len(inspected) == 3
 
 
-def test_places_where_no_audit_can_be_written(clips, tmp_path):
-    paths = {clip.name: clip.path for clip in clips}
+def test_places_where_no_audit_can_be_written(clips, paths, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        OSError, match=r"file/manifest.parquet: the audit cannot be written \(.+make the folder writable"
-    ):
+    message = r"file/manifest.parquet: the audit cannot be written \(.+make the folder writable"
+    with pytest.raises(OSError, match=message):
         audit(paths, tmp_path / "file" / "manifest.parquet")
     with only_one(tmp_path / "manifest.lock"), pytest.raises(BlockingIOError, match="another process is at this"):
         audit(paths, tmp_path / "manifest.parquet")

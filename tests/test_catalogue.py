@@ -61,18 +61,3 @@ def test_faults_in_the_file_are_named(tmp_path, old, new, message):
     with pytest.raises(ValueError, match=message) as error:
         load(path)
     assert str(path) in str(error.value)
-
-
-def test_facts_section_7():
-    assert (dataset("hmdb51").counts["clips"], dataset("ucf101").counts["clips"]) == (6766, 13320)
-    assert [dataset("ucf101").counts[f"split {k}: {part}"] for k in (1, 2, 3) for part in ("train", "test")] == [
-        9537,
-        3783,
-        9586,
-        3734,
-        9624,
-        3696,
-    ]
-    sth = dataset("something_v1").counts
-    assert (sth["split 1: train"], sth["split 1: test"], sth["listed without label"]) == (86017, 11522, 10960)
-    assert sth["clips"] == 86017 + 11522 + 10960 == 108499

@@ -11,15 +11,8 @@ import tiny
 from stand_ins import MARK
 
 from repro.data import decode
-from repro.data.decode import (
-    DECODERS,
-    OPENCV_OPTIONS,
-    DecodeError,
-    count_frames,
-    iter_frames,
-    quick_opening,
-    read_frames,
-)
+from repro.data.decode import DECODERS, OPENCV_OPTIONS, count_frames, iter_frames, quick_opening, read_frames
+from repro.data.images import DecodeError
 from repro.data.prepare.frame_cache import cache_frames
 from repro.data.prepare.inspect import inspect_clip
 from repro.experiment.fields import choices
@@ -78,10 +71,7 @@ def test_a_truncated_clip_counts_what_decodes(video, decoder):
         read_frames(video, [8], decoder=decoder)
 
 
-CONTENTS = [b"", b"this is not a video\n" * 40, None]
-
-
-@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("content", [b"", b"this is not a video\n" * 40, None])
 def test_a_file_that_is_no_video_is_named(tmp_path, content, decoder):
     path = tmp_path / "v_Foo_g01_c01.avi"
     if content is not None:

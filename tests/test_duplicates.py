@@ -7,13 +7,8 @@ import pandas as pd
 
 from repro.data.clips import Clip, Split
 from repro.data.facts import COUNT_DIFFERS, DOES_NOT_DECODE, FIELDS, OK
-from repro.data.prepare.duplicates import (
-    class_balance,
-    exact_duplicates,
-    near_duplicates,
-    not_as_announced,
-    shared_groups,
-)
+from repro.data.prepare import duplicates
+from repro.data.prepare.duplicates import exact_duplicates, near_duplicates
 
 
 def clip(name: str, label: int, group: str) -> Clip:
@@ -88,17 +83,17 @@ def test_near_duplicates_agree_with_the_plain_way_over_many_clips():
 
 
 def test_groups_on_both_sides():
-    assert shared_groups(SPLIT).values.tolist() == [["g1", 1, 1]]
-    assert shared_groups(Split(SPLIT.classes, SPLIT.train[1:], SPLIT.test)).empty
+    assert duplicates.shared_groups(SPLIT).values.tolist() == [["g1", 1, 1]]
+    assert duplicates.shared_groups(Split(SPLIT.classes, SPLIT.train[1:], SPLIT.test)).empty
 
 
 def test_balance():
-    table = class_balance(SPLIT)
+    table = duplicates.class_balance(SPLIT)
     assert table.to_dict("index") == {
         "Bar": {"train": 2, "test": 1, "groups": 2},
         "Foo": {"train": 2, "test": 1, "groups": 2},
     }
-    only = class_balance(Split(SPLIT.classes, SPLIT.train[:2], ()))
+    only = duplicates.class_balance(Split(SPLIT.classes, SPLIT.train[:2], ()))
     assert only.loc["Foo"].tolist() == [0, 0, 0] and only.loc["Bar"].tolist() == [2, 0, 2]
 
 
@@ -107,7 +102,7 @@ def test_clips_left_out_come_first_with_their_reason():
         b={"verdict": COUNT_DIFFERS, "frames": 8, "reason": "frames decoded: 8, announced: 9"},
         f={"verdict": DOES_NOT_DECODE, "frames": 0, "reason": "empty file"},
     )
-    found = not_as_announced(table[table["name"] != "d"], SPLIT)
+    found = duplicates.not_as_announced(table[table["name"] != "d"], SPLIT)
     assert found["name"].tolist() == ["d", "f", "b"]
     assert found["part"].tolist() == ["train", "test", "train"]
     assert found["verdict"].tolist() == ["not audited", DOES_NOT_DECODE, COUNT_DIFFERS]

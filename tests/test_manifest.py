@@ -106,9 +106,8 @@ def test_clips_are_judged_by_the_reader_that_reads_them(clips, counted, tmp_path
     assert table["reader"].tolist() == ["pyav", *["opencv"] * 5] and table["codec"].tolist()[:2] == ["AV01", "MJPG"]
     assert table["verdict"].tolist() == ["ok"] * 6 and table["announced"].tolist()[0] == 6
     assert unusable(clips, cache=None) == unusable(clips, decoder="pyav", cache=None) == {}
-    assert sorted(counted) == sorted(
-        clip.path.name for clip in clips[1:]
-    )  # the audit read these by OpenCV: it cannot speak for PyAV
+    # the audit read these by OpenCV: it cannot speak for PyAV
+    assert sorted(counted) == sorted(clip.path.name for clip in clips[1:])
     cache = tmp_path / "counts.parquet"
     (tmp_path / "set" / STORE).unlink()
     for decoder in ("opencv", "pyav"):

@@ -122,9 +122,8 @@ def test_archives_that_are_streams_are_read_once(tmp_path, capsys):
     shutil.rmtree(ready.videos / "85")
     prepare("something_v1", tmp_path, download=False, workers=1)
     out = capsys.readouterr().out
-    assert (
-        "1 of 4 listed clips are not there, first 85\n" in out and f"{tmp_path / 'unpacked.json'} are not read" in out
-    )
+    assert "1 of 4 listed clips are not there, first 85\n" in out
+    assert f"{tmp_path / 'unpacked.json'} are not read" in out
     (tmp_path / "unpacked.json").unlink()
     prepare("something_v1", tmp_path, download=False, workers=1)
     assert files_in(ready.videos) == sorted(CLIPS["something_v1"])
@@ -219,11 +218,8 @@ def test_a_tree_on_a_read_only_disk_is_used_where_it_is(tmp_path, monkeypatch, p
     write_files(tmp_path / "ucfTrainTestlist", ucf101_lists())
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
 
-    def refuse(*_, **__):
-        raise OSError(errno.EROFS, "Read-only file system")
-
     for name in ("mkdir", "rename", "replace", "unlink"):
-        monkeypatch.setattr(os, name, refuse)
+        monkeypatch.setattr(os, name, tiny.raiser(OSError(errno.EROFS, "Read-only file system")))
     ready = prepare("ucf101", tmp_path)
     assert (ready.videos, ready.annotations) == (tmp_path / place, tmp_path / "ucfTrainTestlist")
 
@@ -349,10 +345,8 @@ def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys
     write_noise(videos / "walk" / "smaller.mp4", 1, size=(80, 60))  # the same pictures in other bytes
     ready = prepare("folder", tmp_path, workers=1)
     out = capsys.readouterr().out
-    assert (
-        "  14 clips are the same or nearly the same as another and in one group with it, first run/00 and run/copy 0"
-        in out
-    )
+    said = "14 clips are the same or nearly the same as another and in one group with it, first run/00 and run/copy 0"
+    assert said in out
     pairs = [(f"run/{k:02d}", f"run/copy {k}") for k in range(0, 20, 4)]
     pairs += [("run/02", "walk/wrong"), ("walk/01", "walk/smaller")]
     for split in (1, 2, 3):
@@ -368,9 +362,7 @@ def test_copies_among_own_clips_are_drawn_as_one_group_and_said(tmp_path, capsys
         (tmp_path / "annotations" / f"split{number}.csv").write_text("\n".join(mine) + "\n")
     prepare("folder", tmp_path, audit=True, workers=1)
     out = capsys.readouterr().out
-    assert (
-        "  clips that are copies, the same bytes in two classes: 1 pairs, first run/02 and walk/wrong; the same " in out
-    )
+    assert "  clips that are copies, the same bytes in two classes: 1 pairs, first run/02 and walk/wrong; the" in out
     assert "the same bytes in training and test: 1 pairs, first run/00 and run/copy 0" in out
     select_clips(tiny.experiment({"layout": "folder", "videos": str(videos), "annotations": str(ready.annotations)}))
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("the same bytes: ")]
@@ -515,12 +507,9 @@ def test_a_download_of_many_parts_goes_on_until_all_are_there(tmp_path, mirror, 
 def test_a_gone_server_says_how_else(tmp_path, mirror):
     with pytest.raises(download.DownloadError) as error:
         prepare("hmdb51", tmp_path / "root")
-    for words in (
-        "/test_train_splits.rar: the server answers 404",
-        "Get test_train_splits.rar (200.0 kB, http",
-        "mirror",
-    ):
-        assert words in str(error.value)
+    said = str(error.value)
+    assert "/test_train_splits.rar: the server answers 404" in said and "mirror" in said
+    assert "Get test_train_splits.rar (200.0 kB, http" in said
     assert os.listdir(tmp_path / "root") == ["archives"]
 
 
@@ -556,10 +545,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     err = capsys.readouterr().err
     assert err.startswith("repro: ") and "hmdb51_org.rar (2.1 GB, http" in err and err.count("\n") == 1
 
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(module, "prepare", interrupted)
+    monkeypatch.setattr(module, "prepare", tiny.raiser(KeyboardInterrupt()))
     assert cli.main() == 130 and "the same command goes on from there" in capsys.readouterr().err
 
 

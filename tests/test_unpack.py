@@ -1,8 +1,8 @@
 """Archives: hostile, cut short, damaged, half unpacked, compressed without a tool; the good ones unpack whole."""
 
 import errno
+import functools
 import gzip
-import io
 import os
 import shutil
 import stat
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import rarfile
 from made_rar import NORMAL, rar_bytes, write_rar
+from miniature import tar_of
 
 from repro.data.prepare import archives
 from repro.data.prepare import unpack as module
@@ -46,28 +47,11 @@ def write_zip(path, files, links=()):
     return path
 
 
-def write_tar(path, files, links=(), mode="w:gz", kind=tarfile.SYMTYPE):
-    with tarfile.open(path, mode) as archive:
-        for name, data in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-        for name in links:
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname = kind, "/etc/passwd"
-            archive.addfile(info)
-    return path
-
-
-def write_plain_tar(path, files, links=()):
-    return write_tar(path, files, links, mode="w:")
-
-
 WRITERS = {
     "rar": lambda path, files, links=(): write_rar(path, files, links=dict.fromkeys(links, "/etc/passwd")),
     "zip": write_zip,
-    "tar.gz": write_tar,
-    "tar": write_plain_tar,
+    "tar.gz": tar_of,
+    "tar": functools.partial(tar_of, mode="w:"),
 }
 
 
@@ -127,7 +111,7 @@ def test_links_are_refused(write, tmp_path):
 
 @pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_hard_links_and_devices_are_refused(tmp_path, kind):
-    path = write_tar(tmp_path / "x.tar", FILES, links=["a/device.avi"], kind=kind)
+    path = tar_of(tmp_path / "x.tar", FILES, links=["a/device.avi"], kind=kind)
     with pytest.raises(ArchiveError, match=r"'a/device\.avi' is a link or a device"):
         survey(Job((path,), tmp_path / "v", ".avi", 2))
 
@@ -161,7 +145,7 @@ def test_damage_inside_a_stored_entry_is_found_by_its_sum(tmp_path):
 
 @pytest.mark.parametrize("mode", ["w:", "w:gz"])
 def test_a_damaged_header_is_not_taken_for_the_end_of_a_tar(tmp_path, mode):
-    path = write_tar(tmp_path / "x.tar", {f"a/{k}.avi": bytes([k]) * 4096 for k in range(1, 9)}, mode="w:")
+    path = tar_of(tmp_path / "x.tar", {f"a/{k}.avi": bytes([k]) * 4096 for k in range(1, 9)}, mode="w:")
     content = bytearray(path.read_bytes())
     content[3 * (512 + 4096) + 150] ^= 1  # the sum of the fourth header
     path.write_bytes(content if mode == "w:" else gzip.compress(content))
@@ -180,7 +164,7 @@ def parts_of(path, count):
 
 def test_a_tar_in_parts_is_one_stream(tmp_path, capsys):
     frames = {f"20bn/{clip}/{k:05d}.jpg": os.urandom(700) for clip in (7, 12) for k in range(1, 6)}
-    parts = parts_of(write_tar(tmp_path / "x.tgz", frames), 4)
+    parts = parts_of(tar_of(tmp_path / "x.tgz", frames), 4)
     job = Job(parts, tmp_path / "v", ".jpg", 2)
     assert unpack(job) == 10
     assert clips_in(job.into) == {name.removeprefix("20bn/"): data for name, data in frames.items()}
@@ -218,7 +202,7 @@ def test_all_cores(tmp_path):
     files = {f"c{k % 3}/{k}.avi": os.urandom(500) for k in range(40)}
     first = Job((write_rar(tmp_path / "a.rar", files),), tmp_path / "v", ".avi", 2)
     others = [
-        Job((write_tar(tmp_path / f"{k}.tgz", {f"d{k}/1.avi": b"x" * k}),), tmp_path / "v", ".avi", 2) for k in (1, 2)
+        Job((tar_of(tmp_path / f"{k}.tgz", {f"d{k}/1.avi": b"x" * k}),), tmp_path / "v", ".avi", 2) for k in (1, 2)
     ]
     assert set(unpack_all([first, *others], title="unpacking", workers=2)) == set(others)  # the streams
     assert clips_in(tmp_path / "v") == files | {"d1/1.avi": b"x", "d2/1.avi": b"xx"}
