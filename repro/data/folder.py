@@ -127,7 +127,7 @@ def _labelled(*parts: list[Listed]) -> Lists:
 def _listed(path: Path) -> Lists:
     once = Once()
     parts: dict[str, list[Listed]] = {"train": [], "test": []}
-    first: dict[str, tuple[str, str]] = {}  # of each group that the file names: part and place
+    first: dict[str, tuple[str, str]] = {}  # part and place of each group
     for where, row in read_table(path, ["clip", "part"], of="a split file with the header clip,part"):
         clip = _clip(row["clip"], where, row.get("group", ""))
         if row["part"] not in parts:
@@ -148,17 +148,13 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
     clips: dict[str, Listed] = {}
     empty: list[str] = []
     for folder, entries in class_folders(videos).items():
-        before = len(clips)
-        for entry in entries:
-            if not (split_suffix(entry.name)[1] or entry.is_dir()):
-                continue
+        taken = [entry for entry in entries if split_suffix(entry.name)[1] or entry.is_dir()]
+        for entry in taken:
             clip = _clip(f"{folder.name}/{entry.name}")
-            if clip.name in clips:
-                raise ValueError(
-                    f"{entry}: {clips[clip.name].file} has the same name; rename one, or list one in a split file"
-                )
-            clips[clip.name] = clip
-        if len(clips) == before:
+            first = clips.setdefault(clip.name, clip)
+            if first is not clip:
+                raise ValueError(f"{entry}: {first.file} has the same name; rename one, or list one in a split file")
+        if not taken:
             empty.append(str(folder))
     if not clips and not empty:
         raise FileNotFoundError(f"videos: {videos} holds no folder of clips; make a folder for each class")
@@ -174,12 +170,10 @@ def on_disk(videos: Path, annotations: Path) -> list[Listed]:
                 )
             clips[name] = clips[name]._replace(group=row["group"])
     if empty:
-        folders, them = (
-            (f"folder {empty[0]} holds", "it") if len(empty) == 1 else (f"folders {', '.join(empty)} hold", "them")
-        )
-        fault = (
-            f"{folders} no clip ({', '.join(CLIP_SUFFIXES)} or a folder of frames); put clips there or remove {them}"
-        )
+        one = len(empty) == 1
+        fault = f"folder {empty[0]} holds" if one else f"folders {', '.join(empty)} hold"
+        fault += f" no clip ({', '.join(CLIP_SUFFIXES)} or a folder of frames); put clips there or remove "
+        fault += "it" if one else "them"
         try:
             _seeded(list(clips.values()), 1)
         except ValueError as error:  # all that is to be mended in one message

@@ -4,8 +4,8 @@
   labels, ``testlist0k.txt`` has none.
 - HMDB51 (Kuehne et al. 2011): a folder a class; ``<class>_test_split<k>.txt`` with ``name flag``, flag 1 train, 2 test,
   0 unused, and a space at the line's end.
-- Something-Something v1 (Goyal et al. 2017): a folder of frames a clip, ``<id>/00001.jpg``; lists of ``id;label``; the
-  labels count from 0 in the order of the labels csv. The validation list is the test part: the test list has no labels.
+- Something-Something v1 (Goyal et al. 2017): a folder of frames a clip, ``<id>/00001.jpg``; lists of ``id;label``,
+  labels in the order of their csv. The validation list is the test part: the test list has no labels.
 - Kinetics-400 (Kay et al. 2017): ``train.csv`` and ``val.csv`` (``validate.csv`` in the first release) with ``label,
   youtube_id,time_start,time_end,split``; clips ``<id>_<start>_<end>``, times of six digits, in a folder a class or not.
 

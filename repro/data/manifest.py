@@ -95,7 +95,7 @@ def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int],
     if cache is not None and cache.is_file():
         table = read_table(cache, "delete it")
         if list(table.columns) == COLUMNS:  # else of an earlier version: counted again
-            known = dict(zip(zip(*(table[c] for c in COLUMNS[:-1]), strict=True), table["frames"], strict=True))
+            known = table.set_index(COLUMNS[:-1])["frames"].to_dict()
     new = list(dict.fromkeys(key for key in keys if key not in known))
     faults: dict[Key, str] = {}
 

@@ -1,8 +1,7 @@
 """Augmentation and normalisation, on uint8 RGB frames ``(N, H, W, 3)``; every frame of a clip gets the same crop.
 
-Source: the "fixed-corner cropping and scale jittering" of the paper's section 4.1, as published in refs. 7 and 12. One
-step of that code is left out: it takes a crop side within 2 pixels of the input size for the input size. No side of
-these datasets' 240-pixel frames (240, 210, 180, 158) is that near to 224.
+Source: the "fixed-corner cropping and scale jittering" of the paper's section 4.1, as published in refs. 7 and 12, but
+for one step: a crop side within 2 pixels of the input size is the input size. None of these datasets' is that near.
 """
 
 import re
@@ -115,7 +114,7 @@ def swap_sides(classes: Sequence[str]) -> list[int | None]:
 
 
 class Values(NamedTuple):
-    """What becomes of RGB values v of 0 to 255: ``(v - mean * scale) / (deviation * scale)``, channel by channel."""
+    """What becomes of RGB values v of 0 to 255: ``(v - mean * scale) / (deviation * scale)``."""
 
     mean: tuple[float, float, float]
     deviation: tuple[float, float, float]

@@ -1,8 +1,7 @@
 """The twelve actions: each a pose over time, made from body, style and rhythm.
 
 Periodic actions repeat a movement; one-way actions go from one posture to another, with a rest before and after.
-`time` (frames,) runs from 0 to 1 over the clip whatever the number of frames. The second member of a backwards pair
-has no function of its own: it is the first with time running from 1 to 0.
+`time` (frames,) runs from 0 to 1; the second member of a backwards pair is the first with time from 1 to 0.
 """
 
 from collections.abc import Sequence

@@ -50,8 +50,8 @@ class Spec(Written):
         return [(group + 1, clip + 1) for group, clip in places]
 
     def parts(self, split: int) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """The training and the test clips of a class in one split, as `clips`: every third group is tested, and of the
-        others the first `training_groups` (None: all) are trained on."""
+        """Training and test clips of a class, as `clips`: every third group is tested, of the others the first
+        `training_groups` (None: all) are trained on."""
         test_groups = range(split, self.groups + 1, len(SPLITS))
         groups = [group for group in range(1, self.groups + 1) if group not in test_groups][: self.training_groups]
         train, test = ([clip for clip in self.clips() if clip[0] in part] for part in (groups, test_groups))
@@ -72,9 +72,8 @@ def demo_counts(split: int, **options: Any) -> tuple[int, int, int]:
 def render_demo_set(root: Path | str, *, workers: int | None = None, **options: Any) -> Path:
     """Render the demo set of these ``options``, the fields of :class:`Spec`, into a folder and return it.
 
-    Clips that are already there are kept, so an interrupted rendering goes on; a complete set is left alone. One
-    rendering a folder at a time. The bytes do not depend on ``workers`` (None: one a core this process may use).
-    Fewer than three groups a class leave some train or test list empty, which is warned about.
+    Clips that are already there are kept, so an interrupted rendering goes on. The bytes do not depend on ``workers``
+    (None: one a core). Warns where fewer than three groups a class leave some list empty.
 
     Raises ValueError for options out of range or when ``root`` holds another demo set or clips without a spec; OSError
     when a clip cannot be written in full (path, disk).
@@ -112,11 +111,9 @@ def _is_complete(root: Path, spec: Spec) -> bool:
                 f"{root} holds another demo set: {details}; delete the folder, choose another, or ask for the same"
             )
         return name == "demo.json"
-    if next((root / "videos").glob("*/*.avi"), None) is not None:
-        raise ValueError(
-            f"{root} holds clips but neither demo.json nor demo.spec.json to say which; "
-            "delete the folder or choose another"
-        )
+    if any((root / "videos").glob("*/*.avi")):
+        which = "neither demo.json nor demo.spec.json to say which"
+        raise ValueError(f"{root} holds clips but {which}; delete the folder or choose another")
     return False
 
 
@@ -135,24 +132,20 @@ def _render_missing(root: Path, spec: Spec, workers: int | None) -> None:
 
 def _render_pair(root: Path, spec: Spec, pair: tuple[str, str], group: int, clip: int) -> bool:
     """Render the clips of both classes of a pair."""
-    video: np.ndarray | None = None
-    for class_name in pair:
-        # One rendering serves both members of a backwards pair.
-        if video is not None and pair in BACKWARDS_PAIRS:
-            video = video[::-1]
-        else:
-            video = render_clip(class_name, group=group, clip=clip, seed=spec.seed, size=spec.size, frames=spec.frames)
-        name = spec.name(class_name, group, clip)
-        if not (root / "videos" / name).exists():
-            write_clip(video, root / "videos" / name, root / "partial")
+    options = {"group": group, "clip": clip, "seed": spec.seed, "size": spec.size, "frames": spec.frames}
+    first = render_clip(pair[0], **options)
+    # One rendering serves both members of a backwards pair.
+    second = first[::-1] if pair in BACKWARDS_PAIRS else render_clip(pair[1], **options)
+    for class_name, video in zip(pair, (first, second)):
+        path = root / "videos" / spec.name(class_name, group, clip)
+        if not path.exists():
+            write_clip(video, path, root / "partial")
     return True
 
 
 def write_clip(video: np.ndarray, path: Path, scratch: Path) -> None:
-    """Write uint8 (frames, H, W, 3) BGR as Motion JPEG to `path`, whole or not at all, by way of the folder `scratch`.
-
-    Motion JPEG codes each frame by itself, so a reversed clip decodes to exactly the reversed frames.
-    Raises OSError with the path.
+    """Write uint8 (frames, H, W, 3) BGR to `path`, whole or not at all, by way of the folder `scratch`, as Motion JPEG:
+    a reversed clip decodes to exactly the reversed frames. Raises OSError with the path.
     """
     unfinished = scratch / path.name
     height, width = video.shape[1:3]

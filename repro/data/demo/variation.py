@@ -1,9 +1,8 @@
 """What varies between groups and clips, and by how much: every knob of the demo set, and the seeded draws.
 
 A *group* (UCF101's gNN) has one actor, one scene and one camera position; its clips differ a little in timing,
-amplitude and shake. All of it is drawn per pair of look-alike classes, so both members of a pair share it and nothing
-but the motion (and what the hand holds) tells them apart; and every pair draws from the same distributions, so actor,
-backdrop and camera do not tell the pairs apart either. Only what an action needs does: a seat, a low table, a blade.
+amplitude and shake. Both classes of a look-alike pair share it, so nothing but the motion (and what the hand holds)
+tells them apart, and every pair draws from the same distributions. Only what an action needs differs: a seat, a table.
 """
 
 import colorsys

@@ -68,39 +68,34 @@ def survey(job: Job) -> int:
     return sum(entry.size for entry in entries(job.paths, "checking") if job.lacks(entry))
 
 
-def unpack(job: Job) -> int:
-    """Unpack one archive in this process; the number of files written. Raises as :func:`survey`, and DiskFull."""
+def unpack(job: Job, index: int | None = None) -> int:
+    """Unpack one archive, or its entry of that number, in this process; the number of files written.
+
+    Raises as :func:`survey`, and DiskFull.
+    """
     (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
     with naming(job.paths):
-        return sum(_write(job, entry) for entry in entries(job.paths, "unpacking") if job.lacks(entry))
+        listed = directory(job.paths[0])
+        some = entries(job.paths, "unpacking") if index is None or listed is None else [listed.entries[index]]
+        return sum(_write(job, entry) for entry in some if job.lacks(entry))
 
 
 def unpack_all(jobs: Sequence[Job], *, title: str, workers: int | None = None) -> Iterator[Job]:
     """Unpack archives on all cores and yield each stream that is done. Raises as :func:`unpack`."""
     tasks: dict[str, tuple[Job, int | None]] = {}  # an entry by number, or None for the whole of a stream
     for job in jobs:
-        (job.into / DRAFTS).mkdir(parents=True, exist_ok=True)
         listed = directory(job.paths[0])
         wanted: list[int | None] = [None]
         if listed and not listed.solid:
             wanted = [index for index, entry in enumerate(listed.entries) if job.lacks(entry)]
         tasks |= {f"{job.paths[0]} {index}": (job, index) for index in wanted}
     unit = "archive" if all(index is None for _, index in tasks.values()) else "file"
-    for name, result in run_all(_work, tasks, title=title, unit=unit, workers=workers):
+    for name, result in run_all(unpack, tasks, title=title, unit=unit, workers=workers):
         job, index = tasks[name]
         if result is None:
             raise ArchiveError(f"{job.paths[0]}: the process that unpacked it died; run the same command again")
         if index is None:
             yield job
-
-
-def _work(job: Job, index: int | None) -> int:
-    if index is None:
-        return unpack(job)
-    with naming(job.paths):
-        listed = directory(job.paths[0])
-        assert listed is not None  # streams have no index
-        return _write(job, listed.entries[index])
 
 
 def _write(job: Job, entry: Entry) -> int:
@@ -120,8 +115,7 @@ def _write(job: Job, entry: Entry) -> int:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.replace(draft, target)
     except BaseException as error:
-        if os.path.exists(draft):
-            os.unlink(draft)
+        Path(draft).unlink(missing_ok=True)
         if is_disk_full(error):
             raise DiskFull(
                 f"{job.into}: the disk is full while {job.paths[0].name} is unpacked; every finished file is kept: "
