@@ -138,7 +138,7 @@ def _videos(one: Dataset, root: Path, annotations: Path, workers: int | None, do
         fill(one, "videos", root, annotations=annotations, workers=workers)
 
     at_hand = left_to_unpack(one, "videos", root) or place.inner_archives(one, root)
-    if not stage.exists() and final.is_dir() and any(final.iterdir()):
+    if not stage.exists() and place.has_content(final):
         if at_hand and os.access(root, os.W_OK) and not whole(final):
             _do(one, root, [Step("unpack what videos lacks of the listed clips", 0, unpack)])
         return final

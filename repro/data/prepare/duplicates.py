@@ -35,7 +35,7 @@ def near_duplicates(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
     """
     train, test = _sides(audit, split, "prints")
     rows = _near(_as_numbers(train["prints"]), _as_numbers(test["prints"]))
-    group = {clip.name: clip.group for clip in (*split.train, *split.test)}
+    group = _clips(split).set_index("name")["group"]
     pairs = pd.DataFrame(
         [(train["train"].iat[i], test["test"].iat[j], b) for i, j, b in rows], columns=["train", "test", "bits"]
     )
@@ -58,16 +58,15 @@ def alike(audit: pd.DataFrame) -> tuple[list[tuple[str, str]], list[tuple[str, s
 def shared_groups(split: Split) -> pd.DataFrame:
     """Groups (clips of one source video) on both sides of the split: columns ``group, train, test``, clips in each."""
     counts = _counted(split, "group")
-    return counts[(counts["train"] > 0) & (counts["test"] > 0)].rename_axis("group").reset_index()
+    return counts[(counts["train"] > 0) & (counts["test"] > 0)].reset_index()
 
 
 def class_balance(split: Split) -> pd.DataFrame:
     """Clips and groups a class: index ``class`` in the split's order, columns ``train, test, groups``."""
     table = _counted(split, "label").reindex(range(len(split.classes)), fill_value=0)
-    groups = pd.DataFrame([(clip.label, clip.group) for clip in (*split.train, *split.test)]).drop_duplicates()
-    table["groups"] = groups[0].value_counts().reindex(table.index, fill_value=0)
-    table.index = pd.Index(split.classes, name="class")
-    return table
+    groups = _clips(split).groupby("label")["group"].nunique()
+    table["groups"] = groups.reindex(table.index, fill_value=0)
+    return table.set_index(pd.Index(split.classes, name="class"))
 
 
 def not_as_announced(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
@@ -75,30 +74,31 @@ def not_as_announced(audit: pd.DataFrame, split: Split) -> pd.DataFrame:
 
     Columns ``name, part, verdict, reason, frames, announced``; a clip that the audit does not know is "not audited".
     """
-    listed = pd.DataFrame(
-        [(clip.name, part) for part in ("train", "test") for clip in getattr(split, part)], columns=["name", "part"]
-    )
-    columns = ["name", "verdict", "reason", "frames", "announced"]
-    table = listed.merge(audit[columns], on="name", how="left").fillna({"verdict": "not audited"})
+    facts = audit[["name", "verdict", "reason", "frames", "announced"]]
+    table = _clips(split)[["name", "part"]].merge(facts, on="name", how="left").fillna({"verdict": "not audited"})
     table = table[table["verdict"] != OK]
     table = table.assign(usable=~table["verdict"].isin([DOES_NOT_DECODE, "not audited"]))
     return table.sort_values(["usable", "name"], ignore_index=True).drop(columns="usable")
 
 
+def _clips(split: Split) -> pd.DataFrame:
+    """A row a clip, training first: columns ``name, part, label, group``."""
+    rows = [(clip.name, part, clip.label, clip.group) for part in ("train", "test") for clip in getattr(split, part)]
+    return pd.DataFrame(rows, columns=["name", "part", "label", "group"])
+
+
 def _sides(audit: pd.DataFrame, split: Split, field: str) -> list[pd.DataFrame]:
     """The training and the test clips that have a value: columns ``train`` or ``test`` (their names) and ``field``."""
-    values = audit[audit[field] != ""].set_index("name")[field]
-    names = {part: pd.Series([clip.name for clip in getattr(split, part)], dtype=str) for part in ("train", "test")}
-    return [
-        each.to_frame(part)
-        .join(
-            values,
-            on=part,
-            how="inner",
-        )
-        .reset_index(drop=True)
-        for part, each in names.items()
-    ]
+    clips = _clips(split).merge(audit.loc[audit[field] != "", ["name", field]], on="name")
+    parts = {part: clips[clips["part"] == part] for part in ("train", "test")}
+    return [table[["name", field]].set_axis([part, field], axis=1) for part, table in parts.items()]
+
+
+def _counted(split: Split, field: str) -> pd.DataFrame:
+    """Clips of each part by a field of theirs: columns ``train, test``."""
+    clips = _clips(split)
+    table = pd.crosstab(clips[field], clips["part"]).reindex(columns=["train", "test"], fill_value=0)
+    return table.rename_axis(columns=None)
 
 
 def _near(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, int, int]]:
@@ -114,9 +114,3 @@ def _near(left: np.ndarray, right: np.ndarray) -> Iterator[tuple[int, int, int]]
 def _as_numbers(prints: pd.Series) -> np.ndarray:
     """uint64 ``(clips, PRINTS)`` from their hexadecimal digits."""
     return np.frombuffer(bytes.fromhex("".join(prints)), ">u8").reshape(-1, PRINTS).astype(np.uint64)
-
-
-def _counted(split: Split, field: str) -> pd.DataFrame:
-    """Clips of each part by a field of theirs: columns ``train, test``."""
-    parts = {part: pd.Series([getattr(clip, field) for clip in getattr(split, part)]) for part in ("train", "test")}
-    return pd.DataFrame({part: values.value_counts() for part, values in parts.items()}).fillna(0).astype(int)

@@ -1,6 +1,6 @@
 """A dataset's folder ROOT: what it holds (archives, an extracted tree, lists), and how a part gets its final name.
 
-While ``videos`` is filled, from archives or by renaming, it is called ``videos.part``; ``annotations`` likewise.
+While ``videos`` or ``annotations`` is filled it is called ``videos.part`` or ``annotations.part``.
 """
 
 import os
@@ -44,8 +44,7 @@ def addresses(archive: Archive, root: Path) -> dict[str, Path]:
     if not archive.index:
         return {archive.url: root / ARCHIVES / archive.file} if archive.url else {}
     index = index_file(archive, root)
-    urls = index.read_text(encoding="utf-8").split()
-    return {url: index.with_name(url.rpartition("/")[2]) for url in urls}
+    return {url: index.with_name(url.rpartition("/")[2]) for url in index.read_text(encoding="utf-8").split()}
 
 
 def is_absent(archive: Archive, root: Path) -> bool:
@@ -85,8 +84,7 @@ def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
     if not root.is_dir():
         return None
     suffix = one.of("videos")[0].takes
-    named = [root / name for name in one.folders if holds_clips(root / name, suffix)]
-    if named:
+    if named := [root / name for name in one.folders if holds_clips(root / name, suffix)]:
         # Kinetics' train and val both go into videos/; of the others, one name is used
         return Tree(named, False) if LAYOUTS[one.layout].parts else Tree(named[:1], True)
     lists = read_lists(ClipFields(one.layout, root, annotations))
@@ -170,11 +168,10 @@ def close(part: str, root: Path) -> None:
     stage = root / f"{part}.part"
     for leftover in (DRAFTS, INNER, REPLACING, f"{UNLISTED}/{DRAFTS}"):
         shutil.rmtree(stage / leftover, ignore_errors=True)
-    if (stage / UNLISTED).is_dir():
-        if left := sum(1 for _ in (stage / UNLISTED).iterdir()):
-            print(f"clips in no list: {left:,}, kept in {root / part / UNLISTED}")
-        else:
-            (stage / UNLISTED).rmdir()
+    if has_content(stage / UNLISTED):
+        print(f"clips in no list: {len(os.listdir(stage / UNLISTED)):,}, kept in {root / part / UNLISTED}")
+    elif (stage / UNLISTED).is_dir():
+        (stage / UNLISTED).rmdir()
     stage.rename(root / part)  # over an empty folder, if one is there
 
 
