@@ -42,7 +42,7 @@ class Split:
 
 @dataclass(frozen=True)
 class ClipFields:
-    """The fields of an experiment that say which clips it reads, for whoever has no experiment."""
+    """What of an experiment says which clips it reads."""
 
     layout: str
     videos: str | Path
@@ -82,12 +82,11 @@ def read_split(experiment: Experiment | ClipFields, *, check: bool = True) -> Sp
     if check and missing:
         first = missing[0]
         near = disk.find(first._replace(file=split_suffix(first.file)[0]))  # in another container
-        own = experiment.layout == "folder"
-        mend = "mend the list or put the clip there" if own else "extract the dataset again"
+        place = f"{first.where}; {near.name} is there" if near else first.where
+        mend = "mend the list or put the clip there" if experiment.layout == "folder" else "extract the dataset again"
         raise FileNotFoundError(
             f"{len(missing)} of {len(result.train) + len(result.test)} listed clips are not under {disk.videos}, first "
-            f"{first.name} ({first.where}{f'; {near.name} is there' if near else ''}); {mend}, name a subset with "
-            "classes, or set unusable: leave_out"
+            f"{first.name} ({place}); {mend}, name a subset with classes, or set unusable: leave_out"
         )
     _check_parts(result, lists)
     return result

@@ -69,9 +69,6 @@ def read_frames(path: Path, indices: Sequence[int] | np.ndarray, *, decoder: str
     return np.stack(list(iter_frames(path, indices, decoder=decoder)))
 
 
-# ---- video files
-
-
 def _iter_video(path: Path, wanted: Iterable[int], decoder: str) -> Iterator[np.ndarray]:
     """The wanted frames in order, each once; decoding stops with the last."""
     left, position = set(wanted), -1
@@ -105,20 +102,18 @@ def open_opencv(path: Path) -> cv2.VideoCapture:
 
 
 class NoVideo(DecodeError):
-    """A file of sound, maybe with a cover picture, which OpenCV gives as a clip of one frame."""
+    """A file of sound, maybe with a cover picture (to OpenCV a clip of one frame)."""
 
 
 class ByOpenCV(contextlib.AbstractContextManager):
-    """A video file read by OpenCV: of each frame in order, a function that gives it as uint8 ``(H, W, 3)``, RGB.
-
-    Turns of 90, 180 and 270 degrees that the container asks for are made. Raises DecodeError.
-    """
+    """A video file read by OpenCV: of each frame in order, a function that gives it as uint8 ``(H, W, 3)``, RGB, turned
+    as the container asks. Raises DecodeError."""
 
     name = "opencv"
 
     def __init__(self, path: Path) -> None:
         self.path, self.capture = path, open_opencv(path)
-        self.has_frame = self.capture.grab()  # the first
+        self.has_frame = self.capture.grab()
 
     def __iter__(self) -> Iterator[Convert]:
         while self.has_frame:
@@ -191,7 +186,7 @@ class ByPyAV(contextlib.AbstractContextManager):
         return np.ascontiguousarray((rgb.swapaxes(0, 1) if swapped else rgb)[::down, ::across])
 
     def announced(self) -> tuple[int, float, str]:
-        """As :meth:`ByOpenCV.announced`; where the container gives no count, its duration says it, as OpenCV has it."""
+        """As :meth:`ByOpenCV.announced`; where the container gives no count, its duration does, as OpenCV has it."""
         fps, codec = float(self.stream.average_rate or 0), self.stream.codec_context
         frames = self.stream.frames or round(fps * (self.container.duration or 0) / av.time_base)
         return frames, fps, codec.codec_tag.strip("\0 ") or codec.name

@@ -2,6 +2,7 @@
 
 import math
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def state_of(path: Path) -> tuple[int, int]:
     Raises OSError when it is not there.
     """
     state = os.stat(path)
-    if not os.path.isdir(path):
+    if not stat.S_ISDIR(state.st_mode):
         return state.st_size, state.st_mtime_ns
     with os.scandir(path) as entries:
         return sum(entry.stat().st_size for entry in entries if entry.is_file()), state.st_mtime_ns
@@ -46,5 +47,4 @@ def is_unchanged(path: Path, facts: Mapping[str, Any]) -> bool:
         state = os.stat(path)
     except OSError:
         return False
-    is_folder = os.path.isdir(path)
-    return state.st_mtime_ns == facts["modified"] and (is_folder or state.st_size == facts["bytes"])
+    return state.st_mtime_ns == facts["modified"] and (stat.S_ISDIR(state.st_mode) or state.st_size == facts["bytes"])

@@ -35,8 +35,8 @@ def can_spawn() -> bool:
     """Whether processes can be started from here: a script that does not ask for ``__main__`` runs again in each."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
-    by_name = getattr(main, "__spec__", None) is not None  # python -m
-    return file is None or by_name or "__main__" in Path(file).read_text(errors="replace")
+    by_name = getattr(main, "__spec__", None)  # python -m
+    return file is None or by_name is not None or "__main__" in Path(file).read_text(errors="replace")
 
 
 def run_all(

@@ -44,18 +44,16 @@ def _without_unusable(split: Split, decoder: str) -> tuple[Split, dict[str, Any]
     reasons = unusable([*split.train, *split.test], decoder=decoder)
     if not reasons:
         return split, {}
-    listed = {"train": split.train, "test": split.test}
-    kept = {part: tuple(clip for clip in clips if clip.name not in reasons) for part, clips in listed.items()}
+    listed, kept, left_out = {"train": split.train, "test": split.test}, {}, {}
     for part, clips in listed.items():
-        labels = {clip.label for clip in kept[part]}
-        for label, name in enumerate(split.classes):
-            if label not in labels:
-                first = next(clip.name for clip in clips if clip.label == label)
-                raise ValueError(
-                    f"class {name}: none of its {part} clips can be used, first {first} ({reasons[first]}); "
-                    "mend them or name a subset of classes"
-                )
-    left_out = {part: [[c.name, reasons[c.name]] for c in clips if c.name in reasons] for part, clips in listed.items()}
+        kept[part] = tuple(clip for clip in clips if clip.name not in reasons)
+        left_out[part] = [[clip.name, reasons[clip.name]] for clip in clips if clip.name in reasons]
+        for label in sorted({clip.label for clip in clips} - {clip.label for clip in kept[part]}):
+            first = next(clip.name for clip in clips if clip.label == label)
+            raise ValueError(
+                f"class {split.classes[label]}: none of its {part} clips can be used, first {first} "
+                f"({reasons[first]}); mend them or name a subset of classes"
+            )
     name, reason = next(iter(reasons.items()))
     print(
         f"left out: {len(left_out['train'])} of {len(split.train)} training and {len(left_out['test'])} of "

@@ -1,7 +1,6 @@
 """The demo set: rendered clips of a moving figure, an action-recognition task for a machine without any dataset.
 
-Twelve actions in six look-alike pairs. In two of the pairs one action is the other played backwards: only the order of
-the frames tells them apart.
+Twelve actions in six look-alike pairs; in two of the pairs one action is the other played backwards.
 """
 
 from repro.data.demo.actions import BACKWARDS_PAIRS, ONE_WAY, PAIRS

@@ -21,8 +21,8 @@ def render_clip(
 ) -> np.ndarray:
     """One clip, uint8 (frames, size, size, 3) in OpenCV's BGR, a function of the arguments alone.
 
-    `class_name` is one of `CLASSES`; `group` and `clip` count from 1. The two classes of a backwards pair are each
-    other's exact reversal; a seeded coin says which one was rendered forwards.
+    `group` and `clip` count from 1. The two classes of a backwards pair are each other's exact reversal; a seeded coin
+    says which one was rendered forwards.
     """
     pair, names = next((index, names) for index, names in enumerate(PAIRS) if class_name in names)
     forwards = class_name

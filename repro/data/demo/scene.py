@@ -11,8 +11,7 @@ from repro.data.demo.actions import PAIRS, seat_height, table_height
 from repro.data.demo.figure import point
 from repro.data.demo.shapes import Capsule, Colour, Values, chain, disc, fill, polygons, shade
 
-# Canvas pixels a frame pixel, each way: OpenCV's own antialiasing of filled polygons is slower and leaves seams.
-SUPERSAMPLING = 2
+SUPERSAMPLING = 2  # canvas pixels a frame pixel, each way: OpenCV's own antialiasing is slower and leaves seams
 MARGIN = 0.15  # painted beyond the frame on each side, frame widths, for the camera to move over
 
 
@@ -47,10 +46,7 @@ def paint_background(seed: int, pair: int, group: int, size: int) -> Background:
 
 
 def _texture_and_light(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
-    """Add smooth noise at two scales and a slope of brightness.
-
-    The noise has a fixed grid, so that a scene looks alike at every size.
-    """
+    """Add smooth noise at two scales, of a fixed grid so that a scene looks alike at every size, and a slope of light."""
     side = len(canvas)
     amplitude = rng.uniform(*variation.NOISE_LEVELS)
     first, second = (

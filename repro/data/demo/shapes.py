@@ -1,8 +1,7 @@
-"""Everything that moves in the demo set is drawn from one shape: the tapered capsule.
+"""Everything that moves in the demo set is drawn from one shape: the tapered capsule, the convex hull of two discs.
 
-A capsule is the convex hull of two discs: a limb, a head, a wheel, a blade, a table top. Positions are in frame units
-(the frame is the unit square, y downwards) until a camera, an affine map, takes them to pixels. Outlines of all frames
-are computed in one numpy expression; only the filling is a loop.
+Positions are in frame units (the frame is the unit square, y downwards) until a camera, an affine map, takes them to
+pixels.
 """
 
 from typing import NamedTuple
@@ -13,8 +12,7 @@ import numpy as np
 Values = np.ndarray | float  # over time, or the same all the time
 Colour = tuple[int, int, int]  # BGR
 
-# OpenCV takes polygon vertices as integers with this many fractional bits: 1/16 px.
-SUBPIXEL_BITS = 4
+SUBPIXEL_BITS = 4  # of the integers that OpenCV takes as polygon vertices: 1/16 px
 ARC_POINTS = 9  # vertices on each of a capsule's two arcs
 
 

@@ -58,8 +58,8 @@ _STREAMS = ("actor", "scene", "view", "motion", "coin", "take", "rhythm", "backg
 
 def stream(purpose: str, seed: int, pair: int, group: int, clip: int = 0) -> np.random.Generator:
     """The random generator of one purpose, from integer keys alone; `clip` 0 is for what a whole group shares."""
-    # SeedSequence pads with zeros, so the keys have a fixed length.
-    return np.random.default_rng(np.random.SeedSequence([1 + _STREAMS.index(purpose), seed, pair, group, clip]))
+    # The keys have a fixed length, since zeros are padded.
+    return np.random.default_rng([1 + _STREAMS.index(purpose), seed, pair, group, clip])
 
 
 def rendered_forwards(seed: int, pair: int, group: int, clip: int) -> int:

@@ -70,13 +70,8 @@ def entries(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
 
 def directory(path: Path) -> Directory | None:
     """The files of a rar or zip archive; None for a tar. Raises ArchiveError, ToolMissing."""
-    with open(path, "rb") as file:
-        kind = MAGIC.get(file.read(4), path.suffix.lower())
-    if kind not in (".rar", ".zip"):
-        return None
     state = path.stat()
-    with naming([path]):
-        return _directory(path, kind, state.st_size, state.st_mtime_ns)
+    return _directory(path, state.st_size, state.st_mtime_ns)
 
 
 def refusal(archive: Path, name: str, why: str) -> ArchiveError:
@@ -102,8 +97,11 @@ def naming(paths: Sequence[Path]) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=2)
-def _directory(path: Path, kind: str, size: int, _modified: int) -> Directory:
-    return _zip_directory(path) if kind == ".zip" else _rar_directory(path, size)
+def _directory(path: Path, size: int, _modified: int) -> Directory | None:
+    with open(path, "rb") as file:
+        kind = MAGIC.get(file.read(4), path.suffix.lower())
+    with naming([path]):
+        return _zip_directory(path) if kind == ".zip" else _rar_directory(path, size) if kind == ".rar" else None
 
 
 def _zip_directory(path: Path) -> Directory:
@@ -181,7 +179,7 @@ def _tar_stream(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
 
 
 def _solid_stream(path: Path, listed: Directory) -> Iterator[Entry]:
-    """One run of the tool over the whole archive: it prints all files, one after the other."""
+    """One run of the tool, which prints all files, one after the other."""
     archive = rarfile.RarFile(path)
     command = rarfile.tool_setup().open_cmdline(None, str(path))
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tool:

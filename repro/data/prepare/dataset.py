@@ -1,8 +1,8 @@
 """``repro prepare``: from what a researcher has to ROOT/videos and ROOT/annotations, the folders that profiles name.
 
 ROOT may hold nothing yet, the archives as downloaded (in ROOT or ROOT/archives), or an extracted tree. What has to be
-done is said first, with the space it takes; then it is done on all cores. What is there already is renamed into place
-or taken as it is, never copied; a dataset that is whole needs no right to write. A run that was killed goes on.
+done is said first, with the space it takes; then it is done on all cores. What is there is renamed into place or taken
+as it is, never copied; a dataset that is whole needs no right to write.
 """
 
 import functools
@@ -122,9 +122,8 @@ def _annotations(one: Dataset, root: Path, given: Path | str | None, download: b
         text = f"move {found[0].name}{' and others' * (len(found) > 1)} to annotations"
         _do(one, root, [Step(text, 0, lambda: place.take_lists(found, root))])
     if not place.holds_lists(one, final):
-        raise FileNotFoundError(
-            f"{final}: {one.title}'s lists are {', '.join(one.lists)}; not all are there. {one.how}"
-        )
+        names = ", ".join(one.lists)
+        raise FileNotFoundError(f"{final}: {one.title}'s lists are {names}; not all are there. {one.how}")
     return final
 
 
@@ -214,9 +213,6 @@ def _draw(videos: Path, lists: Path, workers: int | None) -> None:
         )
 
 
-# ---- steps
-
-
 class Step(NamedTuple):
     """One thing to be done in ROOT."""
 
@@ -226,10 +222,8 @@ class Step(NamedTuple):
 
 
 def _archive_steps(one: Dataset, part: str, root: Path, download: bool, unpack: Callable[[], None]) -> list[Step]:
-    """Fetch what is missing, then unpack. Raises FileNotFoundError when what is missing is not to be fetched.
-
-    Every list is needed; of clips that come in several archives (Kinetics), those that are there will do.
-    """
+    """Fetch what is missing, then unpack. Raises FileNotFoundError when a list, or every archive of clips, is missing
+    and not to be fetched."""
     archives, inner = one.of(part), place.inner_archives(one, root)
     absent = [] if part == "videos" and inner else [a for a in archives if place.is_absent(a, root)]
     lacking = [archive for archive in absent if archive.asked or not download]

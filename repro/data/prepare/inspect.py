@@ -50,8 +50,7 @@ def _inspect_video(path: Path) -> dict[str, Any]:
         announced, fps, codec = video.announced()
         # The middle frames by the announced count: converting every frame to choose among them would triple the time
         positions = test_frames(max(1, announced), PRINTS).tolist()
-        count = 0
-        converted: dict[int, np.ndarray] = {}
+        count, converted = 0, {}
         for count, convert in enumerate(video, start=1):
             if count - 1 in positions:
                 converted[count - 1] = convert()
@@ -96,13 +95,9 @@ def _counted(count: int, announced: int, middle: Sequence[np.ndarray] | np.ndarr
         verdict, reason = COUNT_DIFFERS, f"frames decoded: {count}, announced: {announced}"
     if count < announced - 1:
         reason += "; cut short, or announced wrongly"
+    # dHash: whether each of 8x8 places is brighter than its left neighbour
+    small = [cv2.resize(frame, (9, 8), interpolation=cv2.INTER_AREA).sum(axis=2) for frame in middle]
+    prints = b"".join(np.packbits(each[:, 1:] > each[:, :-1]).tobytes() for each in small).hex()
     height, width = middle[0].shape[:2]
-    prints = "".join(_difference_hash(frame) for frame in middle)
     counts = {"frames": count, "announced": announced, "verdict": verdict, "reason": reason}
     return counts | {"prints": prints, "width": width, "height": height}
-
-
-def _difference_hash(frame: np.ndarray) -> str:
-    """dHash: whether each of 8x8 places is brighter than its left neighbour, as 16 hexadecimal digits."""
-    small = cv2.resize(frame, (9, 8), interpolation=cv2.INTER_AREA).sum(axis=2)
-    return np.packbits(small[:, 1:] > small[:, :-1]).tobytes().hex()

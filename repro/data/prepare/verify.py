@@ -31,7 +31,7 @@ def listed_clips(splits: Mapping[int, Split]) -> dict[str, Path]:
 
 
 def report(layout: str, videos: Path, annotations: Path, splits: Mapping[int, Split]) -> dict[str, Path]:
-    """Print what there is against the lists, and the lists against the catalogue; the clips on the disk by name."""
+    """Print what there is against the lists and the catalogue; the clips on the disk by name."""
     where = ClipFields(layout, videos, annotations)
     listed = listed_clips(splits)
     clips = {clip: path for clip, path in listed.items() if path.exists()}
