@@ -57,11 +57,6 @@ def test_processes_share_the_batches_of_one(processes, last_batch, count):
     assert len(seen) == len(set(seen)) == count
 
 
-def test_fewer_clips_than_processes_are_scored_once():
-    shares = [list(Batches(Order(4), batch_size=3, rank=k, processes=3)) for k in range(3)]
-    assert shares == [[[0], [3]], [[1]], [[2]]]
-
-
 def test_an_epoch_has_its_own_order():
     order = Order(50, seed=1)
     first = list(order)

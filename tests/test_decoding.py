@@ -44,11 +44,7 @@ def test_wrong_frames_are_counted(clips):
 
 def test_a_frame_like_another_is_not_called_wrong(tmp_path):
     """A still picture: no frame can be told from the next, so none is wrong."""
-    path = tmp_path / "still.avi"
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 12, (96, 72))
-    for _ in range(5):
-        video.write(np.full((72, 96, 3), 90, np.uint8))
-    video.release()
+    path = tiny.save(tmp_path / "still.avi", [np.full((72, 96, 3), 90, np.uint8)] * 5)
     assert exactness({"late": Reader("late", late)}, {path: path}, segments=2)[1]["late"]["wrong"] == 0
 
 

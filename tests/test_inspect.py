@@ -26,13 +26,12 @@ def write_scene(path, *, seed=0, frames=12, size=(160, 120), noise=0, step=2):
     """A moving piece of a smooth random picture as MJPG; ``noise`` in grey levels, size (width, height)."""
     rng = np.random.default_rng(seed)
     picture = cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (320, 240), interpolation=cv2.INTER_CUBIC)
-    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, size)
-    for index in range(frames):
-        frame = cv2.resize(picture[index * step : index * step + 180, index * step : index * step + 240], size)
+    scene = []
+    for at in range(0, frames * step, step):
+        frame = cv2.resize(picture[at : at + 180, at : at + 240], size)
         noisy = frame.astype(int) + rng.integers(-noise, noise + 1, frame.shape)
-        video.write(noisy.clip(0, 255).astype(np.uint8))
-    video.release()
-    return path
+        scene.append(noisy.clip(0, 255).astype(np.uint8))
+    return tiny.save(path, scene)
 
 
 def bits_apart(one: dict, other: dict) -> int:
@@ -49,10 +48,8 @@ def test_a_whole_clip_of_odd_size(tmp_path):
     video.release()
     facts = inspect_clip(path)
     assert list(facts) == list(FIELDS)
-    said(
-        facts, frames=30, announced=30, width=97, height=73, fps=12.0, seconds=2.5, codec="MJPG", verdict=OK, reason=""
-    )
-    said(facts, bytes=path.stat().st_size, modified=path.stat().st_mtime_ns)
+    said(facts, frames=30, announced=30, width=97, height=73, fps=12.0, seconds=2.5, codec="MJPG", verdict=OK)
+    said(facts, reason="", bytes=path.stat().st_size, modified=path.stat().st_mtime_ns)
     assert facts["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest() and len(facts["prints"]) == 64
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -36,14 +37,19 @@ def shared_data(*, stand_ins: bool = False) -> Path:
 
 
 def write_video(path: Path, *, frames: int = 6, height: int = 72, width: int = 96, brightness: int = 0) -> Path:
-    """A video of ``frames`` flat frames, MJPG for .avi, else MPEG-4; frame i is grey ``brightness + 8 i`` with a bar at
-    x = 8 i."""
+    """A video of ``frames`` flat frames; frame i is grey ``brightness + 8 i`` with a bar at x = 8 i."""
+    return save(path, [_frame(index, height, width, brightness) for index in range(frames)])
+
+
+def save(path: Path, frames: Sequence[np.ndarray]) -> Path:
+    """These BGR frames as a video, MJPG for .avi, else MPEG-4."""
     path.parent.mkdir(parents=True, exist_ok=True)
     codec = "MJPG" if path.suffix == ".avi" else "mp4v"
+    height, width = frames[0].shape[:2]
     video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), 12, (width, height))
     assert video.isOpened(), f"this OpenCV cannot write {path}"
-    for index in range(frames):
-        video.write(_frame(index, height, width, brightness))
+    for frame in frames:
+        video.write(frame)
     video.release()
     return path
 

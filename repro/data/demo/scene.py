@@ -46,7 +46,7 @@ def paint_background(seed: int, pair: int, group: int, size: int) -> Background:
 
 
 def _texture_and_light(rng: np.random.Generator, canvas: np.ndarray) -> np.ndarray:
-    """Add smooth noise at two scales, of a fixed grid so that a scene looks alike at every size, and a slope of light."""
+    """Add smooth noise, of two fixed grids so that a scene looks alike at every size, and a slope of brightness."""
     side = len(canvas)
     amplitude = rng.uniform(*variation.NOISE_LEVELS)
     first, second = (

@@ -60,13 +60,12 @@ def cache_frames(paths: Mapping[str, Path], out: Path, *, workers: int | None = 
     cannot be written (finished clips stay), or another process is at this work.
     """
     out = Path(out)
-    targets: dict[str, Path] = {}  # the zip of each clip by name
+    # "take 1.3" has no suffix, so it keeps its name whole
+    targets = {name: out / f"{split_suffix(name)[0]}.zip" for name in paths}
     owners: dict[Path, str] = {}
-    for name in paths:
-        targets[name] = out / f"{split_suffix(name)[0]}.zip"  # "take 1.3" has no suffix, so it keeps its name whole
-        owner = owners.setdefault(targets[name], name)
-        if owner != name:
-            raise ValueError(f"{name} and {owner} would both be cached as {targets[name]}; rename one of them")
+    for name, target in targets.items():
+        if owners.setdefault(target, name) != name:
+            raise ValueError(f"{name} and {owners[target]} would both be cached as {target}; rename one of them")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with only_one(out / "cache.lock"):
