@@ -229,4 +229,4 @@ def test_a_clip_that_a_list_names_and_a_disk_has_spoilt(tmp_path):
     split = read_split(tiny.experiment(data))
     first, *others = (*split.train, *split.test)
     shutil.copyfile(__file__, first.path)
-    assert list(unusable([first, *others], cache=None)) == [first.name]
+    assert list(unusable([first, *others])) == [first.name]

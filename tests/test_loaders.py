@@ -16,7 +16,7 @@ from repro.data.manifest import build_manifest
 def clips(tmp_path_factory):
     data = tiny.write_ucf101(tmp_path_factory.mktemp("set") / "set", train_groups=(8, 9, 10, 11))
     clips = read_split(ClipFields(**data)).train
-    return clips, build_manifest(clips, cache=None)["frames"]
+    return clips, build_manifest(clips)["frames"]
 
 
 def dataset(clips, **options) -> ClipDataset:

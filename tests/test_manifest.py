@@ -13,6 +13,11 @@ from repro.data.prepare.audit import audit
 from repro.data.prepare.frame_cache import cache_frames
 
 
+@pytest.fixture(autouse=True)
+def _no_count_kept_before(monkeypatch, tmp_path):
+    monkeypatch.setattr(manifest, "CACHE", tmp_path / "build" / "counts.parquet")
+
+
 @pytest.fixture
 def clips(tmp_path):
     return read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set"))).train
@@ -32,14 +37,13 @@ def counted(monkeypatch):
 
 
 def test_counts_and_the_cache(clips, counted, tmp_path):
-    cache = tmp_path / "build" / "manifest.parquet"
-    table = build_manifest(clips, cache=cache)
+    table = build_manifest(clips)
     assert table["frames"].tolist() == [6 + group % 3 for _ in range(2) for group in (8, 9, 10)]
     assert table["name"].tolist() == [clip.name for clip in clips] and len(counted) == 6
-    pd.testing.assert_frame_equal(build_manifest(clips, cache=cache), table)
+    pd.testing.assert_frame_equal(build_manifest(clips), table)
     assert len(counted) == 6
     tiny.write_video(clips[2].path, frames=4)
-    assert build_manifest(clips, cache=cache)["frames"].tolist() == [8, 6, 4, 8, 6, 7]
+    assert build_manifest(clips)["frames"].tolist() == [8, 6, 4, 8, 6, 7]
     assert counted[6:] == [clips[2].path.name]
 
 
@@ -47,45 +51,44 @@ def test_counts_and_the_cache(clips, counted, tmp_path):
 def test_an_audit_speaks_for_its_clips_wherever_they_lie_below_it(tmp_path, counted, place):
     path = tiny.write_video(tmp_path / "set" / place / "x.avi")
     audit({"a/x": path}, tmp_path / "set" / STORE, workers=1)
-    assert build_manifest([Clip("a/x", path, 0, "g")], cache=None)["frames"].tolist() == [6]
+    assert build_manifest([Clip("a/x", path, 0, "g")])["frames"].tolist() == [6]
     assert counted == []
     tiny.write_video(path, frames=4)  # changed since: counted anew
-    assert build_manifest([Clip("a/x", path, 0, "g")], cache=None)["frames"].tolist() == [4]
+    assert build_manifest([Clip("a/x", path, 0, "g")])["frames"].tolist() == [4]
     assert counted == ["x.avi"]
 
 
 def test_bad_clips_are_counted_and_the_others_kept(clips, counted, tmp_path):
-    cache = tmp_path / "manifest.parquet"
     clips[4].path.write_bytes(b"")
     clips[1].path.write_text("not a video")
     with pytest.raises(DecodeError, match=rf"2 of 6 clips do not decode; first: .*{clips[1].path.name}") as caught:
-        build_manifest(clips, cache=cache)
+        build_manifest(clips)
     assert str(caught.value).endswith(". Mend them, name a subset with classes, or set unusable: leave_out")
     for index in (1, 4):
         tiny.write_video(clips[index].path, frames=3)
     counted.clear()
-    assert build_manifest(clips, cache=cache)["frames"].tolist()[1::3] == [3, 3]
+    assert build_manifest(clips)["frames"].tolist()[1::3] == [3, 3]
     assert sorted(counted) == sorted(clips[i].path.name for i in (1, 4))
 
 
 def test_clips_that_can_be_used_and_why_the_others_cannot(clips, tmp_path):
     clips[1].path.write_text("not a video")
     clips[3].path.unlink()
-    reasons = unusable(clips, cache=tmp_path / "manifest.parquet")
+    reasons = unusable(clips)
     assert list(reasons) == [clips[1].name, clips[3].name] and reasons[clips[3].name] == "No such file or directory"
     assert reasons[clips[1].name].startswith("no video (text?)")
-    assert build_manifest([clips[i] for i in (0, 2, 4, 5)], cache=None)["frames"].tolist() == [8, 7, 6, 7]
+    assert build_manifest([clips[i] for i in (0, 2, 4, 5)])["frames"].tolist() == [8, 7, 6, 7]
 
 
 def test_frame_folders_and_frame_caches_are_counted(tmp_path):
     folder = tiny.write_frames(tmp_path / "videos" / "7", frames=9)
     cache_frames({"7": folder}, tmp_path / "frames", workers=1)
     clips = [Clip("7", folder, 0, "7"), Clip("7z", tmp_path / "frames" / "7.zip", 0, "7")]
-    table = build_manifest(clips, cache=tmp_path / "counts.parquet")
+    table = build_manifest(clips)
     assert table["frames"].tolist() == [9, 9]
     assert table["bytes"].tolist() == [sum(f.stat().st_size for f in folder.iterdir()), clips[1].path.stat().st_size]
     tiny.write_frames(folder, frames=11)
-    assert build_manifest(clips, cache=tmp_path / "counts.parquet")["frames"].tolist() == [11, 9]
+    assert build_manifest(clips)["frames"].tolist() == [11, 9]
 
 
 def test_counts_come_from_the_audit_while_clips_are_unchanged(clips, counted, tmp_path):
@@ -93,10 +96,10 @@ def test_counts_come_from_the_audit_while_clips_are_unchanged(clips, counted, tm
     clips[5].path.write_bytes(b"")
     table = audit(paths, tmp_path / "set" / "manifest.parquet", workers=1)
     assert table["frames"].tolist() == [8, 6, 7, 8, 6, 0]
-    assert build_manifest(clips[:5], cache=None)["frames"].tolist() == [8, 6, 7, 8, 6] and counted == []
-    assert unusable(clips, cache=None) == {clips[5].name: table["reason"][5]}
+    assert build_manifest(clips[:5])["frames"].tolist() == [8, 6, 7, 8, 6] and counted == []
+    assert unusable(clips) == {clips[5].name: table["reason"][5]}
     tiny.write_video(clips[1].path, frames=12)
-    assert build_manifest(clips[:5], cache=None)["frames"].tolist() == [8, 12, 7, 8, 6]
+    assert build_manifest(clips[:5])["frames"].tolist() == [8, 12, 7, 8, 6]
     assert counted == [clips[1].path.name]
 
 
@@ -105,13 +108,12 @@ def test_clips_are_judged_by_the_reader_that_reads_them(clips, counted, tmp_path
     table = audit({clip.name: clip.path for clip in clips}, tmp_path / "set" / STORE, workers=1)
     assert table["reader"].tolist() == ["pyav", *["opencv"] * 5] and table["codec"].tolist()[:2] == ["AV01", "MJPG"]
     assert table["verdict"].tolist() == ["ok"] * 6 and table["announced"].tolist()[0] == 6
-    assert unusable(clips, cache=None) == unusable(clips, decoder="pyav", cache=None) == {}
+    assert unusable(clips) == unusable(clips, decoder="pyav") == {}
     # the audit read these by OpenCV: it cannot speak for PyAV
     assert sorted(counted) == sorted(clip.path.name for clip in clips[1:])
-    cache = tmp_path / "counts.parquet"
     (tmp_path / "set" / STORE).unlink()
     for decoder in ("opencv", "pyav"):
-        assert build_manifest(clips, decoder=decoder, cache=cache)["frames"].tolist() == [6, 6, 7, 8, 6, 7]
+        assert build_manifest(clips, decoder=decoder)["frames"].tolist() == [6, 6, 7, 8, 6, 7]
 
 
 def test_the_hash_is_of_what_the_clips_are_not_of_their_order():
@@ -130,5 +132,5 @@ def test_the_hash_does_not_depend_on_the_place(tmp_path):
     hashes = []
     for place in ("one", "two"):
         split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / place)))
-        hashes.append(manifest_hash(build_manifest(split.train, cache=None), build_manifest(split.test, cache=None)))
+        hashes.append(manifest_hash(build_manifest(split.train), build_manifest(split.test)))
     assert hashes[0] == hashes[1]

@@ -75,7 +75,7 @@ def files_in(folder):
 def trained_batch(ready):
     """One step of a small network on a batch of the training clips: the loss."""
     split = read_split(ClipFields(ready.layout, ready.frames or ready.videos, ready.annotations))
-    lengths = build_manifest(split.train, cache=None)["frames"]
+    lengths = build_manifest(split.train)["frames"]
     torch.manual_seed(0)
     clips, labels, _ = next(iter(train_loader(ClipDataset(split.train, lengths, frames=2, size=64), batch_size=2)))
     network = build("resnet34_frame_average", classes=len(split.classes), width=0.0625)

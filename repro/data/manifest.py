@@ -24,14 +24,14 @@ COLUMNS = ["decoder", "path", "bytes", "modified", "frames"]
 Key = tuple[str, str, int, int]  # decoder, path, bytes, modified
 
 
-def build_manifest(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Path | None = CACHE) -> pd.DataFrame:
+def build_manifest(clips: Sequence[Clip], *, decoder: str = "opencv") -> pd.DataFrame:
     """Decoded frame counts: columns ``name, label, group, bytes, frames``, one row a clip, in the given order.
 
-    Counts come from the audit (``manifest.parquet`` beside the videos' folder), else from ``cache``, while the clip is
-    unchanged; the others are counted now and added to ``cache``. Raises DecodeError that says how many clips are
-    missing or do not decode; the counts of the others are kept.
+    Counts come from the audit (``manifest.parquet`` beside the videos' folder), else from :data:`CACHE`, while the clip
+    is unchanged; the others are counted now and added there. Raises DecodeError that says how many clips are missing or
+    do not decode; the counts of the others are kept.
     """
-    table, left_out = _count(clips, decoder, cache)
+    table, left_out = _count(clips, decoder)
     if left_out:
         path = {clip.name: clip.path for clip in clips}
         first = min(f"{path[name]}: {reason}" for name, reason in left_out.items())
@@ -42,12 +42,12 @@ def build_manifest(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Pat
     return table
 
 
-def unusable(clips: Sequence[Clip], *, decoder: str = "opencv", cache: Path | None = CACHE) -> dict[str, str]:
+def unusable(clips: Sequence[Clip], *, decoder: str = "opencv") -> dict[str, str]:
     """The reason by name for clips that are missing or do not decode, in the given order."""
-    return _count(clips, decoder, cache)[1]
+    return _count(clips, decoder)[1]
 
 
-def _count(clips: Sequence[Clip], decoder: str, cache: Path | None) -> tuple[pd.DataFrame, dict[str, str]]:
+def _count(clips: Sequence[Clip], decoder: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """The manifest's rows of usable clips, and the reason by name for the others."""
     audited = _read_audits(clips)
     sizes: dict[str, int] = {}
@@ -68,7 +68,7 @@ def _count(clips: Sequence[Clip], decoder: str, cache: Path | None) -> tuple[pd.
             reasons[clip.name] = str(error.strerror)
         else:
             keys[clip.name] = (decoder, str(clip.path.resolve()), sizes[clip.name], modified)
-    found, faults = _count_now(list(keys.values()), cache)
+    found, faults = _count_now(list(keys.values()))
     counts |= {name: found[key] for name, key in keys.items() if key in found}
     reasons |= {name: faults[key] for name, key in keys.items() if key in faults}
     rows = [(c.name, c.label, c.group, sizes[c.name], counts[c.name]) for c in clips if c.name not in reasons]
@@ -89,11 +89,11 @@ def _read_audits(clips: Sequence[Clip]) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int], dict[Key, str]]:
-    """Counts and faults by key; new counts are added to ``cache``."""
+def _count_now(keys: Sequence[Key]) -> tuple[dict[Key, int], dict[Key, str]]:
+    """Counts and faults by key; new counts are added to :data:`CACHE`."""
     known: dict[Key, int] = {}
-    if cache is not None and cache.is_file():
-        table = read_table(cache, "delete it")
+    if CACHE.is_file():
+        table = read_table(CACHE, "delete it")
         if list(table.columns) == COLUMNS:  # else of an earlier version: counted again
             known = table.set_index(COLUMNS[:-1])["frames"].to_dict()
     new = list(dict.fromkeys(key for key in keys if key not in known))
@@ -111,9 +111,9 @@ def _count_now(keys: Sequence[Key], cache: Path | None) -> tuple[dict[Key, int],
             for _ in pool.map(count, new):  # OpenCV releases the interpreter's lock while it decodes
                 advance()
     finally:
-        if new and cache is not None:
+        if new:
             table = pd.DataFrame([(*key, n) for key, n in known.items()], columns=COLUMNS)
-            with best_effort(cache), whole(cache) as draft:
+            with best_effort(CACHE), whole(CACHE) as draft:
                 table.to_parquet(draft)
     return known, faults
 

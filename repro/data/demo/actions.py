@@ -67,11 +67,10 @@ def spline(x: np.ndarray, knots: Sequence[float], values: Sequence[float]) -> np
     )
 
 
-def _planted(body: Body, torso: Trunk, feet: Joints, pointing: float = 0.0) -> Legs:
-    """Legs in side view with the ankles at `feet` (far, near), and toes; `pointing` radians tips the feet."""
+def _planted(body: Body, torso: Trunk, feet: Joints) -> Legs:
+    """Legs in side view with the ankles at `feet` (far, near), and toes."""
     legs = [reach(hip, body.thigh, body.shin, foot, bend=1) for hip, foot in zip(torso.hips, feet)]
-    toes = [ankle + body.foot * np.array([np.cos(pointing), -np.sin(pointing)]) - (0, 0.012) for _, ankle in legs]
-    return legs, toes
+    return legs, [ankle + np.array([body.foot, -0.012]) for _, ankle in legs]
 
 
 def _arm_forwards(body: Body, shoulder: np.ndarray, target: np.ndarray) -> Joints:
