@@ -91,7 +91,7 @@ def read_hmdb51(_videos: Path, annotations: Path, split: int) -> Lists:
 
 
 def hmdb51_group(clip: str, name: str) -> str | None:
-    """The film of a clip ``class/<film>_<class>_<six properties>.avi`` of class ``name``; None: not of that folder."""
+    """The film of a clip ``class/<film>_<class>_<six properties>.avi``; None where it is not in that folder."""
     folder, _, file = clip.partition("/")
     return file.rsplit(f"_{name}_", 1)[0] if file and folder == name else None
 

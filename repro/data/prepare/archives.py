@@ -55,9 +55,7 @@ class Directory(NamedTuple):
 
 def entries(paths: Sequence[Path], verb: str) -> Iterator[Entry]:
     """The files of an archive, or of one tar in parts, in its order; read each, if at all, before asking for the next.
-
-    ``verb`` says what is being done, for the progress of streams. Raises ArchiveError, ToolMissing.
-    """
+    ``verb`` is for the progress of streams. Raises ArchiveError, ToolMissing."""
     listed = directory(paths[0])
     with naming(paths):
         if listed is None:

@@ -40,7 +40,7 @@ def index_file(archive: Archive, root: Path) -> Path:
 
 
 def addresses(archive: Archive, root: Path) -> dict[str, Path]:
-    """Where to fetch the archive from, and where to: official address -> file. The index, if any, must be there."""
+    """Official address -> file, for all of the archive. The index, if any, must be there."""
     if not archive.index:
         return {archive.url: root / ARCHIVES / archive.file} if archive.url else {}
     index = index_file(archive, root)
@@ -80,7 +80,7 @@ class Tree(NamedTuple):
 
 
 def find_tree(one: Dataset, root: Path, annotations: Path) -> Tree | None:
-    """The folder that archives or common copies unpack to, or class folders that lie in ROOT itself."""
+    """The folder that archives or common copies unpack to, or class folders in ROOT itself."""
     if not root.is_dir():
         return None
     suffix = one.of("videos")[0].takes

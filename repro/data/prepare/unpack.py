@@ -11,8 +11,8 @@
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import rarfile
 
@@ -28,8 +28,7 @@ from repro.files import is_disk_full, size_text
 # ---- one archive
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One archive to unpack: which files of it, and where to."""
 
     paths: tuple[Path, ...]  # the archive; or the parts of one tar, in order
@@ -135,7 +134,7 @@ def left_to_unpack(one: Dataset, part: str, root: Path) -> list[tuple[Archive, t
         (archive, group)
         for archive in one.of(part)
         for group in place.groups(archive, root)
-        if archive.kind != "file" and done.get(_key(group, root)) != _state(group)
+        if archive.kind != "file" and done.get(os.path.relpath(group[0], root)) != _state(group)
     ]
 
 
@@ -169,7 +168,7 @@ def _job(archive: Archive, group: tuple[Path, ...], stage: Path) -> Job:
     if archive.kind == "rar of rars":
         return Job(group, stage / INNER, ".rar", 1)
     if archive.part == "videos" and archive.keep == 1:  # without class folders
-        return Job(group, stage / (REPLACING if archive.replaces else UNLISTED), archive.takes, 1)
+        stage /= REPLACING if archive.replaces else UNLISTED
     return Job(group, stage, archive.takes, archive.keep)
 
 
@@ -193,12 +192,8 @@ def _check(jobs: Sequence[Job], root: Path, workers: int | None) -> int:
 def _unpack(jobs: Sequence[Job], one: Dataset, root: Path, workers: int | None) -> None:
     done = read_json(root / DONE)
     for job in unpack_all(jobs, title=f"unpacking {one.title}", workers=workers):
-        done[_key(job.paths, root)] = _state(job.paths)
+        done[os.path.relpath(job.paths[0], root)] = _state(job.paths)
         write_json(root / DONE, done)
-
-
-def _key(group: Sequence[Path], root: Path) -> str:
-    return os.path.relpath(group[0], root)
 
 
 def _state(group: Sequence[Path]) -> list[int]:
