@@ -100,7 +100,7 @@ def test_every_row_says_where_its_numbers_come_from():
 ENTRY = """[[network]]
 name = "a"
 title = "A"
-factory = "c3d.c3d"
+factory = "c3d.C3D"
 group = "peer"
 frames = 16
 size = 112

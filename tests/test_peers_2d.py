@@ -10,10 +10,10 @@ from repro.models.peers import bn_inception, eco, i3d, trn, tsm, tsn, two_stream
 
 CLASSES = 5
 ORDERED = {  # factory: frames, size of an input that runs in a second
-    trn.trn_multiscale: (8, 64),
-    tsm.tsm_resnet50: (4, 64),
-    eco.eco_full: (4, 64),
-    i3d.i3d: (9, 32),
+    trn.TRN: (8, 64),
+    tsm.TSMResNet50: (4, 64),
+    eco.ECOFull: (4, 64),
+    i3d.I3D: (9, 32),
 }
 
 
@@ -129,7 +129,7 @@ def test_temporal_shift_by_hand():
 
 
 def test_tsm_is_resnet50_with_shifts():
-    network, plain = on_meta(tsm.tsm_resnet50, classes=1000), on_meta(resnet50)
+    network, plain = on_meta(tsm.TSMResNet50, classes=1000), on_meta(resnet50)
     shapes = {name: value.shape for name, value in plain.state_dict().items()}
     assert {name: value.shape for name, value in network.state_dict().items()} == shapes
     assert sum(isinstance(part, tsm.ShiftedBottleneck) for part in network.modules()) == 16
@@ -137,7 +137,7 @@ def test_tsm_is_resnet50_with_shifts():
 
 def test_tsm_without_shift_is_tsn(monkeypatch):
     torch.manual_seed(0)
-    shifted, plain = tsm.tsm_resnet50(classes=CLASSES).eval(), resnet50(num_classes=CLASSES).eval()
+    shifted, plain = tsm.TSMResNet50(classes=CLASSES).eval(), resnet50(num_classes=CLASSES).eval()
     plain.load_state_dict(shifted.state_dict())
     monkeypatch.setattr(tsm, "temporal_shift", lambda x: x)
     x = clips(2, 32)
@@ -150,7 +150,7 @@ def test_tsm_without_shift_is_tsn(monkeypatch):
 
 @pytest.mark.parametrize("frames", [4, 12, 16, 20, 32])
 def test_eco_stages(frames):
-    network = on_meta(eco.eco_lite)
+    network = on_meta(eco.ECOLite, classes=CLASSES)
     maps = network.trunk(torch.empty(frames, 3, 224, 224, device="meta"))
     assert maps.shape == (frames, 96, 28, 28)
     x = eco.in_time(maps, torch.empty(1, frames, 3, 1, 1, device="meta"))
@@ -164,7 +164,7 @@ def test_eco_stages(frames):
 
 
 def test_eco_full_shares_the_low_layers():
-    network = on_meta(eco.eco_full)
+    network = on_meta(eco.ECOFull, classes=CLASSES)
     low, high = network.trunk.both(torch.empty(4, 3, 224, 224, device="meta"))
     assert (low.shape, high.shape) == ((4, 96, 28, 28), (4, 1024, 7, 7))
     assert network.fc.in_features == 1024 + 512
@@ -203,10 +203,10 @@ def test_same_pool_by_hand():
 
 
 def test_i3d_maps_and_mean_over_time():
-    network = on_meta(i3d.i3d)
+    network = on_meta(i3d.I3D, classes=CLASSES)
     assert network.features(torch.empty(1, 3, 64, 224, 224, device="meta")).shape == (1, 1024, 8, 7, 7)
     torch.manual_seed(0)
-    network = i3d.i3d(classes=CLASSES).eval()
+    network = i3d.I3D(classes=CLASSES).eval()
     x = clips(17, 32)
     with torch.no_grad():
         maps = network.features(x.transpose(1, 2)).mean((3, 4))  # 3 in time

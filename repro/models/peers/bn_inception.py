@@ -8,7 +8,6 @@ every convolution with a bias although batch norm follows, pools without padding
 Departures: batch norm's momentum is PyTorch's 0.1 where that PyTorch code writes 0.9 (in PyTorch's sense the running
 statistics would be almost the last batch's). Weights start as the prototxt's "xavier" (uniform, by fan-in, by memory
 of Caffe), biases at 0.
-Published: none read for the trunk alone.
 """
 
 import torch

@@ -8,10 +8,6 @@ facebookresearch/VMZ@75c7d98 (c2/lib/models/c3d_model.py).
 Departures: none in the layers; initial weights and biases are the prototxt's. Its pool5 takes 2x7x7 to 1x4x4 by
 rounding up (Caffe's rule, by memory; the 8192 inputs of fc6 are mmaction2's), where mmaction2 pads both sides instead:
 other windows, the same counts.
-Published at 16 frames of 112x112: 78,409,573 parameters at 101 classes (mmaction2
-configs/recognition/c3d/metafile.yml@0785c53), 38.5 G at 400 classes (VMZ c2/tutorials/model_zoo.md@1549231). Two others
-differ, with causes: VMZ's 64.9 M is of its own variant (fc6 on 512x3x3, batch norm); mmaction2's 38.62 G is 0.07 above
-the convolutions and products counted here, because its counter adds element-wise layers (by memory of that counter).
 """
 
 from torch import Tensor, nn
@@ -24,7 +20,7 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))  # channels of the 
 class C3D(nn.Module):
     """C3D. Shape: ``(B, 16, 3, 112, 112)`` float to logits ``(B, classes)``. Raises ValueError for another shape."""
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         layers, channels_in = [], 3
         for stage, convolutions in enumerate(STAGES):
@@ -38,7 +34,7 @@ class C3D(nn.Module):
         self.fc7 = nn.Linear(4096, 4096)
         self.fc8 = nn.Linear(4096, classes)
         self.relu = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         for name, part in self.named_modules():
             if isinstance(part, nn.Conv3d | nn.Linear):
                 nn.init.normal_(part.weight, std=0.005 if name in ("fc6", "fc7") else 0.01)
@@ -51,8 +47,3 @@ class C3D(nn.Module):
         x = self.dropout(self.relu(self.fc6(x)))
         x = self.dropout(self.relu(self.fc7(x)))
         return self.fc8(x)
-
-
-def c3d(*, classes: int = 101) -> C3D:
-    """C3D (Tran 2015) on 16 frames of 112x112; see :class:`C3D` for shapes and errors."""
-    return C3D(classes=classes)

@@ -11,10 +11,6 @@ Departures: both average pools take the whole map, which is the prototxt's windo
 general) at 224 pixels, so that smaller images run too.
 N must be a multiple of 4: the window N/4 covers the map only then. Dropout as in those files: 0.3 (Lite), 0.5 on the 3D
 and 0.6 on the 2D features (Full).
-Published at 224x224, second hand (Tables 2 and 5 of the TSM paper, as study notes repeat them, found without their
-path): ECO 47.5 M, 32 G (8 frames), 64 G (16); the ensemble of four Lite networks, 92 frames, 150 M, 267 G. Counted here
-at 400 classes: Full 47.502 M, 32.21 / 64.41 G (8 / 16 frames); Lite 37.504 M, 11.62 / 23.24 / 46.49 / 92.97 G (4 / 8 /
-16 / 32), so 150.0 M and 267.3 G for 16, 20, 24 and 32 frames together. They agree.
 """
 
 import torch
@@ -71,11 +67,11 @@ class ECOLite(nn.Module):
     ``(B, classes)``. Raises ValueError for another shape.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.3) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         self.trunk = BNInceptionLow()
         self.head = ECOHead3d()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.3)
         self.fc = nn.Linear(ECOHead3d.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -87,12 +83,12 @@ class ECOLite(nn.Module):
 class ECOFull(nn.Module):
     """ECO-Lite and, beside its 3D network, the rest of BN-Inception averaged over frames; shapes as ECO-Lite."""
 
-    def __init__(self, *, classes: int, dropout: float = 0.5, dropout_2d: float = 0.6) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         self.trunk = BNInception()
         self.head = ECOHead3d()
-        self.dropout = nn.Dropout(dropout)
-        self.dropout_2d = nn.Dropout(dropout_2d)
+        self.dropout = nn.Dropout(0.5)
+        self.dropout_2d = nn.Dropout(0.6)
         self.fc = nn.Linear(BNInception.channels + ECOHead3d.channels, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -100,16 +96,6 @@ class ECOFull(nn.Module):
         in_3d = self.dropout(self.head(in_time(low, clips)).mean((2, 3, 4)))
         in_2d = self.dropout_2d(high.mean((2, 3))).unflatten(0, clips.shape[:2]).mean(1)
         return self.fc(torch.cat([in_2d, in_3d], 1))
-
-
-def eco_lite(*, classes: int = 400) -> ECOLite:
-    """ECO-Lite (Zolfaghari 2018); see :class:`ECOLite` for shapes and errors."""
-    return ECOLite(classes=classes)
-
-
-def eco_full(*, classes: int = 400) -> ECOFull:
-    """ECO-Full (Zolfaghari 2018); see :class:`ECOLite` for shapes and errors."""
-    return ECOFull(classes=classes)
 
 
 def frames_in_fours(clips: Tensor) -> Tensor:

@@ -6,12 +6,7 @@ Code read: google-deepmind/kinetics-i3d@6da69a3 (i3d.py: layers, TensorFlow's "S
 hassony2/kinetics_i3d_pytorch@10f0068 (src/i3dpt.py: the classifier's pool, no batch-norm scale in the checkpoints).
 Departures: the RGB stream alone; batch norm has PyTorch's scale, which the original's lacks (7,280 parameters of the
 count); the classifier's average pool takes the whole map, which is the original's 7x7 at 224 pixels, so that smaller
-images run too.
-Published: 12.69 M parameters and 278.98 G operations, 139.49 G multiply-adds, at 79 frames of 224x224, 400 classes
-(OpenVINO Open Model Zoo, i3d-rgb-tf, a conversion of that checkpoint:
-docs.openvino.ai/2021.3/omz_models_model_i3d_rgb_tf.html). Counted here: 12.697 M, 12.690 without the scale; 138.94 G at
-79 frames (0.4 % less: no pools, ReLU and biases), 111.15 G at 64. The 107.9 G and 12.1 M that papers print for 64
-frames (by memory, after Xie et al.'s S3D paper) belong to another implementation; what differs in it is unknown.
+images run too. The 107.9 G and 12.1 M that papers print for 64 frames (by memory) belong to another implementation.
 """
 
 import torch
@@ -82,7 +77,7 @@ class I3D(nn.Module):
     more, to logits ``(B, classes)``. Raises ValueError for another shape.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         layers = [
             unit(3, 64, 7, 2),
@@ -101,7 +96,7 @@ class I3D(nn.Module):
                 layers.append(mixed)
                 channels = mixed.channels
         self.features = nn.Sequential(*layers)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         self.fc = nn.Conv3d(channels, classes, 1)
 
     def forward(self, clips: Tensor) -> Tensor:
@@ -111,11 +106,6 @@ class I3D(nn.Module):
         x = self.features(x)
         x = F.avg_pool3d(x, (2, *x.shape[3:]), stride=1)
         return self.fc(self.dropout(x)).mean((2, 3, 4))
-
-
-def i3d(*, classes: int = 400) -> I3D:
-    """I3D (Carreira 2017), RGB, dropout 0.5; see :class:`I3D` for shapes and errors."""
-    return I3D(classes=classes)
 
 
 def unit(channels_in: int, channels: int, kernel: int, stride: int = 1) -> nn.Sequential:

@@ -9,8 +9,6 @@ the first 1x1x1 convolution of a block. 199 = 1 + 47 x 4 + 3 x 3 + 1 layers.
 Departures: the average pool is global (5x5 in the port); when more than one moment is left before the 2D stage (32
 frames or more) its features are averaged over time, where the port's reshape would mix channels and time. Initial
 weights are this project's (Kaiming by fan-out).
-Published at 16 frames of 160x160: no parameters or multiply-adds (looked in the port's README, the authors' README as
-programcreek.com shows it, and a summary of the paper on medium.com).
 """
 
 from torch import Tensor, nn
@@ -63,7 +61,7 @@ class P3D(nn.Module):
     Raises ValueError for another shape.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         self.stem = conv_norm(3, 64, (1, 7, 7), stride=(1, 2, 2))
         self.pool = nn.MaxPool3d((2, 3, 3), stride=2, padding=(0, 1, 1))
@@ -86,7 +84,7 @@ class P3D(nn.Module):
             parts.append(bottleneck(channels_in, channels, flat, stride=1 if block else 2, dims=2))
             channels_in = 4 * channels
         self.res5 = nn.Sequential(*parts)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(channels_in, classes)
         initialise(self)
 
@@ -101,8 +99,3 @@ class P3D(nn.Module):
         x = self.res5(x.transpose(1, 2).flatten(0, 1))  # each moment as an image
         x = x.mean((2, 3)).unflatten(0, batch_and_time).mean(1)
         return self.fc(self.dropout(x))
-
-
-def p3d_199(*, classes: int = 400) -> P3D:
-    """P3D-199 (Qiu 2017), published on 16 frames of 160x160; see :class:`P3D` for shapes and errors."""
-    return P3D(classes=classes)

@@ -10,12 +10,6 @@ block, from the first convolution, and so has fewer channels in the second where
 288 at 64 to 128). ``r2plus1d_18`` is torchvision's and keeps that; ``r2plus1d_34`` follows VMZ, made of torchvision's
 parts and VMZ's M (as VMZ's own PyTorch port is).
 Departures of ``r2plus1d_34``: batch norm has VMZ's epsilon 0.001 but PyTorch's momentum 0.1: Caffe2's 0.9 means that.
-Published at 400 classes: r2plus1d_18 31,505,325 and 40.519 G at 16 frames of 112x112 (torchvision's metadata); with M
-for every convolution it has 33.3 M and 41.5 G (VMZ tutorials/models.md@5d1b08e, as R2.5D-18). r2plus1d_34 63.6 M,
-49.8 G at 8 and 199.0 G at 32 frames of "112x122" (VMZ c2/tutorials/model_zoo.md@1549231), which are the counts at
-128x128 (49.75 and 199.00); at 112x112 they are 38.1 and 152.4 G, the latter as the paper prints (by memory). 63.70 M
-are built; 63.6 is that cut off, or of fewer classes. mmaction2's R(2+1)D-34 (63.76 M, 53.18 and 212.70 G,
-configs/recognition/r2plus1d/metafile.yml@1a2417c) is a slightly different network, not followed here.
 """
 
 from torch import nn

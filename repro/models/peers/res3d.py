@@ -9,10 +9,6 @@ The one difference between the two: Res3D's first block has a 1x1x1 projection s
 shape does not change. All else is torchvision's VideoResNet, initial weights included (Kaiming by fan-out, classifier
 0.01, as in the prototxt).
 Departures: the average pool is global where Res3D has 1x7x7, the same at 8 frames of 112x112.
-Published at 400 classes: R3D-18 33.4 M, 20.3 G at 8 and 40.7 G at 16 frames of 112x112 (VMZ tutorials/
-models.md@5d1b08e); 33,371,472 and 40.697 G (torchvision's metadata). For Res3D no count was read; by memory its paper
-prints 33.2 M and 19.3 G at 8 frames. The prototxt's network has 33.22 M and 20.45 G, 0.10 above R3D-18 for the
-projection; what 19.3 leaves out is not known.
 """
 
 from torch import nn

@@ -8,8 +8,6 @@ directions; the last three stages halve time and space.
 Departures: the average pool is global, where the code fixes its window from the clip's size. The revision read is from
 the middle of a rewrite (it defines ``ResNeXt`` twice, the second counts); the stem with stride 2 in time for clips of
 32 frames or more, in models/resnet.py@2031c32, is not in the class followed here and is left out.
-Published: no parameters or multiply-adds (looked in the repository's README and in okankop/Efficient-3DCNNs@0191aa3,
-whose README has its table as a picture).
 """
 
 from torch import Tensor, nn
@@ -55,8 +53,3 @@ class ResNeXt3d(nn.Module):
         x = self.maxpool(self.stem(channels_first(clips)))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(x.mean((2, 3, 4)))
-
-
-def resnext3d_101(*, classes: int = 400) -> ResNeXt3d:
-    """3D ResNeXt-101 (Hara 2018), published on 16 and 64 frames of 112x112; see :class:`ResNeXt3d` for shapes."""
-    return ResNeXt3d(classes=classes)

@@ -11,10 +11,6 @@ Departures: the slow pathway takes frames 0, 4, ..., 28, the paper's constant st
 outputs line up; SlowFast's loader takes eight evenly from first to last (0, 4, 8, 13, 17, 22, 26, 31), so weights
 trained there would see other frames. Pools are global, where pytorchvideo fixes their windows. Initial weights are this
 project's.
-Published at 32 frames, 400 classes: 34.57 M and 65.71 G (pytorchvideo docs/source/model_zoo.md@366138b), which is at
-256x256, the size of the test crops (SlowFast configs/Kinetics/c2/SLOWFAST_8x8_R50.yaml@31d2ea7); at 224x224 the count
-is 50.3 G. 34,565,560 and 66.22 G (mmaction2 configs/recognition/slowfast/metafile.yml@09f41cb), also at 256x256: 928
-parameters fewer, as without batch norm in the connections; its counter adds element-wise layers (by memory of it).
 """
 
 import torch
@@ -38,7 +34,7 @@ class SlowFast(nn.Module):
     Raises ValueError for another shape.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         width = 64
         self.slow_stem = stem(width, extent=1)
@@ -54,7 +50,7 @@ class SlowFast(nn.Module):
                 stage(fast_in, channels // BETA_INVERSE, blocks, extent=FAST_EXTENTS[index], stride=stride)
             )
             slow_in, fast_in = 4 * channels, 4 * channels // BETA_INVERSE
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(slow_in + fast_in, classes)
         initialise(self)
 
@@ -97,8 +93,3 @@ def stage(channels_in: int, channels: int, blocks: int, *, extent: int, stride: 
 def connection(channels: int) -> nn.Sequential:
     """From the fast pathway's maps to what is joined to the slow one's: time in steps of ALPHA, twice the channels."""
     return conv_norm(channels, FUSION_RATIO * channels, (7, 1, 1), stride=(ALPHA, 1, 1))
-
-
-def slowfast_r50(*, classes: int = 400) -> SlowFast:
-    """SlowFast 8x8 R50 (Feichtenhofer 2019), published on 32 frames of 224x224; see :class:`SlowFast` for shapes."""
-    return SlowFast(classes=classes)

@@ -6,11 +6,6 @@ J. Malik, C. Feichtenhofer, "MViTv2: Improved Multiscale Vision Transformers for
 2022, arXiv:2112.01526; Z. Liu, J. Ning, Y. Cao, Y. Wei, Z. Zhang, S. Lin, H. Hu, "Video Swin Transformer", CVPR 2022,
 arXiv:2106.13230.
 Code: torchvision 0.29 (models/video/s3d.py, mvit.py, swin_transformer.py). Departures: none.
-Published at 224x224 and 400 classes by torchvision's metadata, which does not state the frames; those at which the
-counts agree are given: S3D 8,320,048 and 17.979 G (16 frames); MViTv2-S 34,537,744 and 64.224 G (16 frames); Swin3D-T
-28,158,070 and 43.882 G (16 frames, although its accuracy is of 32). Also MViTv2-S 34.5 M and 64 G (SlowFast projects/
-mvitv2/README.md@16c93c2) and Swin-T 28.2 M and 88 G at 32 frames (mmaction2 configs/recognition/swin/
-metafile.yml@726f3f0).
 """
 
 from torchvision.models import video

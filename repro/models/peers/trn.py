@@ -6,10 +6,6 @@ Code read: zhoubolei/TRN-pytorch@5c5ecf8 (TRNmodule.py: RelationModuleMultiScale
 Departures: the reference draws up to 3 relations a scale at random in every forward pass, in evaluation too, so its
 scores change from run to run. Here evaluation takes the 3 at the centres of 3 equal parts of the sorted list of
 combinations; training draws at random, as there.
-Published at 8 frames of 224x224, second hand (Table 2 of the TSM paper, as study notes and the plotting script of
-AdaFuse's authors repeat it; both found without their paths): 18.3 M parameters, 16 G. Counted here at 174 classes:
-13.14 M, 16.26 G. Cause of the 5 M: unknown; no reading of the two files above gives 18.3 M (400 classes: 13.55;
-features of 512: 15.7; an MLP of 512: 15.7).
 """
 
 import itertools
@@ -63,12 +59,12 @@ class TRN(nn.Module):
     Raises ValueError for another shape or another number of frames.
     """
 
-    def __init__(self, *, classes: int, frames: int, dropout: float) -> None:
+    def __init__(self, *, classes: int, frames: int = 8) -> None:
         super().__init__()
         self.frames = frames
         self.trunk = BNInception()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.8)
         self.feature = classifier(BNInception.channels, FEATURES)
         self.relations = MultiScaleRelations(frames, FEATURES, classes)
 
@@ -79,11 +75,6 @@ class TRN(nn.Module):
         maps = self.pool(self.trunk(images)).flatten(1)
         features = self.feature(self.dropout(maps))
         return self.relations(features.unflatten(0, clips.shape[:2]))
-
-
-def trn_multiscale(*, classes: int = 174, frames: int = 8) -> TRN:
-    """Multi-scale TRN (Zhou 2018), dropout 0.8; see :class:`TRN` for shapes and errors."""
-    return TRN(classes=classes, frames=frames, dropout=0.8)
 
 
 def spread(relations: Relations) -> Relations:

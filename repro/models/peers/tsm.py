@@ -6,12 +6,6 @@ Code read: mit-han-lab/temporal-shift-module@4759ad8 (ops/temporal_shift.py: pla
 way) and @0185b90 (README.md).
 Departures: none in the layers, which are torchvision's ResNet-50 with the same names, so its weights load. The number
 of frames comes from the input instead of being fixed at construction.
-Published at 224x224: 24.3 M, 33 G (8 frames), 65 G (16), second hand (Table 2 of the paper, as study notes repeat it,
-found without their path); counted here 24.33 M (at 400 classes; 23.86 M at 174), 32.70 / 65.40 G: they agree.
-open-mmlab/mmaction2 prints more: 32.88 / 65.75 G and 23.87 M (configs/recognition/tsm/README.md@0341f70), 32.966 /
-65.931 G and 24,327,632 (metafile.yml@0483d0b), because its counters add element-wise work. Two operations for each
-output of batch norm, 0.178 G for 8 frames, give 32.88; with one for each ReLU output and each input of a pool as well,
-0.26191872 G, the metafile's 32,965,562,368 to the last digit. Its 23.87 M is 23,864,558 (174 classes) rounded up.
 """
 
 import torch
@@ -44,21 +38,16 @@ class TSMResNet50(ResNet):
     ``(B, classes)``. Raises ValueError for another shape.
     """
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__(ShiftedBottleneck, [3, 4, 6, 3])
         self.fc: nn.Linear = classifier(512 * ShiftedBottleneck.expansion, classes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
 
     def forward(self, clips: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(frames_as_batch(clips)))))
         x = x.unflatten(0, clips.shape[:2])
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(self.dropout(x.mean((3, 4)))).mean(1)
-
-
-def tsm_resnet50(*, classes: int = 174) -> TSMResNet50:
-    """TSM on ResNet-50 (Lin 2019); see :class:`TSMResNet50` for shapes and errors."""
-    return TSMResNet50(classes=classes)
 
 
 def temporal_shift(x: Tensor, fraction: int = FRACTION) -> Tensor:

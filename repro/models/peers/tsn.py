@@ -6,11 +6,6 @@ Code read: yjxiong/tsn-pytorch@0fa418d (models.py), @357c863 (test_models.py); f
 open-mmlab/mmaction2@0282c5c (configs/recognition/tsn/metafile.yml).
 Departures: the RGB stream alone. Partial batch norm (all but the first frozen in training) is a training setting, left
 to whoever trains. The ResNet-50 is torchvision's (stride in the 3x3 convolution).
-Published, ResNet-50: 24.33 M parameters at 400 classes (24,327,632 here), 23.87 M at 174 (23,864,558 here: theirs is
-rounded up), 1027 G for 25 segments x 10 crops of 224x224 (mmaction2's metafile). Counted here: 250 x 4.088 = 1022.0;
-the other 5.6 are two operations for each output of batch norm, which their counter adds. BN-Inception: none read
-(looked in yjxiong/temporal-segment-networks, yjxiong/tsn-pytorch, mmaction2); 10.45 M and 16.25 G for 8 frames at 174
-classes here.
 """
 
 from torch import Tensor, nn

@@ -7,9 +7,6 @@ Code read: feichtenhofer/twostreamfusion@9c8caa6 (cnn_ucf101_temporal.m: 20 flow
 weights averaged over RGB and repeated, VGG-16 or VGG-M-2048 as the base).
 Departures: both networks are torchvision's VGG-16 where the 2014 paper has CNN-M-2048 (by memory of it); late fusion by
 averaging only (no SVM, no convolutional fusion). Dropout is torchvision's 0.5.
-Published: none read for the pair; one VGG-16 at 1000 classes has 138.36 M parameters and 15.5 G (a list of common
-networks, Captain1986/utils; 138,357,544 and 15.47 counted here). Counted here at 101 classes: 269.36 M, 31.42 G for a
-frame and a stack.
 """
 
 import math

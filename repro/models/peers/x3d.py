@@ -7,10 +7,6 @@ X3D-M: width factor 2 (24, 48, 96, 192 channels), depth factor 2.2 (3, 5, 11, 7 
 and excitation in every other block with a sixteenth of the channels, rounded to eights.
 Departures: every projection shortcut has batch norm, as in SlowFast; pytorchvideo leaves it out in the first stage,
 where the channels stay the same (48 parameters). The head's pool is global, where pytorchvideo fixes its window.
-Published at 16 frames, 400 classes: 3.8 M and 4.73 G, which is 224x224 (SlowFast MODEL_ZOO.md@02a85e9); 3,794,322 and
-6.49 G (mmaction2 configs/recognition/x3d/metafile.yml@236b598) and 3.79 M and 6.72 G (pytorchvideo docs/source/
-model_zoo.md@366138b), which are at 256x256, where 6.18 G are counted here: their counters add batch norm and other
-element-wise layers (by memory of them), a large part in a channel-wise network.
 """
 
 from torch import Tensor, nn
@@ -60,7 +56,7 @@ def bottleneck(channels_in: int, channels_out: int, *, stride: int = 1, gate: bo
 class X3D(nn.Module):
     """X3D. Shape: ``(B, N, 3, H, W)`` float to logits ``(B, classes)``. Raises ValueError for another shape."""
 
-    def __init__(self, *, classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, *, classes: int) -> None:
         super().__init__()
         channels_in = CHANNELS[0]
         self.stem = nn.Sequential(
@@ -79,7 +75,7 @@ class X3D(nn.Module):
         self.conv5 = conv_norm(channels_in, inner, 1)
         self.project = nn.Linear(inner, HEAD_CHANNELS, bias=False)
         self.relu = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(0.5)
         self.fc = nn.Linear(HEAD_CHANNELS, classes)
         initialise(self)
 
@@ -94,8 +90,3 @@ def round_to_eights(width: float) -> int:
     """The nearest multiple of 8, at least 8, and one step more where that would lose over a tenth."""
     rounded = max(8, int(width + 4) // 8 * 8)
     return rounded if rounded >= 0.9 * width else rounded + 8
-
-
-def x3d_m(*, classes: int = 400) -> X3D:
-    """X3D-M (Feichtenhofer 2020), published on 16 frames of 224x224; see :class:`X3D` for shapes and errors."""
-    return X3D(classes=classes)
