@@ -33,7 +33,7 @@ STEPS = {
             "\n\ndef my_net(*, classes: int, width: float = 1.0) -> FusedNet:\n"
             "    return resnet34_frame_average(classes=classes, width=width, dropout=0.0)\n",
         ),
-        ("repro/models/__init__.py", "    check_trainable,\n", "    check_trainable,\n    my_net,\n"),
+        ("repro/models/__init__.py", "    FusedNet,\n", "    FusedNet,\n    my_net,\n"),
         ("repro/models/__init__.py", "FACTORIES = (", "FACTORIES = (my_net, "),
         ("repro/experiment/fields.py", "TITLES = {\n", "TITLES = {\n    'my_net': 'MyNet',\n"),
         (

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from repro.experiment.fields import Experiment
 from repro.files import Written, checked, command
-from repro.models import build, load_network, options_of, read_weights
+from repro.models import build, options_of
+from repro.models.start import load_network, read_weights
 from repro.records.compare import deciding_fields
 from repro.records.record import RESULTS, Record, read_record
 from repro.training.run_folder import WEIGHTS, WORK

@@ -5,13 +5,11 @@ from typing import Any
 
 from repro.models.fused import (
     FusedNet,
-    check_trainable,
     res34_se_im_net,
     res34_se_im_ta_net,
     resnet34_3dres18,
     resnet34_frame_average,
 )
-from repro.models.start import LoadReport, load_head, load_network, load_trunk, read_weights, weights_digest
 
 FACTORIES = (resnet34_3dres18, res34_se_im_net, resnet34_frame_average, res34_se_im_ta_net)
 MODELS = {factory.__name__: factory for factory in FACTORIES}
@@ -25,22 +23,3 @@ def options_of(name: str) -> tuple[str, ...]:
 def build(name: str, **options: Any) -> FusedNet:
     """Build a network by name."""
     return MODELS[name](**options)
-
-
-__all__ = [
-    "MODELS",
-    "FusedNet",
-    "LoadReport",
-    "build",
-    "check_trainable",
-    "load_head",
-    "load_network",
-    "load_trunk",
-    "options_of",
-    "read_weights",
-    "res34_se_im_net",
-    "res34_se_im_ta_net",
-    "resnet34_3dres18",
-    "resnet34_frame_average",
-    "weights_digest",
-]

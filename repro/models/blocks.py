@@ -185,6 +185,12 @@ class BasicBlock(nn.Module):
         return self.relu(branch + shortcut)
 
 
+def check_clips(clips: Tensor) -> None:
+    """Raise ValueError unless clips are ``(B, N, 3, H, W)``."""
+    if clips.ndim != 5 or clips.shape[2] != 3:
+        raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+
+
 def initialise(module: nn.Module) -> None:
     """Fan-out Kaiming for convolutions, zero for the last batch norm of each residual branch.
 

@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from repro.models.blocks import initialise
+from repro.models.blocks import check_clips, initialise
 from repro.models.head import FrameAverageHead, ResNet18Head3d
 from repro.models.trunk import ResNet34Trunk
 
@@ -26,11 +26,11 @@ class FusedNet(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.head = head
+        initialise(self)
 
     def stack(self, clips: Tensor) -> Tensor:
         """The temporal feature map TFM of Equation 2: ``(B, 512 * width, N, H/32, W/32)``."""
-        if clips.ndim != 5 or clips.shape[2] != 3:
-            raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+        check_clips(clips)
         if clips.shape[1] < 1 or min(clips.shape[3:]) < SMALLEST_INPUT:
             raise ValueError(
                 f"clips need 1 frame or more of {SMALLEST_INPUT} pixels or more a side, not {tuple(clips.shape)}"
@@ -46,7 +46,7 @@ def resnet34_3dres18(
     *, classes: int, width: float = 1.0, dropout: float = 0.5, head_stride: Stride = (2, 2, 2)
 ) -> FusedNet:
     """The paper's baseline ResNet34-3DRes18. ``width`` 1 is the paper's; smaller ones are for laptops."""
-    return _fused(classes, width, dropout, head_stride, gate="none")
+    return res34_se_im_net(classes=classes, width=width, dropout=dropout, head_stride=head_stride, gate="none")
 
 
 def res34_se_im_net(
@@ -63,7 +63,8 @@ def res34_se_im_net(
 
     ``gate`` chooses other readings and controls, see :data:`repro.models.blocks.GATES`.
     """
-    return _fused(classes, width, dropout, head_stride, gate, reduction, gate_bias)
+    trunk = ResNet34Trunk(width=width, gate=gate, reduction=reduction, gate_bias=gate_bias)
+    return FusedNet(trunk, ResNet18Head3d(trunk.channels, classes, width=width, stride=head_stride, dropout=dropout))
 
 
 def res34_se_im_ta_net(
@@ -81,42 +82,17 @@ def res34_se_im_ta_net(
     See :class:`repro.models.blocks.TemporalGate`; ``reduction`` is the ratio of both kinds of gate, ``gate``
     and ``gate_bias`` are the trunk's alone.
     """
-    return _fused(classes, width, dropout, head_stride, gate, reduction, gate_bias, temporal_attention=True)
+    trunk = ResNet34Trunk(width=width, gate=gate, reduction=reduction, gate_bias=gate_bias)
+    head = ResNet18Head3d(
+        trunk.channels, classes, width=width, stride=head_stride, dropout=dropout, temporal_reduction=reduction
+    )
+    return FusedNet(trunk, head)
 
 
 def resnet34_frame_average(*, classes: int, width: float = 1.0, dropout: float = 0.5) -> FusedNet:
     """The control: the same trunk, features averaged over frames. It cannot see the order of frames."""
     trunk = ResNet34Trunk(width=width)
-    return _initialised(FusedNet(trunk, FrameAverageHead(trunk.channels, classes, dropout=dropout)))
-
-
-def _fused(
-    classes: int,
-    width: float,
-    dropout: float,
-    head_stride: Stride,
-    gate: str,
-    reduction: int = 16,
-    gate_bias: float = 0.0,
-    *,
-    temporal_attention: bool = False,
-) -> FusedNet:
-    trunk = ResNet34Trunk(width=width, gate=gate, reduction=reduction, gate_bias=gate_bias)
-    head = ResNet18Head3d(
-        trunk.channels,
-        classes,
-        width=width,
-        stride=head_stride,
-        dropout=dropout,
-        temporal_attention=temporal_attention,
-        reduction=reduction,
-    )
-    return _initialised(FusedNet(trunk, head))
-
-
-def _initialised(network: FusedNet) -> FusedNet:
-    initialise(network)
-    return network
+    return FusedNet(trunk, FrameAverageHead(trunk.channels, classes, dropout=dropout))
 
 
 def check_trainable(network: nn.Module, *, batch: int, frames: int, size: int) -> None:
@@ -125,20 +101,17 @@ def check_trainable(network: nn.Module, *, batch: int, frames: int, size: int) -
     Costs no arithmetic: a copy of the network runs on the meta device.
     Raises ValueError that names the layer and the mend.
     """
-    starved: list[str] = []
     probe = copy.deepcopy(network).to("meta").eval()
 
     def look(name: str, maps: Tensor) -> None:
         if maps.numel() // maps.shape[1] < 2:
-            starved.append(name)
+            raise ValueError(
+                f"a batch of {batch} clip(s) with {frames} frame(s) of {size} pixels leaves batch norm {name} one "
+                "value per channel, so training cannot normalise; use 2 or more clips a batch (the last, partial batch "
+                "counts too), more frames or a larger size"
+            )
 
     for name, module in probe.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.register_forward_pre_hook(lambda _module, inputs, name=name: look(name, inputs[0]))
     probe(torch.empty(batch, frames, 3, size, size, device="meta"))
-    if starved:
-        raise ValueError(
-            f"a batch of {batch} clip(s) with {frames} frame(s) of {size} pixels leaves batch norm {starved[0]} one "
-            "value per channel, so training cannot normalise; use 2 or more clips a batch (the last, partial batch "
-            "counts too), more frames or a larger size"
-        )

@@ -13,7 +13,7 @@ class ResNet18Head3d(nn.Module):
 
     The text states kernels, channels, pooling and dropout, not the strides: this is reading A of the ledger of
     assumptions, 128 (stride 1), 256 and 512 (each ``stride`` in time, height, width), 1x1x1 projection shortcuts.
-    ``temporal_attention`` puts a `TemporalGate` of ratio ``reduction`` into each of the six units: not the paper's.
+    ``temporal_reduction`` puts a `TemporalGate` of that ratio into each of the six units: not the paper's.
 
     Shape: ``(B, channels_in, N, h, w)`` to logits ``(B, classes)``.
     """
@@ -26,13 +26,12 @@ class ResNet18Head3d(nn.Module):
         width: float = 1.0,
         stride: tuple[int, int, int] = (2, 2, 2),
         dropout: float = 0.5,
-        temporal_attention: bool = False,
-        reduction: int = 16,
+        temporal_reduction: int | None = None,
     ) -> None:
         super().__init__()
 
         def unit(channels_in: int, channels: int, stride: int | tuple[int, ...] = 1) -> BasicBlock:
-            gate = TemporalGate(channels, reduction=reduction) if temporal_attention else None
+            gate = TemporalGate(channels, reduction=temporal_reduction) if temporal_reduction else None
             return BasicBlock(channels_in, channels, stride=stride, dims=3, gate=gate)
 
         stages = []

@@ -10,8 +10,8 @@ from repro.data.clips import Clip, Split, carve_validation
 from repro.data.loaders import ClipDataset
 from repro.data.transforms import swap_sides
 from repro.experiment.fields import Experiment
-from repro.models import build, check_trainable, options_of
-from repro.models.fused import FusedNet
+from repro.models import build, options_of
+from repro.models.fused import FusedNet, check_trainable
 from repro.models.start import start
 from repro.training.run_folder import WEIGHTS, WORK
 
@@ -68,7 +68,7 @@ def make_dataset(
 
 
 def check_shapes(experiment: Experiment, network: FusedNet, clips: int) -> None:
-    """Refuse batches that leave a batch norm one value a channel; see :func:`repro.models.check_trainable`."""
+    """Refuse batches that leave a batch norm one value a channel; see :func:`repro.models.fused.check_trainable`."""
     if experiment.batch_norm == "none":
         return
     sizes = {min(experiment.batch_size, clips)}

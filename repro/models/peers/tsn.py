@@ -11,6 +11,7 @@ to whoever trains. The ResNet-50 is torchvision's (stride in the 3x3 convolution
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
+from repro.models.blocks import check_clips
 from repro.models.peers.bn_inception import BNInception
 
 
@@ -52,8 +53,7 @@ def tsn_resnet50(*, classes: int = 174) -> TSN:
 
 def frames_as_batch(clips: Tensor) -> Tensor:
     """``(B, N, 3, H, W)`` to ``(B * N, 3, H, W)``. Raises ValueError for another shape."""
-    if clips.ndim != 5 or clips.shape[2] != 3:
-        raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+    check_clips(clips)
     return clips.flatten(0, 1)
 
 

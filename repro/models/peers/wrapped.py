@@ -2,11 +2,12 @@
 
 from torch import Tensor, nn
 
+from repro.models.blocks import check_clips
+
 
 def channels_first(clips: Tensor) -> Tensor:
     """``(B, N, 3, H, W)`` to ``(B, 3, N, H, W)``, a view. Raises ValueError for another shape."""
-    if clips.ndim != 5 or clips.shape[2] != 3:
-        raise ValueError(f"clips must be (batch, frames, 3, height, width), not {tuple(clips.shape)}")
+    check_clips(clips)
     return clips.transpose(1, 2)
 
 
