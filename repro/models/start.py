@@ -26,7 +26,7 @@ from repro.models.trunk import ResNet34Trunk
 
 OUR_PREFIX = "network."  # of every name in our checkpoints
 NOT_IN_FILE = "not in the file"
-NO_GATES_IN_FILE = "no gates in the file"  # apart, so that a line shows other tensors that are lacking
+NO_GATES_IN_FILE = "no gates in the file"
 ANOTHER_SHAPE = "another shape"
 NO_SUCH_TENSOR = "no such tensor here"
 WHOLE_NETWORK = "a whole network of ours belongs in start_from"
@@ -53,8 +53,7 @@ class LoadReport:
     def __str__(self) -> str:
         parts = [f"loaded {len(self.loaded)} of {len(self.loaded) + len(self.not_loaded)} tensors"]
         for title, reasons in (("not loaded", self.not_loaded), ("unused", self.unused)):
-            # A line has no room for each tensor's two shapes; to_dict has them
-            kinds = _by_reason({name: reason.split(":")[0] for name, reason in reasons.items()})
+            kinds = _by_reason({name: reason.split(":")[0] for name, reason in reasons.items()})  # without the shapes
             parts += [f"{title} {len(names)}: {kind} ({_names(names)})" for kind, names in kinds.items()]
         return "; ".join(parts)
 
@@ -117,12 +116,12 @@ def _read_file(path: Path) -> dict[str, Tensor]:
 
             found = load_file(path)
         else:
-            found = _read_torch_file(path)
+            found = read_tensors(path)
     except UnpicklingError:  # its message advises to let the file execute code
         raise ValueError(
             f"{path}: not a file of tensors alone; write the network's state_dict() with torch.save or safetensors"
         ) from None
-    except Exception as error:  # the readers raise a dozen kinds for a file that was cut short or is something else
+    except Exception as error:
         raise ValueError(
             f"{path}: cannot be read as weights ({path.stat().st_size:,} bytes): damaged, cut short or another kind of "
             "file; fetch or copy it again"
@@ -130,7 +129,8 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     return _checked(found, path)
 
 
-def _read_torch_file(path: Path) -> Any:
+def read_tensors(path: Path) -> Any:
+    """``torch.load`` of tensors and plain values alone, checksums included; it raises a dozen types for a bad file."""
     with path.open("rb") as file:
         is_zip = file.read(2) == b"PK"  # torch's files before 1.6 are not
     if is_zip:
@@ -155,19 +155,15 @@ def _checked(found: Any, source: str | Path) -> dict[str, Tensor]:
             )
         found = {name.removeprefix(OUR_PREFIX): tensor for name, tensor in found.items()}
     if not isinstance(found, Mapping) or not found:
+        what = f"a {type(found).__name__}" if found != {} else "nothing"
         raise ValueError(
-            f"{source}: holds {_described(found)}, not a state dict of named tensors; write the network's state_dict()"
+            f"{source}: holds {what}, not a state dict of named tensors; write the network's state_dict()"
         )
-    odd = [name for name, value in found.items() if not (isinstance(name, str) and isinstance(value, Tensor))]
-    if odd:
-        raise ValueError(
-            f"{source}: {odd[0]!r} is {_described(found[odd[0]])}, not a tensor; write the network's state_dict() alone"
-        )
+    for name, value in found.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            kind = type(value).__name__
+            raise ValueError(f"{source}: {name!r} is a {kind}, not a tensor; write the network's state_dict() alone")
     return dict(found)
-
-
-def _described(value: Any) -> str:
-    return "nothing" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
 
 
 def _read_torchvision(name: str) -> dict[str, Tensor]:
@@ -180,8 +176,15 @@ def _read_torchvision(name: str) -> dict[str, Tensor]:
         why = f"torchvision {torchvision.__version__} has no weights of this name; name a file, or weights as {known}"
         raise ValueError(f"{name}: {why}") from None
     place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
-    if place.is_file():
-        _check_hash(place)
+    if place.is_file():  # torch checks the hash in its name when it downloads it, not when a person put it there
+        expected = torch.hub.HASH_REGEX.search(place.name)
+        with place.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if expected and not digest.startswith(expected.group(1)):
+            raise ValueError(
+                f"{place}: its sha256 starts with {digest[: len(expected.group(1))]}, not with {expected.group(1)} as "
+                "its name says: damaged, cut short or another file; delete it and fetch it again"
+            )
         return _read_file(place)
     try:
         found = weights.get_state_dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
@@ -193,23 +196,8 @@ def _read_torchvision(name: str) -> dict[str, Tensor]:
     return _checked(found, name)
 
 
-def _check_hash(place: Path) -> None:
-    """torch checks a file's hash (in its name) when it downloads it, not when a person put it there."""
-    expected = torch.hub.HASH_REGEX.search(place.name)
-    with place.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if expected and not digest.startswith(expected.group(1)):
-        raise ValueError(
-            f"{place}: its sha256 starts with {digest[: len(expected.group(1))]}, not with {expected.group(1)} as its "
-            "name says: damaged, cut short or another file; delete it and fetch it again"
-        )
-
-
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """16 hex digits of a sha256 over names, dtypes, shapes and bytes in name order; the kind of file has no part in it.
-
-    A record keeps it to say which weights a run started from.
-    """
+    """16 hex digits of a sha256 over names, dtypes, shapes and bytes in name order, whatever the kind of file."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
@@ -240,8 +228,8 @@ def load_trunk(trunk: ResNet34Trunk, state: Mapping[str, Tensor]) -> LoadReport:
 def load_head(head: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
     """Load torchvision's r3d_18 state dict into a 3D head of width 1, where shapes match.
 
-    Its layers 2, 3 and 4 are the head's three stages. The first unit's ``conv1`` and projection take the trunk's 512
-    channels in place of 64 and keep their initial values, and so does the classifier unless it has 400 classes.
+    The first unit's ``conv1`` and projection take the trunk's 512 channels in place of 64 and keep their initial
+    values, and so does the classifier unless it has 400 classes.
 
     Raises ValueError for a head without convolutions (frame averaging), and when a convolution other than those two is
     not in the file or has another shape: another width, or another network than r3d_18.
@@ -266,13 +254,9 @@ def load_head(head: nn.Module, state: Mapping[str, Tensor]) -> LoadReport:
 
 def _head_name(name: str) -> str:
     """``layer2.0.conv1.0.weight`` of r3d_18 is the head's ``stage1.0.conv1.weight``, and ``conv1.1`` its ``bn1``."""
-    match = re.fullmatch(r"layer([234])\.(\d)\.(.+)", name)
-    if not match:
-        return name
-    layer, unit, rest = match.groups()
-    rest = re.sub(r"^conv([12])\.0\.", r"conv\1.", rest)
-    rest = re.sub(r"^conv([12])\.1\.", r"bn\1.", rest)
-    return f"stage{int(layer) - 1}.{unit}.{rest}"
+    name = re.sub(r"^layer([234])\.", lambda match: f"stage{int(match[1]) - 1}.", name)
+    name = re.sub(r"^(stage\d\.\d\.)conv([12])\.0\.", r"\1conv\2.", name)
+    return re.sub(r"^(stage\d\.\d\.)conv([12])\.1\.", r"\1bn\2.", name)
 
 
 def load_network(network: FusedNet, state: Mapping[str, Tensor]) -> LoadReport:

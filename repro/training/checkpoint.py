@@ -1,7 +1,6 @@
 """A checkpoint of a run: written whole or not at all, and read only when it is sound and of this network."""
 
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import torch
 from torch import nn
 
 from repro.files import write_whole
+from repro.models.start import read_tensors
 
 PARTS = ("state_dict", "optimiser", "schedule", "scaler", "history")  # of a checkpoint
 
@@ -20,13 +20,10 @@ def read_checkpoint(path: Path, recogniser: nn.Module) -> dict[str, Any]:
     """
     mend = f"put a copy of it back, or delete the folder {path.parent} to train again from the first epoch"
     try:
-        with zipfile.ZipFile(path) as archive:  # torch.load leaves the checksums unread, and damage in the numbers
-            if damaged := archive.testzip():
-                raise ValueError(f"{damaged} has another checksum")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_tensors(path)
         if absent := [name for name in PARTS if name not in content]:
             raise ValueError(f"it has no {absent[0]}: another program, or another version of this one, wrote it")
-    except Exception as error:  # torch raises half a dozen types for a damaged file
+    except Exception as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ValueError(f"{path}: this checkpoint cannot be read ({reason}); {mend}") from None
     states = content["state_dict"], recogniser.state_dict()
