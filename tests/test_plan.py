@@ -223,7 +223,7 @@ def test_clips_of_a_demo_set_that_is_not_rendered_yet(tmp_path):
 def test_clips_of_nobody_knows_what(monkeypatch, capsys):
     for fields in ({"layout": "folder"}, {"layout": "ucf101", "classes": ["A", "B"]}):
         experiment = Experiment(videos="nowhere", annotations="nowhere", **fields)
-        assert costs.count_clips(experiment).startswith("annotations: there is no folder nowhere")
+        assert costs.count_clips(experiment).missing.startswith("annotations: there is no folder nowhere")
     (row,) = costs.cost_table([experiment]).to_dict("records")
     assert row["counted in"] == "not at hand" and math.isnan(row["PFLOP"]) and row["GB of disk"] > 0
     monkeypatch.setattr(costs, "step_seconds", lambda *_: 36.0)

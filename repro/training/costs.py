@@ -38,16 +38,19 @@ NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames"
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips of one run by part, and where they were counted: "lists", "demo set" or "catalogue"."""
+    """Clips of one run by part, and where they were counted: "lists", "demo set" or "catalogue"; else what is missing,
+    in words, and parts of which only those without clips are known."""
 
     parts: dict[str, int]
     source: str
+    missing: str = ""
 
 
-def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips | str:
-    """The clips of a run; what is missing, in words, where neither its lists are at hand nor the catalogue knows them.
+def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = None) -> Clips:
+    """The clips of a run; some are missing where neither its lists are at hand nor the catalogue knows them.
 
-    demo_set: the profile's, which may still have to be rendered. Raises NoSuchSplit where there are lists of others.
+    demo_set: the profile's, which may still have to be rendered; then in proportion to the run's classes.
+    Raises NoSuchSplit where there are lists of others.
     """
     try:
         split = read_split(experiment, check=False)
@@ -57,26 +60,21 @@ def count_clips(experiment: Experiment, demo_set: Mapping[str, Any] | None = Non
     except (OSError, ValueError) as error:
         known = CATALOGUE.get(experiment.layout)
         if demo_set and Path(demo_set["root"]) in Path(experiment.annotations).parents:
-            train, test = _to_be_rendered(experiment, demo_set)
-            source = "demo set"
+            names = ("clips_per_class", "clips_per_group", "training_groups")
+            options = {name: demo_set[name] for name in names if name in demo_set}
+            train, test, classes = demo_counts(**options, split=experiment.split)
+            of = len(experiment.classes) if experiment.classes else classes
+            train, test, source = train * of // classes, test * of // classes, "demo set"
         elif known and not experiment.classes and f"split {experiment.split}: train" in known.counts:
             train, test = (known.counts[f"split {experiment.split}: {part}"] for part in ("train", "test"))
             source = "catalogue"
         else:
-            return str(error)
+            steered = experiment.watch == "test" or experiment.validation_fraction > 0
+            return Clips({"train": 0, "validation": int(steered), "test": 0}, "not at hand", str(error))
     if experiment.watch == "test":
         return Clips({"train": train, "validation": test, "test": test}, source)
     validation = round(train * experiment.validation_fraction)
     return Clips({"train": train - validation, "validation": validation, "test": test}, source)
-
-
-def _to_be_rendered(experiment: Experiment, demo_set: Mapping[str, Any]) -> tuple[int, int]:
-    """Training and test clips of the demo set, of the run's classes."""
-    names = ("clips_per_class", "clips_per_group", "training_groups")
-    options = {name: demo_set[name] for name in names if name in demo_set}
-    train, test, classes = demo_counts(**options, split=experiment.split)
-    of = len(experiment.classes) if experiment.classes else classes
-    return train * of // classes, test * of // classes
 
 
 def seconds_to_read(experiment: Experiment) -> float | None:
@@ -114,9 +112,8 @@ def cost_table(
         if key not in sizes:
             network = build(experiment.model, classes=400, **experiment.model_options(options_of(experiment.model)))
             if device:
-                e = experiment
-                text = f"measuring a training step of {TITLES[e.model]}, {e.frames} frames of {e.size} pixels ..."
-                print(f"repro: {text}", file=sys.stderr, flush=True)
+                what = f"{TITLES[experiment.model]}, {experiment.frames} frames of {experiment.size} pixels"
+                print(f"repro: measuring a training step of {what} ...", file=sys.stderr, flush=True)
             seconds = step_seconds(experiment, network, device) if device else None
             sizes[key] = size_of(network, experiment), seconds
         size, seconds = sizes[key]
@@ -130,36 +127,27 @@ def cost_table(
             | ({"hours": 0.0, "ms a step": 0.0, "ms to read": math.nan, "loaders": 0} if device else {}),
         )
         row["runs"] += 1
-        own = max(1, cores() // experiment.devices)
+        row["missing"] = row["missing"] or clips.missing
+        parts, source = clips.parts, str([getattr(experiment, name) for name in READING_FIELDS])
+        if device and not clips.missing and source not in reading:
+            reading[source] = seconds_to_read(experiment)
+        load = reading.get(source)
         name = CPU if device and device.type == "cpu" else ""
-        if isinstance(clips, str):
-            row |= {"missing": row["missing"] or clips, "PFLOP": math.nan}
-            if seconds is not None:
-                row |= {"hours": math.nan, "ms a step": 1e3 * seconds}
-            steered = experiment.watch == "test" or experiment.validation_fraction > 0
-            parts = {"train": 0, "validation": int(steered), "test": 0}
-            plan = Plan(experiment, parts, size, name, free, cores=own)  # memory and disk ask no more of clips
-            row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
-            row["GB of disk"] += plan.disk / 1e9
-            continue
-        load = None
-        if device:
-            source = str([getattr(experiment, name) for name in READING_FIELDS])
-            if source not in reading:
-                reading[source] = seconds_to_read(experiment)
-            load = reading[source]
-        plan = Plan(experiment, clips.parts, size, name, free, seconds, load or 0.0, own)
-        # scoring takes a forward pass, a third of a training step
-        passes = (clips.parts["train"] + clips.parts["validation"] / 3) * experiment.epochs + clips.parts["test"] / 3
-        if clips.parts["train"] > row["training clips"]:
-            row |= {"training clips": clips.parts["train"], "counted in": clips.source, "steps an epoch": plan.steps}
-        row["PFLOP"] += training_flops(size.multiply_adds) * passes / 1e15
+        plan = Plan(experiment, parts, size, name, free, seconds, load or 0.0, max(1, cores() // experiment.devices))
         row["GB a device"] = max(row["GB a device"], plan.memory / 1e9)
         row["GB of disk"] += plan.disk / 1e9
+        if parts["train"] > row["training clips"]:
+            row |= {"training clips": parts["train"], "counted in": clips.source, "steps an epoch": plan.steps}
+        # scoring takes a forward pass, a third of a training step
+        passes = (parts["train"] + parts["validation"] / 3) * experiment.epochs + parts["test"] / 3
+        row["PFLOP"] += math.nan if row["missing"] else training_flops(size.multiply_adds) * passes / 1e15
         if seconds is not None:
-            scoring = clips.parts["test"] / 3 * seconds / (experiment.devices * experiment.nodes)
-            row["hours"] += ((plan.epoch_seconds or 0.0) * experiment.epochs + scoring) / 3600
-            row |= {"ms a step": 1e3 * seconds, "ms to read": 1e3 * load if load else math.nan, "loaders": plan.workers}
+            scoring = parts["test"] / 3 * seconds / (experiment.devices * experiment.nodes)
+            hours = ((plan.epoch_seconds or 0.0) * experiment.epochs + scoring) / 3600
+            row["hours"] += math.nan if row["missing"] else hours
+            row["ms a step"] = 1e3 * seconds
+            if not clips.missing:
+                row |= {"ms to read": 1e3 * load if load else math.nan, "loaders": plan.workers}
     return pd.DataFrame(rows.values())
 
 
