@@ -13,8 +13,8 @@ from repro.training.loop import train
 from repro.training.recogniser import Recogniser
 from repro.training.run_folder import prepare_folder
 
-SECTIONS, DATA = {"sampling": [1.0, 2.0]}, {"hash": "0123"}
-START = [{"part": "trunk", "digest": "aa"}]
+SECTIONS = {"sampling": [1.0, 2.0]}
+DATA = {"hash": "0123", "start": [{"part": "trunk", "digest": "aa"}]}
 
 
 @pytest.fixture(autouse=True)
@@ -28,48 +28,48 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 def begun(tmp_path):
     """An experiment whose run was interrupted after an epoch, and its folder."""
     experiment, folder = tiny.experiment({}), tmp_path / "work" / "run"
-    prepare_folder(folder, experiment, SECTIONS, DATA, START)
+    prepare_folder(folder, experiment, SECTIONS, DATA)
     (folder / "last.ckpt").write_bytes(b"weights")
     return experiment, folder
 
 
 def test_the_same_settings_go_on(begun, capsys):
     experiment, folder = begun
-    prepare_folder(folder, experiment, SECTIONS, DATA, START)
+    prepare_folder(folder, experiment, SECTIONS, DATA)
     assert "going on from the last finished epoch" in capsys.readouterr().out
     machine = dataclasses.replace(experiment, threads=3, workers=2, prefetch=5, remark="other words")
-    prepare_folder(folder, machine, SECTIONS, DATA, START)
+    prepare_folder(folder, machine, SECTIONS, DATA)
     identity = json.loads((folder / "identity.json").read_text())
     for name in ("sampling", "accumulate"):  # a run begun before there were these fields goes on
         del identity["fields"][name]
     (folder / "identity.json").write_text(json.dumps(identity))
-    prepare_folder(folder, experiment, SECTIONS, DATA, START)
+    prepare_folder(folder, experiment, SECTIONS, DATA)
     assert (folder / "last.ckpt").read_bytes() == b"weights"
 
 
 @pytest.mark.parametrize("change, said", [
     ({"fields": {"learning_rate": 0.5}}, r"learning_rate is 0\.5 here, 0\.02 there\. Set run: to another name to keep"),
     ({"fields": {"frames": 4, "seed": 1}}, "frames is 4 here, 2 there; seed is 1 here, 0 there"),
-    ({"data": {"hash": "4567"}}, "the clips themselves are others"),
-    ({"start": [{"part": "trunk", "digest": "bb"}]}, "the weights it starts from are others"),
+    ({"data": DATA | {"hash": "4567"}}, "the clips themselves are others"),
+    ({"data": DATA | {"start": [{"part": "trunk", "digest": "bb"}]}}, "the weights it starts from are others"),
     ({"sections": {"sampling": [1.0, 3.0]}}, "the code behaves otherwise in sampling"),
 ])  # fmt: skip
 def test_another_run_is_refused_and_nothing_lost(begun, change, said):
     experiment, folder = begun
     other = dataclasses.replace(experiment, **change.get("fields", {}))
-    arguments = (change.get("sections", SECTIONS), change.get("data", DATA), change.get("start", START))
+    arguments = (change.get("sections", SECTIONS), change.get("data", DATA))
     with pytest.raises(
         ValueError, match=rf"{folder}: an unfinished run is there, and this one differs from it: {said}"
     ):
         prepare_folder(folder, other, *arguments)
-    prepare_folder(folder, experiment, SECTIONS, DATA, START)
+    prepare_folder(folder, experiment, SECTIONS, DATA)
     assert (folder / "last.ckpt").read_bytes() == b"weights"
 
 
 def test_a_finished_run_of_other_settings_is_set_aside(begun, capsys):
     experiment, folder = begun
     (folder / "weights.pt").write_bytes(b"done")
-    prepare_folder(folder, dataclasses.replace(experiment, epochs=9), SECTIONS, DATA, START)
+    prepare_folder(folder, dataclasses.replace(experiment, epochs=9), SECTIONS, DATA)
     assert [path.name for path in folder.iterdir()] == ["identity.json"]
     (aside,) = (path for path in folder.parent.iterdir() if path.name.startswith("run."))
     assert (aside / "weights.pt").read_bytes() == b"done"

@@ -1,6 +1,6 @@
 """Training protocols by name, and the habits of published code that can be switched on one by one.
 
-A protocol is nothing but values of :class:`repro.experiment.fields.Experiment` fields. Three of them:
+A protocol is nothing but values of :class:`repro.experiment.fields.Experiment` fields:
 
 - *sound*, the default of every field: schedule and checkpoint are steered by clips set aside from the training list by
   whole groups; the test list is scored once, after the last epoch, every clip of it.
@@ -154,7 +154,7 @@ def as_yaml(protocol: str, habits: Sequence[str] = (), *, layout: str = "ucf101"
     fields = fields_of(protocol, habits, layout=layout)
     lines = [f"# protocol {protocol}{''.join(f' + {name}' for name in habits)}", f"layout: {layout}"]
     lines += [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
-    on = [name for name, habit in HABITS.items() if all(fields.get(k) == v for k, v in habit.fields.items())]
+    on = habits_of(Experiment.from_mapping({"layout": layout} | fields))
     return "\n".join([*lines, *(f"# {name}: {HABITS[name].text}" for name in on)]) + "\n"
 
 

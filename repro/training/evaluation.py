@@ -6,7 +6,7 @@ paper's section 4.3), and does a gate do more than multiply by a constant (Equat
 
 import contextlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -110,10 +110,6 @@ def _run(
 # ---- frames in another order
 
 
-def _reversed(frames: int, _name: str) -> np.ndarray:
-    return np.arange(frames)[::-1].copy()
-
-
 def _shuffled(frames: int, name: str) -> np.ndarray:
     """An order drawn from the clip's name, never the clip's own where there are two frames or more."""
     rng, own = np.random.default_rng(zlib.crc32(name.encode())), np.arange(frames)
@@ -124,7 +120,10 @@ def _shuffled(frames: int, name: str) -> np.ndarray:
     return own
 
 
-ORDERS = {"shuffled": _shuffled, "reversed": _reversed}
+ORDERS: dict[str, Callable[[int, str], np.ndarray]] = {
+    "shuffled": _shuffled,
+    "reversed": lambda frames, _name: np.arange(frames)[::-1].copy(),
+}
 """The order of N frames by its name, given N and the clip's name: int ``(N,)``."""
 
 

@@ -44,17 +44,10 @@ from repro.training.optimiser import clip_gradient, freeze_statistics, make_opti
 from repro.training.plan import Plan, make_plan
 from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
 from repro.training.recogniser import Recogniser
-from repro.training.run_folder import (
-    BEST,
-    LAST,
-    WEIGHTS,
-    WORK,
-    fresh_record,
-    prepare_folder,
-)
+from repro.training.run_folder import BEST, LAST, WEIGHTS, WORK, fresh_record, prepare_folder
 
 SECONDS_FOR_PEAK = 2.0
-MOST_FOR_CLIPS = 4 * 10**9  # bytes: a set that is larger by far gains nothing from the part that is kept
+MOST_FOR_CLIPS = 4 * 10**9  # bytes
 
 
 def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK) -> Record:
@@ -114,7 +107,7 @@ def _train(experiment: Experiment, results: Path, folder: Path, place: Place) ->
         parts = parts_of(split, experiment)
         check_shapes(experiment, network, len(parts["train"]))
         if place.first:
-            prepare_folder(folder, experiment, sections, data, started)
+            prepare_folder(folder, experiment, sections, data)
 
     datasets = {part: make_dataset(experiment, clips, lengths, split.classes) for part, clips in parts.items()}
     datasets["train"].keep_decoded(room_for_clips(experiment.devices))
@@ -169,10 +162,9 @@ def fit(
     pace: Pace,
     log: Log,
 ) -> list[dict[str, float]]:
-    """Train for the experiment's epochs, on from the checkpoint in ``folder`` where there is one.
+    """Train for the experiment's epochs, on from the checkpoint in ``folder`` where there is one: the history's rows.
 
     The recogniser ends with the weights that were best on the validation clips, or the last ones where there are none.
-    ``datasets``: ``train`` and ``validation``, which may be empty. Returns the history, a row an epoch.
     """
     use_deterministic_algorithms(place.device)
     steered = len(datasets["validation"]) > 0

@@ -21,9 +21,8 @@ LAST, BEST, WEIGHTS = "last.ckpt", "best.ckpt", "weights.pt"
 def fresh_record(experiment: Experiment, results: Path, data: Mapping[str, Any], sections: Digest) -> Record | None:
     """The record that is there, if it is this experiment's and today's code would make it again.
 
-    Args:
-        data: of the clips, with their ``hash``, and of the weights that the run starts from.
-        sections: the behaviours of today's code that this run uses.
+    data: of the clips, with their ``hash``, and of the weights that it starts from. sections: the behaviours of today's
+    code that it uses.
     """
     folder = results / experiment.study / experiment.run
     if not (folder / "record.json").is_file():
@@ -63,28 +62,26 @@ def _digests(data: Mapping[str, Any]) -> list[str]:
     return [each["digest"] for each in data.get("start", [])]
 
 
-def prepare_folder(
-    folder: Path, experiment: Experiment, sections: Digest, data: Mapping[str, Any], start: list[dict] | None = None
-) -> None:
+def prepare_folder(folder: Path, experiment: Experiment, sections: Digest, data: Mapping[str, Any]) -> None:
     """Make the run's folder ready: with the last finished epoch of the same run, or empty for a new start.
 
-    Args:
-        sections: the behaviours of today's code that this run uses.
-        data: of the clips, with their ``hash``.
-        start: the weights that it starts from (:func:`repro.models.start.start`).
-
-    Raises ValueError where an unfinished run of other settings, clips, weights or code is there, and says what differs.
-    A finished one of other settings is set aside, never deleted.
+    ``sections`` and ``data`` as for :func:`fresh_record`. A finished run of other settings is set aside, never deleted.
+    Raises ValueError where an unfinished one of other settings, clips, weights or code is there, and says what differs.
     """
     identity = {
         "fields": deciding_fields(experiment),
         "data": data["hash"],
         "digest": sections,
-        "start": {each["part"]: each["digest"] for each in start or []},
+        "start": {each["part"]: each["digest"] for each in data.get("start", [])},
     }
     path, last = folder / "identity.json", folder / LAST
     if path.is_file():
-        found = _read_identity(path)
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            # A field added since: its default is what was done
+            found["fields"] = deciding_fields(Experiment()) | found["fields"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: not readable ({error}); delete the folder {folder} to begin anew") from None
         differing = _differing(found, json.loads(json.dumps(identity)))
         if not differing:
             for draft in folder.glob(".*.draft"):  # of a process that was killed while it wrote
@@ -105,16 +102,6 @@ def prepare_folder(
         shutil.rmtree(folder)  # killed before the identity was written: nothing of worth is there
     folder.mkdir(parents=True)
     write_whole(path, json.dumps(identity))
-
-
-def _read_identity(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        # A field added since: its default is what was done
-        found["fields"] = deciding_fields(Experiment()) | found["fields"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not readable ({error}); delete the folder {path.parent} to begin anew") from None
-    return found
 
 
 def _differing(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
