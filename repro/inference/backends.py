@@ -1,12 +1,7 @@
 """Fast inference of the study's two networks: the same function, sooner.
 
-``fast`` makes a ready network: batch norm folded into its convolutions, the trunk in channels-last layout, and the
-precision asked for. ``BACKENDS`` has it and the others, each a function of a network and example clips, so that they
-can be timed and checked side by side (``repro.bench.backends``); ``agreement`` says how far a backend's logits are from
-the eager network's; ``choose`` takes one by name or the fastest that gives the same numbers.
-
-Every backend runs on a CPU; the eager and compiled ones on a GPU too. Export needs the extra packages of
-``pip install 'repro[export]'`` (requirements.lock has them).
+Every backend runs on a CPU; the eager and compiled ones on a GPU too. ``choose`` takes one by name or the fastest that
+gives the same numbers; ``repro.bench.backends`` times and checks them side by side.
 """
 
 import copy
@@ -15,10 +10,11 @@ import logging
 import timeit
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -110,28 +106,19 @@ def onnx_runtime(network: nn.Module, clips: Tensor) -> Predictor:
         return _one_by_one(onnx_predictor(export_onnx(network, clips[:1], Path(folder) / "network.onnx")))
 
 
-def onnx_predictor(path: Path) -> Predictor:
-    """A file of `export_onnx`, by ONNX Runtime on the CPU with torch's number of threads."""
+def onnx_session(path: Path) -> Any:
+    """A file of `export_onnx` in ONNX Runtime, on the CPU with torch's number of threads; one input and one output."""
     runtime = _needed("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def onnx_predictor(path: Path) -> Predictor:
+    """A file of `export_onnx`, by ONNX Runtime."""
+    session = onnx_session(path)
     name = session.get_inputs()[0].name
     return lambda clips: torch.from_numpy(session.run(None, {name: clips.numpy()})[0])
-
-
-class Port(NamedTuple):
-    """An input or output of an ONNX file; of its shape a dimension that may be any number has a name."""
-
-    name: str
-    shape: tuple[int | str, ...]
-
-
-def onnx_ports(path: Path) -> tuple[Port, Port]:
-    """The one input and the one output of a file of `export_onnx`, as the file has them."""
-    session = _needed("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (fed,), (given,) = session.get_inputs(), session.get_outputs()
-    return Port(fed.name, tuple(fed.shape)), Port(given.name, tuple(given.shape))
 
 
 def openvino(network: nn.Module, clips: Tensor, *, precision: str = "fp32") -> Predictor:
@@ -253,16 +240,13 @@ def choose(option: str, network: nn.Module, clips: Tensor, *, say: Callable[[str
         try:
             predict = BACKENDS[backend](network, clips)
             if agreement(predict(clips).flatten(1), reference.flatten(1)).difference <= EXACT:
-                ready[backend], seconds[backend] = predict, _fastest(predict, clips[:1])
+                ready[backend] = predict
+                seconds[backend] = min(timeit.repeat(partial(predict, clips[:1]), number=1, repeat=TIMED))
         except (ImportError, RuntimeError):
             continue
     best = min(seconds, key=lambda name: seconds[name])
     say(f"backend: {option_of(best)}, {seconds[plain] / seconds[best]:.1f} times as fast as {option_of(plain)}")
     return ready[best]
-
-
-def _fastest(predict: Predictor, clip: Tensor) -> float:
-    return min(timeit.repeat(lambda: predict(clip), number=1, repeat=TIMED))
 
 
 def _needed(package: str) -> ModuleType:

@@ -12,7 +12,7 @@ from repro.data.demo import CLASSES
 from repro.data.transforms import VALUES
 from repro.experiment.fields import Experiment
 from repro.files import size_text
-from repro.inference.backends import onnx_ports
+from repro.inference.backends import onnx_session
 from repro.metrics.confusion import confusion_counts
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.records.questions import CONVERGED, has_converged, learned_nothing, training_top1
@@ -108,8 +108,9 @@ print(predict(["clip.mp4"], weights="FOLDER"))
 
 def _onnx(path: Path) -> str:
     """What the file takes and gives, and how to run it, as the file itself says."""
-    fed, given = onnx_ports(path)
-    takes, gives = (", ".join(map(str, port.shape)) for port in (fed, given))
+    session = onnx_session(path)
+    (fed,), (given,) = session.get_inputs(), session.get_outputs()
+    takes, gives = (", ".join(map(str, port.shape)) for port in (fed, given))  # "batch" where it may be any number
     one = tuple(size if isinstance(size, int) else 1 for size in fed.shape)
     return f"""
 `{path.name}` takes `{fed.name}`, float32 ({takes}): clips as the line Input says; it gives `{given.name}`, float32
@@ -124,13 +125,11 @@ print(session.run(["{given.name}"], {{"{fed.name}": numpy.zeros({one}, "float32"
 
 
 def _start(record: Record) -> str:
-    started = [f"{each['part']}: {_without_folders(each['source'])}" for each in record.data.get("start", [])]
+    started = []
+    for each in record.data.get("start", []):
+        source = Path(each["source"])  # of a file its own name: where it lay concerns nobody else
+        started.append(f"{each['part']}: {source.name if source.is_absolute() else each['source']}")
     return "; ".join(started) or "random weights"
-
-
-def _without_folders(source: str) -> str:
-    """A file's own name: where it lay concerns nobody else."""
-    return Path(source).name if Path(source).is_absolute() else source
 
 
 def _training(experiment: Experiment) -> str:

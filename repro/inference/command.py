@@ -33,8 +33,9 @@ def predict_command(clips: Sequence[Path], *, to: Path | None = None, backend: s
             print(_line(row), flush=True)
     finally:  # what is known is kept, however it ends
         if to is not None and rows:
-            write_whole(to, _text(rows, to.suffix))
-    unread = sum(1 for row in rows if row["problem"])
+            table = pd.DataFrame(rows).to_csv(index=False)
+            write_whole(to, table if to.suffix == ".csv" else json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    unread = sum(bool(row["problem"]) for row in rows)
     if unread:
         print(f"repro: {unread} of {len(rows)} clips could not be read: see above", file=sys.stderr)
     return 1 if unread else 0
@@ -45,9 +46,3 @@ def _line(row: dict[str, Any]) -> str:
         return f"{row['clip']}: not read: {row['problem'].removeprefix(row['clip'] + ': ')}"
     found = [f"{row[f'label{rank}']} {row[f'score{rank}']:.1%}" for rank in RANKS[:3] if f"label{rank}" in row]
     return f"{row['clip']}: {', '.join(found)}"
-
-
-def _text(rows: list[dict[str, Any]], suffix: str) -> str:
-    if suffix == ".json":
-        return json.dumps(rows, indent=1, ensure_ascii=False) + "\n"
-    return pd.DataFrame(rows).to_csv(index=False)

@@ -42,19 +42,15 @@ def export(run: str, to: Path, *, onnx: bool = False, results: Path = RESULTS, w
             _write_onnx(trained, draft / ONNX)
         text = card_text(record, trained.network, sorted(draft.iterdir()), draft / ONNX if onnx else None)
         (draft / CARD).write_text(text, encoding="utf-8")
-        _check_same(trained, read_exported(draft))
+        tensors = read_exported(draft).network.state_dict()
+        if not all(torch.equal(value, tensors[name]) for name, value in trained.network.state_dict().items()):
+            raise ValueError(f"{trained.name}: what was written is not the network that was read; try another disk")
         if to.exists():
             to.rmdir()  # empty
         draft.rename(to)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return to
-
-
-def _check_same(one: Trained, other: Trained) -> None:
-    tensors = other.network.state_dict()
-    if not all(torch.equal(value, tensors[name]) for name, value in one.network.state_dict().items()):
-        raise ValueError(f"{one.name}: what was written is not the network that was read; try another disk")
 
 
 def _write_onnx(trained: Trained, path: Path) -> None:

@@ -78,17 +78,15 @@ def record_of(run: str, results: Path = RESULTS) -> Record:
 
 def _newest(results: Path, work: Path) -> str:
     """The run that finished last of those with weights in ``work`` and a record."""
-    found = [path for path in work.glob(f"*/[!.]*/{WEIGHTS}") if (results / _run(path) / "record.json").is_file()]
+    weights = sorted(work.glob(f"*/[!.]*/{WEIGHTS}"), key=lambda path: path.stat().st_mtime)
+    runs = ["/".join(path.parts[-3:-1]) for path in weights]
+    found = [run for run in runs if (results / run / "record.json").is_file()]
     if not found:
         raise FileNotFoundError(
             f"run: no network was trained on this machine (no {WEIGHTS} in {work}): `make book` trains three in some "
             f"15 minutes, `{command('train params.yaml')}` one; or name a folder that `repro export` wrote as weights"
         )
-    return _run(max(found, key=lambda path: path.stat().st_mtime))
-
-
-def _run(weights: Path) -> str:
-    return "/".join(weights.parts[-3:-1])
+    return found[-1]
 
 
 def weights_of(experiment: Experiment, work: Path = WORK) -> Path:
