@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from repro.data.transforms import test_view
-from repro.online.cuts import Cuts
+from repro.online.recogniser import Cuts
 from repro.online.samplings import ByTime, Halves, Slots
 from repro.online.ways import PUBLISHED, RELEASED, SLIPS, Way
 

@@ -29,9 +29,8 @@ class Gate(nn.Module):
     """Squeeze and excitation on a residual branch.
 
     Args:
-        channels: channels of the branch.
         mode: one of ``se_im``, ``se``, ``se_im_vector`` (see :data:`GATES`).
-        reduction: ratio r between the channels and the hidden units; at least 4 hidden units are kept.
+        reduction: ratio r between the channels and the hidden units.
         bias: start value of the last layer's bias. 0 gives s near 0.5; a negative one starts the gate closed, which
             leaves pre-trained weights undisturbed under ``se_im``.
 
@@ -69,11 +68,7 @@ class TemporalGate(nn.Module):
     them to the model to increase the model's discrimination of different frames in a video"), and this is the study's
     reading of it. As in Equation 4 the branch is multiplied by 1 + s, so that nothing is ever shut off; the first layer
     sees a step and its two neighbours, so that s can tell a beginning from an end. An untrained gate thus scales every
-    branch of the head by about 1.5, as Equation 4's does in the trunk.
-
-    Args:
-        channels: channels of the branch.
-        reduction: ratio r between the channels and the hidden ones; at least 4 hidden ones are kept.
+    branch of the head by about 1.5, as Equation 4's does in the trunk. ``reduction``: as of :class:`Gate`.
 
     Shape: ``(B, channels, T, H, W)`` to the same, any T.
     """
@@ -143,13 +138,8 @@ class BasicBlock(nn.Module):
     """Two 3x3 (or 3x3x3) convolutions and a shortcut; ReLU after the sum.
 
     Where the shape changes the shortcut is a 1x1 convolution with batch norm, as in torchvision. The gate acts on the
-    branch alone: shortcuts stay as they are (the paper's text leaves this open; see the ledger of assumptions).
-
-    Args:
-        channels_in, channels_out: channels.
-        stride: of the first convolution; one number or one per dimension.
-        dims: 2 for images, 3 for stacks of maps.
-        gate: a module applied to the branch before the sum, or None.
+    branch alone, before the sum (the paper's text leaves this open; see the ledger of assumptions). ``dims``: 2 for
+    images, 3 for stacks of maps; ``stride``: of the first convolution, one number or one per dimension.
     """
 
     def __init__(

@@ -41,10 +41,7 @@ MET_BY_OTHER_MAPS = ("stage1.0.conv1.weight", "stage1.0.downsample.0.weight")
 
 @dataclass(frozen=True)
 class LoadReport:
-    """Which tensors some weights gave to a module, and why the others did not.
-
-    ``loaded`` and ``not_loaded`` (name -> reason) are the module's tensors, ``unused`` (name -> reason) the file's.
-    """
+    """What some weights gave to a module; with reasons its tensors that got none, and those of the file left over."""
 
     loaded: tuple[str, ...]
     not_loaded: dict[str, str]
@@ -287,11 +284,9 @@ def _load(
 ) -> LoadReport:
     """Copy what fits, or nothing.
 
-    Args:
-        rename: from the file's names to the module's.
-        unused: part of a name -> why the module has no such tensor.
-        needed: whether a tensor of the module must not be left out, given its name and the reason why it would be.
-        mend: what fits, for the message where nothing does or something needed does not.
+    ``rename``: from the file's names to the module's. ``unused``: part of a name -> why the module has no such tensor.
+    ``needed``: whether a tensor must not be left out, given its name and the reason why it would be. ``mend``: what
+    fits, for the message where nothing does or something needed does not.
     """
     found, own = _names(state), module.state_dict()
     state = {rename(name): tensor for name, tensor in state.items()}
@@ -329,13 +324,9 @@ def start(
 ) -> list[dict[str, Any]]:
     """Give a freshly built network its first weights, print a line for each source, and return what a record keeps.
 
-    Args:
-        trunk_weights: source (see :func:`read_weights`) of ResNet-34's weights for the trunk.
-        head_weights: source of r3d_18's weights for the 3D head.
-        start_from: source of one of our own networks' weights, for all of it.
-
-    Returns for each source ``part`` (network, trunk or head), ``source``, ``digest`` (:func:`weights_digest` of the
-    whole file) and :meth:`LoadReport.to_dict`; an empty list when nothing is given: the network starts at random.
+    Each is a source (see :func:`read_weights`): of ResNet-34's weights, of r3d_18's, of one of our own networks'.
+    Returns for each ``part`` (network, trunk or head), ``source``, ``digest`` (:func:`weights_digest` of the
+    whole file) and :meth:`LoadReport.to_dict`; nothing given is a random start.
     Raises what :func:`read_weights` and the loaders raise, with the field's name before the message, and ValueError
     for ``start_from`` together with another source.
     """

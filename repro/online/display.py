@@ -92,9 +92,7 @@ class Window:
             import tkinter
 
             self.root: Any = tkinter.Tk()
-        except (ImportError, RuntimeError) as error:
-            raise RuntimeError(f"no window: {error}") from None
-        except tkinter.TclError as error:
+        except Exception as error:  # Tk's own is known only where Tk is
             raise RuntimeError(f"no window: {error}") from None
         self.root.title(title)
         self.photo: Any = tkinter.PhotoImage

@@ -1,22 +1,42 @@
 """Online recognition: class probabilities while the frames come in, from maps that are computed once a frame.
 
-The trunk sees each frame by itself, so its map of a frame (512 x 7 x 7 at the paper's size) is kept and a decision
-costs the maps of its new frames and the head: the same numbers as computing all N frames anew. Maps are computed a few
-frames at once, because a processor takes twice as long for one frame as for one of four.
+The trunk sees each frame by itself, so its map of a frame is kept and a decision costs the maps of its new frames and
+the head: the same numbers as computing all N frames anew. Maps are computed a few frames at once, because a processor
+takes twice as long for one frame as for one of four.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from repro.data.transforms import normalise
 from repro.inference.trained import Trained
-from repro.online.cuts import Cuts
 from repro.online.ways import PUBLISHED, Way
+
+CUT_SIDE = 64  # pixels to which frames are shrunk to be compared: noise and small motion fall away
+CUT_THRESHOLD = 27.0
+
+
+class Cuts:
+    """Says of each frame whether it begins another shot than the one before it.
+
+    The mean change of luma (0 to 255) from frame to frame is above a threshold: PySceneDetect's ContentDetector with
+    luma_only and its default threshold, but for the size of the frames. Its hue is noise where frames are grey.
+    """
+
+    def __init__(self) -> None:
+        self.last: np.ndarray | None = None
+
+    def begins(self, frame: np.ndarray) -> bool:
+        """frame: uint8 RGB ``(H, W, 3)``. The very first one begins nothing."""
+        small = cv2.resize(frame, (CUT_SIDE, CUT_SIDE), interpolation=cv2.INTER_AREA)
+        last, self.last = self.last, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        return last is not None and float(cv2.absdiff(last, self.last).mean()) > CUT_THRESHOLD
 
 
 @dataclass
@@ -35,12 +55,7 @@ class OnlineRecogniser:
 
     Args:
         network: with ``trunk`` and ``head`` as :class:`repro.models.FusedNet`; switched to evaluation.
-        classes: names, in the order of its outputs.
-        frames: N.
-        size: pixels a side.
-        way: how frames are picked, seen and averaged.
-        values: what the network is fed (:data:`repro.data.transforms.VALUES`), as in its training.
-        device: where the network runs.
+        classes, frames, size, values: as the network was trained.
         reuse: whether maps are kept; otherwise every decision computes those of all its N frames.
         together: frames whose maps are computed at once; a decision that is due does not wait for so many.
     """

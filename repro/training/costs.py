@@ -142,7 +142,7 @@ def cost_table(
         passes = (parts["train"] + parts["validation"] / 3) * experiment.epochs + parts["test"] / 3
         row["PFLOP"] += math.nan if row["missing"] else training_flops(size.multiply_adds) * passes / 1e15
         if seconds is not None:
-            scoring = parts["test"] / 3 * seconds / (experiment.devices * experiment.nodes)
+            scoring = parts["test"] / 3 * seconds / plan.processes
             hours = ((plan.epoch_seconds or 0.0) * experiment.epochs + scoring) / 3600
             row["hours"] += math.nan if row["missing"] else hours
             row["ms a step"] = 1e3 * seconds

@@ -48,11 +48,7 @@ def clear_messages(experiment: Experiment, *, advice: str) -> Iterator[None]:
 
 
 def explained(error: Exception, experiment: Experiment, *, advice: str) -> Exception:
-    """The error as one clear message where its cause is known; otherwise as it is.
-
-    Known are memory that runs out (``advice`` says what would fit), a full disk, a loader process or another process of
-    the run that died, and what a loader process raised.
-    """
+    """The error as one clear message where its cause is known; otherwise as it is. ``advice``: what would fit."""
     text = str(error)
     if is_out_of_memory(error):
         what = f"out of memory with batch_size {experiment.batch_size}"

@@ -62,9 +62,9 @@ def gradient_columns(norms: Sequence[Tensor], precision: str) -> dict[str, float
 
 @dataclass(frozen=True)
 class Pace:
-    """What an epoch's speed is told by: multiply-adds of one clip's forward pass, the device's peak, the processes."""
+    """What an epoch's speed is told by."""
 
-    multiply_adds: int
+    multiply_adds: int  # of one clip's forward pass
     peak: Peak | None  # measured in this run, by the first process
     processes: int
 
@@ -104,9 +104,7 @@ class Log:
         place: Place,
         slow_reading: Callable[[float, float], str] | None = None,
     ) -> None:
-        self.experiment, self.said = experiment, time.monotonic()
-        self.slow_reading = slow_reading
-        self.board = None
+        self.experiment, self.slow_reading, self.said, self.board = experiment, slow_reading, time.monotonic(), None
         if place.first:
             from torch.utils.tensorboard import SummaryWriter  # its import takes a second
 

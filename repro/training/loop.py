@@ -51,17 +51,15 @@ MOST_FOR_CLIPS = 4 * 10**9  # bytes
 
 
 def train(experiment: Experiment, *, results: Path = RESULTS, work: Path = WORK) -> Record:
-    """Train, evaluate on the test split, file the record.
+    """Train, evaluate on the test split, file the record; a fresh one with the same fields is returned as it is.
 
-    A fresh record with the same fields is returned as it is; one of another experiment in the same folder is replaced,
-    and a line says so first. Each process of a run of several devices calls this; torchrun or srun has started them.
+    Each process of a run of several devices calls this; torchrun or srun has started them.
 
     Raises:
         FileNotFoundError, ValueError, OSError: data, configuration, weights, a checkpoint or a clip is unusable (before
             the first step), an unfinished run of other settings is there, the run's processes were not started, the
             loss is not finite.
-        TrainingStopped: out of memory, a full disk, a loader process died, SIGTERM. Finished epochs and records stay as
-            they are.
+        TrainingStopped: out of memory, a full disk, a loader process died, SIGTERM. What is finished stays.
     """
     results, folder = Path(results), Path(work) / experiment.study / experiment.run
     place = join(experiment)

@@ -44,37 +44,36 @@ def size_of(network: nn.Module, experiment: Experiment) -> Size:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run before it starts.
-
-    clips: by part, train, validation (which steer schedule and checkpoint; may be none) and test. batches, steps: of an
-    epoch, forward passes and optimiser steps. available: bytes of memory free on the device. step_seconds,
-    load_seconds: of one clip in training on one device, and of reading one clip in one process, measured; None where
-    not measured. cores: that each of the run's processes may use.
-    """
+    """One run before it starts."""
 
     experiment: Experiment
-    clips: dict[str, int]
+    clips: dict[str, int]  # train, validation (may be none), test
     size: Size
     device: str
-    available: int
-    step_seconds: float | None = None
-    load_seconds: float | None = None
-    cores: int = field(default_factory=cores)
+    available: int  # bytes of memory free on it
+    step_seconds: float | None = None  # of a clip in training on one device, where it was measured
+    load_seconds: float | None = None  # of reading a clip in one process
+    cores: int = field(default_factory=cores)  # that each of the run's processes may use
+
+    @property
+    def processes(self) -> int:
+        return self.experiment.devices * self.experiment.nodes
 
     @property
     def batches(self) -> int:
+        """Forward passes of an epoch."""
         used = scored_clips(self.clips["train"], self.experiment.batch_size, self.experiment.last_batch)
         return -(-used // self.experiment.batch_size)
 
     @property
     def steps(self) -> int:
+        """Of the optimiser in an epoch."""
         return -(-self.batches // self.experiment.accumulate)
 
     @property
     def memory(self) -> int:
         """Bytes that training needs on each device."""
-        processes = self.experiment.devices * self.experiment.nodes
-        return self.size.memory.total(max(1, self.experiment.batch_size // processes))
+        return self.size.memory.total(max(1, self.experiment.batch_size // self.processes))
 
     @property
     def batch_that_fits(self) -> int:
@@ -99,9 +98,8 @@ class Plan:
         """
         if self.step_seconds is None or self.load_seconds is None:
             return None
-        processes = self.experiment.devices * self.experiment.nodes
-        arithmetic = (self.clips["train"] + self.clips["validation"] / 3) * self.step_seconds / processes
-        reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds / processes
+        arithmetic = (self.clips["train"] + self.clips["validation"] / 3) * self.step_seconds / self.processes
+        reading = (self.clips["train"] + self.clips["validation"]) * self.load_seconds / self.processes
         if not workers:
             return arithmetic + reading
         left = max(self.cores - workers, 0.5) / self.cores if self.device == CPU else 1.0
@@ -162,7 +160,7 @@ class Plan:
 
     def advice(self) -> str:
         """What would fit, for a run that ran out of memory."""
-        batch = self.experiment.batch_size // (self.experiment.devices * self.experiment.nodes)
+        batch = self.experiment.batch_size // self.processes
         fits = min(self.batch_that_fits, batch // 2)
         estimate = f"about {self.memory / 1e9:.1f} GB were expected, {self.available / 1e9:.1f} GB were free at first"
         if fits < 1:
@@ -199,8 +197,7 @@ def make_plan(
 ) -> Plan:
     """The plan of a run; with a ``dataset`` a short probe on ``device`` measures the time of a clip.
 
-    The probe trains a copy of the network for a step or two: the network, and so the run, stays as it is. Where memory
-    runs out in it, nothing is measured: the run itself will say what would fit.
+    Where memory runs out in the probe, nothing is measured: the run itself will say what would fit.
     """
     step = load = None
     if dataset is not None:

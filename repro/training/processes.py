@@ -87,7 +87,7 @@ def _by_torchrun() -> bool:
 
 
 def _numbers() -> dict[str, str] | None:
-    """The environment variables that torch.distributed reads, set by torchrun or made of srun's; None without both."""
+    """What torch.distributed reads of the environment, set by torchrun or made of srun's; None without both."""
     names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     if _by_torchrun():
         return {name: os.environ[name] for name in names if name in os.environ}
@@ -114,10 +114,7 @@ def _torchrun(experiment: Experiment) -> str:
 
 
 def run_by_torchrun(experiment: Experiment, *, results: Path, work: Path) -> None:
-    """Let torchrun start ``repro train`` for each device of this machine, and wait for its end.
-
-    Raises TrainingStopped where it ends with another status than 0: what its processes printed says why.
-    """
+    """Let torchrun start ``repro train`` for each device of this machine; TrainingStopped where it fails."""
     parameters = work / experiment.study / f".{experiment.run}.params.yaml"
     parameters.parent.mkdir(parents=True, exist_ok=True)
     parameters.write_text(yaml.safe_dump(experiment.to_dict()), encoding="utf-8")
@@ -145,9 +142,9 @@ def wait_for_all() -> None:
 
 
 def leave() -> None:
-    """Disconnect the processes, all of which are done."""
+    """Disconnect the processes, once all are done."""
+    wait_for_all()
     if dist.is_initialized():
-        dist.barrier()
         dist.destroy_process_group()
 
 

@@ -84,17 +84,14 @@ class Row(Written):
         options = {"frames": frames} if frames and "frames" in inspect.signature(make).parameters else {}
         return make(classes=classes, **options).eval()
 
-    def shapes(self, batch: int = 1, *, frames: int | None = None, size: int | None = None) -> tuple[tuple, ...]:
-        """Shapes of the inputs: clips ``(batch, frames, 3, size, size)``, and flow beside one frame."""
-        frames, size = frames or self.frames, size or self.size
-        clips = (batch, frames, 3, size, size)
-        return (clips, (batch, self.flow, size, size)) if self.flow else (clips,)
-
     def inputs(
         self, batch: int = 1, *, frames: int | None = None, size: int | None = None, **options: Any
     ) -> tuple[torch.Tensor, ...]:
-        """Inputs of these shapes, normally distributed; on the meta device without values."""
-        return tuple(torch.randn(shape, **options) for shape in self.shapes(batch, frames=frames, size=size))
+        """Clips ``(batch, frames, 3, size, size)``, and flow beside one frame, normally distributed; on the meta device
+        without values."""
+        frames, size = frames or self.frames, size or self.size
+        shapes = [(batch, frames, 3, size, size), *([(batch, self.flow, size, size)] if self.flow else [])]
+        return tuple(torch.randn(shape, **options) for shape in shapes)
 
 
 class NotRebuilt(Written):

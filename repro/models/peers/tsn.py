@@ -18,9 +18,6 @@ from repro.models.peers.bn_inception import BNInception
 class TSN(nn.Module):
     """A trunk and a classifier on every frame, the scores averaged over frames.
 
-    Args:
-        trunk: ``(B, 3, H, W)`` to ``(B, channels, h, w)``.
-
     Shape: ``(B, N, 3, H, W)`` float, any N >= 1, H and W of 32 or more, to logits ``(B, classes)``.
     Raises ValueError for another shape.
     """

@@ -21,10 +21,6 @@ FLOW_CHANNELS = 20  # 10 fields, horizontal and vertical
 class TwoStream(nn.Module):
     """Spatial and temporal network, softmax scores averaged.
 
-    Args:
-        spatial: ``(B, 3, H, W)`` to logits.
-        temporal: ``(B, 20, H, W)`` to logits.
-
     Shape: frames ``(B, 1, 3, H, W)`` and flow ``(B, 20, H, W)``, float, H and W of 32 or more (published at 224), to
     logits ``(B, classes)`` whose softmax is the average of the two networks' softmax. The paper trains the two apart.
     Raises ValueError for other shapes.

@@ -18,12 +18,9 @@ def check_size(clips: Tensor, *, frames: int, size: int, because: str) -> None:
 
 
 class ChannelsFirst(nn.Module):
-    """A network that takes channels before frames, and gives ``(B, classes)``, behind this project's input order.
+    """A network of clips ``(B, 3, N, H, W)`` behind this project's input order.
 
-    Args:
-        network: takes ``(B, 3, N, H, W)``; its state dict is this module's without the prefix ``network.``.
-        fixed: (frames, size, reason) of a network that runs at one input alone, or None.
-
+    ``fixed``: (frames, size, reason) of a network that runs at one input alone.
     Shape: ``(B, N, 3, H, W)`` float to logits ``(B, classes)``. Raises ValueError for another shape.
     """
 
