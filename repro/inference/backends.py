@@ -174,14 +174,12 @@ clips ``(B, N, 3, H, W)`` as they are fed, B >= 1: int8 takes its ranges from th
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far logits are from a reference's: the largest difference as a share of the reference's largest |logit|,
-    clips with the same top class, and clips whose top class differs although the reference's margin is above `EXACT`
-    of that logit."""
+    """How far logits are from a reference's."""
 
-    difference: float
-    same: int
+    difference: float  # the largest, as a share of the reference's largest |logit|
+    same: int  # clips with the same top class
     clips: int
-    contradicted: int
+    contradicted: int  # clips with another one although the reference's margin is above `EXACT` of that logit
 
 
 def agreement(logits: Tensor, reference: Tensor) -> Agreement:
@@ -213,21 +211,20 @@ AUTO = "auto"
 ON_CPU = ("onnx", "openvino")
 
 
-def _options(*, gpu: bool) -> list[str]:
+def _options(gpu: bool) -> list[str]:
     return [option for option in OPTIONS if not (gpu and option.startswith(ON_CPU))]
 
 
 def check_option(option: str, *, gpu: bool) -> None:
     """Raise ValueError for what `choose` does not know here."""
-    check_names([option], [AUTO, *_options(gpu=gpu)], "backend")
+    check_names([option], [AUTO, *_options(gpu)], "backend")
 
 
 def choose(option: str, network: nn.Module, clips: Tensor, *, say: Callable[[str], None] = print) -> Predictor:
     """The predictor of one of `OPTIONS`; or, by "auto", the fastest here of those that give the eager network's logits.
 
-    Those of float32 are prepared (half a minute for torch.compile), checked on the clips and timed on one of them. A
-    backend whose packages are lacking, or that fails, is passed over; so are on a GPU those that run on a CPU alone.
-    ``say`` is told which was taken, and why. Parts of a network, such as the trunk, will do.
+    Those of float32 are prepared (half a minute for torch.compile), checked on the clips and timed on one of them; one
+    that fails is passed over. ``say`` is told which was taken, and why. Parts of a network, such as the trunk, will do.
     Raises ValueError for another option, ImportError where the named one's packages are lacking.
     """
     check_option(option, gpu=clips.is_cuda)
@@ -236,7 +233,7 @@ def choose(option: str, network: nn.Module, clips: Tensor, *, say: Callable[[str
     reference, plain = eager(network)(clips), next(iter(BACKENDS))
     ready: dict[str, Predictor] = {}
     seconds: dict[str, float] = {}
-    for backend in (OPTIONS[name] for name in _options(gpu=clips.is_cuda) if name.endswith("fp32")):
+    for backend in (OPTIONS[name] for name in _options(clips.is_cuda) if name.endswith("fp32")):
         try:
             predict = BACKENDS[backend](network, clips)
             if agreement(predict(clips).flatten(1), reference.flatten(1)).difference <= EXACT:

@@ -14,12 +14,9 @@ from repro.inference.trained import find_trained
 
 
 def predict_command(clips: Sequence[Path], *, to: Path | None = None, backend: str | None = None, **which: Any) -> int:
-    """Print a line a clip and, on demand, write the table; the exit status is 1 where a clip could not be read.
+    """Print a line a clip and write the table ``to`` a .csv or .json; the exit status is 1 where a clip was not read.
 
-    Args:
-        to: a ``.csv`` or ``.json`` file of all clips.
-        backend: as :func:`repro.inference.predict.predict`.
-        which: the network, as :func:`repro.inference.trained.find_trained`.
+    ``backend`` and ``which`` network: as :func:`repro.inference.predict.predict`.
     """
     if to is not None and to.suffix not in (".csv", ".json"):
         raise ValueError(f"to: {to} must end in .csv or .json")

@@ -95,10 +95,7 @@ def weights_of(experiment: Experiment, work: Path = WORK) -> Path:
 
 
 def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Module:
-    """The network of a run that was finished on this machine, with its weights, in evaluation mode.
-
-    Raises FileNotFoundError where its weights are not there (no record holds any), ValueError where they do not fit.
-    """
+    """The network of a run that was finished on this machine, with its weights; raises as :func:`find_trained`."""
     weights = weights_of(experiment, work)
     if not weights.is_file():
         raise FileNotFoundError(
@@ -108,10 +105,7 @@ def trained(experiment: Experiment, classes: int, *, work: Path = WORK) -> nn.Mo
 
 
 def network_of(experiment: Experiment, classes: int, weights: Mapping[str, Tensor]) -> nn.Module:
-    """The network that a run trains, with these weights of it, in evaluation mode.
-
-    Raises ValueError where they do not fit, its classifier included.
-    """
+    """The network that a run trains, with these weights of it, in evaluation mode. ValueError where they do not fit."""
     network = build(experiment.model, classes=classes, **experiment.model_options(options_of(experiment.model)))
     if left := list(load_network(network, weights).not_loaded):
         raise ValueError(f"weights: {left[0]} is missing; these are of another network, or of other classes")
@@ -132,7 +126,7 @@ class _Config(Written):
 
 
 def config_text(record: Record, tensors: Path) -> str:
-    """What config.json says: the run's name, the fields that decide its result, its classes, the weights' sum."""
+    """What config.json says."""
     content = {
         "form": FORM,
         "name": record.name,
@@ -161,6 +155,5 @@ def read_exported(folder: Path) -> Trained:
 
 
 def sum_of(path: Path) -> str:
-    """sha256 of a file, in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

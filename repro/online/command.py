@@ -66,17 +66,9 @@ def online(
 ) -> int:
     """Recognise until the source ends, its window is closed, or the user interrupts; returns the exit status.
 
-    Args:
-        source: a camera's number, a device, an address or a file.
-        run, weights, results, work: the network, as :func:`repro.inference.trained.find_trained`.
-        seconds, backend: as :func:`recogniser_of`.
-        realtime: a file is played at its own rate, and frames for which there is no time are dropped.
-        save: an ``.mp4`` file to write, with the decisions drawn in.
-        window: whether one is opened where there is a display.
-        unknown_below, hysteresis: as :class:`Labelling`.
-        retry_for: as :class:`Source`.
-
-    Raises ValueError and OSError, with a message for the user.
+    ``run``, ``weights``: the network, as :func:`repro.inference.trained.find_trained`; ``seconds``, ``backend``: as
+    :func:`recogniser_of`; ``save``: an .mp4 file, with the decisions drawn in; ``window``: open one where there is a
+    display; the others as :class:`Source` and :class:`Labelling`. Raises ValueError and OSError.
     """
     if save is not None and save.suffix != ".mp4":
         raise ValueError(f"save: {save} must end in .mp4")

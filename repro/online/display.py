@@ -12,15 +12,13 @@ import numpy as np
 from repro.online.labels import Decision
 from repro.online.sources import Frame
 
-LINES = 2  # of the overlay
-
 
 def overlay(image: np.ndarray, decision: Decision | None, fps: float | None = None) -> np.ndarray:
     """A copy of an RGB frame with the label, its probability and the runner-up, the frame rate and the frame's age."""
     scale = max(0.4, min(image.shape[:2]) / 480)
     height = round(24 * scale)
     shown = np.ascontiguousarray(image).copy()
-    shown[: (LINES + 1) * height] //= 3
+    shown[: 3 * height] //= 3  # two lines
     texts = ["no decision yet", ""]
     if decision is not None:
         score = dict(decision.top5).get(decision.label)
@@ -49,10 +47,7 @@ class Rate:
 
 
 class Video:
-    """An annotated video, H.264 in MP4, each frame at its own time. Frames of another size are made the first's.
-
-    path: the file itself; see :func:`repro.files.whole` for a draft.
-    """
+    """An annotated video, H.264 in MP4, each frame at its own time. Frames of another size are made the first's."""
 
     def __init__(self, path: Path) -> None:
         self.file: Any = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})

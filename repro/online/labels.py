@@ -36,12 +36,8 @@ def top5(probabilities: np.ndarray, classes: Sequence[str]) -> tuple[tuple[str, 
 class Labelling:
     """The label of each decision: the most probable class, unless one of two habits holds it back.
 
-    Args:
-        classes: names.
-        unknown_below: a label whose probability is lower is UNKNOWN. 0: none is.
-        hysteresis: another label takes the shown one's place only where it is more probable by so much. 0: always.
-
-    Raises ValueError where one is not in 0..1.
+    unknown_below: a label whose probability is lower is UNKNOWN. hysteresis: another label takes the shown one's place
+    only where it is more probable by so much. Raises ValueError where one is not in 0..1.
     """
 
     def __init__(self, classes: Sequence[str], *, unknown_below: float = 0.0, hysteresis: float = 0.0) -> None:

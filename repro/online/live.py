@@ -85,14 +85,9 @@ class _Due:
 class Live:
     """Iterate over the decisions, and over the frames where they are wanted; `stop` ends it, from any thread.
 
-    Args:
-        recogniser: new, or cleared.
-        source: new.
-        labelling: of the recogniser's classes.
-        frames: whether the frames that the network took come, too, before the decision that they make due.
-        clock: for tests; seconds, monotonic.
-
-    Iterating raises what the source raises, after the decisions on what came before.
+    frames: whether the frames that the network took come, too, before the decision that they make due. clock: for
+    tests; seconds, monotonic. Recogniser and source are new. Iterating raises what the source raises, after the
+    decisions on what came before.
     """
 
     def __init__(

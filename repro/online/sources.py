@@ -83,12 +83,11 @@ class Source:
 
     Args:
         name: a camera's number, a device, an address or a file.
-        realtime: a file is played at its own rate.
+        realtime: a file is played at its own rate, and frames for which there is no time are dropped.
         wait: seconds for opening and for each frame.
         retry_for: seconds without a frame after which a live source is given up.
         say: is told in a line what happens to the source.
-        open: for tests; makes the capture from the name.
-        clock, pause: for tests; seconds, monotonic, and what waits so long, true when it should end.
+        open, clock, pause: for tests; makes the capture; seconds, monotonic; waits so long.
 
     Iterating raises SourceError or DecodeError: a file that cannot be read, a live source that cannot be opened at all
     or is given up.

@@ -52,12 +52,7 @@ class Watch(ipywidgets.VBox):
 
 
 def watch(source: str, trained: Trained, *, seconds: float | None = None, realtime: bool = True) -> Watch:
-    """Recognise a source by a trained network: a camera's number, an address or a file; display what this returns.
-
-    Args:
-        seconds: that a decision spans; None for as published.
-        realtime: a file is played at its own rate.
-    """
+    """Recognise a source by a trained network; display what this returns. ``seconds``: as for :func:`recogniser_of`."""
     frames = Source(source, realtime=realtime, say=lambda _text: None)
     return Watch(Live(recogniser_of(trained, seconds), frames, Labelling(trained.classes), frames=True))
 
