@@ -13,18 +13,6 @@ from repro.experiment.fields import ROLES, Experiment, choices
 from repro.training.optimiser import freeze_statistics, make_optimiser, make_schedule
 
 
-def test_defaults_are_what_the_paper_states():
-    experiment = Experiment()
-    stated = {"learning_rate": 0.001, "frames": 16, "dropout": 0.5, "clip_gradient": 50.0, "saturate": 5}
-    assert {name: getattr(experiment, name) for name in stated} == stated
-    assert experiment.schedule == "plateau" and experiment.width == 1.0 and experiment.size == 224
-
-
-def test_an_unknown_name_gets_the_nearest_one():
-    with pytest.raises(ValueError, match=r"unknown name 'learning_rte'; did you mean 'learning_rate'\?"):
-        Experiment.from_mapping({"learning_rte": 0.1})
-
-
 @pytest.mark.parametrize(
     "values",
     [{"flip": "false"}, {"epochs": "3"}, {"epochs": 2.5}, {"epochs": True}, {"seed": None}, {"learning_rate": "1e-3"},
@@ -93,11 +81,6 @@ def test_the_choices_are_those_that_the_code_knows():
     network = torch.nn.Sequential(torch.nn.BatchNorm1d(1))
     for batch_norm in choices("batch_norm"):
         freeze_statistics(network, batch_norm)
-
-
-def test_the_effective_batch():
-    assert Experiment(batch_size=16, accumulate=4, devices=2, nodes=2).effective_batch == 64
-    assert Experiment().effective_batch == Experiment().batch_size
 
 
 def test_a_record_of_before_these_fields_says_what_was_done():

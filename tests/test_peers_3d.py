@@ -17,14 +17,32 @@ SMALL = {  # frames and size at which a network still runs
 }
 
 
-def shapes(network: nn.Module, names: list[str], frames: int, size: int) -> dict[str, tuple[int, ...]]:
-    """Channels, time, height, width that leave the named parts of a network on the meta device."""
-    seen = {}
-    for name in names:
+@pytest.mark.parametrize(("factory", "frames", "size", "stages"), [
+    # time is kept in the first pool, and halved in four
+    (c3d.C3D, 16, 112, {"features.2": (64, 16, 56, 56), "features.5": (128, 8, 28, 28), "features.10": (256, 4, 14, 14),
+                        "features.15": (512, 2, 7, 7), "features.20": (512, 1, 4, 4)}),
+    (res3d.res3d_18, 8, 112, {"network.layer1": (64, 8, 56, 56), "network.layer2": (128, 4, 28, 28),
+                              "network.layer3": (256, 2, 14, 14), "network.layer4": (512, 1, 7, 7)}),
+    (p3d.P3D, 16, 160, {"pool": (64, 8, 40, 40), "res2": (256, 8, 40, 40), "res3": (512, 4, 20, 20),
+                        "res4": (1024, 2, 10, 10), "res5": (2048, 5, 5)}),
+    # time is halved four times
+    (resnext3d.ResNeXt3d, 16, 112, {"stem": (64, 16, 56, 56), "layer1": (256, 8, 28, 28), "layer2": (512, 4, 14, 14),
+                                    "layer3": (1024, 2, 7, 7), "layer4": (2048, 1, 4, 4)}),
+    # time is kept
+    (x3d.X3D, 16, 224, {"stem": (24, 16, 112, 112), "res2": (24, 16, 56, 56), "res3": (48, 16, 28, 28),
+                        "res4": (96, 16, 14, 14), "res5": (192, 16, 7, 7)}),
+    # time is kept in both pathways, which are joined
+    (slowfast.SlowFast, 32, 224, {"slow_stem": (64, 8, 56, 56), "fast_stem": (8, 32, 56, 56), "fuse.0": (16, 8, 56, 56),
+                                  "slow.0": (256, 8, 56, 56), "slow.3": (2048, 8, 7, 7), "fast.3": (256, 32, 7, 7),
+                                  "fuse.3": (256, 8, 14, 14)}),
+], ids=lambda value: getattr(value, "__name__", ""))  # fmt: skip
+def test_channels_time_height_and_width_of_each_stage(factory, frames, size, stages):
+    network, seen = on_meta(factory, classes=3), {}
+    for name in stages:
         part = network.get_submodule(name)
         part.register_forward_hook(lambda _part, _inputs, output, name=name: seen.update({name: tuple(output.shape)}))
     network(torch.empty(1, frames, 3, size, size, device="meta"))
-    return {name: shape[1:] for name, shape in seen.items()}
+    assert {name: shape[1:] for name, shape in seen.items()} == stages
 
 
 @pytest.mark.parametrize(("factory", "of"), SMALL.items(), ids=lambda value: getattr(value, "__name__", ""))
@@ -53,29 +71,10 @@ def test_todays_are_torchvisions_behind_the_same_wrapper(ours, theirs):
     assert network.network.state_dict().keys() == reference.state_dict().keys()
 
 
-def test_c3d_keeps_time_in_the_first_pool_and_halves_it_in_four():
-    network = on_meta(c3d.C3D, classes=3)
-    pools = [name for name, part in network.named_modules() if isinstance(part, nn.MaxPool3d)]
-    assert list(shapes(network, pools, 16, 112).values()) == [
-        (64, 16, 56, 56),
-        (128, 8, 28, 28),
-        (256, 4, 14, 14),
-        (512, 2, 7, 7),
-        (512, 1, 4, 4),
-    ]
-
-
 def test_res3d_is_r3d_with_a_projection_in_its_first_block():
     ours, plain = on_meta(res3d.res3d_18), on_meta(res3d.r3d_18)
     extra = ours.state_dict().keys() - plain.state_dict().keys()
     assert {name.rsplit(".", 2)[0] for name in extra} == {"network.layer1.0.downsample"}
-    stages = [f"network.layer{i}" for i in (1, 2, 3, 4)]
-    assert list(shapes(ours, stages, 8, 112).values()) == [
-        (64, 8, 56, 56),
-        (128, 4, 28, 28),
-        (256, 2, 14, 14),
-        (512, 1, 7, 7),
-    ]
 
 
 def test_middle_channels_of_r2plus1d_by_hand():
@@ -96,13 +95,6 @@ def test_p3d_has_its_three_blocks_in_turn_and_a_flat_last_stage():
     kinds = [part.kind for part in network.modules() if isinstance(part, p3d.Pseudo3d)]
     assert "".join(kinds) == ("ABC" * 16)[:47]
     assert not any(isinstance(part, nn.Conv3d) for part in network.res5.modules())
-    assert shapes(network, ["pool", "res2", "res3", "res4", "res5"], 16, 160) == {
-        "pool": (64, 8, 40, 40),
-        "res2": (256, 8, 40, 40),
-        "res3": (512, 4, 20, 20),
-        "res4": (1024, 2, 10, 10),
-        "res5": (2048, 5, 5),
-    }
 
 
 def test_p3d_blocks_join_space_and_time_as_in_figure_3():
@@ -127,28 +119,14 @@ def test_p3d_averages_the_moments_left_of_32_frames():
         torch.testing.assert_close(logits[0], network.fc(moments[0].mean((0, 2, 3))))
 
 
-def test_resnext_has_32_groups_and_halves_time_four_times():
+def test_resnext_has_32_groups():
     network = on_meta(resnext3d.ResNeXt3d, classes=3)
     groups = {conv.groups for conv in network.modules() if isinstance(conv, nn.Conv3d) and conv.kernel_size == (3,) * 3}
     assert groups == {32}
-    assert shapes(network, ["stem", "layer1", "layer2", "layer3", "layer4"], 16, 112) == {
-        "stem": (64, 16, 56, 56),
-        "layer1": (256, 8, 28, 28),
-        "layer2": (512, 4, 14, 14),
-        "layer3": (1024, 2, 7, 7),
-        "layer4": (2048, 1, 4, 4),
-    }
 
 
-def test_x3d_keeps_time_works_channel_by_channel_and_gates_every_other_block():
+def test_x3d_works_channel_by_channel_and_gates_every_other_block():
     network = on_meta(x3d.X3D, classes=3)
-    assert shapes(network, ["stem", "res2", "res3", "res4", "res5"], 16, 224) == {
-        "stem": (24, 16, 112, 112),
-        "res2": (24, 16, 56, 56),
-        "res3": (48, 16, 28, 28),
-        "res4": (96, 16, 14, 14),
-        "res5": (192, 16, 7, 7),
-    }
     wide = [conv for conv in network.modules() if isinstance(conv, nn.Conv3d) and conv.kernel_size == (3,) * 3]
     assert len(wide) == 3 + 5 + 11 + 7
     assert all(conv.groups == conv.in_channels == conv.out_channels for conv in wide)
@@ -158,18 +136,8 @@ def test_x3d_keeps_time_works_channel_by_channel_and_gates_every_other_block():
     assert hidden == [8, 8, 16, 32]  # 3.4, 6.8, 13.5 and 27: 24 would lose over a tenth of 27
 
 
-def test_slowfast_keeps_time_in_both_pathways_and_joins_them():
+def test_slowfast_extents_in_time():
     network = on_meta(slowfast.SlowFast, classes=3)
-    names = ["slow_stem", "fast_stem", "fuse.0", "slow.0", "slow.3", "fast.3", "fuse.3"]
-    assert shapes(network, names, 32, 224) == {
-        "slow_stem": (64, 8, 56, 56),
-        "fast_stem": (8, 32, 56, 56),
-        "fuse.0": (16, 8, 56, 56),
-        "slow.0": (256, 8, 56, 56),
-        "slow.3": (2048, 8, 7, 7),
-        "fast.3": (256, 32, 7, 7),
-        "fuse.3": (256, 8, 14, 14),
-    }
     extents = [[stage[0].branch[0].kernel_size[0] for stage in pathway] for pathway in (network.slow, network.fast)]
     assert extents == [[1, 1, 3, 3], [3, 3, 3, 3]]
 

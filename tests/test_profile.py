@@ -189,6 +189,7 @@ RUN_FAULTS = [
     ({"seeds": [0, 0]}, "runs: res34_se_im_net-split1-seed0 is listed twice; give one group a name"),
     ({"fields": {"lerning_rate": 1}}, r"unknown name 'lerning_rate'; did you mean 'learning_rate'\?"),
     ({"protocol": "as_publishd_code"}, r"unknown name 'as_publishd_code'; did you mean 'as_published_code'\?"),
+    ({"habits": ["bgr"]}, "habits: unknown name 'bgr'"),
     ({"habits": ["test_stears"]}, r"habits: unknown name 'test_stears'; did you mean 'test_steers'\?"),
     ({"habits": "bgr_slip"}, r"runs.0.habits: 'bgr_slip': input should be a valid list"),
     ({"habits": ["sides_mirrored"]}, "habits: sides_mirrored concerns datasets whose labels have sides"),
@@ -271,5 +272,5 @@ def test_what_is_changed_in_notebook_01_is_changed_in_its_short_example(monkeypa
 def test_the_papers_profile_holds_what_the_text_states():
     stated = {"learning_rate": 0.001, "frames": 16, "size": 224, "width": 1.0, "dropout": 0.5, "clip_gradient": 50.0,
               "schedule": "plateau", "saturate": 5}  # fmt: skip
-    for experiment in read_profile(PROFILES[0].parent / "paper.yaml").experiments:
+    for experiment in (Experiment(), *read_profile(PROFILES[0].parent / "paper.yaml").experiments):
         assert {name: getattr(experiment, name) for name in stated} == stated
