@@ -288,14 +288,6 @@ def test_temporal_attention_adds_its_gates_and_nothing_else():
     assert sum(gated.state_dict()[name].numel() for name in added) == by_hand
 
 
-def test_temporal_attention_without_weights_is_half_open():
-    gate, branch = TemporalGate(8), torch.randn(2, 8, 3, 2, 2)
-    for parameter in gate.parameters():
-        nn.init.zeros_(parameter)
-    assert (gate.weights(branch) == 0.5).all()
-    torch.testing.assert_close(gate(branch), 1.5 * branch)
-
-
 def test_temporal_attention_starts_from_the_network_without_it():
     plain, gated = (build(name, classes=3, width=0.125) for name in ("res34_se_im_net", "res34_se_im_ta_net"))
     report = load_network(gated, plain.state_dict())

@@ -15,17 +15,15 @@ from test_cli import call
 
 from repro.online import command
 from repro.online.display import Window
-from repro.training.loop import train
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A tiny trained run of 4 frames: the folder that has its results/ and build/runs/."""
     folder = tmp_path_factory.mktemp("project")
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.quick(patch)
-        experiment = tiny.experiment(tiny.write_ucf101(folder / "set"), epochs=1, frames=4, study="s", run="r")
-        train(experiment, results=folder / "results", work=folder / "build" / "runs")
+    tiny.trained(folder)
+    (folder / "build").mkdir()
+    (folder / "runs").rename(folder / "build" / "runs")
     return folder
 
 

@@ -88,11 +88,6 @@ def test_a_file_waits_instead_of_dropping():
 # ---- labels
 
 
-def test_a_label_is_the_most_probable_class():
-    labelling = Labelling("abc")
-    assert [labelling.label(np.array(p)) for p in ([0.5, 0.3, 0.2], [0.3, 0.4, 0.3])] == ["a", "b"]
-
-
 def test_unknown_below_a_threshold():
     labelling = Labelling("ab", unknown_below=0.6)
     assert [labelling.label(np.array([p, 1 - p])) for p in (0.59, 0.6, 0.4)] == ["unknown", "a", "b"]

@@ -9,7 +9,6 @@ from repro.metrics.complexity import multiply_adds, parameters
 from repro.models.peers.rows import not_rebuilt, rows
 
 KNOWN = [  # FACTS, section 5: row, classes, parameters in M, GMACs
-    ("r3d_18", 400, 33.37, 40.70),
     ("c3d", 101, 78.41, 38.55),
     ("eco_full-8", 400, 47.50, 32.2),
     ("eco_full-16", 400, 47.50, 64.4),

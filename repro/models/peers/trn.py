@@ -4,8 +4,7 @@ Paper: B. Zhou, A. Andonian, A. Oliva, A. Torralba, "Temporal Relational Reasoni
 arXiv:1711.08496.
 Code read: zhoubolei/TRN-pytorch@5c5ecf8 (TRNmodule.py: RelationModuleMultiScale), @00c5fdd (models.py).
 Departures: the reference draws up to 3 relations a scale at random in every forward pass, in evaluation too, so its
-scores change from run to run. Here evaluation takes the 3 at the centres of 3 equal parts of the sorted list of
-combinations; training draws at random, as there.
+scores change from run to run. Here the 3 at the centres of 3 equal parts of the sorted list of combinations are taken.
 """
 
 import itertools
@@ -29,7 +28,7 @@ class MultiScaleRelations(nn.Module):
     def __init__(self, frames: int, features: int, classes: int) -> None:
         super().__init__()
         self.scales = tuple(range(frames, 1, -1))
-        self.all_relations = [tuple(itertools.combinations(range(frames), scale)) for scale in self.scales]
+        self.relations = [spread(tuple(itertools.combinations(range(frames), scale))) for scale in self.scales]
         self.fusions = nn.ModuleList(
             nn.Sequential(
                 nn.ReLU(),
@@ -40,13 +39,9 @@ class MultiScaleRelations(nn.Module):
             for scale in self.scales
         )
 
-    def chosen(self) -> list[Relations]:
-        """The relations of each scale in the next pass: evenly spread, or drawn anew in training mode."""
-        return [drawn(relations) if self.training else spread(relations) for relations in self.all_relations]
-
     def forward(self, features: Tensor) -> Tensor:
         scores = []
-        for relations, fusion in zip(self.chosen(), self.fusions, strict=True):
+        for relations, fusion in zip(self.relations, self.fusions, strict=True):
             joined = [torch.cat([features[:, frame] for frame in relation], 1) for relation in relations]
             scores.append(fusion(torch.stack(joined, 1)).sum(1))
         return torch.stack(scores).sum(0)
@@ -81,9 +76,3 @@ def spread(relations: Relations) -> Relations:
     """Up to 3 of the relations, at the centres of as many equal parts of the list."""
     kept = min(RELATIONS, len(relations))
     return tuple(relations[int((part + 0.5) * len(relations) / kept)] for part in range(kept))
-
-
-def drawn(relations: Relations) -> Relations:
-    """Up to 3 of the relations, at random without repetition, from PyTorch's generator."""
-    order = torch.randperm(len(relations), device="cpu").tolist()
-    return tuple(relations[i] for i in order[:RELATIONS])
