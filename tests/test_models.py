@@ -12,10 +12,8 @@ from torchvision.models import resnet34
 
 from repro.models import MODELS, build, res34_se_im_net, resnet34_3dres18, resnet34_frame_average
 from repro.models.blocks import BasicBlock, Conv3d, TemporalGate, make_gate
-from repro.models.fused import check_trainable
-from repro.models.head import ResNet18Head3d
+from repro.models.fused import ResNet18Head3d, ResNet34Trunk, check_trainable
 from repro.models.start import load_network, load_trunk
-from repro.models.trunk import ResNet34Trunk
 
 
 def count(module: nn.Module) -> int:

@@ -13,9 +13,8 @@ from torchvision.models import ResNet34_Weights, WeightsEnum
 from torchvision.models.video import r2plus1d_18, r3d_18
 
 from repro.models import res34_se_im_net, resnet34_3dres18, resnet34_frame_average
-from repro.models.head import ResNet18Head3d
+from repro.models.fused import ResNet18Head3d, ResNet34Trunk
 from repro.models.start import load_head, load_network, load_trunk, read_weights, start, weights_digest
-from repro.models.trunk import ResNet34Trunk
 
 NARROW = 0.125
 IMAGENET = "ResNet34_Weights.IMAGENET1K_V1"

@@ -1,17 +1,114 @@
-"""The two networks of the paper, one with temporal attention and the frame-averaging control: one module, factories."""
+"""The two networks of the paper, one with temporal attention and the frame-averaging control: trunk, heads, factories.
+
+The trunk is ResNet-34 up to layer 4, run on every sampled frame (paper, sections "ResNet34 network", Table 1).
+"""
 
 import copy
 
 import torch
 from torch import Tensor, nn
 
-from repro.models.blocks import check_clips, initialise
-from repro.models.head import FrameAverageHead, ResNet18Head3d
-from repro.models.trunk import ResNet34Trunk
+from repro.models.blocks import BasicBlock, TemporalGate, check_clips, initialise, make_gate
 
 Stride = tuple[int, int, int]  # in time, height, width
 
 SMALLEST_INPUT = 64  # pixels: below this the trunk's last map is a single cell
+TRUNK_BLOCKS = (3, 4, 6, 3)  # 16 units
+TRUNK_CHANNELS = (64, 128, 256, 512)
+HEAD_CHANNELS = (128, 256, 512)
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels at a width factor, at least 4. Width 1 is the paper's network."""
+    return max(4, round(channels * width))
+
+
+class ResNet34Trunk(nn.Module):
+    """ResNet-34 without pooling and classifier; every unit may carry a gate.
+
+    Shape: ``(frames, 3, H, W)`` float, RGB, ImageNet-normalised, to ``(frames, 512 * width, ceil(H/32), ceil(W/32))``.
+    """
+
+    def __init__(self, *, width: float = 1.0, gate: str = "none", reduction: int = 16, gate_bias: float = 0.0) -> None:
+        super().__init__()
+        widths = [scaled(channels, width) for channels in TRUNK_CHANNELS]
+        self.channels = widths[-1]
+        self.conv1 = nn.Conv2d(3, widths[0], 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(widths[0])
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        channels_in = widths[0]
+        stages = []
+        for stage, (blocks, channels) in enumerate(zip(TRUNK_BLOCKS, widths)):
+            units = []
+            for unit in range(blocks):
+                stride = 2 if stage > 0 and unit == 0 else 1
+                branch_gate = make_gate(gate, channels, reduction=reduction, bias=gate_bias)
+                units.append(BasicBlock(channels_in, channels, stride=stride, gate=branch_gate))
+                channels_in = channels
+            stages.append(nn.Sequential(*units))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+
+    def forward(self, frames: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(frames))))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x))))
+
+
+class ResNet18Head3d(nn.Module):
+    """Three stages of two 3x3x3 BasicBlocks, global average pool, dropout, classifier (paper, Table 1).
+
+    The text states kernels, channels, pooling and dropout, not the strides: this is reading A of the ledger of
+    assumptions, 128 (stride 1), 256 and 512 (each ``stride`` in time, height, width), 1x1x1 projection shortcuts.
+    ``temporal_reduction`` puts a `TemporalGate` of that ratio into each of the six units: not the paper's.
+
+    Shape: ``(B, channels_in, N, h, w)`` to logits ``(B, classes)``.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        classes: int,
+        *,
+        width: float = 1.0,
+        stride: tuple[int, int, int] = (2, 2, 2),
+        dropout: float = 0.5,
+        temporal_reduction: int | None = None,
+    ) -> None:
+        super().__init__()
+
+        def unit(channels_in: int, channels: int, stride: int | tuple[int, ...] = 1) -> BasicBlock:
+            gate = TemporalGate(channels, reduction=temporal_reduction) if temporal_reduction else None
+            return BasicBlock(channels_in, channels, stride=stride, dims=3, gate=gate)
+
+        stages = []
+        for stage, channels in enumerate(scaled(c, width) for c in HEAD_CHANNELS):
+            first = unit(channels_in, channels, tuple(stride) if stage else 1)
+            stages.append(nn.Sequential(first, unit(channels, channels)))
+            channels_in = channels
+        self.stage1, self.stage2, self.stage3 = stages
+        # The published ECO code pools a fixed (N/4, 7, 7) window, which cannot run on the 4x2x2 map left here.
+        self.pool = nn.AdaptiveAvgPool3d(1)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels_in, classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        x = self.stage3(self.stage2(self.stage1(maps)))
+        return self.fc(self.dropout(self.pool(x).flatten(1)))
+
+
+class FrameAverageHead(nn.Module):
+    """Average over space and time, dropout, classifier: blind to the order of frames. The control for the 3D head.
+
+    Shape: ``(B, channels_in, N, h, w)`` to logits ``(B, classes)``.
+    """
+
+    def __init__(self, channels_in: int, classes: int, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(channels_in, classes)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.fc(self.dropout(maps.mean((2, 3, 4))))
 
 
 class FusedNet(nn.Module):

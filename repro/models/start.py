@@ -20,9 +20,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor, nn
 
-from repro.models.fused import FusedNet
-from repro.models.head import ResNet18Head3d
-from repro.models.trunk import ResNet34Trunk
+from repro.models.fused import FusedNet, ResNet18Head3d, ResNet34Trunk
 
 OUR_PREFIX = "network."  # of every name in our checkpoints
 NOT_IN_FILE = "not in the file"

@@ -22,7 +22,7 @@ from repro.data.parallel import deaf_to_ctrl_c
 from repro.experiment.fields import Experiment
 from repro.files import progress
 from repro.metrics.gates import gates_fixed, gates_of, gates_seen
-from repro.models.head import FrameAverageHead
+from repro.models.fused import FrameAverageHead
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import check_whole_split
 from repro.training.processes import Place, gathered
