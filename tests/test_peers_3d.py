@@ -7,7 +7,7 @@ from torch import nn
 from torchvision.models import video
 
 from repro.models.peers import c3d, p3d, r2plus1d, res3d, resnext3d, slowfast, today, x3d
-from repro.models.peers.wrapped import ChannelsFirst
+from repro.models.peers.parts import ChannelsFirst
 
 SMALL = {  # frames and size at which a network still runs
     res3d.res3d_18: (8, 32),

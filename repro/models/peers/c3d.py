@@ -12,7 +12,7 @@ other windows, the same counts.
 
 from torch import Tensor, nn
 
-from repro.models.peers.wrapped import channels_first, check_size
+from repro.models.peers.parts import channels_first, check_size
 
 STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))  # channels of the convolutions before each pool
 

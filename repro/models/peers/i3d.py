@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from repro.models.peers.wrapped import channels_first
+from repro.models.peers.parts import channels_first
 
 # 1x1x1; 3x3x3 reduced, 3x3x3; second 3x3x3 reduced, 3x3x3; projection after the pool
 STAGES = (

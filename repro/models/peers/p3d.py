@@ -14,8 +14,7 @@ weights are this project's (Kaiming by fan-out).
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
-from repro.models.peers.residual import Extent, Residual, conv_norm
-from repro.models.peers.wrapped import channels_first
+from repro.models.peers.parts import Extent, Residual, channels_first, conv_norm
 
 BLOCKS = (3, 8, 36)  # pseudo-3D blocks of the stages res2, res3, res4
 FLAT_BLOCKS = 3  # plain 2D blocks of res5

@@ -15,7 +15,7 @@ Departures of ``r2plus1d_34``: batch norm has VMZ's epsilon 0.001 but PyTorch's 
 from torch import nn
 from torchvision.models.video import resnet
 
-from repro.models.peers.wrapped import ChannelsFirst
+from repro.models.peers.parts import ChannelsFirst
 
 CAFFE2_EPSILON = 1e-3
 

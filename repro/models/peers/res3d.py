@@ -14,7 +14,7 @@ Departures: the average pool is global where Res3D has 1x7x7, the same at 8 fram
 from torch import nn
 from torchvision.models.video import resnet
 
-from repro.models.peers.wrapped import ChannelsFirst
+from repro.models.peers.parts import ChannelsFirst
 
 
 def res3d_18(*, classes: int = 101) -> ChannelsFirst:

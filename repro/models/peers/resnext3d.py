@@ -13,8 +13,7 @@ the middle of a rewrite (it defines ``ResNeXt`` twice, the second counts); the s
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
-from repro.models.peers.residual import Residual, conv_norm
-from repro.models.peers.wrapped import channels_first
+from repro.models.peers.parts import Residual, channels_first, conv_norm
 
 CARDINALITY = 32
 BLOCKS = (3, 4, 23, 3)

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
-from repro.models.peers.residual import Residual, conv_norm
-from repro.models.peers.wrapped import channels_first
+from repro.models.peers.parts import Residual, channels_first, conv_norm
 
 BLOCKS = (3, 4, 6, 3)
 ALPHA = 4  # fast frames for one slow frame

@@ -10,7 +10,7 @@ Code: torchvision 0.29 (models/video/s3d.py, mvit.py, swin_transformer.py). Depa
 
 from torchvision.models import video
 
-from repro.models.peers.wrapped import ChannelsFirst
+from repro.models.peers.parts import ChannelsFirst
 
 
 def s3d(*, classes: int = 400) -> ChannelsFirst:

@@ -12,8 +12,7 @@ where the channels stay the same (48 parameters). The head's pool is global, whe
 from torch import Tensor, nn
 
 from repro.models.blocks import initialise
-from repro.models.peers.residual import Residual, conv_norm
-from repro.models.peers.wrapped import channels_first
+from repro.models.peers.parts import Residual, channels_first, conv_norm
 
 CHANNELS = (24, 48, 96, 192)
 BLOCKS = (3, 5, 11, 7)  # 1, 2, 5, 3 times 2.2, rounded up
