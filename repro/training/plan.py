@@ -2,7 +2,7 @@
 
 import copy
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -51,9 +51,9 @@ class Plan:
     size: Size
     device: str
     available: int  # bytes of memory free on it
-    step_seconds: float | None = None  # of a clip in training on one device, where it was measured
-    load_seconds: float | None = None  # of reading a clip in one process
-    cores: int = field(default_factory=cores)  # that each of the run's processes may use
+    step_seconds: float | None  # of a clip in training on one device, where it was measured
+    load_seconds: float | None  # of reading a clip in one process
+    cores: int  # that each of the run's processes may use
 
     @property
     def processes(self) -> int:
