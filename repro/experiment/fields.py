@@ -131,7 +131,13 @@ class Experiment:
     @model_validator(mode="after")
     def _fields_fit(self) -> "Experiment":
         check_names([self.model], list(TITLES), "model")
-        self._check_mirroring()
+        if self.mirror_sides and (self.swap_labels or not self.flip):
+            raise ValueError("mirror_sides: needs flip: true and no swap_labels, or there is nothing for it to spoil")
+        if self.layout == "something_v1" and self.flip and not (self.swap_labels or self.mirror_sides):
+            raise ValueError(
+                "flip: left and right are labels of Something-Something; set flip: false or swap_labels: true "
+                "(mirror_sides: true repeats the published code's fault)"
+            )
         if self.schedule == "plateau" and self.validation_fraction == 0 and self.watch == "validation":
             raise ValueError(
                 "validation_fraction: validation clips steer the plateau schedule, so it must be more than 0 "
@@ -159,15 +165,6 @@ class Experiment:
         if not self.run:
             object.__setattr__(self, "run", f"{self.model}-split{self.split}-seed{self.seed}")
         return self
-
-    def _check_mirroring(self) -> None:
-        if self.mirror_sides and (self.swap_labels or not self.flip):
-            raise ValueError("mirror_sides: needs flip: true and no swap_labels, or there is nothing for it to spoil")
-        if self.layout == "something_v1" and self.flip and not (self.swap_labels or self.mirror_sides):
-            raise ValueError(
-                "flip: left and right are labels of Something-Something; set flip: false or swap_labels: true "
-                "(mirror_sides: true repeats the published code's fault)"
-            )
 
     @property
     def effective_batch(self) -> int:

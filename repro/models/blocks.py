@@ -131,9 +131,6 @@ class Conv3d(nn.Conv3d):
         return functional.conv3d(x, weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
-LAYERS: dict[int, tuple[Any, Any]] = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (Conv3d, nn.BatchNorm3d)}
-
-
 class BasicBlock(nn.Module):
     """Two 3x3 (or 3x3x3) convolutions and a shortcut; ReLU after the sum.
 
@@ -152,7 +149,8 @@ class BasicBlock(nn.Module):
         gate: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        conv, norm = LAYERS[dims]
+        conv: Any = nn.Conv2d if dims == 2 else Conv3d
+        norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
         self.conv1 = conv(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
         self.bn1 = norm(channels_out)
         self.relu = nn.ReLU(inplace=True)

@@ -44,32 +44,23 @@ HERE = Place(0, 1, torch.device("cpu"))
 
 def digest() -> dict[str, list[float]]:
     """The digest of today's code: section name to numbers. Takes two to three seconds on a CPU."""
-    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()), _settings_kept():
+    deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    rng = _rng()
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(io.StringIO()):
         sections = {f"sampling {name}": _sampling(name) for name in POLICIES}
         sections |= {f"frames {name}": _frames(name) for name in DECODERS}
         sections |= {f"values {name}": _values(name) for name in VALUES}
         sections |= {f"groups {name}": _groups(name) for name in ("one", "eco_pytorch")}
         sections |= {f"schedule {name}": _schedule(name) for name in ("plateau", "cosine")}
-        sections |= {"crops": _crops(), "labels swapped": _labels_swapped(), "batches": _batches()}
+        sections["crops"] = [float(v) for _ in range(20) for v in train_crop(240, 320, rng)]
+        sections |= {"labels swapped": _labels_swapped(), "batches": _batches()}
         sections |= {"items": _items(), "carving": _carving(), "steps": _steps()}
         sections |= {f"gate {name}": _gate(name) for name in GATES}
         for name in MODELS:
             sections |= _network(name)
-    return {name: [_rounded(value, name) for value in values] for name, values in sections.items()}
-
-
-def _rounded(value: float, section: str) -> float:
-    return float(f"{value:.{5 if section.partition(' ')[0] in COARSE else 9}g}")
-
-
-@contextlib.contextmanager
-def _settings_kept() -> Any:
-    """What :func:`repro.training.loop.fit` sets for a whole process is put back."""
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+    torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])  # fit sets it for the process
+    digits = {name: 5 if name.partition(" ")[0] in COARSE else 9 for name in sections}
+    return {name: [float(f"{value:.{digits[name]}g}") for value in values] for name, values in sections.items()}
 
 
 def _rng() -> np.random.Generator:
@@ -97,11 +88,6 @@ def _means(frames: np.ndarray) -> list[float]:
 def _frames(decoder: str) -> list[float]:
     frames = read_frames(CLIP, [0, 11, 23], decoder=decoder)  # (3, H, W, RGB)
     return [float(count_frames(CLIP)), *_means(np.moveaxis(frames.astype(float), -1, 1))]
-
-
-def _crops() -> list[float]:
-    rng = _rng()
-    return [float(v) for _ in range(20) for v in train_crop(240, 320, rng)]
 
 
 def _labels_swapped() -> list[float]:
@@ -146,11 +132,8 @@ def _items(**fields: Any) -> list[float]:
 def _summary(pixels: Tensor) -> list[float]:
     """Of ``(..., N, 3, H, W)``: first frame's red, last frame's blue, all frames' green."""
     array = pixels.numpy().astype(float)
-    return [
-        v
-        for part in (array[..., 0, 0, :, :], array[..., -1, 2, :, :], array[..., 1, :, :].mean(-3))
-        for v in _means(part)
-    ]
+    parts = array[..., 0, 0, :, :], array[..., -1, 2, :, :], array[..., 1, :, :].mean(-3)
+    return [value for part in parts for value in _means(part)]
 
 
 def _carving() -> list[float]:

@@ -6,8 +6,6 @@ from torch import Tensor, nn
 
 from repro.models.blocks import check_clips
 
-LAYERS: dict[int, tuple[Any, Any]] = {2: (nn.Conv2d, nn.BatchNorm2d), 3: (nn.Conv3d, nn.BatchNorm3d)}
-
 Extent = int | tuple[int, int, int]
 
 
@@ -56,7 +54,8 @@ def conv_norm(
 
     Unpacked within a longer Sequential it takes less memory: a nested one's input lives until its last layer is done.
     """
-    conv, norm = LAYERS[dims]
+    conv: Any = nn.Conv2d if dims == 2 else nn.Conv3d
+    norm = nn.BatchNorm2d if dims == 2 else nn.BatchNorm3d
     padding = kernel // 2 if isinstance(kernel, int) else tuple(length // 2 for length in kernel)
     layers = [
         conv(channels_in, channels, kernel, stride=stride, padding=padding, groups=groups, bias=False),
