@@ -36,7 +36,7 @@ Fields = dict[str, Any]
 
 
 class Group(Written):
-    """Every combination of models, splits and seeds is one run; what is given comes before the study's."""
+    """Every combination of models, splits and seeds is one run."""
 
     models: list[Any] = Field(min_length=1)
     splits: list[Any] = Field(min_length=1)
@@ -66,7 +66,7 @@ class Study(Written):
 
 @dataclass(frozen=True)
 class Profile:
-    """A study and its runs, checked. A named group of runs is a study of its own and may have a role of its own."""
+    """A study and its runs, checked."""
 
     study: str
     role: Role

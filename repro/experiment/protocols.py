@@ -23,16 +23,12 @@ from repro.files import check_names
 
 @dataclass(frozen=True)
 class Habit:
-    """One thing that published code does otherwise.
+    """One thing that published code does otherwise."""
 
-    fields: what switches it on. sound: what is done otherwise. text: what the code does. ledger: ids of the entries of
-    the ledger of assumptions that it belongs to.
-    """
-
-    fields: Mapping[str, Any]
-    text: str
-    sound: str
-    ledger: tuple[str, ...]
+    fields: Mapping[str, Any]  # what switches it on
+    text: str  # what the code does
+    sound: str  # what is done otherwise
+    ledger: tuple[str, ...]  # ids of the entries of the ledger of assumptions that it belongs to
 
 
 HABITS: dict[str, Habit] = {

@@ -103,10 +103,7 @@ def _inside(folder: Path) -> Iterator[Path]:
 
 
 def predictions(trained: Trained, clips: Mapping[Path, str], *, backend: str | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of :func:`predict`, one by one as they are known; the next clips are read meanwhile.
-
-    clips: those of :func:`find_clips`.
-    """
+    """The rows of :func:`predict` of what :func:`find_clips` found, as they are known; the next are read meanwhile."""
     logits_of = _scoring(trained, backend)
     quiet_decoders()
     coming = _read(trained, clips)

@@ -1,8 +1,8 @@
 """Which frames of an endless stream a decision looks at: three samplings, each of bounded memory.
 
-`push` takes frames one by one, as a function that makes what is to be kept of the frame. It is called for the frames
-that a decision will look at and for no other, so what is costly (cropping, the trunk) is spent on those alone, and as
-they come. It returns the N frames of a decision, oldest first, where one is due. `reset` forgets everything seen.
+`push` takes frames one by one, as a function that makes what is to be kept of the frame; it is called only for frames
+that a decision will look at, since cropping and the trunk are costly. It returns the N frames of a decision, oldest
+first, where one is due. `reset` forgets everything seen.
 """
 
 from collections.abc import Callable, Iterable
@@ -52,9 +52,7 @@ class Halves(_Queued[T]):
     A queue takes every frame; each N new frames the working set becomes half picked from the queue, half from the old
     working set. The first N frames are the first working set.
 
-    Args:
-        frames: N, 2 or more, else ValueError.
-        pick: how each half is picked, which no source at hand says; one of :data:`PICKS`.
+    frames: N, 2 or more, else ValueError. pick: how each half is picked, which no source at hand says (:data:`PICKS`).
     """
 
     def __init__(self, frames: int, pick: str = "middles") -> None:
@@ -113,15 +111,8 @@ class Slots(_Queued[T]):
 class ByTime(Generic[T]):
     """N frames over a span of time, whatever the camera's rate: the first frame of each of N stretches of it.
 
-    A decision each ``fresh`` stretches, so that it costs at most so many new frames. A stretch without a frame, of a
-    slow camera, gives the last one before it.
-
-    Args:
-        frames: N, 1 or more.
-        seconds: that they span, above 0.
-        fresh: stretches from one decision to the next, 1 to N.
-
-    Raises ValueError for other values.
+    A decision each ``fresh`` stretches, 1 to N, so that it costs at most so many new frames. A stretch without a frame,
+    of a slow camera, gives the last one before it. Raises ValueError for no frames, no seconds or another ``fresh``.
     """
 
     def __init__(self, frames: int, seconds: float, fresh: int = 3) -> None:
