@@ -1,7 +1,6 @@
 """A network with its weights, wherever they are: a run of this machine, a file, or a folder that was exported."""
 
 import difflib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from repro.experiment.fields import Experiment
 from repro.files import Written, checked, command
 from repro.models import build, options_of
-from repro.models.start import load_network, read_weights
+from repro.models.start import file_digest, load_network, read_weights
 from repro.records.compare import deciding_fields
 from repro.records.record import RESULTS, Record, read_record
 from repro.training.run_folder import WEIGHTS, WORK
@@ -132,7 +131,7 @@ def config_text(record: Record, tensors: Path) -> str:
         "name": record.name,
         "experiment": deciding_fields(record.experiment),
         "classes": list(record.classes),
-        "sha256": sum_of(tensors),
+        "sha256": file_digest(tensors),
     }
     return json.dumps(content, indent=1) + "\n"
 
@@ -148,12 +147,7 @@ def read_exported(folder: Path) -> Trained:
         experiment = Experiment.from_mapping(content.experiment)
     except ValueError as error:
         raise ValueError(f"{config}: {error}; export the run again") from None
-    if sum_of(tensors) != content.sha256:
+    if file_digest(tensors) != content.sha256:
         raise ValueError(f"{tensors}: is not the file that {CONFIG} names (its sha256 differs); copy the folder again")
     network = network_of(experiment, len(content.classes), read_weights(tensors))
     return Trained(content.name, network, experiment, tuple(content.classes))
-
-
-def sum_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -173,8 +173,7 @@ def _read_torchvision(name: str) -> dict[str, Tensor]:
     place = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
     if place.is_file():  # torch checks the hash in its name when it downloads it, not when a person put it there
         expected = torch.hub.HASH_REGEX.search(place.name)
-        with place.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = file_digest(place)
         if expected and not digest.startswith(expected.group(1)):
             raise ValueError(
                 f"{place}: its sha256 starts with {digest[: len(expected.group(1))]}, not with {expected.group(1)} as "
@@ -189,6 +188,12 @@ def _read_torchvision(name: str) -> dict[str, Tensor]:
             f"at {place}, or give that file's own path here"
         ) from error
     return _checked(found, name)
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
