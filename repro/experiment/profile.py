@@ -20,6 +20,7 @@ Keys::
     pages: {complexity: {...}, online: {...}}   # optional: parameters of those notebooks
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,15 +130,17 @@ def _runs(study: Study) -> Iterator[Experiment]:
     """The experiment of every run, in the profile's order."""
     for group in study.runs:
         fields = {"role": group.role or study.role, "remark": study.remark, **_fields(study, group)}
-        for model in group.models:
-            for split in group.splits:
-                for seed in group.seeds:
-                    names = {"study": study.study, "model": model, "split": split, "seed": seed}
-                    if isinstance(fields.get("start_from"), str):
-                        names["start_from"] = _filled(fields["start_from"], names)
-                    if group.name:
-                        names["study"] = f"{study.study}-{group.name}"
-                    yield Experiment.from_mapping(fields | names | {"run": f"{model}-split{split}-seed{seed}"})
+        for model, split, seed in itertools.product(group.models, group.splits, group.seeds):
+            names = {"study": study.study, "model": model, "split": split, "seed": seed}
+            if isinstance(pattern := fields.get("start_from"), str):
+                try:
+                    names["start_from"] = pattern.format(**names)
+                except (KeyError, ValueError, IndexError):
+                    known = ", ".join(f"{{{name}}}" for name in names)
+                    raise ValueError(f"start_from: {pattern!r} is not understood; it may hold {known}") from None
+            if group.name:
+                names["study"] = f"{study.study}-{group.name}"
+            yield Experiment.from_mapping(fields | names | {"run": f"{model}-split{split}-seed{seed}"})
 
 
 def _fields(study: Study, group: Group) -> Fields:
@@ -152,14 +155,6 @@ def _fields(study: Study, group: Group) -> Fields:
                     f"habits: {name} sets {field}: {value!r}, but fields say {own[field]!r}; leave one out"
                 )
     return fields_of(group.protocol or study.protocol or "sound", habits, layout=layout) | own
-
-
-def _filled(pattern: str, names: Mapping[str, Any]) -> str:
-    try:
-        return pattern.format(**names)
-    except (KeyError, ValueError, IndexError):
-        known = ", ".join(f"{{{name}}}" for name in names)
-        raise ValueError(f"start_from: {pattern!r} is not understood; it may hold {known}") from None
 
 
 def _chosen(experiments: Mapping[tuple[str, str], Experiment], study: Study) -> tuple[Experiment, ...]:
