@@ -26,18 +26,11 @@ def randomised(module: nn.Module) -> dict[str, torch.Tensor]:
     return {k: torch.rand_like(v) if v.is_floating_point() else torch.full_like(v, 7) for k, v in state.items()}
 
 
-def assert_arrived(module: nn.Module, names, state, *, rename=str) -> None:
+def assert_holds(module: nn.Module, names, state, *, rename=str) -> None:
     own = module.state_dict()
     assert names
     for name in names:
         assert torch.equal(own[name], state[rename(name)]), name
-
-
-def assert_kept(module: nn.Module, names, before) -> None:
-    own = module.state_dict()
-    assert names
-    for name in names:
-        assert torch.equal(own[name], before[name]), name
 
 
 def copied(module: nn.Module) -> dict[str, torch.Tensor]:
@@ -72,9 +65,9 @@ def test_a_trunk_takes_every_tensor_it_has_and_says_what_is_left():
     state = randomised(ResNet34Trunk(width=NARROW)) | {"fc.weight": torch.zeros(2, 2)}
     report = load_trunk(trunk, state)
     assert set(report.loaded) == set(state) - {"fc.weight"}
-    assert_arrived(trunk, report.loaded, state)
+    assert_holds(trunk, report.loaded, state)
     assert len(report.not_loaded) == 16 * 4 and all(".gate." in name for name in report.not_loaded)
-    assert_kept(trunk, report.not_loaded, before)
+    assert_holds(trunk, report.not_loaded, before)
     assert report.unused == {"fc.weight": "the trunk ends before the classifier"}
     assert str(report) == (
         "loaded 216 of 280 tensors; not loaded 64: no gates in the file (layer1.0.gate.fc1.weight, "
@@ -124,8 +117,8 @@ def test_a_head_of_width_1_takes_88_of_its_92_tensors_from_r3d_18(wide_head, kin
     before = {name: wide_head.state_dict()[name].clone() for name in ("stage1.0.conv1.weight", "fc.bias")}
     report = load_head(wide_head, kinetics)
     assert len(wide_head.state_dict()) == 92 and len(report.loaded) == 88
-    assert_arrived(wide_head, report.loaded, kinetics, rename=in_r3d)
-    assert_kept(wide_head, before, before)
+    assert_holds(wide_head, report.loaded, kinetics, rename=in_r3d)
+    assert_holds(wide_head, before, before)
     assert report.not_loaded == {
         "stage1.0.conv1.weight": "another shape: (128, 64, 3, 3, 3) there, (128, 512, 3, 3, 3) here",
         "stage1.0.downsample.0.weight": "another shape: (128, 64, 1, 1, 1) there, (128, 512, 1, 1, 1) here",
@@ -146,7 +139,7 @@ def test_a_head_refuses_another_width_another_network_and_nothing(wide_head, kin
     for state in ({"bn.weight": torch.zeros(3)}, {"layer2.0.conv1.1.num_batches_tracked": torch.tensor(3)}):
         with pytest.raises(ValueError, match=rf"13 tensors do not fit.*found {next(iter(state))}"):
             load_head(wide_head, state)
-    assert_kept(wide_head.stage1, before, before)  # a refusal changes nothing
+    assert_holds(wide_head.stage1, before, before)  # a refusal changes nothing
 
 
 def test_a_frame_average_head_has_nothing_to_take(kinetics):
@@ -167,8 +160,8 @@ def test_another_class_count_leaves_the_classifier_out():
         "head.fc.bias": "another shape: (3,) there, (5,) here",
     }
     assert set(report.loaded) == set(state) - set(report.not_loaded) and report.unused == {}
-    assert_arrived(network, report.loaded, state)
-    assert_kept(network, report.not_loaded, before)
+    assert_holds(network, report.loaded, state)
+    assert_holds(network, report.not_loaded, before)
 
 
 def test_baseline_to_se_im_keeps_the_gates_and_back_leaves_them_unused():
@@ -176,14 +169,14 @@ def test_baseline_to_se_im_keeps_the_gates_and_back_leaves_them_unused():
     before, state = copied(gated), randomised(plain)
     report = load_network(gated, state)
     assert set(report.loaded) == set(state)
-    assert_arrived(gated, report.loaded, state)
+    assert_holds(gated, report.loaded, state)
     assert len(report.not_loaded) == 16 * 4 and set(report.not_loaded.values()) == {"no gates in the file"}
-    assert_kept(gated, report.not_loaded, before)
+    assert_holds(gated, report.not_loaded, before)
 
     state = randomised(gated)
     back = load_network(plain, state)
     assert set(back.loaded) == set(plain.state_dict()) and back.not_loaded == {}
-    assert_arrived(plain, back.loaded, state)
+    assert_holds(plain, back.loaded, state)
     assert set(back.unused) == set(report.not_loaded) and set(back.unused.values()) == {"no gates here"}
 
 
@@ -230,7 +223,7 @@ def test_a_training_checkpoint_of_ours_loses_its_prefix(tmp_path):
     torch.save({"state_dict": state, "history": []}, tmp_path / "last.ckpt")
     found = read_weights(tmp_path / "last.ckpt")
     assert list(found) == ["weight", "bias"]
-    assert_arrived(layer, found, found)
+    assert_holds(layer, found, found)
 
 
 @pytest.mark.parametrize("ending", ["pth", "safetensors"])
@@ -363,7 +356,7 @@ def test_nothing_given_starts_at_random(capsys):
     network = resnet34_3dres18(classes=2, width=NARROW)
     before = copied(network)
     assert start(network) == [] and capsys.readouterr().out == ""
-    assert_kept(network, before, before)
+    assert_holds(network, before, before)
 
 
 def test_trunk_and_head_weights_arrive_and_are_recorded(tmp_path, capsys, wide_head, kinetics):
@@ -379,7 +372,7 @@ def test_trunk_and_head_weights_arrive_and_are_recorded(tmp_path, capsys, wide_h
         ("head", weights_digest(kinetics), 88),
     ]
     assert entries[0]["source"] == str(tmp_path / "trunk.safetensors")
-    assert_arrived(network.trunk, trunk, trunk)
+    assert_holds(network.trunk, trunk, trunk)
     assert torch.equal(network.head.stage3[1].conv2.weight, kinetics["layer4.1.conv2.0.weight"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and lines[0] == f"trunk_weights {tmp_path / 'trunk.safetensors'}: loaded 216 of 216 tensors"

@@ -39,11 +39,9 @@ class ResNeXt3d(nn.Module):
         stages, channels_in = [], 64
         for stage, blocks in enumerate(BLOCKS):
             channels = 128 * 2**stage
-            parts = []
-            for block in range(blocks):
-                parts.append(bottleneck(channels_in, channels, stride=2 if stage and block == 0 else 1))
-                channels_in = 2 * channels
-            stages.append(nn.Sequential(*parts))
+            first = bottleneck(channels_in, channels, stride=2 if stage else 1)
+            channels_in = 2 * channels
+            stages.append(nn.Sequential(first, *(bottleneck(channels_in, channels) for _ in range(blocks - 1))))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.fc = nn.Linear(channels_in, classes)
         initialise(self)
