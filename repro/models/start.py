@@ -151,9 +151,7 @@ def _checked(found: Any, source: str | Path) -> dict[str, Tensor]:
         found = {name.removeprefix(OUR_PREFIX): tensor for name, tensor in found.items()}
     if not isinstance(found, Mapping) or not found:
         what = f"a {type(found).__name__}" if found != {} else "nothing"
-        raise ValueError(
-            f"{source}: holds {what}, not a state dict of named tensors; write the network's state_dict()"
-        )
+        raise ValueError(f"{source}: holds {what}, not a state dict of named tensors; write the network's state_dict()")
     for name, value in found.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
             kind = type(value).__name__
