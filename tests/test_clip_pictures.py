@@ -1,15 +1,20 @@
-"""Pictures of clips: which clips, which frames, and that a clip that does not decode is passed over."""
+"""Pictures of clips: which clips, which frames, how they move; a clip that does not decode is passed over."""
+
+import io
 
 import numpy as np
 import pandas as pd
 import pytest
 import tiny
 from matplotlib import pyplot as plt
+from PIL import Image
 
-from repro.data.clips import read_split
+from repro.data.clips import ClipFields, read_split
 from repro.data.sampling import POLICIES
-from repro.report.audit import Audit, ClipSet
 from repro.report.clip_pictures import contact_sheet, crop_figures, histograms, sampling_figure, short_clip_table
+from repro.report.datasets import Audit, ClipSet
+from repro.report.previews import look_alikes_previews, preview
+from repro.report.show import table_html
 
 
 @pytest.fixture
@@ -76,3 +81,42 @@ def test_a_set_without_clips_has_no_pictures(found):
 def test_a_clip_of_fewer_frames_than_segments():
     table = short_clip_table(3, 6).set_index("policy")["frames taken, counted from 0"]
     assert table["paper_text, test"] == "0 0 1 1 2 2" and table["eco_pytorch, test"] == "0 0 0 0 0 0"
+
+
+def noise(count, height=240, width=320):
+    """Frames that compress as badly as any."""
+    return np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+
+
+def opened(webp: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(webp))
+
+
+def test_a_preview_moves_loops_and_is_small():
+    found = preview(noise(16), "Noise.")
+    moving, still = opened(found.animation), opened(found.still)
+    assert len(found.animation) < 100_000 and moving.format == "WEBP"
+    assert (moving.n_frames, moving.info["loop"]) == (16, 0) and getattr(still, "n_frames", 1) == 1
+    assert moving.size == still.size == (found.width, found.height) == (160, 120)
+
+
+def test_a_preview_stands_still_for_whoever_asks_for_less_motion():
+    html = preview(noise(8, 60, 80), 'A "clip" of <b>.')._repr_html_()
+    source, image = html.index('media="(prefers-reduced-motion: reduce)"'), html.index("<img ")
+    assert source < image and html.count("data:image/webp;base64,") == 2
+    assert 'width="80" height="60" alt="A &#34;clip&#34; of &lt;b&gt;."' in html
+
+
+@pytest.mark.parametrize("frames, alt", [(noise(1), "One frame."), (noise(2, 8, 8), " ")])
+def test_a_preview_wants_frames_and_words(frames, alt):
+    with pytest.raises(ValueError, match="two frames or more and an alt text"):
+        preview(frames, alt)
+
+
+def test_look_alikes_stand_side_by_side(tmp_path):
+    names = ("Drink", "Eat", "Other")
+    split = read_split(ClipFields(**tiny.write_ucf101(tmp_path / "set", classes=names)))
+    table = look_alikes_previews(split.test, split.classes)
+    assert list(table["actions"]) == ["Drink and Eat"]
+    assert table_html(table, "Look-alikes").count("<picture>") == 2
+    assert look_alikes_previews(split.test, ("A", "B", "C")).empty

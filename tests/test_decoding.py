@@ -12,7 +12,7 @@ import tiny
 from repro.bench import decoding
 from repro.bench.decoding import CACHE, CEILING, READERS, Reader, exactness, measure, measure_source
 from repro.data.decode import OPENCV_OPTIONS, read_frames
-from repro.report import decoding as report
+from repro.report import datasets as report
 
 
 def late(path, wanted):

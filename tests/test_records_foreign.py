@@ -20,7 +20,7 @@ from repro.records import foreign
 from repro.records.foreign import add, record_folders, sound
 from repro.records.measure import write_measurement
 from repro.records.record import read_record, write_record
-from repro.report import runs, tables
+from repro.report import tables
 
 ROOT = Path(__file__).parents[1]
 
@@ -346,7 +346,7 @@ def test_added_records_are_pooled_and_their_contributor_is_named(tmp_path, here)
     assert found.outcome == "reproduced" and "3 pairs of runs" in found.evidence
     assert "runs of A. Stranger among them" in found.evidence and "A. Stranger" in found.scope
     assert {source.contributor for source in found.sources} == {"", "A. Stranger"}
-    places = runs.provenance_table(evidence.records)["started (UTC), by"]
+    places = tables.provenance_table(evidence.records)["started (UTC), by"]
     assert {text.partition(", ")[2] for text in places} == {"this study", "A. Stranger"}
     assert set(tables.accuracy_table(evidence.records)["run by"]) == {
         f"{who}, {PROVENANCE['device']}" for who in ("this study", "A. Stranger")

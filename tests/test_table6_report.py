@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from matplotlib import pyplot as plt
 from scipy import stats
 
 from repro.experiment.fields import ATTENTION, BASELINE
@@ -16,6 +17,8 @@ from repro.records.measure import write_measurement
 from repro.records.table6 import Measured, first, read
 from repro.report import table6 as report
 from repro.report import table6_figures as figures
+from repro.report.labels import label_points
+from repro.report.table6_figures import PARTS, counted_shares, shares_figure, timed_shares
 
 PAPER = load()
 SOME = {name: made.TABLE6[name] for name in (BASELINE, ATTENTION, "c3d", "i3d")}
@@ -258,3 +261,67 @@ def test_table_6_has_the_networks_compared_with_their_counts_and_speed():
     details = report.details_table(made.counts(), PAPER)
     assert "counted: input" in details and not {"counted: M", "counted: GMACs"} & set(details)
     assert len(details.columns) <= 7
+
+
+def measured():
+    layers = [
+        {"round": k, "part": part, "seconds": seconds}
+        for k in range(3)
+        for part, seconds in (("trunk, layer1: convolutions", 0.6), ("trunk: batch norm", 0.1), ("gates", 0.1),
+                              ("the rest", 0.2))
+    ]  # fmt: skip
+    found = made.table6()
+    return dataclasses.replace(found, content={**found.content, f"layers {ATTENTION}": layers})
+
+
+def test_the_counted_shares_are_the_networks():
+    base, gated = counted_shares(BASELINE), counted_shares(ATTENTION)
+    assert list(base.index) == list(PARTS) and base.sum() == pytest.approx(1) == pytest.approx(gated.sum())
+    assert base["gates"] == 0 and base["trunk, stem"] == pytest.approx(0.0303, abs=5e-4)
+    by_hand = 16 * 2 * sum(units * c * c // 16 for units, c in ((3, 64), (4, 128), (6, 256), (3, 512)))  # 16 frames
+    assert gated["gates"] == pytest.approx(by_hand / 62.3e9, rel=0.01)
+
+
+def test_the_timed_shares_have_the_records_names():
+    timed = timed_shares(measured(), ATTENTION)
+    assert timed["trunk, layer1"] == pytest.approx(0.6) and timed["trunk, batch norm"] == pytest.approx(0.1)
+    assert timed["head, stage1"] == 0 and timed_shares(measured(), BASELINE) is None
+
+
+def test_the_figure_says_what_is_counted_and_what_measured():
+    fig, alt = shares_figure(measured())
+    first, second = fig.axes
+    assert [len(axis.containers) for axis in (first, second)] == [1, 2]
+    assert "Res34-SE-IM-Net, time, measured: trunk, stem 0.0 %; trunk, layer1 60.0 %" in alt
+    assert "ResNet34-3DRes18, time" not in alt and "gates 0.004 %" in alt
+    plt.close(fig)
+
+
+def written(x, y, **options):
+    fig, axis = plt.subplots(figsize=(9, 5))
+    axis.plot(x, y, "o", markersize=6)
+    axis.margins(0.3)
+    label_points(axis, x, y, [f"network {k}" for k in range(len(x))], **options)
+    fig.canvas.draw()
+    room, boxes = axis.get_window_extent(), [text.get_window_extent() for text in axis.texts]
+    points = axis.transData.transform(np.column_stack([x, y]))
+    plt.close(fig)
+    return room, boxes, points
+
+
+@pytest.mark.parametrize("spread", [0.05, 1.0])
+def test_no_name_lies_on_another_or_on_a_point(spread):
+    x, y = np.random.default_rng(0).normal(0, spread, (2, 18))
+    x, y = np.append(x, (-1, 1)), np.append(y, (-1, 1))  # so that the first 18 are crowded, or not
+    room, boxes, points = written(x, y)
+    assert not any(a.overlaps(b) for k, a in enumerate(boxes) for b in boxes[k + 1 :])
+    assert not any(box.contains(*point) for box in boxes for point in points)
+    assert all(room.contains(box.x0, box.y0) and room.contains(box.x1, box.y1) for box in boxes)
+
+
+def test_a_name_keeps_off_large_markers_and_points_without_a_name():
+    _, (box,), _ = written([0.5], [0.5], radii=[40])
+    _, (near,), (point,) = written([0.5], [0.5])
+    assert box.x0 - point[0] > near.x0 - point[0] + 30
+    _, (moved,), _ = written([0.5], [0.5], others=np.array([[0.502, 0.5]]))
+    assert not np.allclose(moved.extents, near.extents)

@@ -12,7 +12,7 @@ from repro.bench.online_timeline import of_content
 from repro.data.clips import Clip
 from repro.data.demo import CLASSES as RENDERED
 from repro.records.measure import write_measurement
-from repro.report import ledger, pace, timelines
+from repro.report import ledger, online, timelines
 
 CLASSES = ["Sit", "Eat", "Drink"]
 
@@ -193,28 +193,28 @@ MEMORY = {"streamed": 90000, "rate": 25, "mb": [400.0, 410.0, 411.0, 411.0, 411.
 
 
 def test_the_pace():
-    text = pace.pace_text(PACE)
+    text = online.pace_text(PACE)
     assert (
         "**25 frames a second are kept** by a network of width ×1 at 112 pixels, N = 16, on CPU, 2 threads of" in text
     )
     assert "0 of 1500 frames dropped, the oldest 120 ms" in text and "as published: 1.8 times [1.7, 1.9]" in text
     slow = PACE | {"paces": {"as it is": PACE["paces"]["3 times slower"]}}
-    assert "**25 frames a second are not kept**" in pace.pace_text(slow)
-    assert pace.pace_table(PACE)["dropped"].tolist() == [0, 400]
-    assert pace.pace_text(None) == "**Not run:** `python -m repro.bench.online_pace`."
+    assert "**25 frames a second are not kept**" in online.pace_text(slow)
+    assert online.pace_table(PACE)["dropped"].tolist() == [0, 400]
+    assert online.pace_text(None) == "**Not run:** `python -m repro.bench.online_pace`."
 
 
 def test_the_memory():
     text = "Over 1 h of stream the process held 412 MB after 5 minutes and 412 MB at the end."
-    assert pace.memory_text(MEMORY) == text
-    assert pace.memory_text(None) == "**Not run:** `python -m repro.bench.online_memory`."
+    assert online.memory_text(MEMORY) == text
+    assert online.memory_text(None) == "**Not run:** `python -m repro.bench.online_memory`."
 
 
 def test_the_pace_is_read_where_it_is_filed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert pace.read("pace") is None
+    assert online.read("pace") is None
     write_measurement("online", "pace", PACE, provenance={})
-    assert pace.pace_text(pace.read("pace")) == pace.pace_text(PACE)
+    assert online.pace_text(online.read("pace")) == online.pace_text(PACE)
 
 
 def test_numbers_are_of_the_stream_alone():

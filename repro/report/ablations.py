@@ -25,8 +25,8 @@ from repro.records.freshness import Digest
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, mistaken_for_partner
 from repro.report.figures import COLOURS
-from repro.report.learned import Pairs, beside, gain_text
 from repro.report.show import formatted
+from repro.report.study import Pairs, beside, gain_text
 
 
 @dataclass(frozen=True)

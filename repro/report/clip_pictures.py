@@ -13,7 +13,7 @@ from repro.data.decode import read_frames
 from repro.data.sampling import POLICIES, test_frames, train_frames
 from repro.data.transforms import augment, crop_offsets, crop_sizes, test_view
 from repro.experiment.fields import BASELINE
-from repro.report.audit import Audit, ClipSet
+from repro.report.datasets import Audit, ClipSet
 from repro.report.figures import COLOURS, HIGHLIGHT, frame_strip
 
 CLASSES = 24  # at most on a contact sheet

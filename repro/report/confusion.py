@@ -22,10 +22,9 @@ from repro.records.scores import (
     share_of,
 )
 from repro.report.figures import COLOURS, confusion_plot
-from repro.report.learned import Pairs
-from repro.report.names import in_figure
 from repro.report.show import formatted
-from repro.report.study import Study
+from repro.report.study import Pairs, Study
+from repro.report.svg import in_figure
 
 BOTH = (BASELINE, ATTENTION)
 LEVEL = 0.05  # p below which a pair is said to differ, corrected for the number of pairs

@@ -20,8 +20,8 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
-from repro.report.learned import Pairs
 from repro.report.show import formatted
+from repro.report.study import Pairs
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant

@@ -1,4 +1,4 @@
-"""Figures that several pages show: frames of clips, the course of runs, confusion matrices; and the colours of all.
+"""Figures that several pages show: frames of clips, the course of runs, confusion matrices, gains; the colours of all.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart.
 """
@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
+from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent
 from repro.records.questions import CONVERGED, training_top1
 from repro.records.record import Record
-from repro.report.names import in_figure
+from repro.report.svg import in_figure
 
 COLOURS = {BASELINE: "#0072B2", ATTENTION: "#D55E00", CONTROL: "#7f7f7f", TEMPORAL: "#009E73"}
 HIGHLIGHT = "#D55E00"
@@ -172,3 +173,34 @@ def _matrix(axis: Axes, share: np.ndarray, names: Sequence[str], *, signed: bool
     axis.set_xticks([k + 0.5 for k in at], [names[k] for k in at], rotation=90, fontsize=8)
     axis.set_yticks([k + 0.5 for k in at], [names[k] for k in at], rotation=0, fontsize=8)
     axis.set(xlabel="predicted", ylabel="true")
+
+
+# ---- gains, row by row with their intervals
+
+
+def draw_gains(
+    axis: Axes,
+    names: Sequence[str],
+    gains: Sequence[Estimate],
+    beside: Sequence[str],
+    single: Sequence[Sequence[float]],
+) -> None:
+    """Gains in points with their 95 % intervals, from the top, between their names and what stands beside them.
+
+    A thin tick is a single pair of runs (single: gains of each row, fractions). Hollow: one pair alone, whose interval
+    lacks the chance of training.
+    """
+    colour = COLOURS[ATTENTION]
+    for at, (gain, ticks) in enumerate(zip(gains, single, strict=True)):
+        whole = gain.sd_runs is not None
+        axis.plot([100 * gain.low, 100 * gain.high], [at, at], color=colour, linewidth=2 if whole else 1)
+        axis.plot([100 * tick for tick in ticks], [at] * len(ticks), "|", color="#888888", markersize=9)
+        axis.plot(100 * gain.point, at, "o", color=colour, markerfacecolor=colour if whole else "none", markersize=7)
+    axis.axvline(0, color="black", linestyle=":", linewidth=1)
+    axis.tick_params(axis="x", labelsize=8)
+    right = axis.twinx()
+    for each, words in ((axis, names), (right, beside)):
+        each.set_yticks(range(len(gains)), words, fontsize=8)
+        each.set_ylim(len(gains) - 0.5, -0.5)
+        each.tick_params(axis="y", length=0)
+        each.spines[["top", "left", "right"]].set_visible(False)

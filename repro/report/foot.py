@@ -14,8 +14,8 @@ from repro.records.provenance import machine_text
 from repro.records.record import RESULTS, Record, read_all
 from repro.records.table6 import STUDY as TIMED
 from repro.records.table6 import Measured
-from repro.report.again import again_table, again_text
 from repro.report.pages import KINDS
+from repro.report.statistics import again_table, again_text
 
 MAKE = "make book"
 SNAKEMAKE = ".venv/bin/snakemake runs --cores all --configfile"

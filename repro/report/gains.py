@@ -11,7 +11,7 @@ from repro.metrics.statistics import Estimate
 from repro.metrics.text import with_interval
 from repro.records.questions import has_converged
 from repro.records.scores import gain_of, gains_by_seed, is_right
-from repro.report.forest import draw_gains
+from repro.report.figures import draw_gains
 from repro.report.study import Study, rates_text
 
 SAYS = {

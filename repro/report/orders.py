@@ -15,8 +15,8 @@ from repro.paper.look_alikes import backwards_pairs
 from repro.records.record import Record
 from repro.records.scores import backwards_table, gain_of, is_right, share_of
 from repro.report.figures import COLOURS
-from repro.report.names import in_figure
 from repro.report.study import Study
+from repro.report.svg import in_figure
 
 
 def asked(study: Study) -> bool:

@@ -17,8 +17,7 @@ from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right
 from repro.report.confusion import indicator_text
-from repro.report.learned import Pairs, beside, beside_runs, gain_text, top1_text
-from repro.report.study import Study
+from repro.report.study import Pairs, Study, beside, beside_runs, gain_text, top1_text
 from repro.report.tables import DASH
 
 BOTH = (BASELINE, ATTENTION)

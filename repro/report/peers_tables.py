@@ -22,7 +22,7 @@ from repro.records.compare import alike
 from repro.records.record import Record
 from repro.records.scores import is_right, share_of
 from repro.report.figures import COLOURS
-from repro.report.learned import beside_runs, top1_text
+from repro.report.study import beside_runs, top1_text
 from repro.report.tables import DASH
 
 DATASETS = {4: ("hmdb51", "ucf101"), 5: ("sthv1",)}

@@ -23,8 +23,7 @@ from PIL import Image
 
 from repro.claims.judging import OUTCOMES
 from repro.metrics.text import in_markdown
-from repro.report.names import find_fonts
-from repro.report.svg import svg_of
+from repro.report.svg import find_fonts, svg_of
 
 CSS_DPI = 96  # CSS pixels an inch
 SHARP = 2  # image pixels for each CSS pixel

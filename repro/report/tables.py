@@ -1,4 +1,4 @@
-"""Tables of runs, accuracy and network against network, and the paper's own."""
+"""Tables of runs, of accuracy, of network against network, and the paper's own."""
 
 from collections.abc import Sequence
 
@@ -8,11 +8,15 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.accuracy import mean_class_accuracy, topk_accuracy
 from repro.metrics.statistics import holm
 from repro.metrics.text import p_text, percent, with_interval
-from repro.paper.cells import NOT_STATED, Table
+from repro.paper.cells import NOT_STATED, Paper, Table
 from repro.records.compare import partners
+from repro.records.freshness import Digest
+from repro.records.provenance import machine_text
+from repro.records.questions import has_converged, training_top1
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
-from repro.report.learned import beside, gain_text, mark
+from repro.report.show import formatted
+from repro.report.study import beside, gain_text, mark
 
 DASH = "–"  # a cell that the paper's text does not state
 DASHES = "– is not stated in the text"
@@ -91,3 +95,136 @@ def stated(table: Table) -> tuple[int, int]:
     """How many of a paper table's cells the text states, of how many."""
     cells = [cell for row in table.rows for cell in row.cells]
     return sum(cell.text != NOT_STATED and cell.value is not None for cell in cells), len(cells)
+
+
+def by_study(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The runs by study, in the records' order."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record.experiment.study, []).append(record)
+    return found
+
+
+def runs_table(records: Sequence[Record], today: Digest) -> pd.DataFrame:
+    """One row a run: top-1 on training and test clips, epochs, minutes, and whether it counts."""
+    rows = []
+    for record in records:
+        stale = record.stale(today)
+        rows.append(
+            {
+                "run": record.name,
+                "for": record.experiment.role,
+                "epochs": record.experiment.epochs,
+                "training top-1 (%)": 100 * training_top1(record),
+                "test top-1 (%)": 100 * is_right(record).mean(),
+                "minutes": record.provenance["seconds"] / 60,
+                "state": _state(record, stale),
+            }
+        )
+    numbers = {"training top-1 (%)": ".1f", "test top-1 (%)": ".1f", "minutes": ".0f"}
+    return formatted(pd.DataFrame(rows), numbers if rows else {})
+
+
+def _state(record: Record, stale: Sequence[str]) -> str:
+    if stale:
+        return f"stale: {', '.join(stale)}"
+    ended = "converged" if has_converged(record) else f"ended at {percent(training_top1(record))} of its training clips"
+    return f"fresh, {ended}{mark(record)}"
+
+
+def provenance_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a study, machine and code: when, on what, with which commit, libraries and clips."""
+    rows: dict[tuple, list[Record]] = {}
+    for record in records:
+        made = record.provenance
+        place = (
+            record.experiment.study,
+            machine_text(made),
+            made["commit"][:10] + (" + uncommitted changes" if made["uncommitted_changes"] else ""),
+            made["libraries"].get("torch", ""),
+            made.get("contributor", "this study"),
+        )
+        rows.setdefault(place, []).append(record)
+    return pd.DataFrame(
+        {
+            "study": study,
+            "runs": len(some),
+            "device": device,
+            "commit": commit,
+            "torch": torch,
+            "started (UTC), by": f"{min(r.provenance['started'] for r in some)[:16].replace('T', ' ')}, {by}",
+            "clips train / test; data": _clips(some),
+        }
+        for (study, device, commit, torch, by), some in rows.items()
+    )
+
+
+def _clips(records: Sequence[Record]) -> str:
+    found = dict.fromkeys(f"{clips_of(r, 'train')} / {clips_of(r, 'test')}; {r.data['hash'][:12]}" for r in records)
+    return ", ".join(found)
+
+
+def settings_table(records: Sequence[Record]) -> pd.DataFrame:
+    """The experiment's fields that all runs of a study share."""
+    fields = pd.DataFrame({r.experiment.run: {k: str(v) for k, v in r.experiment.to_dict().items()} for r in records})
+    same = (fields.nunique(axis=1) == 1) & (fields.index != "remark")
+    return pd.DataFrame({"field": fields.index[same], "value": fields[same].iloc[:, 0].to_numpy()})
+
+
+def start_table(record: Record) -> pd.DataFrame | None:
+    """The weights that a run started from: loaded, not loaded and why; None where it started from none."""
+    rows = []
+    for each in record.data.get("start", []):
+        reasons = {**each["not_loaded_by_reason"], **each["unused_by_reason"]}
+        rows.append(
+            {
+                "part": each["part"],
+                "source": each["source"],
+                "weights": each["digest"],
+                "tensors loaded": each["loaded"],
+                "not loaded": each["not_loaded"],
+                "in the file, not used": each["unused"],
+                "reasons": "; ".join(f"{reason}: {', '.join(names[:3])}" for reason, names in reasons.items()),
+            }
+        )
+    return pd.DataFrame(rows) if rows else None
+
+
+def starts_table(records: Sequence[Record]) -> pd.DataFrame:
+    """One row a part of a run that started from weights; empty where none did."""
+    found = [
+        table.assign(run=record.name)[["run", *table.columns]]
+        for record in records
+        if (table := start_table(record)) is not None
+    ]
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+
+
+# ---- the paper's eight tables
+
+AWAITS = {
+    1: "stated in part; the network built from it is on the page of that table",
+    2: "the PDF; the datasets' own lists are counted on the page of that table",
+    3: "the PDF",
+    4: "full-size runs on HMDB51 and UCF101",
+    5: "full-size runs on Something-Something v1",
+    6: "every network rebuilt, counted and timed together, on the page of that table",
+    7: "full-size runs; stand-ins stand on the page of that table",
+    8: "full-size runs on HMDB51; stand-ins stand on the page of that table",
+}
+
+
+def tables_table(paper: Paper) -> pd.DataFrame:
+    """One row a table of the paper: its caption, the cells that the text states, what would fill the others."""
+    rows = []
+    for table in paper.tables:
+        known, cells = stated(table)
+        rows.append(
+            {
+                "table": table.number,
+                "caption": table.caption,
+                "cells stated in the text": f"{known} of {cells}",
+                "awaits": AWAITS[table.number],
+            }
+        )
+    return pd.DataFrame(rows)

@@ -40,10 +40,10 @@ from repro.paper.look_alikes import named_pairs
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, Record, read_record
 from repro.report.figures import frame_strip
-from repro.report.names import in_figure
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
 from repro.report.study import names
+from repro.report.svg import in_figure
 
 COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUTS: "#CC79A7"}
 RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
