@@ -97,16 +97,17 @@ def test_a_source_that_is_not_there(chain, source, message):
 
 
 def test_the_tables_show_it(chain):
-    from repro.report.training import habits_table, pace_by_study, share_text, start_table
+    from repro.report.tables import starts_table
+    from repro.report.training import habits_table, pace_by_study, share_text
 
     _folder, run = chain
     record = run(run="fine", start_from="pre/base")
-    (row,) = start_table(record).to_dict("records")
+    (row,) = starts_table([record]).to_dict("records")
     assert row["part"] == "network" and row["not loaded"] == 66 and "head.fc.weight" in row["reasons"]
     (row,) = pace_by_study([record]).to_dict("records")
     assert row["clips/s"] > 0 and row["share of the peak"].endswith("%")
     old = dataclasses.replace(record, history=record.history[["epoch", "train_loss"]], data={"hash": "x"})
-    assert pace_by_study([old]) is start_table(old) is None
+    assert pace_by_study([old]).empty and starts_table([old]).empty
     (row,) = pace_by_study([record, old, record]).to_dict("records")
     assert (row["study"], row["runs"], row["device"][:3]) == ("tiny", 2, "CPU")
     # a share above the peak is a fault of the peak

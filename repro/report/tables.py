@@ -30,22 +30,19 @@ def clips_of(record: Record, part: str) -> str:
 
 def accuracy_table(records: Sequence[Record]) -> pd.DataFrame:
     """One row a run: top-1 with its 95 % interval over groups of clips, top-5 and mean of classes, clips k/n."""
-    rows = []
-    for record in records:
-        scores, labels = record.scores, record.labels
-        rows.append(
-            {
-                "network": record.experiment.title + mark(record),
-                "split, seed": f"{record.experiment.split}, {record.experiment.seed}",
-                "right / clips": f"{is_right(record).sum()} / {clips_of(record, 'test')}",
-                "top-1 [95 % over groups]": with_interval(share_of([record], is_right)),
-                # among 5 classes or fewer every clip is right at top-5
-                "top-5": percent(topk_accuracy(scores, labels, k=5)) if scores.shape[1] > 5 else "5 classes or fewer",
-                "mean of classes": percent(mean_class_accuracy(scores, labels)),
-                "run by": f"{record.provenance.get('contributor', 'this study')}, {record.provenance['device']}",
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "network": r.experiment.title + mark(r),
+            "split, seed": f"{r.experiment.split}, {r.experiment.seed}",
+            "right / clips": f"{is_right(r).sum()} / {clips_of(r, 'test')}",
+            "top-1 [95 % over groups]": with_interval(share_of([r], is_right)),
+            # among 5 classes or fewer every clip is right at top-5
+            "top-5": percent(topk_accuracy(r.scores, r.labels, k=5)) if len(r.classes) > 5 else "5 classes or fewer",
+            "mean of classes": percent(mean_class_accuracy(r.scores, r.labels)),
+            "run by": f"{r.provenance.get('contributor', 'this study')}, {r.provenance['device']}",
+        }
+        for r in records
+    )
 
 
 def comparison_table(records: Sequence[Record]) -> pd.DataFrame:
@@ -107,26 +104,23 @@ def by_study(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 def runs_table(records: Sequence[Record], today: Digest) -> pd.DataFrame:
     """One row a run: top-1 on training and test clips, epochs, minutes, and whether it counts."""
-    rows = []
-    for record in records:
-        stale = record.stale(today)
-        rows.append(
-            {
-                "run": record.name,
-                "for": record.experiment.role,
-                "epochs": record.experiment.epochs,
-                "training top-1 (%)": 100 * training_top1(record),
-                "test top-1 (%)": 100 * is_right(record).mean(),
-                "minutes": record.provenance["seconds"] / 60,
-                "state": _state(record, stale),
-            }
-        )
-    numbers = {"training top-1 (%)": ".1f", "test top-1 (%)": ".1f", "minutes": ".0f"}
-    return formatted(pd.DataFrame(rows), numbers if rows else {})
+    table = pd.DataFrame(
+        {
+            "run": record.name,
+            "for": record.experiment.role,
+            "epochs": record.experiment.epochs,
+            "training top-1 (%)": 100 * training_top1(record),
+            "test top-1 (%)": 100 * is_right(record).mean(),
+            "minutes": record.provenance["seconds"] / 60,
+            "state": _state(record, today),
+        }
+        for record in records
+    )
+    return formatted(table, {"training top-1 (%)": ".1f", "test top-1 (%)": ".1f", "minutes": ".0f"})
 
 
-def _state(record: Record, stale: Sequence[str]) -> str:
-    if stale:
+def _state(record: Record, today: Digest) -> str:
+    if stale := record.stale(today):
         return f"stale: {', '.join(stale)}"
     ended = "converged" if has_converged(record) else f"ended at {percent(training_top1(record))} of its training clips"
     return f"fresh, {ended}{mark(record)}"
@@ -171,33 +165,25 @@ def settings_table(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame({"field": fields.index[same], "value": fields[same].iloc[:, 0].to_numpy()})
 
 
-def start_table(record: Record) -> pd.DataFrame | None:
-    """The weights that a run started from: loaded, not loaded and why; None where it started from none."""
-    rows = []
-    for each in record.data.get("start", []):
-        reasons = {**each["not_loaded_by_reason"], **each["unused_by_reason"]}
-        rows.append(
-            {
-                "part": each["part"],
-                "source": each["source"],
-                "weights": each["digest"],
-                "tensors loaded": each["loaded"],
-                "not loaded": each["not_loaded"],
-                "in the file, not used": each["unused"],
-                "reasons": "; ".join(f"{reason}: {', '.join(names[:3])}" for reason, names in reasons.items()),
-            }
-        )
-    return pd.DataFrame(rows) if rows else None
-
-
 def starts_table(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a part of a run that started from weights; empty where none did."""
-    found = [
-        table.assign(run=record.name)[["run", *table.columns]]
+    """One row a part of a run that started from weights: loaded, not loaded and why; empty where none did."""
+    return pd.DataFrame(
+        {
+            "run": record.name,
+            "part": each["part"],
+            "source": each["source"],
+            "weights": each["digest"],
+            "tensors loaded": each["loaded"],
+            "not loaded": each["not_loaded"],
+            "in the file, not used": each["unused"],
+            "reasons": "; ".join(
+                f"{reason}: {', '.join(names[:3])}"
+                for reason, names in (each["not_loaded_by_reason"] | each["unused_by_reason"]).items()
+            ),
+        }
         for record in records
-        if (table := start_table(record)) is not None
-    ]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+        for each in record.data.get("start", [])
+    )
 
 
 # ---- the paper's eight tables
@@ -216,15 +202,12 @@ AWAITS = {
 
 def tables_table(paper: Paper) -> pd.DataFrame:
     """One row a table of the paper: its caption, the cells that the text states, what would fill the others."""
-    rows = []
-    for table in paper.tables:
-        known, cells = stated(table)
-        rows.append(
-            {
-                "table": table.number,
-                "caption": table.caption,
-                "cells stated in the text": f"{known} of {cells}",
-                "awaits": AWAITS[table.number],
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "table": table.number,
+            "caption": table.caption,
+            "cells stated in the text": "{} of {}".format(*stated(table)),
+            "awaits": AWAITS[table.number],
+        }
+        for table in paper.tables
+    )

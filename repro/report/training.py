@@ -103,9 +103,7 @@ def _by_value(name: str, studies: Sequence[Study]) -> dict[str, list[str]]:
     names of the studies that have it."""
     found: dict[str, list[str]] = {}
     for study in studies:
-        if (
-            name in ("saturate", "watch") and study.records[0].experiment.schedule != "plateau"
-        ):  # of that schedule alone
+        if name in ("saturate", "watch") and study.records[0].experiment.schedule != "plateau":
             continue
         own = {model: _value(name, runs[0].experiment.to_dict()) for model, runs in study.networks.items()}
         same = len(set(own.values())) == 1
@@ -141,8 +139,11 @@ def departures_text(studies: Sequence[Study]) -> str:
 
 
 def _value(name: str, fields: Mapping[str, Any]) -> str:
+    if name == "starting weights" and fields["start_from"]:
+        return f"those of study {fields['start_from'].split('/')[0]}, then fine-tuned"
     if name == "starting weights":
-        return _start(fields)
+        files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
+        return ", ".join(files) or "from scratch"
     if name == "gate" and fields[name] is None:
         return "the network's own"
     if name == "optimiser":
@@ -153,20 +154,10 @@ def _value(name: str, fields: Mapping[str, Any]) -> str:
         return "plateau: a tenth of the rate where top-1 does not rise"
     if name == "validation_fraction":
         return percent(fields[name], 0) if fields[name] else "none"
-    return f"{fields[name]} clips a step" if name == "batch_size" else _setting(fields[name])
-
-
-def _start(fields: Mapping[str, Any]) -> str:
-    if fields["start_from"]:
-        return f"those of study {fields['start_from'].split('/')[0]}, then fine-tuned"
-    files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
-    return ", ".join(files) or "from scratch"
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return WORDS.get(str(value), str(value))
+    if name == "batch_size":
+        return f"{fields[name]} clips a step"
+    value = fields[name]
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else WORDS.get(str(value), str(value))
 
 
 def habits_table() -> pd.DataFrame:
@@ -190,8 +181,8 @@ def share_text(share: float | None) -> str:
     return percent(share) + (": the measured peak is at fault" if share > 1 else "")
 
 
-def pace_by_study(records: Sequence[Record]) -> pd.DataFrame | None:
-    """How fast the runs of each study and network were, medians over all their epochs; None where none noted it."""
+def pace_by_study(records: Sequence[Record]) -> pd.DataFrame:
+    """How fast the runs of each study and network were, medians over all their epochs; empty where none noted it."""
     groups: dict[tuple[str, str, str, str], list[pd.DataFrame]] = {}
     for record in records:
         if "clips_per_second" in record.history:
@@ -216,7 +207,7 @@ def pace_by_study(records: Sequence[Record]) -> pd.DataFrame | None:
             }
         )
     formats = {"clips/s": ".1f", "TFLOP/s": ".3f", "gradient norm": ".2f"}
-    return formatted(pd.DataFrame(rows), formats) if rows else None
+    return formatted(pd.DataFrame(rows), formats)
 
 
 # ---- learning rates
@@ -232,8 +223,12 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
         row = {"learning rate": f"{rate:g}"}
         for model, runs in both.items():
             values = [validated(record) for record in runs.get(rate, [])]
-            mark = " (chosen)" if len(runs) > 1 and chosen(runs) == rate else ""
-            row[f"{TITLES[model]} (%)"] = _mean_text(values) + mark if values else "not run"
+            text = "not run"
+            if values:
+                span = "one run" if len(values) == 1 else f"{100 * min(values):.1f} to {100 * max(values):.1f}"
+                mark = " (chosen)" if len(runs) > 1 and chosen(runs) == rate else ""
+                text = f"{100 * np.mean(values):.1f} ({span}){mark}"
+            row[f"{TITLES[model]} (%)"] = text
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -246,12 +241,6 @@ def tuning_caption(records: Sequence[Record]) -> str:
         for name in ("seed", "epochs")
     )
     return f"Top-1 on validation clips by learning rate: mean of seeds {seeds} (lowest to highest), {epochs} epochs"
-
-
-def _mean_text(values: Sequence[float]) -> str:
-    if len(values) == 1:
-        return f"{100 * values[0]:.1f} (one run)"
-    return f"{100 * np.mean(values):.1f} ({100 * min(values):.1f} to {100 * max(values):.1f})"
 
 
 def tuning_text(records: Sequence[Record]) -> str:
