@@ -187,7 +187,8 @@ def test_dollars_are_no_formula(name):
 
 
 def test_photographs_number_what_no_font_can_draw(displayed, monkeypatch):
-    monkeypatch.setattr(svg, "_fonts", lambda: iter(()))
+    default = [font for font in font_manager.fontManager.ttflist if font.name == "DejaVu Sans"]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", default)
     frames = np.zeros((2, 40, 40, 3), np.uint8)
     rows = [(name, frames) for name in ("拍手", "$a_$", "Wave", "拍手", "$拍$")]
     show.show(figures.frame_strip(rows), "Frames.")
@@ -204,14 +205,14 @@ def test_plain_words_stay_as_they_are(displayed):
 
 def test_a_font_that_has_the_letters_is_taken(monkeypatch):
     """One of the fonts that matplotlib brings has letters that its default lacks."""
-    default = svg._plain()
+    default = svg._letters(font_manager.findfont(font_manager.FontProperties()))
     font, letter = next(
         (font, min(more))
         for font in font_manager.fontManager.ttflist
         if not font.name.startswith("Last Resort")
         and (more := {code for code in svg._letters(font.fname) - default if code > 0x100})
     )
-    monkeypatch.setattr(svg.font_manager.fontManager, "ttflist", [font])
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [font])
     fig = plt.figure()
     text = fig.text(0.5, 0.5, chr(letter))
     assert find_fonts(fig) == [] and text.get_text() == chr(letter) and font.name in text.get_fontfamily()

@@ -8,7 +8,6 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -124,27 +123,20 @@ def find_fonts(fig: Figure) -> list[str]:
     Returns what the numbers stand for: ``["(1) 拍手"]``.
     """
     numbers: dict[str, int] = {}
+    default = _letters(font_manager.findfont(font_manager.FontProperties()))
+    # "Last Resort" is matplotlib's own, of boxes for every letter
+    fonts = [font for font in font_manager.fontManager.ttflist if not font.name.startswith("Last Resort")]
     for text in fig.findobj(Text):
         words = text.get_text()
         letters = {ord(letter) for letter in words if not letter.isspace()}
         if letters <= _letters(font_manager.findfont(text.get_fontproperties())):
             continue
-        found = next((name for name, has in _fonts() if letters - _plain() <= has), None)
+        found = next((font.name for font in fonts if letters - default <= _letters(font.fname)), None)
         if found is not None:
             text.set_fontfamily([*text.get_fontfamily(), found])
         else:
             text.set_text(f"({numbers.setdefault(words, len(numbers) + 1)})")
     return [f"({number}) {words}".replace(r"\$", "$") for words, number in numbers.items()]
-
-
-def _fonts() -> Iterator[tuple[str, frozenset[int]]]:
-    for font in font_manager.fontManager.ttflist:
-        if not font.name.startswith("Last Resort"):  # matplotlib's own, of boxes for every letter
-            yield font.name, _letters(font.fname)
-
-
-def _plain() -> frozenset[int]:
-    return _letters(font_manager.findfont(font_manager.FontProperties()))
 
 
 @cache
