@@ -64,24 +64,23 @@ def stages(network: FusedNet, frames: int, size: int) -> list[tuple[str, nn.Modu
 
 
 def _shape(x: torch.Tensor) -> str:
-    return " × ".join(str(n) for n in x.shape)
+    return " × ".join(map(str, x.shape))
 
 
 def gates_costs(models: Sequence[str], *, classes: int, frames: int, size: int, width: float) -> pd.DataFrame:
     """One row a network: its gates, parameters and multiply-adds."""
     clip = torch.empty(1, frames, 3, size, size, device="meta")
-    rows = []
-    for model in models:
-        network = build(model, classes=classes, width=width).eval().to("meta")
-        rows.append(
-            {
-                "network": TITLES[model],
-                "gates": sum(isinstance(part, Gate | TemporalGate) for part in network.modules()),
-                "parameters": parameters(network),
-                "GMACs": multiply_adds(network, clip) / 1e9,
-            }
-        )
-    return formatted(pd.DataFrame(rows), {"parameters": ",", "GMACs": ".3f"})
+    networks = {model: build(model, classes=classes, width=width).eval().to("meta") for model in models}
+    table = pd.DataFrame(
+        {
+            "network": TITLES[model],
+            "gates": sum(isinstance(part, Gate | TemporalGate) for part in network.modules()),
+            "parameters": parameters(network),
+            "GMACs": multiply_adds(network, clip) / 1e9,
+        }
+        for model, network in networks.items()
+    )
+    return formatted(table, {"parameters": ",", "GMACs": ".3f"})
 
 
 def answer_text(costs: pd.DataFrame) -> str:

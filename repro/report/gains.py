@@ -28,13 +28,14 @@ def compared(studies: Sequence[Study]) -> list[Study]:
 
 def answer_text(studies: Sequence[Study]) -> str:
     """What the gate does to accuracy, a sentence for each study that converged."""
-    sure = [
-        f"- **{study.name}: {with_interval(gain, signed=True)}**: {_says(gain)} ({_counted(gain)})."
-        for study, gain in _gains(studies)
-        if study.converged
-    ]
+    lines = []
+    for study, gain in _gains(studies):
+        if study.converged:
+            why = silent(gain)
+            says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
+            lines.append(f"- **{study.name}: {with_interval(gain, signed=True)}**: {says} ({_counted(gain)}).")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
-    return "\n".join(sure) or unknown
+    return "\n".join(lines) or unknown
 
 
 def details_text(studies: Sequence[Study]) -> str:
@@ -56,13 +57,8 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     gains = [gain for _, gain in found]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
     fig, axis = plt.subplots(figsize=(7.5, 1.15 + 0.36 * len(found)), layout="constrained")
-    draw_gains(
-        axis,
-        [name.replace(" (training", "\n(training") for name in names],
-        gains,
-        counted,
-        [gains_by_seed(study.pairs) for study, _ in found],
-    )
+    folded = [name.replace(" (training", "\n(training") for name in names]
+    draw_gains(axis, folded, gains, counted, [gains_by_seed(study.pairs) for study, _ in found])
     axis.set_xlabel(
         "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)",
@@ -93,11 +89,6 @@ def _both_learned_text(study: Study) -> str:
     left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
     rest = f"; {left} (picked after training, so no verdict)" if both else ""
     return f" {late} ended before they had learned their training clips{rest}."
-
-
-def _says(gain: Estimate) -> str:
-    why = silent(gain)
-    return f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
 
 
 def _counted(gain: Estimate) -> str:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import pandas as pd
-from markupsafe import Markup
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from repro.bench.online_timeline import Row
@@ -16,7 +14,7 @@ from repro.metrics.text import with_interval
 from repro.paper.cells import Assumption, Paper, load
 from repro.report.ablations import Variant, said
 from repro.report.figures import draw_gains
-from repro.report.show import Html, plain, say
+from repro.report.show import link, plain, say
 from repro.report.tables import DASH
 
 CHOICES = "rendered-choices"  # profiles/rendered-choices.yaml, whose groups the ledger names
@@ -64,16 +62,16 @@ def answer_text(paper: Paper, found: Sequence[Variant]) -> str:
 
 def points_table(paper: Paper, found: Sequence[Variant], rows: Sequence[Row] = ()) -> pd.DataFrame:
     """One row a point: the reading taken, and what another one did to top-1; measured ones first."""
-    table = [
+    points = sorted(((a, effects(a, found, rows)) for a in paper.assumptions), key=lambda each: not each[1])
+    return pd.DataFrame(
         {
-            "point": Html(a.point, Markup('<a href="#{}">{}</a>').format(anchor_of(a), a.point)),
+            "point": link(a.point, f"#{anchor_of(a)}"),
             "taken here": a.taken,
             "another reading: top-1": "; ".join(lines) or DASH,
             "state": status(a, lines),
         }
-        for a, lines in sorted(((a, effects(a, found, rows)) for a in paper.assumptions), key=lambda each: not each[1])
-    ]
-    return pd.DataFrame(table)
+        for a, lines in points
+    )
 
 
 def status(assumption: Assumption, lines: Sequence[str]) -> str:
@@ -135,9 +133,7 @@ def measured_points(
     found: of any ablation; a variant is of a point where the point names the group of its runs. One that cannot act in
     its runs measures nothing.
     """
-    pairs = []
-    for assumption in assumptions:
-        pairs += [(assumption, variant) for variant in measured(assumption, found) if not variant.idle]
+    pairs = [(a, variant) for a in assumptions for variant in measured(a, found) if not variant.idle]
     pairs.sort(key=lambda pair: -abs(pair[1].difference().point))
     known = {assumption.id for assumption, _ in pairs}
     return pairs, [a for a in assumptions if a.status == "open" and a.id not in known]
@@ -152,8 +148,17 @@ def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -
     rest: FigureBase = fig
     if known:
         above, rest = cast(Any, fig.subfigures(2, 1, height_ratios=[rows, tall]))
-        _effects(above.subplots(), known)
-    _not_measured(rest, lists, len(others), tall)
+        axis = above.subplots()
+        points = [textwrap.fill(assumption.point, POINT_WIDTH) for assumption, _ in known]
+        seeds = [f"{v.title}, {len(v.pairs)} seed{'s' if len(v.pairs) > 1 else ''}" for _, v in known]
+        beside = [textwrap.fill(text, 34) for text in seeds]
+        draw_gains(axis, points, [variant.difference() for _, variant in known], beside, [()] * len(known))
+        axis.set_xlabel("change of test top-1 (points) by the other reading, 95 % interval", fontsize=9)
+    axis = rest.add_axes((0, 0, 1, 1))
+    axis.set_axis_off()
+    axis.text(0.01, 1 - 0.05 / tall, f"not measured ({len(others)})", va="top", fontsize=9, weight="bold")
+    for x, lines in zip((0.01, 0.51), lists):
+        axis.text(x, 1 - 0.27 / tall, "\n".join(lines), va="top", fontsize=8, linespacing=1.3)
     effects = "; ".join(
         f"{a.point.rstrip('.')} ({v.title}): {with_interval(v.difference(), signed=True)}" for a, v in known
     )
@@ -164,14 +169,6 @@ def ledger_figure(assumptions: Sequence[Assumption], found: Sequence[Variant]) -
     )
 
 
-def _effects(axis: Axes, measured: Sequence[tuple[Assumption, Variant]]) -> None:
-    names = [textwrap.fill(assumption.point, POINT_WIDTH) for assumption, _ in measured]
-    seeds = [f"{v.title}, {len(v.pairs)} seed{'s' if len(v.pairs) > 1 else ''}" for _, v in measured]
-    beside = [textwrap.fill(text, 34) for text in seeds]
-    draw_gains(axis, names, [variant.difference() for _, variant in measured], beside, [()] * len(measured))
-    axis.set_xlabel("change of test top-1 (points) by the other reading, 95 % interval", fontsize=9)
-
-
 def _columns(entries: Sequence[str]) -> tuple[list[str], list[str]]:
     """The lines of the entries in two columns of about one height, no entry parted."""
     left: list[str] = []
@@ -180,11 +177,3 @@ def _columns(entries: Sequence[str]) -> tuple[list[str], list[str]]:
     for entry in entries:
         (left if len(left) < half else right).extend(entry.split("\n"))
     return left, right
-
-
-def _not_measured(part: FigureBase, lists: tuple[list[str], list[str]], number: int, tall: float) -> None:
-    axis = part.add_axes((0, 0, 1, 1))
-    axis.set_axis_off()
-    axis.text(0.01, 1 - 0.05 / tall, f"not measured ({number})", va="top", fontsize=9, weight="bold")
-    for x, lines in zip((0.01, 0.51), lists):
-        axis.text(x, 1 - 0.27 / tall, "\n".join(lines), va="top", fontsize=8, linespacing=1.3)

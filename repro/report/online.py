@@ -74,7 +74,7 @@ def online_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 # ---- does it keep up, and keep its memory: what `repro.bench` filed
 
-COMMAND = "python -m repro.bench.online_{name}"
+NOT_RUN = "**Not run:** `python -m repro.bench.online_{}`."
 OLDEST = 500  # ms that a frame may be old with its decision
 WARM = 5  # minutes, after which memory should stay as it is
 
@@ -87,7 +87,7 @@ def read(name: str) -> dict[str, Any] | None:
 def pace_text(content: Mapping[str, Any] | None) -> str:
     """Whether 25 frames a second are kept, and what keeping maps saves."""
     if content is None:
-        return not_run("pace")
+        return NOT_RUN.format("pace")
     plain = content["paces"]["as it is"]
     kept = plain["dropped"] == 0 and plain["frame_age_ms_largest"] < OLDEST
     saved = "; ".join(
@@ -107,7 +107,7 @@ def pace_text(content: Mapping[str, Any] | None) -> str:
 def memory_text(content: Mapping[str, Any] | None) -> str:
     """Whether memory grows while a stream goes on."""
     if content is None:
-        return not_run("memory")
+        return NOT_RUN.format("memory")
     hours, mb = content["streamed"] / content["rate"] / 3600, content["mb"]
     since = min(WARM, len(mb) - 1)
     return (
@@ -116,13 +116,9 @@ def memory_text(content: Mapping[str, Any] | None) -> str:
     )
 
 
-def not_run(name: str) -> str:
-    return f"**Not run:** `{COMMAND.format(name=name)}`."
-
-
 def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """A file played at its own rate, by the network as it is and by slower ones."""
-    rows = [
+    table = pd.DataFrame(
         {
             "network": name,
             "frames": found["frames"],
@@ -133,6 +129,5 @@ def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
             "frame age (ms), largest": found["frame_age_ms_largest"],
         }
         for name, found in content["paces"].items()
-    ]
-    table = pd.DataFrame(rows)
-    return formatted(table, {name: ".0f" for name in table.columns[3:]})
+    )
+    return formatted(table, dict.fromkeys(table.columns[3:], ".0f"))

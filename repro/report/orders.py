@@ -32,23 +32,20 @@ def asked_of(study: Study) -> str:
 
 def orders_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a study, network and order: top-1 with the order of frames, without, and what is lost."""
-    rows = []
-    found = [(study, *each) for study in studies for each in in_order_against_not(study.records).items()]
-    for study, name, pairs in found:
-        without, with_order = ([pair[k] for pair in pairs] for k in (0, 1))
-        lost = gain_of(pairs, is_right)
-        rows.append(
-            {
-                "network, frames": name,
-                "clips": f"{study.name}, {asked_of(study)}",
-                "in order": percent(share_of(with_order, is_right).point),
-                "otherwise": percent(share_of(without, is_right).point),
-                "lost with the order [95 %]": with_interval(lost, signed=True),
-                "runs": lost.runs,
-                "n": f"{lost.clips} clips, {lost.groups} groups",
-            }
-        )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "network, frames": name,
+            "clips": f"{study.name}, {asked_of(study)}",
+            "in order": percent(share_of([ordered for _, ordered in pairs], is_right).point),
+            "otherwise": percent(share_of([without for without, _ in pairs], is_right).point),
+            "lost with the order [95 %]": with_interval(lost, signed=True),
+            "runs": lost.runs,
+            "n": f"{lost.clips} clips, {lost.groups} groups",
+        }
+        for study in studies
+        for name, pairs in in_order_against_not(study.records).items()
+        for lost in [gain_of(pairs, is_right)]
+    )
 
 
 def answer_text(studies: Sequence[Study]) -> str:
@@ -117,12 +114,10 @@ def backwards_figure(records: Sequence[Record]) -> tuple[Figure, str]:
         axis.axvline(50, color="black", linestyle=":", linewidth=1)
         axis.set(title=f"{in_figure(pair)} ({rows['clips'].iloc[0]} clips)", xlabel="right (%), 95 % interval")
         axis.set_xlim(0, 102)
-        axis.set_yticks(range(len(rows)), [f"{TITLES[r['model']]}, {_place(r)}" for _, r in rows.iterrows()])
+        axis.set_yticks(range(len(rows)), [f"{TITLES[r.model]}, {_place(r)}" for _, r in rows.iterrows()])
     axes[0][0].invert_yaxis()
     fig.tight_layout()
-    shown = "; ".join(
-        f"{TITLES[row['model']]} {_place(row)} {row['pair']}: {percent(row['point'])}" for _, row in table.iterrows()
-    )
+    shown = "; ".join(f"{TITLES[r.model]} {_place(r)} {r.pair}: {percent(r.point)}" for _, r in table.iterrows())
     return fig, f"Share right inside each backwards pair with 95 % intervals. {shown}."
 
 
@@ -132,12 +127,11 @@ def _place(row: pd.Series) -> str:
 
 def backwards_choices(records: Sequence[Record]) -> pd.DataFrame:
     """`backwards_table` for a reader: one row a run and pair; empty where the classes hold no such pair."""
-    found = backwards_table(records)
-    if found.empty:
-        return found
-    table = found[["network", "split", "seed", "pair"]].copy()
-    table["right / clips"] = [f"{right} / {clips}" for right, clips in zip(found["right"], found["clips"])]
-    table["share right [95 %]"] = [
-        f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" for _, row in found.iterrows()
-    ]
-    return table
+    return pd.DataFrame(
+        {
+            **row[["network", "split", "seed", "pair"]],
+            "right / clips": f"{row['right']} / {row['clips']}",
+            "share right [95 %]": f"{percent(row['point'])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]",
+        }
+        for _, row in backwards_table(records).iterrows()
+    )

@@ -21,20 +21,18 @@ from repro.report.study import Study
 
 def studies_table(studies: Sequence[Study]) -> pd.DataFrame:
     """One row a study: its runs, how they were trained, whether they converged, the smallest gain it can show."""
-    rows = []
-    for study in studies:
-        first, done = study.records[0].experiment, sum(map(has_converged, study.records))
-        rows.append(
-            {
-                "study": with_code(f"{study.name} (`{first.study}`)"),
-                "runs": ", ".join(f"{len(runs)} {TITLES[model]}" for model, runs in study.networks.items()),
-                "network and input": f"width ×{first.width:g}, {first.frames} frames of {first.size} pixels",
-                "chance": percent(1 / len(study.records[0].classes)),
-                "converged": f"{done} of {len(study.records)} runs",
-                "a verdict takes a gain of": points(detected(study.gain)) if study.gain else "no pair of runs",
-            }
-        )
-    return pd.DataFrame(rows)
+    firsts = [study.records[0].experiment for study in studies]
+    return pd.DataFrame(
+        {
+            "study": with_code(f"{study.name} (`{first.study}`)"),
+            "runs": ", ".join(f"{len(runs)} {TITLES[model]}" for model, runs in study.networks.items()),
+            "network and input": f"width ×{first.width:g}, {first.frames} frames of {first.size} pixels",
+            "chance": percent(1 / len(study.records[0].classes)),
+            "converged": f"{sum(map(has_converged, study.records))} of {len(study.records)} runs",
+            "a verdict takes a gain of": points(detected(study.gain)) if study.gain else "no pair of runs",
+        }
+        for study, first in zip(studies, firsts)
+    )
 
 
 def outcomes_text() -> str:

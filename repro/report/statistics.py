@@ -75,18 +75,21 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame
     """
     rows = []
     for study, gain in gains.items():
+        spread = "one: not known" if gain.sd_runs is None else f"{100 * gain.sd_runs:.1f}"
+        if (moved := again_within(gain)) is not None:
+            spread += f"; ±{points(moved)}"
+        needed = runs_needed(gain, wanted, power=POWER, confidence=1 - LEVEL)
+        pairs = f"{needed:.0f}" if math.isfinite(needed) else "never: more clips are needed"
+        known = can_project(gain)
         row = {
             "study": study,
             "pairs; clips; groups": f"{gain.runs}; {gain.clips}; {gain.groups}",
             "gain found [95 %]": with_interval(gain, signed=True),
-            "sd of pairs (points); trained again within": _sd_text(gain)
-            + ("" if (moved := again_within(gain)) is None else f"; ±{points(moved)}"),
+            "sd of pairs (points); trained again within": spread,
             "smallest gain that gives a verdict": points(detected(gain)),
+            f"with {MORE} pairs": points(detected(gain, runs=MORE)) if known else NOT_KNOWN,
+            f"pairs to show {100 * wanted:g} points": pairs if known else NOT_KNOWN,
         }
-        known = can_project(gain)
-        row[f"with {MORE} pairs"] = points(detected(gain, runs=MORE)) if known else NOT_KNOWN
-        needed = runs_needed(gain, wanted, power=POWER, confidence=1 - LEVEL)
-        row[f"pairs to show {100 * wanted:g} points"] = _number(needed) if known else NOT_KNOWN
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -94,14 +97,6 @@ def power_table(gains: Mapping[str, Estimate], *, wanted: float) -> pd.DataFrame
 def points(gain: float) -> str:
     """``3.1 points``; a gain cannot exceed 100."""
     return f"{100 * gain:.1f} points" if gain < 1 else "no gain"
-
-
-def _sd_text(gain: Estimate) -> str:
-    return "one: not known" if gain.sd_runs is None else f"{100 * gain.sd_runs:.1f}"
-
-
-def _number(pairs: float) -> str:
-    return f"{pairs:.0f}" if math.isfinite(pairs) else "never: more clips are needed"
 
 
 def power_figure(gains: Mapping[str, Estimate]) -> tuple[Figure, str]:
@@ -140,8 +135,6 @@ def power_text(gain: Estimate) -> str:
 
 NOT_RUN = "**Not run:** `snakemake runs --configfile profiles/rendered-again.yaml` trains recorded runs again."
 
-FORMATS = {"top-1 (%)": ".1f", "again (%)": ".1f", "largest difference of scores": ".2g"}
-
 
 def again_table(records: Sequence[Record]) -> pd.DataFrame:
     """One row for each run that another study holds again: both test accuracies (%), by how many clips the labels
@@ -151,7 +144,7 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
     """
     rows = []
     for first, later in made_again(records):
-        there, here = (_by_clip(record) for record in (first, later))
+        there, here = (run.scores[np.argsort(run.predictions["clip"].to_numpy())] for run in (first, later))
         rows.append(
             {
                 "run": first.name,
@@ -163,7 +156,8 @@ def again_table(records: Sequence[Record]) -> pd.DataFrame:
                 "largest difference of scores": np.abs(there - here).max() / np.abs(there).max(),
             }
         )
-    return formatted(pd.DataFrame(rows), FORMATS if rows else {})
+    numbers = {"top-1 (%)": ".1f", "again (%)": ".1f", "largest difference of scores": ".2g"}
+    return formatted(pd.DataFrame(rows), numbers)
 
 
 def again_text(table: pd.DataFrame) -> str:
@@ -183,18 +177,11 @@ def again_text(table: pd.DataFrame) -> str:
     return text
 
 
-def _by_clip(record: Record) -> np.ndarray:
-    return record.scores[np.argsort(record.predictions["clip"].to_numpy())]
-
-
-def _machine(record: Record) -> str:
-    return f"{machine_text(record.provenance)}, torch {record.provenance['libraries']['torch']}"
-
-
 def _same_machine(first: Record, later: Record) -> str:
     """Whether processor, threads and torch are the same: yes, no, or not known; and which they are."""
-    machines = [_machine(each) for each in (first, later)]
-    named = all(re.search(r" \(AVX\w+\)$", each.provenance["processor"]) for each in (first, later))
+    made = [each.provenance for each in (first, later)]
+    machines = [f"{machine_text(each)}, torch {each['libraries']['torch']}" for each in made]
+    named = all(re.search(r" \(AVX\w+\)$", each["processor"]) for each in made)
     known = named or len({re.sub(r" \(AVX\w+\)", "", machine) for machine in machines}) > 1
     answer = ("yes" if machines[0] == machines[1] else "no") if known else "not known"
     return f"{answer}: {' / '.join(dict.fromkeys(machines))}"

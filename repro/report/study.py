@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -31,22 +30,19 @@ def mark(record: Record) -> str:
 
 
 def stuck_text(records: Sequence[Record]) -> str:
-    """Which of a study's runs learned nothing, and what they answer instead; nothing where all learned."""
-    stuck = [_answer(record) for record in records if learned_nothing(record)]
+    """Which of a study's runs learned nothing, and what they answer most; nothing where all learned."""
+    stuck = []
+    for run in filter(learned_nothing, records):
+        counts = np.bincount(run.scores.argmax(1), minlength=len(run.classes))
+        answer, share = in_markdown(run.classes[counts.argmax()]), percent(counts.max() / counts.sum())
+        place = f"{TITLES[run.experiment.model]}, split {run.experiment.split}, seed {run.experiment.seed}"
+        stuck.append(f"{place}, answers {answer} to {share} of clips")
     if not stuck:
         return ""
     return (
         f"**{len(stuck)} of {len(records)} runs {NOTHING}**, right no more often than one answer to every clip would "
         f"be: {'; '.join(stuck)}. They count like any other; where they do, the result without them stands beside."
     )
-
-
-def _answer(record: Record) -> str:
-    """What a run answers most."""
-    most = np.bincount(record.scores.argmax(1), minlength=len(record.classes))
-    answer = f"answers {in_markdown(record.classes[most.argmax()])} to {percent(most.max() / most.sum())} of clips"
-    experiment = record.experiment
-    return f"{TITLES[experiment.model]}, split {experiment.split}, seed {experiment.seed}, {answer}"
 
 
 def top1_text(records: Sequence[Record]) -> str:
@@ -59,14 +55,9 @@ def gain_text(pairs: Pairs) -> str:
     return with_interval(gain_of(pairs, is_right), signed=True)
 
 
-def both_learned(pairs: Pairs) -> list[tuple[Record, Record]]:
-    """The pairs of which neither run learned nothing."""
-    return [pair for pair in pairs if not any(map(learned_nothing, pair))]
-
-
 def beside(pairs: Pairs, text: Callable[[Pairs], str]) -> str:
     """``text`` of these pairs of runs, and of those that learned, where some did not."""
-    rest = both_learned(pairs)
+    rest = [pair for pair in pairs if not any(map(learned_nothing, pair))]
     if len(rest) == len(pairs):
         return text(pairs)
     return f"{text(pairs)}; where both learned {text(rest) if rest else 'no pair is left'}"
@@ -113,22 +104,18 @@ def shown(records: Iterable[Record], today: Digest) -> list[Study]:
 
     Converged ones first, then the one whose gain is known best; studies without a pair of runs last.
     """
-    fresh = [r for r in records if _belongs(r) and not r.stale(today)]
-    found = compare.alike(fresh)
+    # the control counts as evidence whichever study it is part of
+    made = [record for record in records if record.experiment.role == "main" or is_evidence(record.experiment)]
+    found = compare.alike([record for record in made if not record.stale(today)])
     named = [Study(name, tuple(runs)) for name, runs in zip(names([runs[0] for runs in found]), found)]
-    return sorted(named, key=_order)
 
+    def order(study: Study) -> tuple[bool, bool, float, str]:
+        gain = study.gain
+        if gain is None:
+            return True, True, math.inf, study.name
+        return not study.converged, gain.sd_runs is None, gain.high - gain.low, study.name
 
-def _belongs(record: Record) -> bool:
-    """Made as evidence, or counted as such: the control, whichever study it is part of."""
-    return record.experiment.role == "main" or is_evidence(record.experiment)
-
-
-def _order(study: Study) -> tuple[Any, ...]:
-    gain = study.gain
-    if gain is None:
-        return (True, True, math.inf, study.name)
-    return (not study.converged, gain.sd_runs is None, gain.high - gain.low, study.name)
+    return sorted(named, key=order)
 
 
 # ---- names
@@ -146,17 +133,12 @@ WORDS = {
 
 def names(firsts: Sequence[Record]) -> list[str]:
     """A name for each study, given one of its runs: its clips, and what tells it from others of the same clips."""
-    plain = [_of_clips(record) for record in firsts]
+    clips = [RENDERED.get(record.experiment.dataset, record.experiment.dataset) for record in firsts]
+    plain = [name[0].upper() + name[1:] for name in clips]
     return [
         ", ".join([name, *_apart(record, [other for other, same in zip(firsts, plain) if same == name])])
         for record, name in zip(firsts, plain)
     ]
-
-
-def _of_clips(record: Record) -> str:
-    name = record.experiment.dataset
-    name = RENDERED.get(name, name)
-    return name[0].upper() + name[1:]
 
 
 def _apart(record: Record, others: Sequence[Record]) -> list[str]:
@@ -182,11 +164,13 @@ def none_text(results: Path = RESULTS) -> str:
 def study_text(study: Study) -> str:
     """How a study was made and how far its runs learned: one paragraph, and one on runs that learned nothing."""
     first = study.records[0].experiment
-    seeds = sorted({record.experiment.seed for record in study.records})
-    splits = sorted({record.experiment.split for record in study.records})
+    splits, seeds = (
+        ", ".join(map(str, sorted({getattr(record.experiment, name) for record in study.records})))
+        for name in ("split", "seed")
+    )
     runs = " and ".join(f"{len(some)} of {TITLES[model]}" for model, some in study.networks.items())
     text = (
-        f"`results/{first.study}`: {first.remark} {runs}; splits {_listed(splits)}, seeds {_listed(seeds)}, "
+        f"`results/{first.study}`: {first.remark} {runs}; splits {splits}, seeds {seeds}, "
         f"{first.epochs} epochs, {rates_text(study)}. {convergence_text(study)}"
     )
     return "\n\n".join(filter(None, (text, stuck_text(study.records))))
@@ -199,10 +183,6 @@ def rates_text(study: Study) -> str:
         return f"learning rate {next(iter(rates.values())):g}"
     own = ", ".join(f"{rate:g} of {TITLES[model]}" for model, rate in rates.items())
     return f"learning rates [chosen on validation clips](training.html): {own}"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 def early_text(studies: Sequence[Study]) -> str:
