@@ -28,6 +28,8 @@ from repro.report.figures import COLOURS
 from repro.report.show import formatted
 from repro.report.study import Pairs, beside, gain_text
 
+LOOK_ALIKE = "taken for the look-alike [95 %]"
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -136,9 +138,8 @@ def _place(record: Record) -> tuple:
 def right_backwards(record: Record) -> float:
     """Share right inside the backwards pairs (one class is the other played backwards), 0..1; NaN without any."""
     pairs = backwards_pairs(record.classes)
-    if not pairs:
-        return float("nan")
-    return float(np.concatenate([two_way_choice(record.scores, record.labels, pair) for pair in pairs]).mean())
+    right = [two_way_choice(record.scores, record.labels, pair) for pair in pairs]
+    return float(np.concatenate(right).mean()) if pairs else float("nan")
 
 
 def _both_backwards(variant: Variant) -> list[str]:
@@ -148,28 +149,25 @@ def _both_backwards(variant: Variant) -> list[str]:
 
 def variants_table(found: Sequence[Variant]) -> pd.DataFrame:
     """One row a variant: accuracies beside the reference's on the same splits and seeds, difference, look-alikes."""
-    rows = []
-    for variant in found:
-        pairs = variant.pairs
-        look_alikes = with_interval(variant.difference(mistaken_for_partner), signed=True)
-        rows.append(
-            {
-                "changed": variant.title,
-                "runs": len(pairs),
-                "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in pairs]),
-                "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in pairs]),
-                "difference [95 %]": variant.idle or beside(pairs, gain_text),
-                "accuracy": variant.finding(),
-                "taken for the look-alike [95 %]": "" if variant.idle else look_alikes,
-            }
-        )
-    return formatted(pd.DataFrame(rows), {"reference (%)": ".1f", "changed (%)": ".1f"})
+    table = pd.DataFrame(
+        {
+            "changed": v.title,
+            "runs": len(v.pairs),
+            "reference (%)": 100 * np.mean([is_right(a).mean() for a, _ in v.pairs]),
+            "changed (%)": 100 * np.mean([is_right(b).mean() for _, b in v.pairs]),
+            "difference [95 %]": v.idle or beside(v.pairs, gain_text),
+            "accuracy": v.finding(),
+            LOOK_ALIKE: "" if v.idle else with_interval(v.difference(mistaken_for_partner), signed=True),
+        }
+        for v in found
+    )
+    return formatted(table, {"reference (%)": ".1f", "changed (%)": ".1f"})
 
 
 def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
     """`variants_table` of `pretraining`, one row a network."""
     names = {"changed": "network", "reference (%)": "from scratch (%)", "changed (%)": "pre-trained (%)"}
-    table = variants_table(found).drop(columns=["taken for the look-alike [95 %]"])
+    table = variants_table(found).drop(columns=LOOK_ALIKE)
     return formatted(table.rename(columns=names), {"from scratch (%)": ".1f", "pre-trained (%)": ".1f"})
 
 
@@ -213,22 +211,18 @@ def answers(found: Sequence[Variant]) -> list[str]:
     def one(**fields: str) -> Variant | None:
         return next((v for v in found if {(k, here) for k, _, here in v.changed} == set(fields.items())), None)
 
-    baseline = one(model=BASELINE)
+    baseline, control, later = (one(model=model) for model in (BASELINE, CONTROL, TEMPORAL))
+    without = baseline and replace(baseline, pairs=tuple((changed, gated) for gated, changed in baseline.pairs))
     return [
         "**Does the identity path in the gate matter?** Plain SE in place of Equation 4: top-1 "
         f"{said(one(gate='se'))}.",
         "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
         f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
-        f"with the gate, minus the share without: {said(_turned(baseline), mistaken_for_partner)}.",
-        _time_answer(one(model=CONTROL)),
-        _attention_answer(one(model=TEMPORAL)),
+        f"with the gate, minus the share without: {said(without, mistaken_for_partner)}.",
+        _time_answer(control),
+        _attention_answer(later),
     ]
-
-
-def _turned(variant: Variant | None) -> Variant | None:
-    """The reference minus the variant."""
-    return variant and replace(variant, pairs=tuple((changed, reference) for reference, changed in variant.pairs))
 
 
 def _time_answer(control: Variant | None) -> str:
@@ -257,9 +251,7 @@ def _attention_answer(later: Variant | None) -> str:
 
 def habits_text(found: Sequence[Variant]) -> str:
     """What each habit of published code does, switched on alone: a line a habit, those first that were not run."""
-    lines = []
-    for name, habit in HABITS.items():
-        if not any(set(habit.fields) & v.fields for v in found):
-            lines.append(f"- `{name}`: not run.")
+    changed = set().union(*(v.fields for v in found))
     fields = set().union(*(habit.fields for habit in HABITS.values()))
-    return "\n".join([*lines, *(f"- {v.title}: {said(v)}." for v in found if fields & v.fields)])
+    lines = [f"- `{name}`: not run." for name, habit in HABITS.items() if not changed & set(habit.fields)]
+    return "\n".join(lines + [f"- {v.title}: {said(v)}." for v in found if fields & v.fields])

@@ -1,5 +1,6 @@
 """Which classes networks take for each other, from records: matrices, every pair, picked pairs."""
 
+import contextlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,14 +14,7 @@ from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.record import Record
-from repro.records.scores import (
-    confusion_gain,
-    confusion_of,
-    gain_of,
-    is_right,
-    mistaken_for_partner,
-    share_of,
-)
+from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right, mistaken_for_partner, share_of
 from repro.report.figures import COLOURS, confusion_plot
 from repro.report.show import formatted
 from repro.report.study import Pairs, Study
@@ -109,8 +103,7 @@ def matrices(records: Sequence[Record]) -> list[tuple[Figure, str]]:
     Classes that the paper's two networks together take for each other stand side by side; runs of one network are added
     up.
     """
-    runs = {model: [r for r in records if r.experiment.model == model] for model in TITLES}
-    runs = {model: some for model, some in runs.items() if some}
+    runs = {model: some for model in TITLES if (some := [r for r in records if r.experiment.model == model])}
     order = clustered(counts_of([r for model in BOTH for r in runs.get(model, ())] or records))
     seeds = "; ".join(f"{TITLES[m]}, seeds {[r.experiment.seed for r in some]}" for m, some in runs.items())
     found = []
@@ -248,20 +241,21 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
     if not runs:
         return pd.DataFrame()
     classes, rng, found = len(runs[0][0].classes), np.random.default_rng(seed), []
-    networks = [_said([pair[k] for pair in runs]) for k in (0, 1)]
+    # of each network the group, class and label given of every test clip of its runs
+    each = [[(r.predictions["group"].to_numpy(str), r.labels, r.scores.argmax(1)) for r in some] for some in zip(*runs)]
+    networks = [[np.concatenate(parts) for parts in zip(*some)] for some in each]
     groups = np.unique(networks[0][0])
     top = _picked(top, classes)
+
+    def counted_on(half: np.ndarray, inside: bool) -> tuple[np.ndarray, ...]:
+        chosen = [(labels, given, np.isin(group, half) == inside) for group, labels, given in networks]
+        return tuple(confusion_counts(labels[of], given[of], classes) for labels, given, of in chosen)
+
     for _ in range(repeats):
         half = groups[halves(groups, rng)]
-        sides = [
-            tuple(_counts(said, np.isin(said[0], half) == inside, classes) for said in networks)
-            for inside in (True, False)
-        ]
-        for choose, report in (sides, sides[::-1]):
-            try:
-                found.append(chosen_and_reported(choose, report, top))
-            except ValueError:  # a half without clips of two classes picks nothing
-                continue
+        for inside in (True, False):
+            with contextlib.suppress(ValueError):  # a half without clips of two classes picks nothing
+                found.append(chosen_and_reported(counted_on(half, inside), counted_on(half, not inside), top))
     if not found:
         return pd.DataFrame()
     mean = pd.DataFrame(found).mean()
@@ -275,19 +269,6 @@ def picked_pairs_table(runs: Pairs, *, top: int = 5, repeats: int = 100, seed: i
 def _picked(top: int, classes: int) -> int:
     """How many pairs are picked: a third of all at most, else nothing is picked."""
     return max(1, min(top, classes * (classes - 1) // 6))
-
-
-def _said(records: Sequence[Record]) -> tuple[np.ndarray, ...]:
-    """Group, class and label given of every test clip of these runs."""
-    each = [(r.predictions["group"].to_numpy(str), r.labels, r.scores.argmax(1)) for r in records]
-    return tuple(np.concatenate(parts) for parts in zip(*each))
-
-
-def _counts(said: tuple[np.ndarray, ...], chosen: np.ndarray, classes: int) -> np.ndarray:
-    if not chosen.any():
-        return np.zeros((classes, classes), int)
-    _, labels, given = said
-    return confusion_counts(labels[chosen], given[chosen], classes)
 
 
 def picked_caption(runs: Pairs, top: int) -> str:

@@ -24,6 +24,7 @@ from repro.report.show import formatted
 from repro.report.study import Pairs
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
+SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
 
 
@@ -39,15 +40,6 @@ class Dose:
     scale: float
     runs: tuple[Record, ...]
     pairs: Pairs = ()
-
-    @property
-    def accuracy(self) -> Estimate:
-        return share_of(self.runs, is_right)
-
-    @property
-    def with_gates(self) -> Estimate:
-        """Top-1 of the network with gates on the same splits and seeds."""
-        return share_of([gated for gated, _ in self.pairs] or self.runs, is_right)
 
     @property
     def minus_gates(self) -> Estimate:
@@ -97,19 +89,20 @@ def _name(experiment: Experiment, scale: float) -> str:
 
 def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
     """One row a dose: top-1 and the difference from the network with gates."""
-    rows = [
+    return pd.DataFrame(
         {
             "network": dose.name,
             "branch at the start": f"×{dose.scale:.3g}",
-            "top-1 [95 %]": with_interval(dose.accuracy),
-            "with gates, the same runs": percent(dose.with_gates.point),
+            "top-1 [95 %]": with_interval(share_of(dose.runs, is_right)),
+            "with gates, the same runs": percent(
+                share_of([gated for gated, _ in dose.pairs] or dose.runs, is_right).point
+            ),
             "minus with gates [95 %]": with_interval(dose.minus_gates, signed=True) if dose.pairs else "–",
             "runs": len(dose.runs),
             "rate": f"{dose.runs[0].experiment.learning_rate:g}",
         }
         for dose in found
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
@@ -156,30 +149,20 @@ def constant_text(found: Sequence[Dose]) -> str:
     gain, step, left = (
         gain_of(list(zip(first, then)), is_right) for first, then in ((none, gated), (none, scaled), (scaled, gated))
     )
-    told = "a difference."
-    if left.low <= 0 <= left.high:
-        told = "no difference shown"
-        explained = f": by the plan's rule the constant explains it{_rate(none, gated)}"
-        told += f"{explained if abs(left.point) < gain.point else ''}."
-    late = sum(not has_converged(run) for run in scaled)
-    unlearned = (
-        f" {late} of those {len(scaled)} runs ended before they had learned their training clips." if late else ""
-    )
+    told = "no difference shown" if left.low <= 0 <= left.high else "a difference"
+    if left.low <= 0 <= left.high and abs(left.point) < gain.point:
+        told += ": by the plan's rule the constant explains it"
+        without, with_ = (runs[0].experiment.learning_rate for runs in (none, gated))
+        if without != with_:
+            told += f", or the learning rate that it shares with the gates ({with_:g}; without, {without:g})"
+    unlearned = ""
+    if late := sum(not has_converged(run) for run in scaled):
+        unlearned = f" {late} of those {len(scaled)} runs ended before they had learned their training clips."
     runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
     return (
         f"With gates minus without, {runs}: {with_interval(gain, signed=True)}. A branch times the constant 1.5, with "
         f"no gate at all: {with_interval(step, signed=True)}.{unlearned} Gates minus that constant: "
-        f"{with_interval(left, signed=True)}: {told}"
-    )
-
-
-def _rate(none: Sequence[Record], gated: Sequence[Record]) -> str:
-    """In words, where the constant had the gates' learning rate and the baseline another."""
-    without, with_ = (runs[0].experiment.learning_rate for runs in (none, gated))
-    return (
-        ""
-        if without == with_
-        else f", or the learning rate that it shares with the gates ({with_:g}; without, {without:g})"
+        f"{with_interval(left, signed=True)}: {told}."
     )
 
 
@@ -265,14 +248,13 @@ def gates_recorded_table(records: Sequence[Record]) -> pd.DataFrame:
                 "look-alikes apart by": pd.to_numeric(end["look_alikes"]).mean(),
             }
         )
-    numbers = dict.fromkeys(("sd over clips: start", "sd over clips: end", "look-alikes apart by"), ".4f")
-    return formatted(pd.DataFrame(rows), numbers | {"mean s: start": ".3f", "end": ".3f"} if rows else {})
+    numbers = dict.fromkeys(SPREADS, ".4f")
+    return formatted(pd.DataFrame(rows), numbers | {"mean s: start": ".3f", "end": ".3f"})
 
 
 def gates_recorded_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     """s by unit, start and end, with the span of its channels, and its spread over clips; with its alt text."""
-    table = gates_recorded_table(records)
-    runs = with_gates(records)
+    table, runs = gates_recorded_table(records), with_gates(records)
     rows = np.arange(len(table))
     fig, (level, spread) = plt.subplots(1, 2, figsize=(8.5, 3.2), layout="constrained")
     low, high = (
@@ -282,14 +264,11 @@ def gates_recorded_figure(records: Sequence[Record]) -> tuple[Figure, str]:
     level.plot(rows, table["end"], "o-", color=COLOURS[ATTENTION], markersize=4, label="mean s, end")
     level.plot(rows, table["mean s: start"], "--", color="#7f7f7f", label="mean s, start")
     level.set(ylim=(0, 1), ylabel="s", title="Where the gates stand")
-    spread.plot(
-        rows, table["sd over clips: end"], "o-", color=COLOURS[ATTENTION], markersize=4, label="between clips, end"
-    )
-    spread.plot(rows, table["sd over clips: start"], "--", color="#7f7f7f", label="between clips, start")
-    if table["look-alikes apart by"].notna().all():
-        spread.plot(
-            rows, table["look-alikes apart by"], ":", color=COLOURS[BASELINE], label="between look-alike classes, end"
-        )
+    before, after, apart = (table[name] for name in SPREADS)
+    spread.plot(rows, after, "o-", color=COLOURS[ATTENTION], markersize=4, label="between clips, end")
+    spread.plot(rows, before, "--", color="#7f7f7f", label="between clips, start")
+    if apart.notna().all():
+        spread.plot(rows, apart, ":", color=COLOURS[BASELINE], label="between look-alike classes, end")
     spread.set(ylabel="standard deviation of s", title="How far they attend")
     spread.set_ylim(bottom=0)
     for axis in (level, spread):
@@ -297,5 +276,5 @@ def gates_recorded_figure(records: Sequence[Record]) -> tuple[Figure, str]:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(frameon=False, fontsize=8)
     shown = f"mean s {table['end'].min():.2f} to {table['end'].max():.2f}, between clips it differs by "
-    shown += f"{table['sd over clips: end'].min():.4f} to {table['sd over clips: end'].max():.4f}"
+    shown += f"{after.min():.4f} to {after.max():.4f}"
     return fig, f"The gates' s by unit before and after training, mean of {len(runs)} runs: at the end {shown}."
