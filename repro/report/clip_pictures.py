@@ -17,7 +17,6 @@ from repro.report.datasets import Audit, ClipSet
 from repro.report.figures import COLOURS, HIGHLIGHT, frame_strip
 
 CLASSES = 24  # at most on a contact sheet
-Strip = tuple[str, np.ndarray]  # a row's title, and its frames: uint8 (N, side, side, 3)
 
 
 def contact_sheet(found: ClipSet) -> tuple[Figure, str]:
@@ -28,11 +27,10 @@ def contact_sheet(found: ClipSet) -> tuple[Figure, str]:
     for clip in audit.split.test:
         if clip.name in lengths:
             firsts.setdefault(clip.label, clip)
-    chosen = [(audit.split.classes[label], clip) for label, clip in sorted(firsts.items())[:CLASSES]]
-    sheet = [
-        (name, test_view(read_frames(clip.path, test_frames(lengths[clip.name], found.run.frames)), found.run.size))
-        for name, clip in chosen
-    ]
+    sheet = []
+    for label, clip in sorted(firsts.items())[:CLASSES]:
+        frames = read_frames(clip.path, test_frames(lengths[clip.name], found.run.frames))
+        sheet.append((audit.split.classes[label], test_view(frames, found.run.size)))
     names = ", ".join(name for name, _ in sheet)
     alt = f"Contact sheet of {found.run.dataset}: one test clip a class, {found.run.frames} frames each: {names}."
     return frame_strip(sheet), alt
@@ -41,7 +39,13 @@ def contact_sheet(found: ClipSet) -> tuple[Figure, str]:
 def sampling_figure(found: ClipSet, segments: int) -> tuple[Figure, str]:
     """Which frames each policy takes of one training clip, on its time axis; with its alt text."""
     clip, length = _first_clip(_audit(found))
-    taken = sampled(length, segments)
+    taken = {}
+    for name, policy in POLICIES.items():
+        for epoch in range(2):
+            taken[f"{name},\ntraining, epoch {epoch}"] = policy.train(
+                length, segments, np.random.default_rng([0, epoch])
+            )
+        taken[f"{name},\ntest"] = policy.test(length, segments)
     fig, axis = plt.subplots(figsize=(9, 0.9 + 0.4 * len(taken)))
     for edge in np.arange(segments + 1) * length / segments:
         axis.axvline(edge - 0.5, color="#dddddd", linewidth=1)
@@ -74,8 +78,13 @@ def crop_figures(found: ClipSet) -> Iterator[tuple[Figure, str]]:
         axis.set_title(f"{number}", fontsize=8)
     fig.tight_layout()
     yield fig, f"The 13 fixed places of the smallest crop, {width} by {height} pixels, on a frame of {clip.name}."
+    views = []
+    for epoch in range(4):
+        rng = np.random.default_rng([1, epoch])
+        sampled = read_frames(clip.path, train_frames(length, found.run.frames, rng))
+        views.append((f"epoch {epoch}", augment(sampled, found.run.size, rng)[0]))
     alt = f"The same clip in four epochs of training: other frames, crops and mirror images; {found.run.frames} frames."
-    yield frame_strip(training_views(clip, length, found.run.frames, found.run.size)), alt
+    yield frame_strip(views), alt
 
 
 def _audit(found: ClipSet) -> Audit:
@@ -97,17 +106,6 @@ def _lengths(found: Audit) -> dict[str, int]:
     return dict(zip(usable["name"], usable["frames"], strict=True))
 
 
-def sampled(length: int, segments: int) -> dict[str, np.ndarray]:
-    """The frames that each policy takes of a clip of ``length`` frames, in two epochs of training and in testing."""
-    taken = {}
-    for name, policy in POLICIES.items():
-        for epoch in range(2):
-            rng = np.random.default_rng([0, epoch])
-            taken[f"{name},\ntraining, epoch {epoch}"] = policy.train(length, segments, rng)
-        taken[f"{name},\ntest"] = policy.test(length, segments)
-    return taken
-
-
 def short_clip_table(length: int, segments: int) -> pd.DataFrame:
     """The frames that each policy takes of a clip that is shorter than its segments are many."""
     rows = []
@@ -116,13 +114,6 @@ def short_clip_table(length: int, segments: int) -> pd.DataFrame:
         for part, indices in (("training", trained), ("test", policy.test(length, segments))):
             rows.append((f"{name}, {part}", " ".join(map(str, indices))))
     return pd.DataFrame(rows, columns=["policy", "frames taken, counted from 0"])
-
-
-def training_views(clip: Clip, length: int, frames: int, size: int) -> list[Strip]:
-    """One clip in four epochs of training: other frames, crops and mirror images each time."""
-    rngs = [np.random.default_rng([1, epoch]) for epoch in range(4)]
-    views = [augment(read_frames(clip.path, train_frames(length, frames, rng)), size, rng)[0] for rng in rngs]
-    return [(f"epoch {epoch}", view) for epoch, view in enumerate(views)]
 
 
 def histograms(found: ClipSet) -> tuple[Figure, str]:

@@ -15,7 +15,7 @@ from torch import nn
 
 from repro.experiment.fields import ATTENTION, BASELINE, TEMPORAL, TITLES
 from repro.models import build
-from repro.models.blocks import BasicBlock, Gate
+from repro.models.blocks import BasicBlock
 from repro.report.architecture import stages
 from repro.report.figures import COLOURS
 
@@ -51,29 +51,20 @@ def parts_of(model: str, *, classes: int, frames: int, size: int) -> list[Part]:
             found.append(Part("stack", ("in time",), GREY, _maps(entry.shape[1:])))
         units = [unit for unit in part if isinstance(unit, BasicBlock)] if isinstance(part, nn.Sequential) else []
         title, _, words = name.partition(": ")
-        boxes = tuple(_unit_text(unit) for unit in units) or tuple(words.split(", "))
-        found.append(Part(title[3:], boxes, _colour(units, title[:2]), _maps(after)))
+        boxes, colour = tuple(words.split(", ")), GREY
+        if units:  # output channels, and by how much a unit shrinks the map
+            strides = [max(unit.conv1.stride) for unit in units]
+            boxes = tuple(f"{u.conv2.out_channels}" + (f" /{s}" if s > 1 else "") for u, s in zip(units, strides))
+            gated = any(unit.gate is not None for unit in units)
+            colour = (GATED if title.startswith("2D") else IN_TIME) if gated else PLAIN
+        found.append(Part(title[3:], boxes, colour, _maps(after)))
     head = network.head
     last = ("average", f"dropout {head.dropout.p:g}", f"FC {head.fc.in_features}→{head.fc.out_features}")
     return [*found, Part("classifier", last, GREY, f"{head.fc.out_features} scores")]
 
 
-def _unit_text(unit: BasicBlock) -> str:
-    """Its output channels, and by how much it shrinks the map."""
-    stride = max(unit.conv1.stride)
-    return f"{unit.conv2.out_channels}" + (f" /{stride}" if stride > 1 else "")
-
-
-def _colour(units: list[BasicBlock], dimensions: str) -> str:
-    gated = any(unit.gate is not None for unit in units)
-    if not gated:
-        return PLAIN if units else GREY
-    return GATED if dimensions == "2D" else IN_TIME
-
-
 def _maps(shape: torch.Size) -> str:
-    channels, *rest = shape
-    return f"{channels} maps\n{' × '.join(str(n) for n in rest)}"
+    return f"{shape[0]} maps\n{' × '.join(map(str, shape[1:]))}"
 
 
 def network_figure(model: str, *, classes: int, frames: int, size: int) -> tuple[Figure, str]:
@@ -103,29 +94,21 @@ def network_figure(model: str, *, classes: int, frames: int, size: int) -> tuple
         left, right = 0.1 + step * first, step * last
         axis.plot([left, right], [0.3, 0.3], color=GREY, linewidth=1.2)
         axis.text((left + right) / 2, 0.24, words, ha="center", va="top", fontsize=SIZE)
-    axis.text(0.1, high - 0.08, _legend(parts), ha="left", va="top", fontsize=SIZE)
-    return fig, _network_alt(model, parts)
+    colours = {part.colour for part in parts}
+    legend = "A box under a stage is a residual unit with its output channels; /2 halves the map."
+    legend += " Orange: units with the SE-IM gate." if GATED in colours else ""
+    legend += " Green: with temporal attention." if IN_TIME in colours else ""
+    axis.text(0.1, high - 0.08, legend, ha="left", va="top", fontsize=SIZE)
 
-
-def _legend(parts: list[Part]) -> str:
-    words = ["A box under a stage is a residual unit with its output channels; /2 halves the map."]
-    if GATED in {part.colour for part in parts}:
-        words.append("Orange: units with the SE-IM gate.")
-    if IN_TIME in {part.colour for part in parts}:
-        words.append("Green: with temporal attention.")
-    return " ".join(words)
-
-
-def _network_alt(model: str, parts: list[Part]) -> str:
-    units = [len(part.boxes) for part in parts if part.colour != GREY]
+    units = {part.title: len(part.boxes) for part in parts if part.colour != GREY}
     listed = "; ".join(
-        f"{part.title}{f', {len(part.boxes)} units' if part.colour != GREY else ''}: "
+        f"{part.title}{f', {len(part.boxes)} units' if part.title in units else ''}: "
         f"{' of '.join(part.output.splitlines())}"
         for part in parts
     )
     gated = sum(len(part.boxes) for part in parts if part.colour in (GATED, IN_TIME))
-    gates = f", {gated} of them with a gate" if gated else ", none with a gate"
-    return f"{TITLES[model]} from frames to class scores, {sum(units)} residual units{gates}. {listed}."
+    words = f"{sum(units.values())} residual units, {gated or 'none'}{' of them' if gated else ''} with a gate"
+    return fig, f"{TITLES[model]} from frames to class scores, {words}. {listed}."
 
 
 # ---- Figure 4: a residual unit, its gate, and the two together
@@ -142,9 +125,14 @@ def unit_figure(*, size: int) -> tuple[Figure, str]:
     unit: Any = units[-1]
     with torch.no_grad():
         shape = units[:-1](entry).shape[1:]
-    branch, gate = branch_steps(unit), gate_steps(unit.gate)
+    convolutions = [
+        f"conv {' × '.join(map(str, conv.kernel_size))}, {conv.out_channels}" for conv in (unit.conv1, unit.conv2)
+    ]
+    linear = [f"FC {fc.in_features} → {fc.out_features}" for fc in (unit.gate.fc1, unit.gate.fc2)]
+    branch = [convolutions[0], "batch norm", "ReLU", convolutions[1], "batch norm"]
+    gate = ["squeeze: average", linear[0], "ReLU", linear[1], "sigmoid"]
     fig, axis = _canvas(9.0, 6.6)
-    maps = " × ".join(str(n) for n in shape)
+    maps = " × ".join(map(str, shape))
     _basic(axis, 1.3, branch, maps)
     _module(axis, 4.1, gate, maps)
     _se_im(axis, 6.65, branch, gate, maps)
@@ -157,24 +145,7 @@ def unit_figure(*, size: int) -> tuple[Figure, str]:
     return fig, alt
 
 
-def branch_steps(unit: BasicBlock) -> list[str]:
-    """What the residual branch of a built unit does, layer by layer."""
-    first, second = (_conv_text(conv) for conv in (unit.conv1, unit.conv2))
-    return [first, "batch norm", "ReLU", second, "batch norm"]
-
-
-def gate_steps(gate: Gate) -> list[str]:
-    """What a built gate does to the branch to find s."""
-    one, two = (f"FC {fc.in_features} → {fc.out_features}" for fc in (gate.fc1, gate.fc2))
-    return ["squeeze: average", one, "ReLU", two, "sigmoid"]
-
-
-def _conv_text(conv: nn.Conv2d | nn.Conv3d) -> str:
-    return f"conv {' × '.join(str(n) for n in conv.kernel_size)}, {conv.out_channels}"
-
-
 def _basic(axis: Axes, x: float, branch: list[str], maps: str) -> None:
-    """Panel (a)."""
     _title(axis, x, "(a) BasicBlock")
     y = _down(axis, x, TOP - ROW, branch, PLAIN, head=f"X: {maps}")
     _around(axis, x, y - ROW, "identity mapping")
@@ -184,7 +155,6 @@ def _basic(axis: Axes, x: float, branch: list[str], maps: str) -> None:
 
 
 def _module(axis: Axes, x: float, gate: list[str], maps: str) -> None:
-    """Panel (b)."""
     _title(axis, x, "(b) SE module")
     y = _down(axis, x, TOP - ROW, gate, GATED, head=f"U: {maps}")
     _around(axis, x, y - ROW, "U")

@@ -78,21 +78,20 @@ def _address(picture: bytes) -> str:
 # ---- Figure 1: actions that look alike
 
 
-def look_alikes(clips: Iterable[Clip], classes: Sequence[str]) -> list[tuple[Clip, Clip]]:
-    """The first clip of either class of each pair of look-alikes named beforehand; pairs without clips are left out."""
+def look_alikes_previews(clips: Iterable[Clip], classes: Sequence[str]) -> pd.DataFrame:
+    """Look-alikes named beforehand, a row a pair: the first clip of either class as a preview; empty without any."""
     firsts: dict[int, Clip] = {}
     for clip in clips:
         firsts.setdefault(clip.label, clip)
-    return [(firsts[i], firsts[j]) for i, j in named_pairs(classes) if i in firsts and j in firsts]
-
-
-def look_alikes_previews(clips: Iterable[Clip], classes: Sequence[str]) -> pd.DataFrame:
-    """Look-alikes as previews, a row a pair, for `repro.report.show.show_table`; empty where no pair is named."""
-    rows = []
-    for one, other in look_alikes(clips, classes):
-        names = f"{classes[one.label]} and {classes[other.label]}"
-        rows.append({"actions": names, "one": _moving(one, classes), "the other": _moving(other, classes)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "actions": f"{classes[i]} and {classes[j]}",
+            "one": _moving(firsts[i], classes),
+            "the other": _moving(firsts[j], classes),
+        }
+        for i, j in named_pairs(classes)
+        if i in firsts and j in firsts
+    )
 
 
 def _moving(clip: Clip, classes: Sequence[str]) -> Preview:
