@@ -141,10 +141,15 @@ def built(pages) -> Path:
     return root
 
 
+def of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.ipynb"))
+
+
 def command(root: Path) -> int:
-    places = {"pages": root / "pages", "source": SOURCE, "stage": root / "stage", "out": root / "out"}
+    places = {"source": SOURCE, "stage": root / "stage", "out": root / "out"}
+    arguments = ["--pages", *map(str, of(root / "pages")), *(f"--{name}={place}" for name, place in places.items())]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["book", *(f"--{name}={place}" for name, place in places.items())])
+        patch.setattr(sys, "argv", ["book", *arguments])
         return book.main()
 
 
@@ -209,9 +214,9 @@ def test_photographs_stay_pixels_of_a_bounded_width():
 
 def test_a_table_escapes_text_aligns_numbers_and_names_its_headers():
     table = pd.DataFrame({"class <a>": ["x & y", None], "top-1": [0.5, np.nan], "n": [3, 4], "ok": [True, False]})
-    html = table_html(formatted(table, {"top-1": ".2%", "n": lambda n: f"{n} clips"}), "A <caption>")
+    html = table_html(formatted(table, {"top-1": ".2%", "n": "04d"}), "A <caption>")
     assert "class &lt;a&gt;" in html and "x &amp; y" in html and "A &lt;caption&gt;</span></caption>" in html
-    assert '<td style="text-align: right" data-label="top-1">50.00%</td>' in html and "3 clips" in html
+    assert '<td style="text-align: right" data-label="top-1">50.00%</td>' in html and ">0003<" in html
     assert '<td style="text-align: right" data-label="top-1">–</td>' in html
     assert '<td style="text-align: left" data-label="ok">True</td>' in html and 'data-label="class &lt;a&gt;"' in html
     assert html.count('scope="col"') == 4 and html.count('scope="row"') == 2
@@ -292,7 +297,7 @@ def test_chapters_stand_in_order_and_pages_without_a_place_are_refused():
 
 def test_staging_again_touches_nothing_and_a_changed_page_only_itself(tmp_path, pages):
     shutil.copytree(pages, tmp_path / "pages")
-    files = book.page_files([tmp_path / "pages"])
+    files = of(tmp_path / "pages")
     stage = tmp_path / "stage"
     assert len(staging.stage(files, SOURCE, stage)) > len(files)
     times = {path: path.stat().st_mtime_ns for path in stage.rglob("*")}
@@ -318,7 +323,7 @@ def test_noise_is_left_out_and_each_photograph_has_its_alt_text(pages):
 
 def test_programs_find_every_figure_table_and_file(tmp_path, pages):
     stage = tmp_path / "stage"
-    staging.stage(book.page_files([pages]), SOURCE, stage)
+    staging.stage(of(pages), SOURCE, stage)
     extra = stage / "extra"
     manifest = json.loads((extra / "manifest.json").read_text(encoding="utf-8"))
     assert [(each["page"], each["kind"], each["number"]) for each in manifest if each["kind"] != "records"] == [
@@ -352,13 +357,7 @@ def test_two_files_of_one_name_are_refused(tmp_path, pages):
     again = code("publish('claims.json', 1)", outputs_of(publish, "claims.json", 1))
     write_page(tmp_path / "pages", "ledger", new_markdown_cell("# Title"), again)
     with pytest.raises(staging.BookError, match=r"ledger\.html: claims\.json is published twice"):
-        staging.stage(book.page_files([tmp_path / "pages"]), SOURCE, tmp_path / "stage")
-
-
-def test_failed_and_draft_notebooks_are_no_pages(pages, tmp_path):
-    for name in ("answer.failed.ipynb", "answer.draft.ipynb", "answer.ipynb"):
-        shutil.copy(pages / "answer.ipynb", tmp_path / name)
-    assert book.page_files([tmp_path]) == [tmp_path / "answer.ipynb"]
+        staging.stage(of(tmp_path / "pages"), SOURCE, tmp_path / "stage")
 
 
 def test_pages_that_may_not_be_shown_are_named(tmp_path):
@@ -379,7 +378,7 @@ def test_pages_that_may_not_be_shown_are_named(tmp_path):
 
 
 def test_a_page_that_left_the_book_leaves_no_file(tmp_path, pages, monkeypatch):
-    files = book.page_files([pages])
+    files = of(pages)
 
     def sphinx(command, **_):
         """Writes a file for each page of the stage, and leaves those of earlier builds, as Sphinx does."""

@@ -1,6 +1,6 @@
 """The book: executed notebooks and the chapters of book/ staged together, and jupyter-book's HTML of them.
 
-    python -m repro.report.book --pages build/pages --source book --stage build/book --out book/_build
+    python -m repro.report.book --pages build/pages/*.ipynb --source book --stage build/book --out book/_build
 
 Staging (``repro.report.staging``) touches only what changed, so that Sphinx reads only that again. Nothing is
 executed, and neither the build nor the pages need a network. Sphinx writes into the stage; ``<out>/html`` is replaced
@@ -158,24 +158,15 @@ def _finish(app: "Sphinx", error: Exception | None) -> None:
 # ---- command line
 
 
-def page_files(paths: Iterable[Path]) -> list[Path]:
-    """Notebooks named one by one, or those of a folder. Drafts and failed runs (X.failed.ipynb) are no pages."""
-    files = []
-    for path in paths:
-        found = sorted(path.glob("*.ipynb")) if path.is_dir() else [path]
-        files += [file for file in found if "." not in file.stem]
-    return files
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m repro.report.book", description="Build the book.")
-    parser.add_argument("--pages", type=Path, nargs="+", required=True, help="executed notebooks, or their folder")
+    parser.add_argument("--pages", type=Path, nargs="+", required=True, help="executed notebooks")
     parser.add_argument("--source", type=Path, default=Path("book"))
     parser.add_argument("--stage", type=Path, default=Path("build/book"))
     parser.add_argument("--out", type=Path, default=Path("book/_build"))
     arguments = parser.parse_args()
     try:
-        changed = stage(page_files(arguments.pages), arguments.source, arguments.stage)
+        changed = stage(arguments.pages, arguments.source, arguments.stage)
         print(f"book: {len(changed)} staged files changed; building", flush=True)
         index = build(arguments.stage, arguments.out)
     except ValueError as error:

@@ -60,9 +60,10 @@ def stated(paper: Paper) -> dict[str, tuple[str, list[int]]]:
 
 def linked_text(paper: Paper) -> str:
     """Of which of the paper's accuracies no whole split gives the percentage, with a link to this page."""
-    found = {name: each for name, each in stated(paper).items() if name in ASKED}
     none = {
-        name: each for name, each in found.items() if impossible({name: Reported(each[0], each[1][0])}, {name: each[1]})
+        name: (printed, sizes)
+        for name, (printed, sizes) in stated(paper).items()
+        if name in ASKED and impossible({name: Reported(printed, sizes[0])}, {name: sizes})
     }
     if not none:
         return ""

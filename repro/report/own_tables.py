@@ -87,9 +87,9 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
         for words, column in _pairs(table):
             printed = [number(table, network, column) for network in BOTH]
             classes = {plain_name(name): k for k, name in enumerate(runs[0][0].classes)} if runs else {}
-            places = [classes[name] for name in map(plain_name, words) if name in classes]
+            one, other = (classes.get(plain_name(name)) for name in words)
             clips = "HMDB51" + (f", {protocol}" if runs else "")
-            two = (places[0], places[1]) if len(places) == 2 else None
+            two = None if one is None or other is None else (one, other)
             rows.append(_row(words, clips, _arrow(printed, "g")) | _both(runs, two))
     for study in studies:
         if study.pairs and not {record.name for record in study.records} <= official:

@@ -9,16 +9,16 @@ import io
 import json
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 
+import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from markupsafe import Markup, escape
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from PIL import Image
 
 from repro.claims.judging import OUTCOMES
@@ -31,8 +31,6 @@ WIDEST = 1400  # pixels of a photograph
 FILE = "application/vnd.repro.file+json"  # the mime type of what `publish` displays
 
 LONGEST_WORD = 24  # letters of a cell: an address that is longer may be broken at its slashes
-
-Format = str | Callable[[object], object]
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
         raise ValueError("alt: say in a sentence what the figure shows")
     content: str | bytes
     numbered: list[str] = []
-    if any(_is_photograph(image) for axis in fig.axes for image in axis.images):
+    if any(np.ndim(image.get_array()) == 3 for axis in fig.axes for image in axis.images):
         numbered = find_fonts(fig)
         alt = "; ".join([alt, *numbered])
         mime, content, size = _photograph(fig)
@@ -78,20 +76,12 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
         mime, content, size = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>', {}
     pyplot.close(fig)
     if folded:
-        shown = Markup(content) if isinstance(content, str) else _img(mime, content, alt)
-        mime, content, size = "text/html", str(_fold(folded, shown)), {}
+        if isinstance(content, bytes):
+            source = f"data:{mime};base64,{b64encode(content).decode()}"
+            content = Markup('<img src="{}" alt="{}" style="max-width: 100%">').format(source, alt)
+        mime, content, size = "text/html", str(_fold(folded, Markup(content))), {}
     display({mime: content, "text/plain": alt}, metadata={mime: size | {"alt": alt}}, raw=True)
     say(f"In the picture: {in_markdown('; '.join(numbered))}." if numbered else "")
-
-
-def _img(mime: str, content: bytes, alt: str) -> Markup:
-    source = f"data:{mime};base64,{b64encode(content).decode()}"
-    return Markup('<img src="{}" alt="{}" style="max-width: 100%">').format(source, alt)
-
-
-def _is_photograph(image: AxesImage) -> bool:
-    values = image.get_array()
-    return values is not None and values.ndim == 3
 
 
 def _photograph(fig: Figure) -> tuple[str, bytes, dict[str, int]]:
@@ -155,22 +145,14 @@ for (const table of document.querySelectorAll("table.sortable:not([data-ready])"
 )
 
 
-def formatted(table: pd.DataFrame, formats: Mapping[str, Format]) -> pd.DataFrame:
-    """The table, which from now on knows how its numbers are written.
-
-    formats: for a column, a format specification (".1f") or a function of the cell's value.
-    """
+def formatted(table: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
+    """The table, which from now on knows how its numbers are written: a format specification (".1f") by column."""
     table.attrs["formats"] = dict(formats)
     return table
 
 
 def show_table(
-    table: pd.DataFrame,
-    caption: str,
-    *,
-    empty: str = "–",
-    sortable: bool = False,
-    folded: str = "",
+    table: pd.DataFrame, caption: str, *, empty: str = "–", sortable: bool = False, folded: str = ""
 ) -> None:
     """Display a table with its caption: numbers at the right, the first column as row headers, wide tables scrolling.
 
@@ -201,8 +183,8 @@ def table_html(table: pd.DataFrame, caption: str, *, empty: str = "–", sortabl
 
     def cell(position: int, value: object) -> Markup:
         text = _text(value, formats.get(names[position]), empty)
-        style = Markup(' style="text-align: right"') if numeric[position] else Markup(' style="text-align: left"')
-        if sortable and numeric[position] and not _missing(value):
+        style = Markup(' style="text-align: {}"').format("right" if numeric[position] else "left")
+        if sortable and numeric[position] and not pd.isna(value):
             style += Markup(' data-value="{}"').format(value)
         style += Markup(' data-label="{}"').format(names[position])  # for narrow screens, where the head is not seen
         if position == 0:
@@ -283,19 +265,13 @@ def plain(text: str) -> str:
 
 def _is_numeric(values: list[object]) -> bool:
     """Whether a column holds numbers and gaps only, with one number at least."""
-    filled = [value for value in values if not _missing(value)]
+    filled = [value for value in values if not pd.isna(value)]
     return bool(filled) and all(isinstance(value, Real) and not isinstance(value, bool) for value in filled)
 
 
-def _missing(value: object) -> bool:
-    return bool(pd.isna(value))
-
-
-def _text(value: object, form: Format | None, empty: str) -> Markup:
-    if _missing(value):
+def _text(value: object, form: str | None, empty: str) -> Markup:
+    if pd.isna(value):
         return escape(empty)
-    if callable(form):
-        return escape(form(value))
     if form is not None:
         return escape(format(value, form))
     if isinstance(value, float):

@@ -60,8 +60,12 @@ def stage(pages: Sequence[Path], source: Path, folder: Path) -> list[Path]:
         shown += found
     names = {Path(name).stem for name in files if name.endswith((".ipynb", ".md")) and "/" not in name}
     files["_toc.yml"] = table_of_contents(names).encode()
-    for notebook in {placed(path.stem).source for path in pages}:
-        files[f"{EXTRA}/{notebook}"] = _without_outputs(source.parent / notebook).encode()
+    for name in {placed(path.stem).source for path in pages}:  # each notebook as it is before a run
+        notebook = nbformat.read(source.parent / name, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        files[f"{EXTRA}/{name}"] = (nbformat.writes(notebook) + "\n").encode()
     for name, content in _for_programs(shown).items():
         files[f"{EXTRA}/{name}"] = content
 
@@ -120,7 +124,9 @@ def staged_page(path: Path) -> tuple[str, list[Shown]]:
         notebook = nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
         raise BookError(f"{path}: not a readable notebook: {error}") from None
-    _check_heading(path, notebook)
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    if not re.search(r"^# ", texts, re.MULTILINE):  # the book's menu would show it without a name
+        raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
     language = notebook.metadata.get("kernelspec", {}).get("language", "python")
     staged = nbformat.v4.new_notebook(
         metadata={
@@ -141,14 +147,6 @@ def staged_page(path: Path) -> tuple[str, list[Shown]]:
     for number, cell in enumerate(staged.cells):
         cell.id = f"cell-{number}"
     return nbformat.writes(staged) + "\n", shown
-
-
-def _check_heading(path: Path, notebook: NotebookNode) -> None:
-    """Raises BookError for a page without a heading, which the book's menu would show without a name."""
-    if not any(
-        cell.cell_type == "markdown" and re.search(r"^# ", cell.source, re.MULTILINE) for cell in notebook.cells
-    ):
-        raise BookError(f"{path}: no heading; begin its first text cell with '# Title'")
 
 
 def _code_cells(path: Path, number: int, cell: NotebookNode, shown: list[Shown]) -> list[NotebookNode]:
@@ -282,12 +280,3 @@ def _codecheck(tables: Sequence[dict[str, Any]]) -> str:
         "manifest": [{"file": table["file"], "comment": f"{table['page']}: {table['caption']}"} for table in tables],
     }
     return yaml.safe_dump(listed, explicit_start=True, sort_keys=False, allow_unicode=True, width=1000)
-
-
-def _without_outputs(path: Path) -> str:
-    """A notebook as it is before a run, as JSON text."""
-    notebook = nbformat.read(path, as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return nbformat.writes(notebook) + "\n"

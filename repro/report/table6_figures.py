@@ -43,12 +43,6 @@ def accuracy(row: Row, paper: Paper, dataset: str) -> Peer | None:
     return min(peers, key=lambda p: not p.verified, default=None)
 
 
-def stated(row: Row, paper: Paper, dataset: str) -> float | None:
-    """The accuracy that the paper's text states of its own network, in per cent."""
-    values = [c.value for c in paper.claims if c.id == f"accuracy-{dataset}"]
-    return values[0] if row.name == ATTENTION and values else None
-
-
 def bubble_points(measured: Measured, paper: Paper, dataset: str) -> pd.DataFrame:
     """Networks with a published accuracy, and the paper's two: NaN where its text states none.
 
@@ -60,9 +54,10 @@ def bubble_points(measured: Measured, paper: Paper, dataset: str) -> pd.DataFram
         rate = measured.rate(name)
         if name not in measured.networks or rate is None:
             continue
-        peer, own = accuracy(row, paper, dataset), stated(row, paper, dataset)
+        peer = accuracy(row, paper, dataset)
         if peer is None and name not in OWN:
             continue
+        own = next((c.value for c in paper.claims if c.id == f"accuracy-{dataset}" and name == ATTENTION), None)
         entry = measured.networks[name]
         points.append(
             {
@@ -117,17 +112,11 @@ def bubble_figure(points: pd.DataFrame, dataset: str) -> tuple[Figure, str]:
         axis.set_ylim(bottom=low)
         radii = np.sqrt(6 * points["parameters"] / np.pi)  # points: a marker's area is that of a square
         label_points(axis, points[cost], points["accuracy"].fillna(low), names, radii=radii)
-    listed = "; ".join(
-        f"{p.title} {_said(p.accuracy, p.stated)}, {p.speed:.2f} clips/s, {p.gmacs:.0f} GMACs"
-        for p in points.itertuples()
-    )
-    return fig, f"{DATASETS[dataset]} top-1 against cost: {listed}. Pareto front {'; '.join(fronts)}."
-
-
-def _said(accuracy: float, stated: bool) -> str:
-    if np.isnan(accuracy):
-        return "no accuracy stated"
-    return f"{accuracy:g} %{' as the paper states' if stated else ''}"
+    listed = []
+    for p in points.itertuples():
+        said = "no accuracy stated" if np.isnan(p.accuracy) else f"{p.accuracy:g} %{' as the paper states' * p.stated}"
+        listed.append(f"{p.title} {said}, {p.speed:.2f} clips/s, {p.gmacs:.0f} GMACs")
+    return fig, f"{DATASETS[dataset]} top-1 against cost: {'; '.join(listed)}. Pareto front {'; '.join(fronts)}."
 
 
 def _bubble_marks(points: pd.DataFrame) -> list[Line2D]:
@@ -229,23 +218,17 @@ def counted_shares(model: str) -> pd.Series:
     network = build(model, classes=51).eval().to("meta")
     found = dict.fromkeys(PARTS, 0)
     for name, part, entry in stages(network, FRAMES, 224):
-        gates = sum(_gate_costs(module) for module in part.modules() if isinstance(module, Gate))
+        gates = 0
+        for gate in (module for module in part.modules() if isinstance(module, Gate)):
+            squeezed = torch.empty(FRAMES, gate.fc1.in_features, device="meta")  # one squeezed map a frame
+            gates += multiply_adds(nn.Sequential(gate.fc1, gate.fc2), squeezed)
+        where, _, what = name.partition(":")[0].partition(" ")
+        what = what.replace(" ", "")  # "2D layer 1" is "trunk, layer1"
         found["gates"] += gates
-        found[_stage(name)] += multiply_adds(part, entry) - gates
+        found[{"2D": f"trunk, {what}", "3D": f"head, {what}"}.get(where, "the rest")] += (
+            multiply_adds(part, entry) - gates
+        )
     return pd.Series(found) / sum(found.values())
-
-
-def _stage(name: str) -> str:
-    """A part's name for that of a stage: ``2D layer 1`` is ``trunk, layer1``."""
-    where, _, what = name.partition(":")[0].partition(" ")
-    what = what.replace(" ", "")
-    return {"2D": f"trunk, {what}", "3D": f"head, {what}"}.get(where, "the rest")
-
-
-def _gate_costs(gate: Gate) -> int:
-    """Multiply-adds of one gate: its two layers, on one squeezed map a frame."""
-    squeezed = torch.empty(FRAMES, gate.fc1.in_features, device="meta")
-    return multiply_adds(nn.Sequential(gate.fc1, gate.fc2), squeezed)
 
 
 def timed_shares(measured: Measured, model: str) -> pd.Series | None:
