@@ -19,7 +19,7 @@ from repro.inference.backends import BACKENDS, agreement, check_option, choose, 
 from repro.models import MODELS, build
 from repro.models.blocks import BasicBlock
 from repro.records.measure import write_measurement
-from repro.report import backends as report
+from repro.report import speed as report
 from repro.training.network_and_clips import make_dataset
 
 

@@ -15,6 +15,7 @@ from repro.models.peers.rows import compared, rows
 from repro.paper.cells import load
 from repro.records.measure import write_measurement
 from repro.records.table6 import Measured, first, read
+from repro.report import speed
 from repro.report import table6 as report
 from repro.report import table6_figures as figures
 from repro.report.labels import label_points
@@ -62,13 +63,13 @@ def test_a_network_that_changed_since_is_stale():
     today["c3d"]["multiply_adds"] += 1
     del today["i3d"]
     assert measured.stale(today) == ["c3d", "i3d"]
-    table = report.speed_table(measured, counts=today).set_index("network")
+    table = speed.speed_table(measured, counts=today).set_index("network")
     assert "C3D (stale)" in table.index and "ResNet34-3DRes18" in table.index
 
 
 def test_speed_table_derives_the_rate_of_the_published_test():
     measured = made.table6(NETWORKS)
-    table = report.speed_table(measured, counts=measured.networks).set_index("network")
+    table = speed.speed_table(measured, counts=measured.networks).set_index("network")
     assert len(table) == len(rows())
     c3d = table.loc["C3D"]  # 0.9 s a clip, 10 views; the baseline 0.5 s
     assert c3d["fp32: clips/s [quartiles]"] == "1.11 [1.11, 1.11]" and c3d["bf16: clips/s [quartiles]"][:4] == "2.22"
@@ -167,16 +168,16 @@ def full() -> Measured:
 
 def test_the_other_sections_by_hand():
     measured = full()
-    batch = report.batch_table(measured).set_index("network").loc["C3D"]
+    batch = speed.batch_table(measured).set_index("network").loc["C3D"]
     best = batch[[f"fp32: {name}" for name in ("best batch", "clips/s", "gain")]].tolist()
     assert best == ["2", 2, pytest.approx(1.8)] and batch["bf16: best batch"] == "not measured"
-    pipeline = report.pipeline_table(measured).iloc[0]
+    pipeline = speed.pipeline_table(measured).iloc[0]
     assert pipeline["file to label (s)"] == pytest.approx(1.2)
-    views = report.views_table(measured).iloc[0]
+    views = speed.views_table(measured).iloc[0]
     assert views["views a video"] == 10 and views["timed / derived"] == pytest.approx(0.9 * 10 / 9.9)
-    frames = report.frames_table(measured)
+    frames = speed.frames_table(measured)
     assert frames["frames"].tolist() == [4, 16] and frames["GMACs"].tolist() == pytest.approx([62.3 / 4, 62.3])
-    layers = report.layers_table(measured).set_index("part")
+    layers = speed.layers_table(measured).set_index("part")
     assert layers.loc["gates", "Res34-SE-IM-Net: share"] == "25.0%"
     assert layers.loc["gates", "ResNet34-3DRes18: ms"] == 0
 
@@ -190,7 +191,7 @@ def test_roofline_by_hand():
 
 
 def test_a_quick_measurement_has_no_other_sections():
-    tables = (report.batch_table, report.pipeline_table, report.views_table, report.frames_table, report.layers_table)
+    tables = (speed.batch_table, speed.pipeline_table, speed.views_table, speed.frames_table, speed.layers_table)
     for measured in (made.table6(), first({})):  # and where nothing at all is measured
         assert all(table(measured).empty for table in tables)
     assert len(figures.roofline_points(measured)) == 0
@@ -199,10 +200,10 @@ def test_a_quick_measurement_has_no_other_sections():
 
 def test_runs_are_told_apart():
     measured = made.table6()
-    assert "All timings are of one run." in report.runs_note(measured)
+    assert "All timings are of one run." in speed.runs_note(measured)
     again = measured.timings.assign(run=1, seconds=2 * measured.timings["seconds"])
     both = dataclasses.replace(measured, timings=pd.concat([measured.timings, again], ignore_index=True))
-    note = report.runs_note(both)
+    note = speed.runs_note(both)
     assert "of 2 runs" in note and "the baseline took 0.500 s in run 1, 1.000 s in run 2" in note
     assert both.ratio("c3d", BASELINE).n == 6  # rounds of one number in two runs are two rounds
 
@@ -210,10 +211,10 @@ def test_runs_are_told_apart():
 def test_real_time_is_said_of_every_cpu():
     """By the fastest runtime of float32; 16 frames of 25 a second are 0.64 s."""
     timed = [made.variants(**{"eager, fp32": 0.9, "OpenVINO, fp32": s, "OpenVINO, bf16": 0.1}) for s in (0.5, 0.8)]
-    text = report.real_time_text([made.table6(SOME, variants=each) for each in timed], 25)
+    text = speed.real_time_text([made.table6(SOME, variants=each) for each in timed], 25)
     where = "CPU, 1 thread of Made 1"
     assert text == f"**In time on 1 of 2 CPUs**, of 0.64 s allowed: 0.50 s on {where}; 0.80 s on {where}."
-    assert report.real_time_text([], 25) == ""
+    assert speed.real_time_text([], 25) == ""
 
 
 def test_findings_say_plainly_what_is_lighter_and_faster():
@@ -245,10 +246,10 @@ def test_the_networks_compared_with_at_their_own_input_and_at_one():
 
 def test_real_time_by_runtime():
     measured = made.table6(variants=made.variants(**{"eager, fp32": 0.7, "OpenVINO, fp32": (0.5, 0.56, 0.65)}))
-    table = report.real_time_table(measured, 25).set_index("runtime")
+    table = speed.real_time_table(measured, 25).set_index("runtime")
     assert table["within 0.64 s"].tolist() == ["no", "mostly"]
     assert table.loc["OpenVINO, fp32", "seconds a decision [quartiles]"] == "0.56 [0.50, 0.65]"
-    assert report.real_time_table(first({}), 25).empty
+    assert speed.real_time_table(first({}), 25).empty
 
 
 def test_table_6_has_the_networks_compared_with_their_counts_and_speed():

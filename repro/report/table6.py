@@ -1,32 +1,21 @@
 """Table 6 from its record: tables and sentences of ``results/table6/<device>.json`` (``repro.bench.table6``)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
 from repro.claims.comparison import CLIP, COMMON_CLIP, VIDEO, Counts, cost, faster, fewer
 from repro.claims.official import OWN
-from repro.experiment.fields import ATTENTION, BASELINE, TITLES
-from repro.metrics.statistics import Interval
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models.peers.rows import COMMON, EXCEPTED, Row, compared, not_rebuilt, rows, titles
 from repro.paper.cells import Paper
-from repro.records.table6 import AT_COMMON, COMMAND, FILE_TO_LABEL, NOT_MEASURED, Measured
+from repro.records.table6 import AT_COMMON, Measured
 from repro.report.peers_tables import UNREAD
-from repro.report.show import formatted, say, show_table
+from repro.report.show import formatted
+from repro.report.speed import PRECISIONS, rate_text, ratio_text
 
-FULL = f"{COMMAND} --full"
 NOT_VERIFIED = "not verified"
-PRECISIONS = ("fp32", "bf16")
 DATASETS = {"ucf101": "UCF101", "hmdb51": "HMDB51"}
-
-
-def show_measured(table: pd.DataFrame, caption: str, *, command: str = FULL, folded: str = "") -> None:
-    """Display a table, or which command measures it where it is empty."""
-    if table.empty:
-        say(f"**Not measured:** `{command}`.")
-    else:
-        show_table(table, caption, folded=folded)
 
 
 # ---- Table 6
@@ -143,11 +132,6 @@ def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:
     return formatted(pd.DataFrame(lines), formats)
 
 
-def _title(name: str) -> str:
-    """Of a record's network, which may be one that is not built any more."""
-    return rows()[name].title if name in rows() else name
-
-
 def _input(row: Row) -> str:
     flow = f" and {row.flow // 2} flow fields" if row.flow else ""
     return f"{row.frames} × {row.size}²{flow}, {row.classes} classes"
@@ -160,162 +144,6 @@ def _peer_text(methods: Sequence[str], paper: Paper, dataset: str) -> str:
         return "none read"
     protocol = ", ".join(text for text in (peer.modality, peer.pretraining, peer.splits) if text)
     return f"{peer.text} ({protocol}{'' if peer.verified else f'; {NOT_VERIFIED}'})"
-
-
-def speed_table(measured: Measured, *, counts: Counts) -> pd.DataFrame:
-    """Videos a second of every row, one clip a call: both precisions, beside the baseline, at its test protocol."""
-    stale = set(measured.stale(counts))
-    lines = []
-    for name, row in rows().items():
-        if name not in measured.networks:
-            lines.append({"network": row.title, "fp32: clips/s [quartiles]": NOT_MEASURED})
-            continue
-        line: dict[str, Any] = {"network": row.title + (" (stale)" if name in stale else "")}
-        for precision in PRECISIONS:
-            rate = measured.rate(name, precision)
-            text = measured.reason(name, precision) if rate is None else _rate_text(rate)
-            line[f"{precision}: clips/s [quartiles]"] = text
-        ratio = measured.ratio(name, BASELINE)
-        line["fp32: times the baseline [95 %]"] = "–" if ratio is None or name == BASELINE else _ratio_text(ratio)
-        rate = measured.rate(name)
-        line["test: views a video"] = f"{row.clips} × {row.crops}" if row.views else row.protocol or "not stated"
-        derived = None if rate is None or not row.views else rate["median"] / row.views
-        line["fp32: videos/s in that test (derived)"] = derived
-        lines.append(line)
-    return formatted(pd.DataFrame(lines), {"fp32: videos/s in that test (derived)": ".3g"})
-
-
-def _rate_text(rate: pd.Series) -> str:
-    return f"{rate['median']:.3g} [{rate['q25']:.3g}, {rate['q75']:.3g}]"
-
-
-def _ratio_text(ratio: Interval) -> str:
-    return f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-
-
-def runs_note(measured: Measured) -> str:
-    """Which run or runs the timings are from; of several, how far the reference network drifted between them."""
-    content = measured.content
-    made = content["provenance"]
-    text = (
-        f"Measured on {measured.name}, {made['started'][:10]}, torch {made['libraries']['torch']}, commit "
-        f"{made['commit'][:10]}{' with uncommitted changes' if made['uncommitted_changes'] else ''}: one warm-up and "
-        f"{content['rounds']['network']} interleaved rounds. "
-    )
-    used = sorted(measured.timings["run"].unique())
-    if len(used) == 1:
-        return text + "All timings are of one run."
-    network = measured.of("network", f"{content['reference']}, fp32, batch 1")
-    by_run = network.groupby("run")["seconds"].median()
-    drift = ", ".join(f"{seconds:.3f} s in run {int(str(run)) + 1}" for run, seconds in by_run.items())
-    return text + f"**The timings are of {len(used)} runs** (it was interrupted); the baseline took {drift}."
-
-
-def batch_table(measured: Measured) -> pd.DataFrame:
-    """The best batch of those tried, a row a network: clips/s, gain over one clip a call."""
-    rates, lines = measured.rates("batch"), []
-    if rates.empty:
-        return pd.DataFrame()
-    for name in measured.networks:
-        line: dict[str, Any] = {"network": _title(name)}
-        for precision in PRECISIONS:
-            single = measured.rate(name, precision)
-            head = f"{name}, {precision}, "
-            tried = {case: median for case, median in zip(rates.index, rates["median"]) if case.startswith(head)}
-            best, rate, gain = NOT_MEASURED, None, None
-            if single is not None and tried:
-                medians = {"1": single["median"]}
-                medians |= {case.removeprefix(f"{head}batch "): median for case, median in tried.items()}
-                best = max(medians, key=lambda batch: medians[batch])
-                rate, gain = medians[best], medians[best] / single["median"]
-            line |= {f"{precision}: best batch": best, f"{precision}: clips/s": rate, f"{precision}: gain": gain}
-        lines.append(line)
-    return formatted(pd.DataFrame(lines), {f"{p}: {what}": ".2f" for p in PRECISIONS for what in ("clips/s", "gain")})
-
-
-def pipeline_table(measured: Measured) -> pd.DataFrame:
-    """From a video file to a label beside the network alone, float32, in seconds a clip.
-
-    No share of decoding is derived from the two: decoded frames lie channels-last in memory, the network-only input
-    does not, and PyTorch runs the same convolutions faster on the former.
-    """
-    lines = []
-    for name in measured.networks:
-        whole, network = measured.rate(name, section="pipeline"), measured.rate(name)
-        if whole is None or network is None:
-            continue
-        lines.append(
-            {
-                "network": _title(name),
-                "network only (s)": 1 / network["median"],
-                "file to label (s)": 1 / whole["median"],
-                "file to label: videos/s [quartiles]": _rate_text(whole),
-            }
-        )
-    return formatted(pd.DataFrame(lines), {"network only (s)": ".3f", "file to label (s)": ".3f"})
-
-
-def views_table(measured: Measured) -> pd.DataFrame:
-    """Whole test protocols, timed, beside the rate derived from one view."""
-    rates, lines = measured.rates("views"), []
-    for case, whole in rates.iterrows():
-        name, precision, batch, *views = str(case).split(", ")
-        if not views:
-            continue
-        count, single = int(views[0].split()[0]), rates.loc[f"{name}, {precision}, {batch}"]
-        lines.append(
-            {
-                "network": _title(name),
-                "views a video": count,
-                "derived: videos/s": single["median"] / count,
-                "timed: videos/s": whole["median"],
-                "timed / derived": whole["median"] * count / single["median"],
-                "n": int(whole["n"]),
-            }
-        )
-    formats = {"derived: videos/s": ".3f", "timed: videos/s": ".3f", "timed / derived": ".2f"}
-    return formatted(pd.DataFrame(lines), formats)
-
-
-def frames_table(measured: Measured) -> pd.DataFrame:
-    """Clips/s by the number of frames, a row a network and number."""
-    lines = []
-    for case, rate in measured.rates("frames").iterrows():
-        name, _, _, frames = str(case).split(", ")
-        count, entry = int(frames.split()[0]), measured.networks[name]
-        lines.append(
-            {
-                "name": name,
-                "network": _title(name).split(",")[0],
-                "frames": count,
-                "GMACs": entry["multiply_adds"] / 1e9 * count / entry["frames"],
-                "seconds a clip": 1 / rate["median"],
-                "clips/s": rate["median"],
-            }
-        )
-    if not lines:
-        return pd.DataFrame()
-    table = pd.DataFrame(lines).sort_values(["name", "frames"], ignore_index=True)
-    return formatted(table, {"GMACs": ".1f", "seconds a clip": ".3f", "clips/s": ".2f"})
-
-
-def layers_table(measured: Measured) -> pd.DataFrame:
-    """Where the time of one clip goes within the two networks, medians over rounds, as seconds and shares."""
-    found = {}
-    for name in (BASELINE, ATTENTION):
-        if layers := measured.content.get(f"layers {name}"):
-            found[TITLES[name]] = pd.DataFrame(layers).groupby("part")["seconds"].median()
-    if not found:
-        return pd.DataFrame()
-    names = dict.fromkeys(part for parts in found.values() for part in sorted(parts.index) if part != "the rest")
-    # in the order in which a clip passes them
-    order = sorted(names, key=lambda part: (part.startswith("head"), part == "gates", "stem" not in part))
-    table = pd.DataFrame({"part": [*order, "the rest"]})
-    for title, seconds in found.items():
-        taken = table["part"].map(seconds).fillna(0.0)
-        table[f"{title}: ms"] = 1000 * taken
-        table[f"{title}: share"] = (taken / seconds.sum()).map("{:.1%}".format)
-    return formatted(table, {f"{title}: ms": ".1f" for title in found})
 
 
 def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
@@ -338,7 +166,7 @@ def compared_table(counts: Counts, measured: Measured) -> pd.DataFrame:
                 "clips of a video": str(row.views) if known else f"not known: {row.protocol}",
                 "GMACs a video": gmacs[VIDEO] if known else None,
                 "GMACs at 16 × 224²": f"not at it: {row.fixed}" if row.fixed else f"{gmacs[COMMON_CLIP]:.1f}",
-                "clips/s at 16 × 224²": "–" if row.fixed else "not run" if rate is None else _rate_text(rate),
+                "clips/s at 16 × 224²": "–" if row.fixed else "not run" if rate is None else rate_text(rate),
             }
         )
     return formatted(pd.DataFrame(lines), {"M": ".1f", "depth": ".0f", "GMACs a clip": ".1f", "GMACs a video": ".0f"})
@@ -348,33 +176,6 @@ def _rate_at_common(measured: Measured, name: str) -> pd.Series | None:
     """Clips/s on the common clip: its own timing where that is its own input."""
     at_it = (rows()[name].frames, rows()[name].size) == (COMMON["frames"], COMMON["size"])
     return measured.rate(name) if at_it else measured.rate(name, section="common", more=AT_COMMON)
-
-
-def real_time_text(machines: Sequence[Measured], frames_per_second: float) -> str:
-    """Which CPUs keep up in float32 by their fastest runtime, both networks; nothing where none was measured."""
-    budget = rows()[ATTENTION].frames / frames_per_second
-    found = [(each.name, exact[1]) for each in machines if (exact := each.fastest_exact(OWN))]
-    if not found:
-        return ""
-    kept = sum(took.slow <= budget for _, took in found)
-    listed = "; ".join(f"{took.middle:.2f} s on {name}" for name, took in found)
-    return f"**In time on {kept} of {len(found)} CPUs**, of {budget:.2f} s allowed: {listed}."
-
-
-def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFrame:
-    """Seconds of a decision by runtime, the slower of the two networks, beside the time in which its frames come."""
-    found = dict(measured.runtimes(OWN))
-    if (whole := measured.pipeline_seconds(OWN)) is not None:
-        found[FILE_TO_LABEL] = whole
-    budget = rows()[ATTENTION].frames / frames_per_second
-    return pd.DataFrame(
-        {
-            "runtime": name,
-            "seconds a decision [quartiles]": f"{took.middle:.2f} [{took.fast:.2f}, {took.slow:.2f}]",
-            f"within {budget:.2f} s": "yes" if took.slow <= budget else "no" if took.fast > budget else "mostly",
-        }
-        for name, took in found.items()
-    )
 
 
 # ---- what the numbers say
@@ -430,7 +231,7 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
     ratio = measured.ratio(ATTENTION, BASELINE)
     if ratio is not None:
         found.append(
-            f"**With the gates** the network runs at {_ratio_text(ratio)} times the baseline's rate (float32, median "
+            f"**With the gates** the network runs at {ratio_text(ratio)} times the baseline's rate (float32, median "
             "of paired rounds)."
         )
     return found
