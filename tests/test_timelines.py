@@ -70,7 +70,7 @@ def test_rows_of_runs_that_converged_come_first(tmp_path, monkeypatch):
     learned = "**. A remark. This run had learned its training clips when it ended."
     assert timelines.run_text(rows[0]).endswith(learned)
     assert timelines.run_text(rows[1]) == "Network of run `a/r` on **made clips**."
-    assert timelines.at_hand(rows) is None, "its clips are not here"
+    assert online.at_hand(rows) is None, "its clips are not here"
 
 
 def test_a_fall_at_the_end_is_explained():
@@ -91,9 +91,9 @@ def test_a_fall_at_the_end_is_explained():
 def test_a_pair_is_counted_among_all_classes():
     row = made()
     row.published.shown[19] = 0  # the first clip of Eat
-    assert "all 3 classes, 4 of 4 drink clips and 3 of 4 eat clips are labelled" in timelines.pair_text(row)
+    assert "all 3 classes, 4 of 4 drink clips and 3 of 4 eat clips are labelled" in online.pair_text(row)
     row.content["classes"][1] = "Stand"
-    assert timelines.pair_text(row) == ""
+    assert online.pair_text(row) == ""
 
 
 def test_the_released_script_and_the_cuts_in_a_row_a_stream():
@@ -144,16 +144,16 @@ def test_figure_5(tmp_path):
     row = made()
     paths = {f"c{k}": tiny.write_video(tmp_path / f"{k}.avi", frames=10, brightness=10 * k) for k in range(12)}
     clips = {name: Clip(name, path, 0, "g") for name, path in paths.items()}
-    fig, alt = timelines.figure5(row, clips, frames=2)
+    fig, alt = online.figure5(row, clips, frames=2)
     assert alt == (
         "Frames of one clip a class with the label shown in each. Drink: Sit, Drink; Eat: Drink, Eat; Sit: Eat, Sit."
     )
     picture = fig.axes[0].images[0].get_array()
-    assert picture.shape == (timelines.SIDE, timelines.SIDE, 3)
+    assert picture.shape == (online.SIDE, online.SIDE, 3)
     assert picture[2, 2].tolist() == [0xFD, 0xBF, 0x8F], "orange: the first label is wrong"
     assert fig.axes[1].images[0].get_array()[2, 2].tolist() == [0x9E, 0xCA, 0xE1]
     plt.close(fig)
-    loop = timelines.moving(row, clips, count=2, frames=3)
+    loop = online.moving(row, clips, count=2, frames=3)
     assert loop.animation[:4] == b"RIFF" and loop.alt == "The first 2 clips in a row with the label shown."
 
 

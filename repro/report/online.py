@@ -1,35 +1,37 @@
-"""Online recognition on its page: right after how many frames, beside whole clips, how fast, and with what memory."""
+"""Online recognition on its page: clips from a new start, whether it keeps up and keeps its memory, Figure 5."""
 
-from collections.abc import Mapping
-from pathlib import Path
+import contextlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import cv2
+import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from repro.bench.online_timeline import Row
+from repro.data.clips import Clip, read_split
+from repro.data.decode import read_frames
+from repro.data.sampling import test_frames
 from repro.experiment.fields import ATTENTION
 from repro.metrics.statistics import share
 from repro.metrics.text import percent, with_interval
+from repro.paper.look_alikes import named_pairs
 from repro.records.measure import read_measurements
 from repro.records.provenance import machine_text
-from repro.records.questions import has_converged
-from repro.records.record import RESULTS, read_record
-from repro.report.figures import COLOURS
+from repro.report.figures import COLOURS, frame_strip
+from repro.report.previews import Preview, preview
 from repro.report.show import formatted
 from repro.report.tables import DASH
+from repro.report.timelines import RIGHT, WRONG, label_name, rank, record_of, seconds_of
 
 
-def streamed(study: str, results: Path = RESULTS) -> list[tuple[str, dict[str, Any]]]:
+def streamed(study: str) -> list[tuple[str, dict[str, Any]]]:
     """What is filed of clips from a new start, by study: of runs that had learned their training clips first, of them
     this study's."""
 
-    def key(found: tuple[str, dict[str, Any]]) -> tuple[bool, bool, str]:
-        folder = results / found[0] / found[1]["run"]
-        sure = (folder / "record.json").is_file() and has_converged(read_record(folder))
-        return not sure, found[0] != study, found[0]
-
-    return sorted(read_measurements("online", results).items(), key=key)
+    return sorted(read_measurements("online").items(), key=lambda found: rank(*found, study))
 
 
 def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:
@@ -70,6 +72,22 @@ def online_table(content: Mapping[str, Any]) -> pd.DataFrame:
         "frames/s": content["frames_per_second"],
     }
     return formatted(pd.DataFrame([row]), {"frames/s": ".0f"})
+
+
+def pair_text(row: Row) -> str:
+    """How many clips of drink and of eat are labelled rightly among all classes; nothing where they are no classes."""
+    labels = {name.lower(): label for label, name in enumerate(row.content["classes"])}
+    if not {"drink", "eat"} <= set(labels):
+        return ""
+    right = {
+        name: row.published.right_end[(row.published.clips["label"] == labels[name]).to_numpy()]
+        for name in ("drink", "eat")
+    }
+    counts = " and ".join(f"{own.sum()} of {len(own)} {name} clips" for name, own in right.items())
+    return (
+        f"*Drink told from eat* compares the scores of these two classes alone. Among all {len(labels)} classes, "
+        f"{counts} are labelled rightly with their last frame in the stream above."
+    )
 
 
 # ---- does it keep up, and keep its memory: what `repro.bench` filed
@@ -131,3 +149,69 @@ def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
         for name, found in content["paces"].items()
     )
     return formatted(table, dict.fromkeys(table.columns[3:], ".0f"))
+
+
+# ---- Figure 5
+
+SIDE = 192  # pixels of a frame with its label
+
+
+def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
+    """The first of the rows whose clips are on this machine, with them by name; None without one."""
+    for row in rows:
+        if record := record_of(row.study, row.content):
+            with contextlib.suppress(FileNotFoundError):
+                return row, {clip.name: clip for clip in read_split(record.experiment).test}
+    return None
+
+
+def figure5(row: Row, clips: Mapping[str, Clip], *, classes: int = 6, frames: int = 5) -> tuple[Figure, str]:
+    """As the paper's Figure 5: a line a class, the label shown in the frame; drink and eat first, then look-alikes.
+
+    clips: by name.
+    """
+    strips, lines = [], []
+    for place in _chosen(row, classes):
+        name = row.content["classes"][row.published.clips["label"][place]]
+        labels, pictures = _with_labels(row, place, clips, frames)
+        strips.append((name, pictures))
+        lines.append(f"{name}: {', '.join(label or '–' for label in labels)}")
+    return frame_strip(strips), f"Frames of one clip a class with the label shown in each. {'; '.join(lines)}."
+
+
+def _chosen(row: Row, most: int) -> list[int]:
+    """The places of the first clip of each of some classes: drink and eat, look-alikes, then the others."""
+    names = [name.lower() for name in row.content["classes"]]
+    first = [names.index(name) for name in ("drink", "eat") if name in names]
+    pairs = [label for pair in named_pairs(row.content["classes"]) for label in pair]
+    labels = row.published.clips["label"].tolist()
+    order = [label for label in dict.fromkeys([*first, *pairs, *range(len(names))]) if label in labels]
+    return [labels.index(label) for label in order[:most]]
+
+
+def _with_labels(row: Row, place: int, clips: Mapping[str, Clip], frames: int) -> tuple[list[str], np.ndarray]:
+    """Labels shown with some frames of a clip of the stream, and the frames with them, ``(frames, SIDE, SIDE, 3)``."""
+    published = row.published
+    at = test_frames(int(published.clips["frames"][place]), frames)
+    labels = [label_name(row, int(label)) for label in published.each[place][at]]
+    found = read_frames(clips[published.clips["name"][place]].path, at)
+    return labels, np.stack([_labelled(*each) for each in zip(found, labels, published.right[place][at])])
+
+
+def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
+    """A square picture of a frame with a text at its top, on blue where it is right, on orange where it is not."""
+    side = min(frame.shape[:2])
+    top, left = ((length - side) // 2 for length in frame.shape[:2])
+    shown = cv2.resize(frame[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
+    colour = tuple(int((RIGHT if right else WRONG)[k : k + 2], 16) for k in (1, 3, 5))
+    cv2.rectangle(shown, (0, 0), (SIDE, 26), colour, -1)
+    return cv2.putText(shown, text or "-", (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def moving(row: Row, clips: Mapping[str, Clip], *, count: int = 3, frames: int = 8) -> Preview:
+    """The first clips of the stream with the label shown in each frame, as a loop."""
+    pictures = []
+    for place in range(min(count, len(row.published.clips))):
+        pictures += [*_with_labels(row, place, clips, frames)[1]]
+    seconds = float(seconds_of(row.published)[:count].sum())
+    return preview(np.stack(pictures), f"The first {count} clips in a row with the label shown.", seconds=seconds)

@@ -1,13 +1,11 @@
-"""Online recognition of clips in a row, on its page: what was shown when, how soon it was right, published against
-released, and the paper's Figure 5. All from what `repro.bench.online_row` filed.
+"""Online recognition of clips in a row, as `repro.bench.online_row` filed it: what was shown when, how soon it was
+right, published against released.
 """
 
-import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -31,16 +29,10 @@ from repro.bench.online_timeline import (
     holding,
     knowing,
 )
-from repro.data.clips import Clip, read_split
-from repro.data.decode import read_frames
 from repro.data.demo import CLASSES, ONE_WAY
-from repro.data.sampling import test_frames
 from repro.metrics.text import percent, with_interval
-from repro.paper.look_alikes import named_pairs
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, Record, read_record
-from repro.report.figures import frame_strip
-from repro.report.previews import Preview, preview
 from repro.report.show import formatted
 from repro.report.study import names
 from repro.report.svg import in_figure
@@ -49,7 +41,6 @@ COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUT
 RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
 COLOURED = "Blue: the label is right; orange: it is wrong; white: none yet."
 SECONDS = 32.0  # of the time line that are drawn
-SIDE = 192  # pixels of a frame with its label
 WANTED = {
     "ucf101-3": "UCF101's 104 real test clips of three classes, split 1",
     "ut-interaction": "UT-Interaction, real look-alikes",
@@ -60,11 +51,13 @@ WANTED = {
 def ordered(rows: Sequence[Row], study: str) -> list[Row]:
     """Those of runs that had learned their training clips first, of them this study's, then the others by name."""
 
-    def key(row: Row) -> tuple[bool, bool, str]:
-        record = record_of(row.study, row.content)
-        return record is None or not has_converged(record), row.study != study, row.study
+    return sorted(rows, key=lambda row: rank(row.study, row.content, study))
 
-    return sorted(rows, key=key)
+
+def rank(study: str, content: Mapping[str, Any], own: str) -> tuple[bool, bool, str]:
+    """Where what is filed of a study stands, on the page of the study ``own``; see `ordered`."""
+    record = record_of(study, content)
+    return record is None or not has_converged(record), study != own, study
 
 
 def record_of(study: str, content: Mapping[str, Any]) -> Record | None:
@@ -82,15 +75,6 @@ def titles(filed: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
     ]
 
 
-def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
-    """The first of the rows whose clips are on this machine, with them by name; None without one."""
-    for row in rows:
-        if record := record_of(row.study, row.content):
-            with contextlib.suppress(FileNotFoundError):
-                return row, {clip.name: clip for clip in read_split(record.experiment).test}
-    return None
-
-
 # ---- sentences
 
 
@@ -100,11 +84,9 @@ def run_text(row: Row) -> str:
     record = record_of(row.study, row.content)
     if record is None:
         return text
-    learned = (
-        "This run had learned its training clips when it ended."
-        if has_converged(record)
-        else "**This run ended before it had learned its training clips.**"
-    )
+    learned = "This run had learned its training clips when it ended."
+    if not has_converged(record):
+        learned = "**This run ended before it had learned its training clips.**"
     return f"{text} {record.experiment.remark} {learned}"
 
 
@@ -122,7 +104,7 @@ def answer_text(rows: Sequence[Row]) -> str:
 
 
 def _answer(row: Row, title: str, *, whole: bool) -> str:
-    shown, lengths = row.published, _seconds(row.published)
+    shown, lengths = row.published, seconds_of(row.published)
     middle = float(np.median(shown.delays))
     stable = (
         f"The middle clip of {np.median(lengths):.1f} s is labelled right to its end after {middle:.1f} s"
@@ -183,22 +165,6 @@ def fall_text(row: Row) -> str:
     )
 
 
-def pair_text(row: Row) -> str:
-    """How many clips of drink and of eat are labelled rightly among all classes; nothing where they are no classes."""
-    labels = {name.lower(): label for label, name in enumerate(row.content["classes"])}
-    if not {"drink", "eat"} <= set(labels):
-        return ""
-    right = {
-        name: row.published.right_end[(row.published.clips["label"] == labels[name]).to_numpy()]
-        for name in ("drink", "eat")
-    }
-    counts = " and ".join(f"{own.sum()} of {len(own)} {name} clips" for name, own in right.items())
-    return (
-        f"*Drink told from eat* compares the scores of these two classes alone. Among all {len(labels)} classes, "
-        f"{counts} are labelled rightly with their last frame in the stream above."
-    )
-
-
 def released_table(rows: Sequence[Row]) -> pd.DataFrame:
     """A stream a row: where the released script decides otherwise than as published, which is right more often, which
     of its departures alone moves that beyond chance; and which joins of clips were found as cuts."""
@@ -227,7 +193,7 @@ def released_table(rows: Sequence[Row]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def _seconds(shown: Timeline) -> np.ndarray:
+def seconds_of(shown: Timeline) -> np.ndarray:
     return (shown.clips["frames"] / shown.clips["rate"]).to_numpy()
 
 
@@ -237,7 +203,7 @@ def _seconds(shown: Timeline) -> np.ndarray:
 def timeline_figure(row: Row) -> tuple[Figure, str]:
     """The first clips of the stream: what is shown, what is true; with the alternative text."""
     ways = [way for way in COLOURS if way in row.ways]
-    ends = np.cumsum(_seconds(row.published))
+    ends = np.cumsum(seconds_of(row.published))
     clips = max(1, int((ends <= SECONDS).sum()))
     fig, axis = plt.subplots(figsize=(10, 0.5 * (len(ways) + 1) + 0.7), layout="constrained")
     whole = ends[clips - 1]
@@ -259,16 +225,16 @@ def timeline_figure(row: Row) -> tuple[Figure, str]:
 
 def _draw_way(axis: Axes, place: int, row: Row, shown: Timeline, clips: int) -> None:
     """A way's labels, a piece each time that the label or the clip changes."""
-    starts = np.r_[0, np.cumsum(_seconds(shown))]
+    starts = np.r_[0, np.cumsum(seconds_of(shown))]
     for clip, (labels, rate) in enumerate(zip(shown.each[:clips], shown.clips["rate"])):
         edges = np.r_[0, np.flatnonzero(np.diff(labels)) + 1, len(labels)]
         for first, after in itertools.pairwise(edges):
             label, start, end = int(labels[first]), starts[clip] + first / rate, starts[clip] + after / rate
             colour = RIGHT if label == shown.clips["label"][clip] else SILENT if label < 0 else WRONG
-            _draw_piece(axis, start, end, place, colour, _name(row, label), starts[clips])
+            _draw_piece(axis, start, end, place, colour, label_name(row, label), starts[clips])
 
 
-def _name(row: Row, label: int) -> str:
+def label_name(row: Row, label: int) -> str:
     return row.content["classes"][label] if label >= 0 else {NONE: "", UNKNOWN: "?"}[label]
 
 
@@ -296,7 +262,7 @@ def curves_figure(row: Row) -> tuple[Figure, str]:
 
 
 def _by_seconds(axis: Axes, row: Row) -> str:
-    grid = np.arange(0, float(np.quantile(_seconds(row.published), 0.9)) + 1e-9, 0.1)
+    grid = np.arange(0, float(np.quantile(seconds_of(row.published), 0.9)) + 1e-9, 0.1)
     for way, colour in COLOURS.items():
         if way in row.ways:
             axis.plot(grid, [100 * row.ways[way].accuracy_after(at) for at in grid], color=colour, label=way)
@@ -384,58 +350,3 @@ def habits_table(row: Row) -> pd.DataFrame:
             }
         )
     return formatted(pd.DataFrame(rows), {"changes a minute": ".0f"})
-
-
-# ---- Figure 5
-
-
-def figure5(row: Row, clips: Mapping[str, Clip], *, classes: int = 6, frames: int = 5) -> tuple[Figure, str]:
-    """As the paper's Figure 5: a line a class, the label shown in the frame; drink and eat first, then look-alikes.
-
-    clips: by name.
-    """
-    strips, lines = [], []
-    for place in _chosen(row, classes):
-        name = row.content["classes"][row.published.clips["label"][place]]
-        labels, pictures = _with_labels(row, place, clips, frames)
-        strips.append((name, pictures))
-        lines.append(f"{name}: {', '.join(label or '–' for label in labels)}")
-    return frame_strip(strips), f"Frames of one clip a class with the label shown in each. {'; '.join(lines)}."
-
-
-def _chosen(row: Row, most: int) -> list[int]:
-    """The places of the first clip of each of some classes: drink and eat, look-alikes, then the others."""
-    names = [name.lower() for name in row.content["classes"]]
-    first = [names.index(name) for name in ("drink", "eat") if name in names]
-    pairs = [label for pair in named_pairs(row.content["classes"]) for label in pair]
-    labels = row.published.clips["label"].tolist()
-    order = [label for label in dict.fromkeys([*first, *pairs, *range(len(names))]) if label in labels]
-    return [labels.index(label) for label in order[:most]]
-
-
-def _with_labels(row: Row, place: int, clips: Mapping[str, Clip], frames: int) -> tuple[list[str], np.ndarray]:
-    """Labels shown with some frames of a clip of the stream, and the frames with them, ``(frames, SIDE, SIDE, 3)``."""
-    published = row.published
-    at = test_frames(int(published.clips["frames"][place]), frames)
-    labels = [_name(row, int(label)) for label in published.each[place][at]]
-    found = read_frames(clips[published.clips["name"][place]].path, at)
-    return labels, np.stack([_labelled(*each) for each in zip(found, labels, published.right[place][at])])
-
-
-def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
-    """A square picture of a frame with a text at its top, on blue where it is right, on orange where it is not."""
-    side = min(frame.shape[:2])
-    top, left = ((length - side) // 2 for length in frame.shape[:2])
-    shown = cv2.resize(frame[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    colour = tuple(int((RIGHT if right else WRONG)[k : k + 2], 16) for k in (1, 3, 5))
-    cv2.rectangle(shown, (0, 0), (SIDE, 26), colour, -1)
-    return cv2.putText(shown, text or "-", (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
-
-
-def moving(row: Row, clips: Mapping[str, Clip], *, count: int = 3, frames: int = 8) -> Preview:
-    """The first clips of the stream with the label shown in each frame, as a loop."""
-    pictures = []
-    for place in range(min(count, len(row.published.clips))):
-        pictures += [*_with_labels(row, place, clips, frames)[1]]
-    seconds = float(_seconds(row.published)[:count].sum())
-    return preview(np.stack(pictures), f"The first {count} clips in a row with the label shown.", seconds=seconds)
