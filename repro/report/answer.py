@@ -37,11 +37,6 @@ def by_outcome(verdicts: Verdicts) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: OUTCOMES.index(verdict.outcome))
 
 
-def verdict_on(verdicts: Verdicts, claim: str) -> Verdict:
-    """The verdict on the claim of this id."""
-    return next(verdict for verdict in verdicts if verdict.claim.id == claim)
-
-
 # ---- in one minute
 
 
@@ -63,8 +58,8 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
 
 def points_text(verdicts: Verdicts) -> str:
     """The main claims, a line each."""
-    lines = [_main_line(words, [verdict_on(verdicts, claim) for claim in claims]) for words, claims in MAIN.items()]
-    return "\n".join(lines)
+    by_claim = {v.claim.id: v for v in verdicts}
+    return "\n".join(_main_line(words, [by_claim[claim] for claim in claims]) for words, claims in MAIN.items())
 
 
 def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
@@ -119,17 +114,13 @@ def meanings_text(verdicts: Verdicts) -> str:
     """What each outcome that occurs means."""
     found = {v.outcome for v in verdicts}
     meanings = "; ".join(f"*{outcome}*: {words}" for outcome, words in MEANING.items() if outcome in found)
+    # verdicts that say something on a rule that could have been written to suit its records
+    young = [v.claim.title for v in verdicts if v.outcome not in ("undecided", "not testable") and v.seen_before]
+    rules = f" Rules younger than a record that they judge: of *{'*, *'.join(young)}*." if young else ""
     return (
-        f"{meanings}.{_young_text(verdicts)} Networks and results of others that claims are held against are this "
+        f"{meanings}.{rules} Networks and results of others that claims are held against are this "
         "study's choice: of the rows of the paper's tables the text names I3D alone."
     )
-
-
-def _young_text(verdicts: Verdicts) -> str:
-    """Which verdicts that say something rest on a rule that could have been written to suit its records."""
-    said = [v for v in verdicts if v.outcome not in ("undecided", "not testable")]
-    young = [v.claim.title for v in said if v.seen_before]
-    return f" Rules younger than a record that they judge: of *{'*, *'.join(young)}*." if young else ""
 
 
 # ---- every claim
@@ -184,10 +175,8 @@ def near_text(records: Sequence[Record], studies: Sequence[Study]) -> str:
         gain = gains.get(path.stem) if took else None
         power = ""
         if gain and gain.runs < planned and can_project(gain):
-            power = (
-                f" With all {planned} pairs a true gain of {points(detected(gain, runs=planned))} would give a verdict"
-            )
-            power += f" in {100 * POWER:.0f} of 100 such studies."
+            power = f" With all {planned} pairs a true gain of {points(detected(gain, runs=planned))} would give a "
+            power += f"verdict in {100 * POWER:.0f} of 100 such studies."
         lines.append(f"- `{SNAKEMAKE} {path}`: {len(took)} of {len(names)} runs are recorded{minutes}.{power}")
     return "\n".join(lines)
 
@@ -234,27 +223,19 @@ def full_table(verdicts: Verdicts, evidence: Evidence) -> pd.DataFrame:
     """Every claim in full: the sentence that is tested, its verdict, evidence with its test, the runs and clips that
     count, records and rule, and what would settle it."""
     recorded = {record.name for record in evidence.records}
-    return pd.DataFrame(
-        {
-            "claim": _claim_cell(v),
-            "verdict": _verdict_cell(v),
-            "evidence": _evidence_cell(v, recorded),
-            "what would settle it": with_code(v.settle),
-        }
-        for v in verdicts
-    )
-
-
-def _claim_cell(verdict: Verdict) -> Html:
-    claim = verdict.claim
-    html = Markup("{}<br><small>“{}” ({})</small>").format(claim.statement, claim.quote, claim.section)
-    return Html(claim.statement, html)
-
-
-def _verdict_cell(verdict: Verdict) -> Html:
-    beside = f"without {verdict.without}" if verdict.without else verdict.scope
-    small = Markup("<br><small>{}</small>").format(beside) if beside else ""
-    return Html(verdict.text, Markup("{}{}").format(badge(verdict.outcome), small))
+    quoted, rows = Markup("{}<br><small>“{}” ({})</small>"), []
+    for v in verdicts:
+        beside = f"without {v.without}" if v.without else v.scope
+        small = Markup("<br><small>{}</small>").format(beside) if beside else ""
+        rows.append(
+            {
+                "claim": Html(v.claim.statement, quoted.format(v.claim.statement, v.claim.quote, v.claim.section)),
+                "verdict": Html(v.text, Markup("{}{}").format(badge(v.outcome), small)),
+                "evidence": _evidence_cell(v, recorded),
+                "what would settle it": with_code(v.settle),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
@@ -266,18 +247,18 @@ def _evidence_cell(verdict: Verdict, recorded: Collection[str]) -> Html:
     if verdict.sources:
         html += Markup("<details><summary>{}</summary>{}</details>").format(
             f"{len(verdict.sources)} record{'s' if len(verdict.sources) > 1 else ''}",
-            Markup(", ").join(_source_link(source, recorded).__html__() for source in verdict.sources),
+            Markup(", ").join(_source_link(source, recorded) for source in verdict.sources),
         )
     html += Markup("<br><small>{}</small>").format(_rule_text(verdict))
     return Html(verdict.evidence, html)
 
 
-def _source_link(source: Source, recorded: Collection[str]) -> Html:
+def _source_link(source: Source, recorded: Collection[str]) -> Markup:
     """A run's place in the appendix; a measurement, which has none there, by its file."""
     by = f" (by {source.contributor})" if source.contributor else ""
     if source.name in recorded:
-        return link(source.name + by, f"runs.html#{anchor(source.name)}")
-    return Html(source.name + by, Markup("{}").format(f"results/{source.name}.json{by}"))
+        return link(source.name + by, f"runs.html#{anchor(source.name)}").html
+    return Markup("{}").format(f"results/{source.name}.json{by}")
 
 
 def _rule_text(verdict: Verdict) -> str:

@@ -38,8 +38,9 @@ def foot_html(
 ) -> Markup:
     """What `show_foot` displays."""
     records = list({record.name: record for record in records}.values())
+    clips = [clip for measured in timed if (clip := measured.content.get("clip"))]  # of the pipelines that were timed
     source = next(kind.source for kind in KINDS if kind.name == page)
-    note = f"FILE: any video; recorded with {clips[0]}" if (clips := _clips(timed)) else ""
+    note = f"FILE: any video; recorded with {clips[0]}" if clips else ""
     commands, others = commands_of(records)
     commands = {command: note} if command else commands or {MAKE: ""}
     rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *_codes(commands)]))]
@@ -152,8 +153,3 @@ def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
     low, high = (f"{end(minutes):.0f}" for end in (min, max))
     span = f" by the median, from {low} to {high} (how busy the machine was is not recorded)" if low != high else ""
     return f"{median(minutes):.0f} minutes{core}{' each' if len(made) > 1 else ''}{span}"
-
-
-def _clips(timed: Sequence[Measured]) -> list[str]:
-    """The video files of the pipelines that were timed."""
-    return [clip for measured in timed if (clip := measured.content.get("clip"))]

@@ -177,13 +177,7 @@ def _peer_rows(paper: Paper, dataset: str, records: Sequence[Record]) -> list[di
     for peer in peers:
         row, mark = printed.get(peer.method), "" if peer.verified else f" {UNREAD}"
         lines.append(
-            _line(
-                peer.method,
-                f"{peer.printed} %{mark}",
-                row.cells[column].text if row else NO_ROW,
-                peer.value,
-                clips,
-            )
+            _line(peer.method, f"{peer.printed} %{mark}", row.cells[column].text if row else NO_ROW, peer.value, clips)
             | _against(peer.value, clips, stated, runs)
             | {
                 "pre-training": peer.pretraining or "not stated",

@@ -60,8 +60,8 @@ def tonight_table(
 ) -> pd.DataFrame:
     """What a reader with a GPU could run tonight, a row a question.
 
-    path: the profile's file. experiments, costs: its runs, and `repro.training.costs.cost_table` of them. dataset: its
-    name in the catalogue. settles: the question that the runs answer.
+    path: of the profile. experiments, costs: its runs, and `repro.training.costs.cost_table` of them. settles: the
+    question that they answer.
     """
     official, work = CATALOGUE[dataset], 1e15 * costs["PFLOP"].sum()
     archives = ", ".join(f"{a.file} ({size_text(a.bytes)})" for a in official.archives)
