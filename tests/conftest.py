@@ -23,6 +23,14 @@ def pytest_collection_modifyitems(items) -> None:
     items.sort(key=lambda item: -slow[item.path])
 
 
+@pytest.fixture(autouse=True)
+def _figures_are_closed():
+    """What a test has drawn, where it drew anything."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real clips and official annotations: REPRO_SHARED_DATA, or ../shared/data."""

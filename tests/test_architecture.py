@@ -1,7 +1,6 @@
 """The networks' page: stages add up to the network, and the untrained gate's factor is Equation 4's."""
 
 import pytest
-from matplotlib import pyplot as plt
 
 from repro.metrics.complexity import parameters
 from repro.models import build
@@ -34,4 +33,3 @@ def test_an_untrained_gate_multiplies_by_about_one_and_a_half():
     fig, alt = architecture.untrained_gates_figure()
     assert alt.endswith("near 1.5 for bias 0, near 1.1 for bias -2, near 1.0 for bias -4.")
     assert len(fig.axes[0].get_legend().get_texts()) == 3
-    plt.close(fig)

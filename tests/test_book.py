@@ -171,7 +171,6 @@ def test_a_figure_is_words_and_lines_that_follow_the_page():
     assert not pyplot.fignum_exists(fig.number)
     with pytest.raises(ValueError, match="alt"):
         show(figure(), " ")
-    pyplot.close("all")
 
 
 def test_figures_share_no_id_and_each_name_is_there():

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import tiny
-from matplotlib import pyplot as plt
 from PIL import Image
 
 from repro.data.clips import ClipFields, read_split
@@ -32,7 +31,6 @@ def found(tmp_path):
 
 def drawn(fig):
     fig.canvas.draw()
-    plt.close(fig)
     return fig.axes
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from made import DEMO, DIGEST, both_networks, demo_record, labels_of, logits, record
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.metrics.confusion import chosen_and_reported
@@ -114,7 +113,6 @@ def test_all_pairs_by_hand(tmp_path):
     assert marked == pytest.approx({"ResNet34-3DRes18": 4 / 40, "Res34-SE-IM-Net": 2 / 40})
     spans = [line.get_xdata() for line in fig.axes[0].lines if line.get_marker() == "None"]
     assert len(spans) == 2 * 6 and f"{spans[0][0]:.3f}, {spans[0][1]:.3f}] and" in alt
-    plt.close(fig)
 
 
 def test_where_no_look_alike_is_named_only_confused_pairs_are_shown(tmp_path):
@@ -134,7 +132,6 @@ def test_matrices_of_the_papers_networks_stand_beside_their_difference_and_other
     assert [len(fig.axes) for fig in (both, other)] == [3, 1]
     assert "of ResNet34-3DRes18 and Res34-SE-IM-Net, and their difference" in alt and "seeds [0, 1]" in alt
     assert "of ResNet-34, frames averaged; runs added up" in of_other
-    plt.close("all")
 
 
 def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made import DEMO, DIGEST, demo_record, logits
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report import doses
@@ -62,11 +61,10 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
     table = doses.doses_table(found).set_index("network")
     assert table.loc["branch times 1.5, no gate", "minus with gates [95 %]"].startswith("-5.0 points [")
     assert table.loc["Res34-SE-IM-Net", "minus with gates [95 %]"] == "–"
-    fig, alt = doses.doses_figure(found)
+    _, alt = doses.doses_figure(found)
     assert "ResNet34-3DRes18, no gate (×1) -25.0 points [" in alt
     assert "plain squeeze and excitation (×0.5) -50.0 points [" in alt
     assert table["with gates, the same runs"].tolist() == ["91.7 %"] * 5
-    plt.close(fig)
 
 
 def test_what_the_constant_explains(found):
@@ -133,6 +131,5 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert doses.gate_text([still], [], converged=False) == doses.gate_text([], [], converged=True) == ""
     (row,) = doses.gates_recorded_table([still, moved]).to_dict("records")
     assert row["unit"] == "layer1.0" and row["sd over clips: end"] == pytest.approx(0.03)
-    fig, alt = doses.gates_recorded_figure([still, moved])
+    _, alt = doses.gates_recorded_figure([still, moved])
     assert "mean of 2 runs: at the end mean s 0.50 to 0.50, between clips it differs by 0.0300 to 0.0300" in alt
-    plt.close(fig)

@@ -7,7 +7,6 @@ import pytest
 import tiny
 import torch
 from made import demo_record, record
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models import build
@@ -58,7 +57,6 @@ def test_examples_with_and_without_weights(made, weights):
         assert all(each.get_extent() == frame.get_extent() for each in maps)
     assert "Test clips of Drink / Eat, 2 frames each: " in alt and "Drink/v_Drink_g01_c01.avi (both wrong)" in alt
     assert ("what speaks for their class" in alt) is weights
-    plt.close(fig)
     table = examples.examples_table(found, ("Drink", "Eat"))
     assert list(table["clip"]) == list(found["clip"])
     for network in ("ResNet34-3DRes18", "Res34-SE-IM-Net"):
@@ -72,7 +70,6 @@ def test_a_map_is_opaque_where_it_speaks_for_the_class():
     fig = examples.gradcam_plot([("seen", np.full((1, 8, 8, 3), 90, np.uint8), maps)])
     over = fig.axes[0].images[1].get_alpha()
     assert over.max() == over[0, 3] > 0 and np.count_nonzero(over) == 1
-    plt.close(fig)
 
 
 def test_the_first_study_whose_clips_are_here_is_shown(made, tmp_path):

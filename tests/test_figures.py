@@ -20,11 +20,9 @@ from repro.report.svg import find_fonts, in_figure, svg_of
 
 @pytest.fixture(autouse=True)
 def _warnings_are_errors():
-    plt.close("all")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-    plt.close("all")
 
 
 def drawn(fig) -> Figure:
@@ -175,7 +173,6 @@ def test_a_confusion_page_of_odd_classes(tmp_path):
         assert f">{name}<" in text, "words stay words: the browser has the letters"
     for pair in pairs["pair"]:
         assert f">{pair}<" in text
-    plt.close("all")
 
 
 @pytest.mark.parametrize("name", ["$a_$", "$", "a $ b $ c", r"$\\frac$"])
@@ -183,7 +180,6 @@ def test_dollars_are_no_formula(name):
     fig = plt.figure()
     fig.text(0.5, 0.5, in_figure(name))
     assert f">{name}<" in svg_of(fig, "alt")
-    plt.close(fig)
 
 
 def test_photographs_number_what_no_font_can_draw(displayed, monkeypatch):
@@ -216,7 +212,6 @@ def test_a_font_that_has_the_letters_is_taken(monkeypatch):
     fig = plt.figure()
     text = fig.text(0.5, 0.5, chr(letter))
     assert find_fonts(fig) == [] and text.get_text() == chr(letter) and font.name in text.get_fontfamily()
-    plt.close(fig)
 
 
 def test_markdown_writes_names_out():

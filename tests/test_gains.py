@@ -2,7 +2,6 @@
 
 import pytest
 from made import DIGEST, both_networks
-from matplotlib import pyplot as plt
 
 from repro.report import gains
 from repro.report.study import shown
@@ -75,4 +74,3 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
     assert ticks == [pytest.approx([50 / 1.2] * 2), pytest.approx([50 / 1.2])]
     assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 sources (hollow" in alt
-    plt.close(fig)

@@ -6,7 +6,6 @@ from pathlib import Path
 import nbformat
 import pytest
 from made import demo_record
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.experiment.profile import read_profile
@@ -123,11 +122,9 @@ def test_the_figure_has_a_row_a_reading_and_names_the_rest(found):
     assert beside.get_yticklabels()[0].get_text() == "gate bias: -4.0, 3 seeds"
     assert "At which value does the gate start? (gate bias: -4.0): -45.0 points [" in alt
     assert "Not measured: Which layers make up 3DRes18, the head?; " in alt
-    plt.close(fig)
 
 
 def test_without_variants_every_open_point_is_not_measured():
     fig, alt = ledger_figure(POINTS, [])
     words = " ".join(text.get_text() for text in fig.axes[0].texts)
     assert f"not measured ({len(OPEN)})" in words and words.count("–") >= len(OPEN) and "none measured" in alt
-    plt.close(fig)

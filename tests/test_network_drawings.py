@@ -1,7 +1,6 @@
 """The drawn networks are the built ones: as many boxes as units, with their channels, shapes and gates."""
 
 import pytest
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE, TEMPORAL
 from repro.models import build
@@ -35,7 +34,6 @@ def test_the_figure_of_a_network_says_in_words_what_it_draws():
     fig, alt = network_figure(ATTENTION, classes=51, frames=16, size=224)
     assert fig.get_size_inches()[0] <= 9 and texts(fig).count("256") == 6
     assert "22 residual units, 16 of them with a gate" in alt and "stack: 512 maps of 16 × 7 × 7" in alt
-    plt.close(fig)
 
 
 def test_the_unit_is_equation_4_with_the_built_gates_numbers():
@@ -46,4 +44,3 @@ def test_the_unit_is_equation_4_with_the_built_gates_numbers():
     assert shown.count("conv 3 × 3, 64") == 4 and shown.count("X: 64 × 56 × 56") == 2
     assert shown.count("+") == 3 and shown.count("×") == 2  # one sum in a; U + s U and the sum with X in c
     assert "X + (U + s U)" in alt and "4 hidden (r = 16)" in alt
-    plt.close(fig)

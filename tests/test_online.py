@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from matplotlib import pyplot as plt
 from torch import nn
 
 from repro.bench import online_clips
@@ -248,7 +247,6 @@ def test_the_page(tmp_path, streamed):
     fig, alt = frames_seen_figure(found)
     assert alt == "Top-1 by frames seen over 4 test clips: 25.0 % after 8, 75.0 % after 16; whole clip at once 0.0 %."
     assert list(fig.axes[0].lines[0].get_ydata()) == [25, 75]
-    plt.close(fig)
     (row,) = online_table(found).to_dict("records")
     assert row["top-1 online, last decision"] == "75.0 %" and row["at best"] is None
     assert row["frames/s"] == pytest.approx(40)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from made import DIGEST, backwards_scores, demo_record, logits, record
-from matplotlib import pyplot as plt
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL
 from repro.report import orders
@@ -27,9 +26,8 @@ def test_what_is_lost_is_asked_of_the_clips_that_order_tells_apart(tmp_path):
     rows = orders.orders_table([study]).to_dict("records")
     assert [row["network, frames"] for row in rows] == ["ResNet34-3DRes18, shuffled", "Res34-SE-IM-Net, shuffled"]
     assert (rows[0]["in order"], rows[0]["otherwise"], rows[0]["runs"]) == ("100.0 %", "50.0 %", 2)
-    fig, alt = orders.orders_figure(study)
+    _, alt = orders.orders_figure(study)
     assert "Res34-SE-IM-Net, shuffled 50.0 %" in alt
-    plt.close(fig)
 
 
 def test_choice_inside_the_backwards_pairs(tmp_path):
@@ -45,7 +43,6 @@ def test_choice_inside_the_backwards_pairs(tmp_path):
     assert [axis.get_title() for axis in fig.axes] == ["Sit / Stand (20 clips)", "Pick / Put (20 clips)"]
     points = [[line.get_xdata()[0] for line in axis.lines if line.get_marker() == "o"] for axis in fig.axes]
     assert points == [[90, 90], [100, 100]]
-    plt.close(fig)
     assert orders.backwards_choices([record(tmp_path, labels=[0, 1], scores=logits([0, 1], 3))]).empty
 
 

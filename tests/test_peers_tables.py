@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made import DIGEST, FULL, labels_of, logits, record
-from matplotlib import pyplot as plt
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from repro.claims.official import official_runs, read_official
@@ -183,4 +182,3 @@ def test_the_answer_counts_published_results_above_the_papers_own():
     assert f"HMDB51: {len(found)} methods" in alt and len(fig.axes) == 2
     names = [label.get_text() for label in fig.axes[1].get_yticklabels()]
     assert sum(name.endswith(" †") for name in names) == sum(not peer.verified for peer in best.values())
-    plt.close(fig)

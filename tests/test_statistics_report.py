@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from made import DIGEST, PROVENANCE, both_networks, labels_of, record
-from matplotlib import pyplot as plt
 
 from repro.metrics.statistics import runs_needed, smallest_gain
 from repro.records.compare import made_again
@@ -50,9 +49,8 @@ def test_one_pair_does_not_tell_the_chance_of_training(gains):
 
 
 def test_the_figure_names_each_study_of_several_pairs(gains):
-    fig, alt = statistics.power_figure(gains)
+    _, alt = statistics.power_figure(gains)
     assert alt.endswith(f"as run: {MANY} {100 * statistics.detected(gains[MANY]):.1f} points.")
-    plt.close(fig)
 
 
 def test_coverage_is_shown_for_every_kind_of_number():

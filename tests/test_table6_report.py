@@ -6,7 +6,6 @@ import made
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot
 from matplotlib import pyplot as plt
 from scipy import stats
 
@@ -130,7 +129,6 @@ def test_what_the_paper_states_is_hollow_and_no_part_of_the_front():
         faces = dict(zip(points["name"], (bubble.get_facecolor()[0] for bubble in axis.collections)))
         assert faces[ATTENTION][3] == 0 and faces["c3d"][3] == 0.75 and faces["i3d"][3] == 0.2
         assert len(axis.get_xticks()) >= 3 and not overlapping(axis)
-    pyplot.close(fig)
 
 
 def overlapping(axis) -> bool:
@@ -145,7 +143,6 @@ def test_the_roofline_names_every_family_without_overlap_over_ticks_that_can_be_
     fig, _ = figures.roofline_figure(measured, figures.roofline_points(measured))
     (axis,) = fig.axes
     assert len(axis.get_xticks()) >= 3 and len(axis.get_yticks()) >= 3 and not overlapping(axis)
-    pyplot.close(fig)
 
 
 def full() -> Measured:
@@ -295,7 +292,6 @@ def test_the_figure_says_what_is_counted_and_what_measured():
     assert [len(axis.containers) for axis in (first, second)] == [1, 2]
     assert "Res34-SE-IM-Net, time, measured: trunk, stem 0.0 %; trunk, layer1 60.0 %" in alt
     assert "ResNet34-3DRes18, time" not in alt and "gates 0.004 %" in alt
-    plt.close(fig)
 
 
 def written(x, y, **options):
@@ -306,7 +302,6 @@ def written(x, y, **options):
     fig.canvas.draw()
     room, boxes = axis.get_window_extent(), [text.get_window_extent() for text in axis.texts]
     points = axis.transData.transform(np.column_stack([x, y]))
-    plt.close(fig)
     return room, boxes, points
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import tiny
 from made import record
-from matplotlib import pyplot as plt
 
 from repro.bench import online_timeline as timeline
 from repro.bench.online_timeline import of_content
@@ -113,7 +112,6 @@ def test_the_time_line():
     assert [text.get_text() for text in axis.get_yticklabels()][:3] == ["truth", "as published", "as released"]
     assert texts[:6] == ["Sit", "Eat", "Drink"] * 2  # the truth
     assert texts[6:10] == ["Eat", "Sit", "Drink", "Eat"]  # as published: first another label, then the clip's own
-    plt.close(fig)
 
 
 def test_the_curves():
@@ -125,7 +123,6 @@ def test_the_curves():
     assert flicker.lines[0].get_ydata() == pytest.approx([23] * 5)  # 24 pieces in a minute
     assert drops.lines[0].get_ydata() == pytest.approx([50] * 5)
     assert "Top-1 as published after 5.0 s" in alt and "clips change 11 times" in alt
-    plt.close(fig)
 
 
 def test_the_tables():
@@ -152,7 +149,6 @@ def test_figure_5(tmp_path):
     assert picture.shape == (online.SIDE, online.SIDE, 3)
     assert picture[2, 2].tolist() == [0xFD, 0xBF, 0x8F], "orange: the first label is wrong"
     assert fig.axes[1].images[0].get_array()[2, 2].tolist() == [0x9E, 0xCA, 0xE1]
-    plt.close(fig)
     loop = online.moving(row, clips, count=2, frames=3)
     assert loop.animation[:4] == b"RIFF" and loop.alt == "The first 2 clips in a row with the label shown."
 

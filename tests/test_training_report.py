@@ -1,7 +1,6 @@
 """Table 3's page: which settings the text states, in which of them the runs shown are other ones; learning rates."""
 
 from made import DIGEST, both_networks
-from matplotlib import pyplot as plt
 from test_rates import made, run
 
 from repro.experiment.fields import ATTENTION, BASELINE
@@ -75,4 +74,3 @@ def test_the_figure(tmp_path):
     (axis,) = fig.axes
     assert axis.get_xlabel() == "learning rate"
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0.02", "0.04"]
-    plt.close(fig)
