@@ -31,7 +31,7 @@ def streamed(study: str) -> list[tuple[str, dict[str, Any]]]:
     """What is filed of clips from a new start, by study: of runs that had learned their training clips first, of them
     this study's."""
 
-    return sorted(read_measurements("online").items(), key=lambda found: rank(*found, study))
+    return sorted(read_measurements("online").items(), key=lambda found: rank(found[0], found[1], study))
 
 
 def frames_seen_figure(content: Mapping[str, Any]) -> tuple[Figure, str]:

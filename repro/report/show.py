@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 
-import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from markupsafe import Markup, escape
@@ -68,7 +67,7 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
         raise ValueError("alt: say in a sentence what the figure shows")
     content: str | bytes
     numbered: list[str] = []
-    if any(np.ndim(image.get_array()) == 3 for axis in fig.axes for image in axis.images):
+    if any(getattr(image.get_array(), "ndim", 0) == 3 for axis in fig.axes for image in axis.images):
         numbered = find_fonts(fig)
         alt = "; ".join([alt, *numbered])
         mime, content, size = _photograph(fig)
