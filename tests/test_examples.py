@@ -8,6 +8,7 @@ import tiny
 import torch
 from made import demo_record, record
 
+from repro.data.clips import read_split
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.models import build
 from repro.report import examples
@@ -26,7 +27,7 @@ def made(tmp_path_factory):
         del fields["classes"]
         torch.manual_seed(seed)
         networks[model] = build(model, classes=2, width=0.125).eval()
-        clips = examples.test_clips(tiny.experiment(data))
+        clips = {clip.name: clip for clip in read_split(tiny.experiment(data)).test}
         batch = examples.inputs(list(clips.values()), tiny.experiment(data))
         with torch.no_grad():
             scores = networks[model](batch).numpy()
@@ -78,6 +79,9 @@ def test_the_first_study_whose_clips_are_here_is_shown(made, tmp_path):
     away = [dataclasses.replace(run.experiment, videos="nowhere") for run in pair]
     gone = Study("gone", tuple(dataclasses.replace(run, experiment=there) for run, there in zip(pair, away)))
     assert examples.first_at_hand([gone]) is None
+    other = pair[0].predictions["clip"] + "2"
+    named = [dataclasses.replace(run, predictions=run.predictions.assign(clip=other)) for run in pair]
+    assert examples.first_at_hand([Study("clips of other names", tuple(named))]) is None
     study, found = examples.first_at_hand([gone, here])
     assert study is here and found.keys() == clips.keys()
 

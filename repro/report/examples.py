@@ -3,7 +3,6 @@
 torch, captum and the readers of clips are imported where they are used: pages that show no clip need none of them.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -32,17 +31,18 @@ SHORT = {BASELINE: "baseline", ATTENTION: "SE-IM"}
 TOLERANCE = 0.01  # of the largest recorded score: weights that differ by more are not the recorded run's
 
 
-def test_clips(experiment: Experiment) -> dict[str, Clip]:
-    """The test clips of a run by their names in its record. Raises FileNotFoundError where they are not at hand."""
-    return {clip.name: clip for clip in read_split(experiment).test}
+def clips_at_hand(record: Record) -> dict[str, Clip]:
+    """A run's test clips by their names in its record; empty where not all of them are on this machine."""
+    try:
+        found = {clip.name: clip for clip in read_split(record.experiment).test}
+    except FileNotFoundError:
+        return {}
+    return found if found.keys() >= set(record.predictions["clip"]) else {}
 
 
 def first_at_hand(studies: Sequence[Study]) -> tuple[Study, dict[str, Clip]] | None:
     """The first of the studies whose test clips are on this machine, with those clips; None without one."""
-    for study in studies:
-        with contextlib.suppress(FileNotFoundError):
-            return study, test_clips(study.pairs[0][0].experiment)
-    return None
+    return next(((study, clips) for study in studies if (clips := clips_at_hand(study.pairs[0][0]))), None)
 
 
 # ---- confused pairs

@@ -1,6 +1,5 @@
 """Online recognition on its page: clips from a new start, whether it keeps up and keeps its memory, Figure 5."""
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.bench.online_timeline import Row
-from repro.data.clips import Clip, read_split
+from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import test_frames
 from repro.experiment.fields import ATTENTION
@@ -20,6 +19,7 @@ from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.measure import read_measurements
 from repro.records.provenance import machine_text
+from repro.report.examples import clips_at_hand
 from repro.report.figures import COLOURS, frame_strip
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
@@ -159,9 +159,9 @@ SIDE = 192  # pixels of a frame with its label
 def at_hand(rows: Sequence[Row]) -> tuple[Row, dict[str, Clip]] | None:
     """The first of the rows whose clips are on this machine, with them by name; None without one."""
     for row in rows:
-        if record := record_of(row.study, row.content):
-            with contextlib.suppress(FileNotFoundError):
-                return row, {clip.name: clip for clip in read_split(record.experiment).test}
+        record = record_of(row.study, row.content)
+        if record and (clips := clips_at_hand(record)):
+            return row, clips
     return None
 
 
