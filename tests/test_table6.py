@@ -12,7 +12,7 @@ from repro.bench import cases, counts, table6
 from repro.bench.log import Log
 from repro.models.peers.rows import Row, rows
 from repro.records.table6 import AT_COMMON, read
-from repro.report.table6 import runs_note
+from repro.report.speed import runs_note
 
 OURS = {"title": "t", "group": "ours", "classes": 3, "frames": 2, "size": 64, "clips": 1, "crops": 1}
 TINY = {
