@@ -18,7 +18,7 @@ OURS = {"title": "t", "group": "ours", "classes": 3, "frames": 2, "size": 64, "c
 TINY = {
     "resnet34_3dres18": Row(name="resnet34_3dres18", factory="resnet34_3dres18", **OURS),
     "res34_se_im_net": Row(name="res34_se_im_net", factory="res34_se_im_net", **OURS),
-    "x3d_m": Row(name="x3d_m", factory="x3d.x3d_m", **OURS | {"group": "peer", "clips": 2, "size": 32}),
+    "x3d_m": Row(name="x3d_m", factory="x3d.X3D", **OURS | {"group": "peer", "clips": 2, "size": 32}),
 }
 
 
