@@ -131,3 +131,16 @@ def test_a_gpu_whose_driver_is_too_old_is_named(tmp_path, monkeypatch, said, sta
     tool.unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     assert doctor._unused_driver(SimpleNamespace(__version__="9.9")) == ""
+
+
+def test_a_profile_that_is_not_understood_is_a_line_and_the_rest_goes_on(tmp_path):
+    faulty, good = tmp_path / "typo.yaml", tmp_path / "good.yaml"
+    text = "study: good\nremark: Good.\nfields: {dataset: mine, videos: no/videos, annotations: no/lists}\n"
+    text += "runs: [{models: [resnet34_3dres18], splits: [1], seeds: [0]}]\n"
+    good.write_text(text)
+    faulty.write_text(text.replace("dataset: mine", "lerning_rate: 1"))
+    typo, missing = doctor.datasets([faulty, good])
+    assert typo.fault and f"{faulty}: " in typo.text and "lerning_rate" in typo.text
+    assert not missing.fault and "mine: there is no folder no/videos (good.yaml)" in missing.text
+    with pytest.raises(ValueError, match="lerning_rate"):
+        list(doctor.datasets([faulty]))

@@ -164,7 +164,13 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
 
     named_by: dict[tuple[str, str, str], list[str]] = {}
     for path in paths:
-        profile = read_profile(path)
+        try:
+            profile = read_profile(path)
+        except ValueError as error:
+            if len(paths) == 1:
+                raise
+            yield Finding(str(error), fault=True)
+            continue
         for each in profile.experiments:
             absent = [folder for folder in (each.videos, each.annotations) if not Path(folder).is_dir()]
             root, brings = Path(each.videos).parent, ""

@@ -73,13 +73,19 @@ def gates_at_start(
     """The gates' rows on these clips before the first step; empty for a network without gates."""
     if not gates_of(recogniser.network):
         return []
-    seen = _run(recogniser, dataset, experiment, place)[1]
+    seen = _run(recogniser, dataset, experiment, place, title="gates before training, test clips")[1]
     return gates_rows(seen, np.array([clip.label for clip in dataset.clips]), classes)
 
 
 @torch.inference_mode()
 def _run(
-    recogniser: Recogniser, dataset: ClipDataset, experiment: Experiment, place: Place, orders: Sequence[str] = ()
+    recogniser: Recogniser,
+    dataset: ClipDataset,
+    experiment: Experiment,
+    place: Place,
+    orders: Sequence[str] = (),
+    *,
+    title: str = "test",
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Logits ``(clips, classes)`` by order of frames, "" the clip's own, and s ``(clips, channels)`` by gated unit."""
     recogniser.eval()
@@ -87,7 +93,7 @@ def _run(
     own: list[tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]] = []
     # a compiled network does not call hooks that were added since
     with torch.compiler.set_stance("force_eager") if experiment.compile else contextlib.nullcontext():
-        for clips, _, indices in on_device(loader, f"{experiment.run}: test", place):
+        for clips, _, indices in on_device(loader, f"{experiment.run}: {title}", place):
             with gates_seen(recogniser.network, clips.shape[1]) as seen:
                 logits = {"": recogniser(clips).cpu()}
             names = [dataset.clips[int(index)].name for index in indices]
