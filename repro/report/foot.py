@@ -147,9 +147,9 @@ def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]
 
 
 def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
-    """``11 minutes of one core each by the median, from 7 to 102 (how busy the machine was is not recorded)``."""
+    """``11 minutes of one core each by the median, from 7 to 102; how busy the machine was is not recorded``."""
     minutes = [each["seconds"] / 60 for each in made]
     core = " of one core" if all(each["device"] == "CPU, 1 thread(s)" for each in made) else ""
     low, high = (f"{end(minutes):.0f}" for end in (min, max))
-    span = f" by the median, from {low} to {high} (how busy the machine was is not recorded)" if low != high else ""
+    span = f" by the median, from {low} to {high}; how busy the machine was is not recorded" if low != high else ""
     return f"{median(minutes):.0f} minutes{core}{' each' if len(made) > 1 else ''}{span}"
