@@ -144,3 +144,12 @@ def test_a_profile_that_is_not_understood_is_a_line_and_the_rest_goes_on(tmp_pat
     assert not missing.fault and "mine: there is no folder no/videos (good.yaml)" in missing.text
     with pytest.raises(ValueError, match="lerning_rate"):
         list(doctor.datasets([faulty]))
+
+
+def test_a_set_that_several_profiles_share_is_one_line_with_one_command(tmp_path, monkeypatch):
+    profiles = [Path("profiles") / name for name in ("demo.yaml", "gpu.yaml", "rendered.yaml")]
+    profiles = [path.resolve() for path in profiles]
+    monkeypatch.chdir(tmp_path)
+    lines = [finding.text for finding in doctor.datasets(profiles) if "not rendered yet" in finding.text]
+    assert len(lines) == 2 and lines[0].endswith("in data/demo (demo.yaml, rendered.yaml); `make book` does")
+    assert "data/demo-large (gpu.yaml); `make book PROFILE=" in lines[1]

@@ -163,6 +163,7 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
     from repro.experiment.profile import read_profile
 
     named_by: dict[tuple[str, str, str], list[str]] = {}
+    renders: dict[Path, str] = {}  # what renders the set of a folder, several profiles'
     for path in paths:
         try:
             profile = read_profile(path)
@@ -177,7 +178,8 @@ def datasets(paths: Sequence[Path]) -> Iterator[Finding]:
             if not absent:
                 text, mend = f"{each.dataset} is in {root}", ""
             elif profile.demo_set and Path(profile.demo_set["root"]) == root:
-                text, mend = f"{each.dataset}: not rendered yet in {root}", "`make book` does"
+                own = "make book" if path.stem == "demo" else shlex.join(["make", "book", f"PROFILE={path}"])
+                text, mend = f"{each.dataset}: not rendered yet in {root}", f"`{renders.setdefault(root, own)}` does"
             else:
                 layout = each.layout if each.layout in CATALOGUE else "folder"
                 text = f"{each.dataset}: there is no folder {absent[0]}"
