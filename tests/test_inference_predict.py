@@ -11,6 +11,7 @@ import tiny
 import torch
 from test_cli import call
 
+from repro.inference import trained
 from repro.inference.predict import find_clips, predict
 from repro.inference.trained import find_trained
 
@@ -149,6 +150,7 @@ def test_the_command(made, monkeypatch, capsys, tmp_path):
     options = ["--results", folder / "results", "--work", folder / "runs"]
     status, out, err = call(monkeypatch, capsys, "predict", clip, "--to", tmp_path / "t.json", *options)
     assert status == 0 and out.startswith(f"{clip}: ") and "%" in out and "by s/r1, which knows 2 classes" in err
+    assert f"({trained.tested_text(record)})" in err and trained.tested_text(record).endswith("%, not yet learned")
     (row,) = json.loads((tmp_path / "t.json").read_text())
     assert row["clip"] == str(clip) and row["label"] in out and row["problem"] == "" and 0.5 <= row["score"] <= 1
     (tmp_path / "broken.mp4").write_bytes(b"no video")

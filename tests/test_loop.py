@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def test_the_cosine_rate_falls_once_an_epoch(uninterrupted):
 
 @pytest.mark.parametrize("name, fields, workers", [("cosine", {}, 0), ("plateau", PLATEAU, 0), ("plateau", PLATEAU, 1)])
 def test_an_interrupted_run_goes_on_to_the_same_predictions(
-    uninterrupted, data, tmp_path, monkeypatch, name, fields, workers
+    uninterrupted, data, tmp_path, monkeypatch, capsys, name, fields, workers
 ):
     """And loader workers change nothing."""
     experiment = tiny.experiment(data, epochs=EPOCHS, run=name, **fields)
@@ -103,6 +104,7 @@ def test_an_interrupted_run_goes_on_to_the_same_predictions(
             run(experiment, tmp_path)
     tiny.fails_in(monkeypatch, "train_epoch", 0, lambda: pytest.fail("epoch 0 is trained again"))
     resumed = run(dataclasses.replace(experiment, workers=workers), tmp_path)
+    assert re.search(rf": going on after 1 of {EPOCHS} epochs; the rest takes about \d", capsys.readouterr().out)
     assert what_was_learnt(resumed).equals(what_was_learnt(uninterrupted[name]))
     np.testing.assert_array_equal(resumed.scores, uninterrupted[name].scores)
 

@@ -9,6 +9,7 @@ import torch
 from repro.data.demo import render_demo_set
 from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
+from repro.metrics.text import time_text
 from repro.training import costs, plan
 from repro.training import loop as training
 from repro.training.loop import train
@@ -233,18 +234,14 @@ def test_clips_of_nobody_knows_what(monkeypatch, capsys):
     assert "repro: measuring a training step of Res34-SE-IM-Net, 16 frames of 224 pixels ..." in capsys.readouterr().err
 
 
-def test_little_time_is_said_in_minutes(monkeypatch):
+def test_little_time_is_said_in_its_unit(monkeypatch):
     monkeypatch.setattr(costs, "step_seconds", lambda *_: 1e-5)
     demo = {"root": "nowhere", "clips_per_class": 4, "clips_per_group": 1}
     experiment = Experiment(videos="nowhere/videos", annotations="nowhere/annotations")
     text = costs.cost_text([experiment], demo_set=demo, measure=True)
-    assert text.count("under a minute") == 2 and "hours" not in text
-    assert [costs._time(hours) for hours in (0.2, 1.4, 1.6, 1200)] == [
-        "12 minutes",
-        "84 minutes",
-        "1.6 hours",
-        "1,200.0 hours",
-    ]
+    assert text.count(" seconds") == 2 and "hours" not in text
+    said = [time_text(3600 * hours) for hours in (0.01, 0.2, 1.4, 1.6, 1200)]
+    assert said == ["36.0 seconds", "12.0 minutes", "84.0 minutes", "1.6 hours", "1,200.0 hours"]
 
 
 def test_a_split_that_has_no_list_is_an_error(tmp_path):

@@ -33,10 +33,9 @@ def begun(tmp_path):
     return experiment, folder
 
 
-def test_the_same_settings_go_on(begun, capsys):
+def test_the_same_settings_go_on(begun):
     experiment, folder = begun
     prepare_folder(folder, experiment, SECTIONS, DATA)
-    assert "going on from the last finished epoch" in capsys.readouterr().out
     machine = dataclasses.replace(experiment, threads=3, workers=2, prefetch=5, remark="other words")
     prepare_folder(folder, machine, SECTIONS, DATA)
     identity = json.loads((folder / "identity.json").read_text())

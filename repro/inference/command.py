@@ -22,7 +22,8 @@ def predict_command(clips: Sequence[Path], *, to: Path | None = None, backend: s
         raise ValueError(f"to: {to} must end in .csv or .json")
     paths = find_clips(clips)
     trained = find_trained(**which)
-    print(f"repro: by {trained.name}, which knows {len(trained.classes)} classes", file=sys.stderr, flush=True)
+    tested = f" ({trained.tested})" if trained.tested else ""
+    print(f"repro: by {trained.name}, which knows {len(trained.classes)} classes{tested}", file=sys.stderr, flush=True)
     rows = []
     try:
         for row in predictions(trained, paths, backend=backend):

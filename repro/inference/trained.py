@@ -12,10 +12,13 @@ from torch import Tensor, nn
 
 from repro.experiment.fields import Experiment
 from repro.files import Written, checked, command
+from repro.metrics.text import percent, with_interval
 from repro.models import build, options_of
 from repro.models.start import file_digest, load_network, read_weights
 from repro.records.compare import deciding_fields
+from repro.records.questions import has_converged, training_top1
 from repro.records.record import RESULTS, Record, read_record
+from repro.records.scores import is_right, share_of
 from repro.training.run_folder import WEIGHTS, WORK
 
 CONFIG, TENSORS, FORM = "config.json", "model.safetensors", 1  # of an exported folder
@@ -29,6 +32,7 @@ class Trained:
     network: nn.Module
     experiment: Experiment
     classes: tuple[str, ...]  # in the order of its outputs
+    tested: str = ""  # how it did on its test clips
 
 
 def find_trained(
@@ -63,7 +67,14 @@ def find_trained(
         network = trained(record.experiment, len(record.classes), work=work)
     else:
         network = network_of(record.experiment, len(record.classes), read_weights(weights))
-    return Trained(record.name, network, record.experiment, record.classes)
+    return Trained(record.name, network, record.experiment, record.classes, tested_text(record))
+
+
+def tested_text(record: Record) -> str:
+    """How a run did on its test clips, and whether it had learned those of its training."""
+    top1 = share_of([record], is_right)
+    late = "" if has_converged(record) else f"; of its training clips {percent(training_top1(record))}, not yet learned"
+    return f"{with_interval(top1)} of {top1.clips:,} test clips right{late}"
 
 
 def record_of(run: str, results: Path = RESULTS) -> Record:
@@ -121,6 +132,7 @@ class _Config(Written):
     name: str
     experiment: dict[str, Any]
     classes: list[str] = Field(min_length=1)
+    tested: str = ""
     sha256: str
 
 
@@ -131,6 +143,7 @@ def config_text(record: Record, tensors: Path) -> str:
         "name": record.name,
         "experiment": deciding_fields(record.experiment),
         "classes": list(record.classes),
+        "tested": tested_text(record),
         "sha256": file_digest(tensors),
     }
     return json.dumps(content, indent=1) + "\n"
@@ -150,4 +163,4 @@ def read_exported(folder: Path) -> Trained:
     if file_digest(tensors) != content.sha256:
         raise ValueError(f"{tensors}: is not the file that {CONFIG} names (its sha256 differs); copy the folder again")
     network = network_of(experiment, len(content.classes), read_weights(tensors))
-    return Trained(content.name, network, experiment, tuple(content.classes))
+    return Trained(content.name, network, experiment, tuple(content.classes), content.tested)

@@ -31,6 +31,14 @@ def p_text(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else "< 0.001"
 
 
+def time_text(seconds: float) -> str:
+    """A duration in the unit that reads best."""
+    for unit, length in (("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * length:
+            return f"{seconds / length:,.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
 def hours_text(operations: float) -> str:
     """How long that much training takes on the cards of `CARDS`: ``9 hours on an A100 or 17 on an RTX 4090 (...)``."""
     hours = [f"{operations / (SUSTAINED * peak) / 3600:,.0f}" for peak in CARDS.values()]

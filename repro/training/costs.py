@@ -27,6 +27,7 @@ from repro.experiment.profile import PROFILES, read_profile
 from repro.experiment.protocols import protocol_of
 from repro.metrics.memory import available_memory
 from repro.metrics.peak import training_flops
+from repro.metrics.text import time_text
 from repro.models import build, options_of
 from repro.training.network_and_clips import make_dataset
 from repro.training.plan import CPU, PROBE_CLIPS, Plan, Size, reading_seconds, size_of, step_seconds
@@ -190,12 +191,8 @@ def cost_text(
 
 
 def _time(hours: float) -> str:
-    """Hours, or minutes where there are few, as people say them; NaN is unknown."""
-    if math.isnan(hours):
-        return f"{UNKNOWN} hours"
-    if hours < 1 / 60:
-        return "under a minute"
-    return f"{hours:,.1f} hours" if hours >= 1.5 else f"{60 * hours:.0f} minutes"
+    """Of these hours; NaN is unknown."""
+    return f"{UNKNOWN} hours" if math.isnan(hours) else time_text(3600 * hours)
 
 
 def _sum(column: pd.Series, form: str) -> str:

@@ -1,8 +1,9 @@
 """What the epochs of a run add up to: loss and accuracies, gradients, pace; rows of a history, lines of a log."""
 
 import math
+import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from torch import Tensor
 from repro.experiment.fields import Experiment
 from repro.files import SECONDS_BETWEEN_LINES, watched
 from repro.metrics.peak import Peak, training_flops
+from repro.metrics.text import time_text
 from repro.training.processes import Place, sum_over_all
 
 TIMINGS = ("seconds", "clips_per_second", "waiting_share", "flops", "peak_share")
@@ -109,6 +111,16 @@ class Log:
             from torch.utils.tensorboard import SummaryWriter  # its import takes a second
 
             self.board = SummaryWriter(str(folder / "tensorboard"))
+
+    def resumed(self, history: Sequence[Mapping[str, float]]) -> None:
+        """That a run goes on after these finished epochs, and how long the rest takes if it is as fast as they were."""
+        if self.board is not None and history:
+            left = (self.experiment.epochs - len(history)) * statistics.median(row["seconds"] for row in history)
+            print(
+                f"{self.experiment.run}: going on after {len(history)} of {self.experiment.epochs} epochs; the rest "
+                f"takes about {time_text(left)}",
+                flush=True,
+            )
 
     def step(self, number: int, loss: float, norm: float | None) -> None:
         """A batch: its number since the run began, its loss, the gradient's norm where it ended a step."""

@@ -183,6 +183,7 @@ def fit(
         history = checkpoint["history"]
         for name, part in kept.items():
             part.load_state_dict(checkpoint[name])
+        log.resumed(history)
 
     for epoch in range(len(history), experiment.epochs):
         row = train_epoch(model, loader, optimiser, scaler, experiment, place, pace, log, epoch=epoch)

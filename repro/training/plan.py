@@ -15,6 +15,7 @@ from repro.experiment.fields import Experiment
 from repro.metrics.complexity import multiply_adds, parameters
 from repro.metrics.memory import TrainingMemory, available_memory, is_out_of_memory, training_memory
 from repro.metrics.peak import training_flops
+from repro.metrics.text import time_text
 from repro.training.recogniser import Recogniser
 
 MARGIN = 0.9  # of the memory that is free: libraries' workspaces are not in the estimate
@@ -139,8 +140,9 @@ class Plan:
                 "leaves it out"
             )
         if self.epoch_seconds is not None and self.step_seconds is not None and self.load_seconds is not None:
+            whole = time_text(self.epoch_seconds * e.epochs)
             found.append(
-                f"  time: about {_time(self.epoch_seconds)} an epoch, {_time(self.epoch_seconds * e.epochs)} in all "
+                f"  time: about {time_text(self.epoch_seconds)} an epoch, {whole} in all "
                 f"(probe: {1e3 * self.step_seconds:.0f} ms of arithmetic and {1e3 * self.load_seconds:.0f} ms of "
                 f"reading a clip; loader processes: {self.workers or 'none'})"
             )
@@ -154,7 +156,7 @@ class Plan:
         if not cached:
             mends.append("frame caches, which are read sooner (repro prepare --frames)")
         said = f"{waiting:.0%} of the time went by waiting for clips: without it an epoch takes "
-        said += f"{_time((1 - waiting) * seconds)}, not {_time(seconds)}"
+        said += f"{time_text((1 - waiting) * seconds)}, not {time_text(seconds)}"
         text = " or ".join(mends) or "more cores"
         return f"{said}. {text[0].upper()}{text[1:]} would help"
 
@@ -178,13 +180,6 @@ def _flop(count: float) -> str:
         if count >= scale:
             return f"{count / scale:.1f} {unit}"
     return f"{count / 1e9:.1f} GFLOP"
-
-
-def _time(seconds: float) -> str:
-    for unit, length in (("hours", 3600), ("minutes", 60)):
-        if seconds >= 1.5 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} seconds"
 
 
 def make_plan(

@@ -86,8 +86,6 @@ def prepare_folder(folder: Path, experiment: Experiment, sections: Digest, data:
         if not differing:
             for draft in folder.glob(".*.draft"):  # of a process that was killed while it wrote
                 draft.unlink()
-            if last.is_file():
-                print(f"{folder}: going on from the last finished epoch", flush=True)
             return
         if last.is_file() and not (folder / WEIGHTS).is_file():
             raise ValueError(
