@@ -106,21 +106,25 @@ def test_a_rule_has_a_date_with_its_time_zone():
 
 
 def test_what_would_settle_it_says_what_that_takes():
-    costs = {"kinetics": 36.0, "hmdb51": 3.6, "ucf101": 3.6, "something_v1": 3.6}  # PFLOP
+    costs = {"kinetics": (2, 36.0), **dict.fromkeys(("hmdb51", "ucf101", "something_v1"), (18, 3.6))}  # runs, PFLOP
     bare, costed = (Evidence(paper=PAPER, records=(), costs=given) for given in ({}, costs))
     claim = PAPER.claim("accuracy-hmdb51")
     assert "PFLOP" not in judge(claim, bare).settle
     settle = judge(claim, costed).settle
-    assert "about 0 hours on an A100" in settle and "4 PFLOP for all runs of both networks, 36 once for" in settle
+    assert (
+        "about 0 hours on an A100" in settle
+        and "4 PFLOP for 18 runs of both networks, 36 for 2 on Kinetics before" in settle
+    )
     assert "--config only=hmdb51`, with HMDB51, Kinetics" in settle
-    dear = Evidence(paper=PAPER, records=(), costs={group: 1000 * value for group, value in costs.items()})
+    dear = Evidence(paper=PAPER, records=(), costs={group: (n, 1000 * pflop) for group, (n, pflop) in costs.items()})
     assert "about 118 hours on an A100 or 222 on an RTX 4090, at 30 % of its bf16 peak" in judge(claim, dear).settle
     assert "about 139 hours" in judge(PAPER.claim("se-im-beats-baseline"), dear).settle
 
 
 def test_the_costs_are_those_of_the_papers_profile():
     costs = group_costs()
-    assert set(costs) == {"kinetics", "hmdb51", "ucf101", "something_v1"} and min(costs.values()) > 100
+    assert set(costs) == {"kinetics", "hmdb51", "ucf101", "something_v1"}
+    assert min(pflop for _, pflop in costs.values()) > 100 and (costs["kinetics"][0], costs["hmdb51"][0]) == (2, 18)
 
 
 # ---------------------------------------- no evidence

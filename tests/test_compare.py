@@ -163,3 +163,15 @@ def test_what_was_changed(tmp_path):
     assert changed(reference, run(tmp_path, study="d", reduction=4)) == (("reduction", "16", "4"),)
     average = run(tmp_path, study="e", model="resnet34_frame_average", head_stride=[1, 2, 2])
     assert changed(reference, average) == (("model", ATTENTION, "resnet34_frame_average"),)
+
+
+def test_a_rate_that_was_not_chosen_for_the_network_is_a_change(tmp_path):
+    chosen = {"rate_chosen_by": "rates"}
+    reference = run(tmp_path, learning_rate=0.16, **chosen)
+    model = ("model", ATTENTION, BASELINE)
+    own = run(tmp_path, study="b", model=BASELINE, learning_rate=0.08, **chosen)
+    assert changed(reference, own) == (model,)
+    same = run(tmp_path, study="c", model=BASELINE, learning_rate=0.16)
+    assert changed(reference, same) == (model, ("learning_rate", "0.16", "0.16"))
+    half = run(tmp_path, study="d", learning_rate=0.08)
+    assert changed(reference, half) == (("learning_rate", "0.16", "0.08"),)

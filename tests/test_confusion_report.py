@@ -134,6 +134,18 @@ def test_matrices_of_the_papers_networks_stand_beside_their_difference_and_other
     assert "of ResNet-34, frames averaged; runs added up" in of_other
 
 
+def test_how_many_errors_fall_on_the_look_alike(tmp_path):
+    """20 wrong clips of the baseline, all taken for their partner, of 12 classes with one look-alike each."""
+    runs = both_networks(tmp_path, range(20), range(2), kind="to_partner", seeds=range(2))
+    lines = confusion.errors_text(shown(runs, DIGEST)).splitlines()
+    assert lines[0].startswith("**Do errors fall on the look-alike?**") and len(lines) == 3
+    assert lines[2].startswith("- Made clips: of ResNet34-3DRes18's errors 100.0 % [")
+    assert "; of Res34-SE-IM-Net's errors 100.0 % [" in lines[2] and lines[2].endswith("by chance 9.1 %.")
+    for run in runs:
+        run.history["train_top1"] = 0.5
+    assert confusion.errors_text(shown(runs, DIGEST)) == confusion.errors_text([]) == ""
+
+
 def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     runs = both_networks(tmp_path, range(20), range(2), kind="to_partner", seeds=range(5))
     (study,) = shown(runs, DIGEST)

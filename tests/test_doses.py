@@ -69,21 +69,59 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
-    constant = "A branch times the constant 1.5, with no gate at all: +20.0"
-    assert text.startswith("With gates minus without, 2 pairs of runs: +25.0 points [") and f". {constant}" in text
-    assert "Gates minus that constant: +5.0 points [" in text and text.endswith("]: a difference.")
+    assert text.startswith("On the 2 splits and seeds that have all three, with gates minus without: +25.0 points [")
+    assert "a branch times the constant 1.5 and no gate, minus without: +20.0 points [" in text
+    assert "gates minus that constant: +5.0 points [" in text and text.endswith("]: a difference.")
     alike = [
         replace(dose, pairs=[(gated, gated) for gated, _ in dose.pairs]) if "times" in dose.name else dose
         for dose in found
     ]
-    explained = "no difference shown: by the plan's rule the constant explains it"
-    assert doses.constant_text(alike).endswith(f"{explained}.")
-    # runs are paired already, so that a rate may change
-    for run in (run for dose in alike for pair in dose.pairs for run in pair if run.experiment.model == BASELINE):
-        object.__setattr__(run.experiment, "learning_rate", run.experiment.learning_rate / 2)
-    assert doses.constant_text(alike).endswith(
-        f"{explained}, or the learning rate that it shares with the gates (0.001; without, 0.0005)."
+    assert "]: no difference shown: by the plan's rule the constant explains it." in doses.constant_text(alike)
+    for run in found[-1].runs:
+        run.history["train_top1"] = 0.9
+        object.__setattr__(run.experiment, "schedule", "cosine")
+    assert doses.constant_text(found).endswith(
+        "a difference. Ended before they had learned their training clips: 2 of 2 of the constant."
     )
+
+
+def test_where_the_gain_could_be_chance_nothing_is_explained(found):
+    baseline, constant = found[1], found[-1]
+    (one, none), (two, _) = baseline.pairs
+    unsure = replace(baseline, pairs=((one, none), (two, two)))  # +25 and 0 points
+    near = replace(constant, pairs=((one, one), (two, two)))
+    text = doses.constant_text([unsure, near])
+    assert "no difference shown, and with gates minus without could be chance as well" in text
+    assert "by the plan's rule" not in text
+
+
+def test_the_rate_that_gates_and_constant_share(tmp_path):
+    """Gates 10 of 120 wrong at 0.16, none 40 at 0.08 and 25 at 0.16, the constant 16."""
+
+    def some(study, wrong, rate, model=ATTENTION, **fields):
+        fields |= {"learning_rate": rate}
+        return [demo_record(tmp_path, study=study, model=model, seed=s, wrong=range(wrong), **fields) for s in (0, 1)]
+
+    chosen, choice = {"rate_chosen_by": "rates"}, {"role": "ablation"}
+    study = [*some("ref", 10, 0.16, **chosen), *some("ref", 40, 0.08, BASELINE, **chosen)]
+    constant = some("a", 16, 0.16, gate="times_1.5", **choice)
+    found = doses.doses_of(study, [*study, *constant], DIGEST)
+    assert doses.constant_text(found).endswith(
+        "Gates and constant share a learning rate of 0.16 (without, 0.08); without gates at that rate, which would "
+        "tell rate from constant: **not run**."
+    )
+    swapped = some("b", 25, 0.16, BASELINE, **choice)
+    found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
+    assert [dose.name for dose in found[:2]] == [
+        "ResNet34-3DRes18, no gate",
+        "ResNet34-3DRes18, no gate, at a rate of 0.16",
+    ]
+    assert "without gates at that rate, minus at its own, 2 pairs of runs: +12.5 points [" in doses.constant_text(found)
+    table = doses.doses_table(found).set_index("network")
+    assert table["runs (rate)"].tolist() == ["2 (0.08)", "2 (0.16)", "2 (0.16)", "2 (0.16)"]
+    assert table.loc["branch times 1.5, no gate", "minus without [95 %]"].startswith("+20.0 points [")
+    assert table.loc["Res34-SE-IM-Net", "minus without [95 %]"].startswith("+25.0 points [")
+    assert table.loc["ResNet34-3DRes18, no gate", "minus without [95 %]"] == "–"
 
 
 def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
@@ -91,8 +129,8 @@ def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
     worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
     both = doses.constant_text([worse, constant])
     one = doses.constant_text([worse, replace(constant, pairs=constant.pairs[:1])])
-    assert both.startswith("With gates minus without, 2 pairs of runs: +37.5 points [")
-    assert one.startswith("With gates minus without, 1 pair of runs: +25.0 points [")
+    assert both.startswith("On the 2 splits and seeds that have all three, with gates minus without: +37.5 points [")
+    assert one.startswith("On the 1 split and seed that has all three, with gates minus without: +25.0 points [")
 
 
 def test_what_was_not_run_is_said(found):

@@ -47,7 +47,7 @@ def test_what_came_out_again_and_which_code_no_commit_has_are_said(tmp_path):
     assert "No run was trained again yet." in foot.foot_html("gate", runs)
     both_networks(tmp_path, study="rendered-again", provenance=PROVENANCE | {"started": "2030-01-01T00:00:00+00:00"})
     html = foot.foot_html("gate", runs)
-    assert "to the bit are expected on the same processor" in html and "Of 4 runs trained again 4 gave" in html
+    assert "to the bit on the same processor" in html and "Of 4 runs trained again 4 gave" in html
     assert "4 runs of rendered; 4 of them by code with uncommitted changes" in html
 
 

@@ -38,6 +38,15 @@ def made(study="s", *, released=True, dataset="made clips"):
     return of_content(study, content, table)
 
 
+def test_the_same_run_from_a_new_start_stands_beside_the_stream(monkeypatch):
+    filed = {"s": {"run": "r", "clips": 40, "top1": 0.65}}
+    monkeypatch.setattr(timelines, "read_measurements", lambda name: filed)
+    text = timelines.answer_text([made()])
+    assert "Each of 40 clips [from a new start](#each-clip-from-a-new-start), its last label: 65.0 %." in text
+    filed["s"]["run"] = "another"
+    assert "new start" not in timelines.answer_text([made()])
+
+
 def test_the_answer_is_computed():
     text = timelines.answer_text([made()])
     assert "**made clips (s): with a clip's last frame the label is right for 100.0 % [" in text

@@ -149,7 +149,7 @@ class Evidence:
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     backends: tuple[Measured, ...] = ()  # the two networks' runtimes alone, on other CPUs
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
-    costs: dict[str, float] = field(default_factory=dict)  # PFLOP of profiles/paper.yaml by group of runs
+    costs: dict[str, tuple[int, float]] = field(default_factory=dict)  # runs and PFLOP of profiles/paper.yaml by group
 
     def __post_init__(self) -> None:
         found = [record for record in self.records if is_evidence(record.experiment)]
@@ -176,10 +176,12 @@ class Evidence:
         text = f"`.venv/bin/snakemake runs --cores all --configfile profiles/paper.yaml{only}`, with {needed}, Kinetics"
         if not self.costs:
             return f"{text}."
-        training, before = sum(self.costs[group] for group in groups), self.costs["kinetics"]
+        runs, training = (sum(column) for column in zip(*(self.costs[group] for group in groups)))
+        first, before = self.costs["kinetics"]
         return (
-            f"{text}: about {hours_text((training + before) * 1e15)} ({training:,.0f} PFLOP for all runs of both "
-            f"networks, {before:,.0f} once for Kinetics)."
+            f"{text}: about {hours_text((training + before) * 1e15)} ({training:,.0f} PFLOP for {runs:.0f} runs of "
+            f"both networks, {before:,.0f} for {first} on Kinetics before them). What gain they can show is not known "
+            "before their spread is."
         )
 
 

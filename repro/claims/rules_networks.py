@@ -27,9 +27,9 @@ from repro.experiment.protocols import protocol_of
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.cells import Claim
-from repro.paper.look_alikes import backwards_pairs, look_alikes_of, named_pairs
+from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.compare import partners
-from repro.records.questions import above, in_16_bits, learned_nothing, only, seen
+from repro.records.questions import above, errors_with_look_alike, in_16_bits, learned_nothing, only, seen
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, gain_of, is_right, mistaken_for_partner, right_of_look_alikes, share_of
 
@@ -216,7 +216,8 @@ def _confusion(pairs: Pairs) -> Result:
         outcome, but = "undecided", ", and one alone cannot tell of most"
     right = gain_of(pairs, right_of_look_alikes)
     if right.point < 0:
-        but += f", but fewer of their clips are right ({with_interval(right, signed=True)} of all clips)"
+        joined = "but" if sum(fall.point > 0 for fall in falls.values()) * 2 > len(falls) else "and"
+        but += f", {joined} fewer clips of these classes are right ({with_interval(right, signed=True)} of all clips)"
         outcome = "partly" if outcome == "reproduced" else outcome
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(
@@ -275,14 +276,10 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
     sets = [[r for r in some if r.experiment.model == BASELINE] for some in evidence.alike()]
     sets = [runs for runs in sets if runs and len(runs[0].classes) > 2 and named_pairs(runs[0].classes)]
     for runs in sets:
-        inside = [only(r, np.isin(r.labels, named_pairs(r.classes)) & ~is_right(r)) for r in runs]
-        inside = [record for record in inside if len(record.labels)]
+        inside, chance = errors_with_look_alike(runs)
         if not inside:
             continue
-        classes = runs[0].classes
-        built, partners_of = bool(backwards_pairs(classes)), look_alikes_of(classes)
-        labels = np.concatenate([record.labels for record in inside])
-        chance = float(np.mean([len(partners_of[label]) for label in labels])) / (len(classes) - 1)
+        built = bool(backwards_pairs(runs[0].classes))
         more_than_half, more_than_chance = (above(inside, mistaken_for_partner, share) for share in (0.5, chance))
         outcome = judge_gain(more_than_chance)
         if outcome == "reproduced" and (built or judge_gain(more_than_half) != "reproduced"):
@@ -290,8 +287,8 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
         share = share_of(inside, mistaken_for_partner)
         lost = share_of(runs, mistaken_for_partner).point
         short = (
-            f"{with_interval(share)} of the errors (of each clip the mean of its runs) on classes with a look-alike "
-            f"fall on it, by chance {percent(chance)}"
+            f"{with_interval(share)} of the baseline's errors (of each clip the mean of its runs) on classes with a "
+            f"look-alike fall on it, by chance {percent(chance)}"
         )
         details = f"{_counted(share, 'run', 'test clips that a run had wrong')}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")

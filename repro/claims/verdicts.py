@@ -22,7 +22,10 @@ MODULES = (rules_networks, rules_costs, rules_published)
 
 
 def gather(
-    today: Digest, counts: Mapping[str, Mapping[str, Any]], costs: Mapping[str, float], results: Path = RESULTS
+    today: Digest,
+    counts: Mapping[str, Mapping[str, Any]],
+    costs: Mapping[str, tuple[int, float]],
+    results: Path = RESULTS,
 ) -> Evidence:
     """Read every record and measurement under ``results``; stale ones are left out of the verdicts and named.
 
@@ -30,7 +33,7 @@ def gather(
         today: the behaviours of today's code (``repro.training.behaviour``).
         counts: ``repro.bench.counts.counts_of(COUNTED)``. A measurement of Table 6 is stale when one of these networks
             is another one now.
-        costs: PFLOP of the runs of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
+        costs: runs and PFLOP of profiles/paper.yaml by group (``repro.training.costs.group_costs``); {}: not known.
     """
     records = [record for record in read_all(results) if is_evidence(record.experiment)]
     measured = table6.read(results)

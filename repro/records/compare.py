@@ -96,15 +96,16 @@ def changed(reference: Record, record: Record) -> tuple[tuple[str, str, str], ..
     """The choices in which a run differs from another, its seed apart: field, value there, value here.
 
     Fields that the network of this run does not read say nothing, nor do rates that one study chose for each network.
+    Another network than the reference, whose rate was chosen so, at a rate that was not, has that rate as its choice.
     """
     there, here = (deciding_fields(each.experiment) for each in (reference, record))
-    skipped = {"seed"}
+    skipped, listed = {"seed", "rate_chosen_by"}, set[str]()
     if here["model"] != there["model"]:
-        tuned_alike = here["rate_chosen_by"] and here["rate_chosen_by"] == there["rate_chosen_by"]
-        skipped |= {"learning_rate"} if tuned_alike else set()
+        if tuned := there["rate_chosen_by"]:
+            (skipped if here["rate_chosen_by"] == tuned else listed).add("learning_rate")
         skipped |= {*(() if here["model"] in WITH_GATES else OF_GATES)}
         skipped |= {*(OF_HEADS if here["model"] == CONTROL else ())}
-    names = [name for name in there if name not in skipped and there[name] != here[name]]
+    names = [name for name in there if name in listed or (name not in skipped and there[name] != here[name])]
     return tuple((name, str(there[name]), str(here[name])) for name in names)
 
 

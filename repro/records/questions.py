@@ -1,5 +1,6 @@
 """What is asked of runs beyond a mean over all clips: of some clips, of frames in another order, above a threshold."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from repro.experiment.fields import CONTROL
 from repro.metrics.statistics import Estimate, gain
+from repro.paper.look_alikes import look_alikes_of, named_pairs
 from repro.records.record import Record, to_16_bits
 from repro.records.scores import Score, is_right, share_of, values_of
 
@@ -37,6 +39,18 @@ def above(records: Sequence[Record], score: Score, threshold: float) -> Estimate
     """How far the mean of ``score`` over clips and runs is above a threshold, 0..1; p is of a mean that equals it."""
     values = values_of(records, score)
     return gain(values.assign(value=threshold), values)
+
+
+def errors_with_look_alike(runs: Sequence[Record]) -> tuple[list[Record], float]:
+    """The clips of classes with a named look-alike that each run has wrong, and the share of them that would be taken
+    for it if errors fell anywhere; [] and NaN where there are none."""
+    inside = [only(r, np.isin(r.labels, named_pairs(r.classes)) & ~is_right(r)) for r in runs]
+    inside = [record for record in inside if len(record.labels)]
+    if not inside:
+        return [], math.nan
+    partners_of = look_alikes_of(runs[0].classes)
+    labels = np.concatenate([record.labels for record in inside])
+    return inside, float(np.mean([len(partners_of[label]) for label in labels])) / (len(runs[0].classes) - 1)
 
 
 def learned_nothing(record: Record) -> bool:

@@ -13,6 +13,7 @@ from repro.metrics.confusion import chosen_and_reported, confusion_counts, confu
 from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
+from repro.records.questions import errors_with_look_alike
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right, mistaken_for_partner, share_of
 from repro.report.figures import COLOURS, confusion_plot
@@ -70,6 +71,21 @@ def _of_all_errors(pairs: Pairs) -> str:
         f"Taken for the look-alike are {percent(taken[0])} of clips without and {percent(taken[1])} with gates "
         f"({with_interval(more, signed=True)}), wrong in all {percent(wrong[0])} and {percent(wrong[1])}"
     )
+
+
+def errors_text(studies: Sequence[Study]) -> str:
+    """How many of a network's errors fall on the look-alike of a clip's class, a line a study that converged."""
+    lines = []
+    for study in studies:
+        told = []
+        for model in BOTH if study.converged and len(study.records[0].classes) > 2 else ():
+            inside, chance = errors_with_look_alike([r for r in study.records if r.experiment.model == model])
+            if inside:
+                share = with_interval(share_of(inside, mistaken_for_partner))
+                told.append(f"of {TITLES[model]}'s errors {share}, by chance {percent(chance)}")
+        lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
+    head = "**Do errors fall on the look-alike?** On classes with a named one, of each clip the mean of its runs:"
+    return "\n".join([head, "", *lines]) if lines else ""
 
 
 # ---- matrices

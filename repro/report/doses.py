@@ -40,11 +40,23 @@ class Dose:
     scale: float
     runs: tuple[Record, ...]
     pairs: Pairs = ()
+    own_rate: bool = True  # or a learning rate that is another network's
 
     @property
     def minus_gates(self) -> Estimate:
         """The gain over the network with gates."""
         return gain_of(self.pairs, is_right)
+
+    @property
+    def rate(self) -> float:
+        return self.runs[0].experiment.learning_rate
+
+    def minus(self, other: "Dose") -> Pairs:
+        """This dose's runs, each behind the other dose's of the same split and seed."""
+        theirs = {gated.name: run for gated, run in other.pairs}
+        return [
+            (theirs[gated.name], run) for gated, run in self.pairs or zip(self.runs, self.runs) if gated.name in theirs
+        ]
 
 
 def scale_at_start(experiment: Experiment) -> float | None:
@@ -71,13 +83,17 @@ def doses_of(study: Sequence[Record], records: Sequence[Record], today: Digest) 
         runs = tuple(run for _, run in variant.pairs)
         experiment = runs[0].experiment
         scale = scale_at_start(experiment)
-        of_the_gate = variant.fields <= {"model", "gate", "gate_bias"} and experiment.model in (BASELINE, ATTENTION)
-        if scale is not None and of_the_gate:
-            chosen.append(Dose(_name(experiment, scale), scale, runs, variant.pairs))
-    return sorted(chosen, key=lambda dose: (dose.scale, dose.name))
+        of_the_gate = variant.fields <= {"model", "gate", "gate_bias", "learning_rate"}
+        if scale is not None and of_the_gate and experiment.model in (BASELINE, ATTENTION):
+            own = "learning_rate" not in variant.fields
+            name = _name(experiment, scale) + ("" if own else f", at a rate of {experiment.learning_rate:g}")
+            chosen.append(Dose(name, scale, runs, variant.pairs, own))
+    return sorted(chosen, key=lambda dose: (dose.scale, not dose.own_rate, dose.name))
 
 
 def _name(experiment: Experiment, scale: float) -> str:
+    if experiment.model == ATTENTION and experiment.gate in (None, "se_im") and not experiment.gate_bias:
+        return TITLES[ATTENTION]
     if experiment.model == BASELINE:
         return f"{TITLES[BASELINE]}, no gate"
     if experiment.gate_bias:
@@ -88,21 +104,31 @@ def _name(experiment: Experiment, scale: float) -> str:
 
 
 def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
-    """One row a dose: top-1 and the difference from the network with gates."""
+    """One row a dose: top-1, and differences from the networks with and without gates on the runs that both have."""
+    without = _without(found)
+
+    def minus(dose: Dose, pairs: Pairs) -> str:
+        return with_interval(gain_of(pairs, is_right), signed=True) if pairs and dose is not without else "–"
+
     return pd.DataFrame(
         {
             "network": dose.name,
             "branch at the start": f"×{dose.scale:.3g}",
+            "runs (rate)": f"{len(dose.runs)} ({dose.rate:g})",
             "top-1 [95 %]": with_interval(share_of(dose.runs, is_right)),
             "with gates, the same runs": percent(
                 share_of([gated for gated, _ in dose.pairs] or dose.runs, is_right).point
             ),
             "minus with gates [95 %]": with_interval(dose.minus_gates, signed=True) if dose.pairs else "–",
-            "runs": len(dose.runs),
-            "rate": f"{dose.runs[0].experiment.learning_rate:g}",
+            "minus without [95 %]": minus(dose, dose.minus(without) if without else ()),
         }
         for dose in found
     )
+
+
+def _without(found: Sequence[Dose]) -> Dose | None:
+    """The network without gates, at its own rate."""
+    return next((d for d in found if d.runs[0].experiment.model == BASELINE and d.own_rate), None)
 
 
 def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
@@ -111,7 +137,7 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     axis.axhline(0, color=COLOURS[ATTENTION], linewidth=1)
     for dose in found:
         plain = "no gate" in dose.name
-        colour, x = COLOURS[BASELINE if plain else ATTENTION], dose.scale + (0 if plain else 0.03)
+        colour, x = COLOURS[BASELINE if plain else ATTENTION], dose.scale
         if dose.pairs:
             axis.plot([x, x], [100 * dose.minus_gates.low, 100 * dose.minus_gates.high], color=colour, linewidth=2)
         height = 100 * dose.minus_gates.point if dose.pairs else 0.0
@@ -131,38 +157,53 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
 
 
 def constant_text(found: Sequence[Dose]) -> str:
-    """What part of the gate's gain the constant of the same scale gives, in a sentence; "not run" without it.
+    """What part of the gate's gain the constant of the same scale gives, in a few sentences; "not run" without it.
 
     All of it on the splits and seeds that all three have, which may be fewer than the study has.
     """
-    baseline, constant = (
-        next((d for d in found if d.runs[0].experiment.model == BASELINE), None),
-        next((d for d in found if d.runs[0].experiment.gate == CONSTANT), None),
-    )
-    plain = {gated.name: (gated, none) for gated, none in (baseline.pairs if baseline else ())}
-    times = {gated.name: (gated, scaled) for gated, scaled in (constant.pairs if constant else ())}
-    common = [name for name in times if name in plain]
-    if not common:
+    without = _without(found)
+    constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
+    if not constant or not without or not (scaled := constant.minus(without)):
         return "The control that would tell, a branch times the constant 1.5 and no gate, was **not run**."
-    none, scaled = [plain[name][1] for name in common], [times[name][1] for name in common]
-    gated = [times[name][0] for name in common]
-    gain, step, left = (
-        gain_of(list(zip(first, then)), is_right) for first, then in ((none, gated), (none, scaled), (scaled, gated))
-    )
-    told = "no difference shown" if left.low <= 0 <= left.high else "a difference"
-    if left.low <= 0 <= left.high and abs(left.point) < gain.point:
-        told += ": by the plan's rule the constant explains it"
-        without, with_ = (runs[0].experiment.learning_rate for runs in (none, gated))
-        if without != with_:
-            told += f", or the learning rate that it shares with the gates ({with_:g}; without, {without:g})"
-    unlearned = ""
-    if late := sum(not has_converged(run) for run in scaled):
-        unlearned = f" {late} of those {len(scaled)} runs ended before they had learned their training clips."
-    runs = f"{len(common)} pair{'s' * (len(common) > 1)} of runs"
+    left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
+    pairs = [(none, gated) for (none, _), (_, gated) in zip(scaled, left)]
+    gain, step, rest = (gain_of(each, is_right) for each in (pairs, scaled, left))
+    told = "a difference"
+    if rest.low <= 0 <= rest.high:
+        told = "no difference shown"
+        if gain.low <= 0:
+            told += ", and with gates minus without could be chance as well, so these runs leave nothing to explain yet"
+        elif abs(rest.point) < gain.point:
+            told += ": by the plan's rule the constant explains it"
+    counts = {
+        "with gates": [gated for _, gated in pairs],
+        "of the constant": [run for _, run in scaled],
+        "without": [none for none, _ in pairs],
+    }
+    where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"
+    late = {who: sum(not has_converged(run) for run in runs) for who, runs in counts.items()}
+    listed = [f"{number} of {len(pairs)} {who}" for who, number in late.items() if number]
+    unlearned = f" Ended before they had learned their training clips: {', '.join(listed)}." if listed else ""
     return (
-        f"With gates minus without, {runs}: {with_interval(gain, signed=True)}. A branch times the constant 1.5, with "
-        f"no gate at all: {with_interval(step, signed=True)}.{unlearned} Gates minus that constant: "
-        f"{with_interval(left, signed=True)}: {told}."
+        f"On the {where} all three, with gates minus without: "
+        f"{with_interval(gain, signed=True)}; a branch times the constant 1.5 and no gate, minus without: "
+        f"{with_interval(step, signed=True)}; gates minus that constant: {with_interval(rest, signed=True)}: {told}."
+        f"{unlearned}{_rate_text(found, without, constant)}"
+    )
+
+
+def _rate_text(found: Sequence[Dose], without: Dose, constant: Dose) -> str:
+    """Whether the rate that gates and constant share would do alone what they do; nothing where all have one rate."""
+    if constant.rate == without.rate:
+        return ""
+    shared = f" Gates and constant share a learning rate of {constant.rate:g} (without, {without.rate:g})"
+    swapped = [d for d in found if d.runs[0].experiment.model == BASELINE and d.rate == constant.rate]
+    pairs = swapped[0].minus(without) if swapped else []
+    if not pairs:
+        return f"{shared}; without gates at that rate, which would tell rate from constant: **not run**."
+    return (
+        f"{shared}; without gates at that rate, minus at its own, {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs: "
+        f"{with_interval(gain_of(pairs, is_right), signed=True)}."
     )
 
 
@@ -188,7 +229,8 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     first = pairs[0][0]
     hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
-        f"**Is it a gate?** A gate multiplies each residual branch by 1 + s. In {runs} (width "
+        "**Is it a gate?** As Equation 4 is read here, one of three readings, a gate multiplies each residual branch "
+        f"by 1 + s. In {runs} (width "
         f"×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden units), s held at each channel's "
         f"mean over clips changes {changed} of {asked:,} predictions: {what}. {constant_text(found)} [More](gate.html)."
     )

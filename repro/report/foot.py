@@ -60,7 +60,9 @@ def foot_html(
 
 
 FIRST = 'after <code>make setup</code> (<a href="reproduce.html">From a bare machine</a>):'
-EXPECTED = "the same scores to the bit are expected on the same processor with as many threads."
+EXPECTED = (
+    "the same scores to the bit on the same processor with as many threads; on another no single run has a tolerance."
+)
 SEEN = (
     '<a href="statistics.html#the-same-run-again">Run by run</a>; '
     '<a href="reproduce.html#the-same-numbers-again">how to compare, or go on after a stop</a>'
@@ -68,7 +70,7 @@ SEEN = (
 AT_ONCE = "; Snakemake trains as many at once as the cores allow"
 TIMED_AGAIN = (
     "counts to the last digit; seconds hang on the machine: compare networks within one run, by <em>times the "
-    "baseline</em>, which is expected within its interval on a machine of the same kind; "
+    "baseline</em>, which is expected within its interval with as many threads of the same processor; "
     '<a href="reproduce.html#speed-on-your-machine">what it replaces</a>'
 )
 DATA = 'each table as CSV, above it; all of them in <a href="manifest.json">manifest.json</a>'

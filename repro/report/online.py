@@ -24,7 +24,7 @@ from repro.report.figures import COLOURS, frame_strip
 from repro.report.previews import Preview, preview
 from repro.report.show import formatted
 from repro.report.tables import DASH
-from repro.report.timelines import RIGHT, WRONG, label_name, rank, record_of, seconds_of
+from repro.report.timelines import RIGHT, SILENT, WRONG, label_name, rank, record_of, seconds_of
 
 
 def streamed(study: str) -> list[tuple[str, dict[str, Any]]]:
@@ -199,11 +199,11 @@ def _with_labels(row: Row, place: int, clips: Mapping[str, Clip], frames: int) -
 
 
 def _labelled(frame: np.ndarray, text: str, right: bool) -> np.ndarray:
-    """A square picture of a frame with a text at its top, on blue where it is right, on orange where it is not."""
+    """A square picture of a frame with a text at its top: on blue where right, orange where wrong, white where none."""
     side = min(frame.shape[:2])
     top, left = ((length - side) // 2 for length in frame.shape[:2])
     shown = cv2.resize(frame[top : top + side, left : left + side], (SIDE, SIDE), interpolation=cv2.INTER_LINEAR)
-    colour = tuple(int((RIGHT if right else WRONG)[k : k + 2], 16) for k in (1, 3, 5))
+    colour = tuple(int((RIGHT if right else WRONG if text else SILENT)[k : k + 2], 16) for k in (1, 3, 5))
     cv2.rectangle(shown, (0, 0), (SIDE, 26), colour, -1)
     return cv2.putText(shown, text or "-", (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (0, 0, 0), 1, cv2.LINE_AA)
 

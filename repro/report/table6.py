@@ -229,9 +229,16 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
     if measured.rate(ATTENTION) is not None:
         found.append(_faster_text(measured))
     ratio = measured.ratio(ATTENTION, BASELINE)
+    plain = counts[BASELINE]
+    more = {name: mine[name] - plain[name] for name in ("parameters", "multiply_adds")}
+    text = (
+        f"**The gates** add {more['parameters']:,} parameters ({100 * more['parameters'] / plain['parameters']:.2f} %) "
+        f"and {more['multiply_adds'] / 1e6:.1f} million multiply-adds "
+        f"({100 * more['multiply_adds'] / plain['multiply_adds']:.3f} %)"
+    )
     if ratio is not None:
-        found.append(
-            f"**With the gates** the network runs at {ratio_text(ratio)} times the baseline's rate (float32, median "
-            "of paired rounds)."
+        text += (
+            f"; with them the network runs at {ratio_text(ratio)} times the baseline's rate (float32, median of paired "
+            "rounds)"
         )
-    return found
+    return [*found, f"{text}."]

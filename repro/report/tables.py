@@ -123,7 +123,8 @@ def _state(record: Record, today: Digest) -> str:
     if stale := record.stale(today):
         return f"stale: {', '.join(stale)}"
     ended = "converged" if has_converged(record) else f"ended at {percent(training_top1(record))} of its training clips"
-    return f"fresh, {ended}{mark(record)}"
+    changes = ", by code with uncommitted changes" if record.provenance["uncommitted_changes"] else ""
+    return f"fresh, {ended}{mark(record)}{changes}"
 
 
 def provenance_table(records: Sequence[Record]) -> pd.DataFrame:

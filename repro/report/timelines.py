@@ -31,6 +31,7 @@ from repro.bench.online_timeline import (
 )
 from repro.data.demo import CLASSES, ONE_WAY
 from repro.metrics.text import percent, with_interval
+from repro.records.measure import read_measurements
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, Record, read_record
 from repro.report.show import formatted
@@ -126,6 +127,10 @@ def _answer(row: Row, title: str, *, whole: bool) -> str:
         f"for {percent(row.offline.point)}.** {soon}."
     )
     if whole:
+        alone = read_measurements("online").get(row.study, {})
+        if alone.get("run") == row.content["run"]:
+            text += f" Each of {alone['clips']} clips [from a new start](#each-clip-from-a-new-start), its last label: "
+            text += f"{percent(alone['top1'])}."
         text += f" {stable}; over all of the time the label is right for {with_interval(shown.accuracy())} of it."
     return text
 

@@ -216,10 +216,12 @@ def slow_reading(table: pd.DataFrame) -> list[str]:
 
 
 @cache
-def group_costs(path: Path = PROFILES / "paper.yaml") -> dict[str, float]:
-    """PFLOP of a profile's runs by group, both networks together; {} where the profile is not at hand."""
+def group_costs(path: Path = PROFILES / "paper.yaml") -> dict[str, tuple[int, float]]:
+    """Runs and PFLOP of a profile by group, both networks together; {} where the profile is not at hand."""
     if not path.is_file():
         return {}
     profile = read_profile(path)
-    by_study = cost_table(profile.experiments).groupby("study")["PFLOP"].sum()
-    return {str(study).removeprefix(f"{profile.study}-"): float(value) for study, value in by_study.items()}
+    by_study = cost_table(profile.experiments).groupby("study")[["runs", "PFLOP"]].sum()
+    return {
+        study.removeprefix(f"{profile.study}-"): (int(n), float(pflop)) for study, n, pflop in by_study.itertuples()
+    }
