@@ -196,7 +196,7 @@ def draw_gains(
         axis.plot([100 * gain.low, 100 * gain.high], [at, at], color=colour, linewidth=2 if whole else 1)
         axis.plot([100 * tick for tick in ticks], [at] * len(ticks), "|", color="#888888", markersize=9)
         axis.plot(100 * gain.point, at, "o", color=colour, markerfacecolor=colour if whole else "none", markersize=7)
-    axis.axvline(0, color="black", linestyle=":", linewidth=1)
+    axis.axvline(0, color="#888888", linestyle=":", linewidth=1)
     axis.tick_params(axis="x", labelsize=8)
     right = axis.twinx()
     for each, words in ((axis, names), (right, beside)):

@@ -12,6 +12,7 @@ from repro.metrics.text import with_interval
 from repro.records.questions import has_converged
 from repro.records.scores import gain_of, gains_by_seed, is_right
 from repro.report.figures import draw_gains
+from repro.report.show import NARROW
 from repro.report.study import Study, rates_text
 
 SAYS = {
@@ -56,13 +57,17 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     names = [study.name + ("" if study.converged else " (training clips not learned)") for study, _ in found]
     gains = [gain for _, gain in found]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
-    fig, axis = plt.subplots(figsize=(7.5, 1.15 + 0.36 * len(found)), layout="constrained")
-    folded = [name.replace(" (training", "\n(training") for name in names]
-    draw_gains(axis, folded, gains, counted, [gains_by_seed(study.pairs) for study, _ in found])
+    fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(found)), layout="constrained")
+    blank = [""] * len(found)
+    draw_gains(axis, blank, gains, blank, [gains_by_seed(study.pairs) for study, _ in found])
+    axis.set_ylim(len(found) - 0.6, -0.8)
+    for row, (name, words) in enumerate(zip(names, counted)):
+        text = f"{name}: {words}".replace("training clips not", "not")
+        axis.annotate(text, (0, row - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
     axis.set_xlabel(
         "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)",
-        fontsize=9,
+        fontsize=8,
     )
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"

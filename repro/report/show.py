@@ -56,6 +56,14 @@ def _fold(words: str, html: Markup) -> Markup:
     return Markup('<details class="repro-fold"><summary>{}</summary>\n{}\n</details>').format(words, html)
 
 
+NARROW = 5.4  # inches of a figure that a phone shows whole; words in wider ones would be too small there
+
+
+def _figure_html(fig: Figure, alt: str) -> str:
+    kind = "repro-figure repro-narrow" if fig.get_figwidth() <= NARROW else "repro-figure"
+    return f'<div class="{kind}">{svg_of(fig, alt)}</div>'
+
+
 def show(fig: Figure, alt: str, *, folded: str = "") -> None:
     """Display a matplotlib figure with its alternative text, as SVG in the page or as a photograph, and close it.
 
@@ -72,7 +80,7 @@ def show(fig: Figure, alt: str, *, folded: str = "") -> None:
         alt = "; ".join([alt, *numbered])
         mime, content, size = _photograph(fig)
     else:
-        mime, content, size = "text/html", f'<div class="repro-figure">{svg_of(fig, alt)}</div>', {}
+        mime, content, size = "text/html", _figure_html(fig, alt), {}
     pyplot.close(fig)
     if folded:
         if isinstance(content, bytes):
