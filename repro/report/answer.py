@@ -99,7 +99,7 @@ def _main_line(words: str, verdicts: Verdicts) -> str:
         if gain.without and look_alikes.without:
             return f"{text}: that takes {gain.without}. To settle it: {gain.settle}"
         return (
-            f"{text}. Accuracy: {plain(gain.how)}. Look-alikes: {plain(look_alikes.how)}. On the paper's datasets: "
+            f"{text}. Accuracy: as above. Look-alikes: {plain(look_alikes.how)}. On the paper's datasets: "
             f"{gain.settle} In a night: [HMDB51 without Kinetics]({TONIGHT})."
         )
     reasons = [plain(v.how) for v in verdicts if not v.without]

@@ -43,11 +43,7 @@ def details_text(studies: Sequence[Study]) -> str:
     """How those studies' rates were chosen and which of their runs had not learned; which studies say nothing."""
     found = _gains(studies)
     sure = [f"- {study.name}: {rates_text(study)}.{_both_learned_text(study)}" for study, _ in found if study.converged]
-    early = [
-        f"{study.name} {with_interval(gain, signed=True)} ({_counted(gain)})"
-        for study, gain in found
-        if not study.converged
-    ]
+    early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
     return "\n".join(sure + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
 

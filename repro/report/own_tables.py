@@ -91,13 +91,18 @@ def table8(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
             clips = "HMDB51" + (f", {protocol}" if runs else "")
             two = None if one is None or other is None else (one, other)
             rows.append(_row(words, clips, _arrow(printed, "g")) | _both(runs, two))
+    here = [study for study in studies if not {record.name for record in study.records} <= official]
+    return pd.concat([pd.DataFrame(rows), look_alikes_table(here)], ignore_index=True)
+
+
+def look_alikes_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """The rows of `table8` of what was run here: the look-alikes named beforehand of each study."""
+    rows = []
     for study in studies:
-        if study.pairs and not {record.name for record in study.records} <= official:
-            classes_here = study.records[0].classes
-            for two in named_pairs(classes_here):
-                pair = [classes_here[k] for k in two]
-                order_alone = two in backwards_pairs(classes_here)
-                rows.append(_row(pair, study.name, DASH, order_alone=order_alone) | _both(study.pairs, two))
+        classes = study.records[0].classes
+        for two in named_pairs(classes) if study.pairs else ():
+            row = _row([classes[k] for k in two], study.name, DASH, order_alone=two in backwards_pairs(classes))
+            rows.append(row | _both(study.pairs, two))
     return pd.DataFrame(rows)
 
 
