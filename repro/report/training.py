@@ -91,7 +91,7 @@ def settings_table(studies: Sequence[Study]) -> pd.DataFrame:
         {
             "setting": NAMES.get(name, name.replace("_", " ")),
             "the paper": stated,
-            "at full size here": full,
+            "planned at full size": full,
             "runs shown": _of_runs(name, studies) or DASH,
         }
         for name, stated, full in rows
@@ -124,17 +124,20 @@ def departures_text(studies: Sequence[Study]) -> str:
     """In which settings that the text states the runs shown are other ones; nothing without runs."""
     stated = {name: each[0] for name, each in BESIDE.items()} | {name: _value(name, PAPER_TEXT) for name in IN_TEXT}
     here = {name: found for name in stated if (found := list(_by_value(name, studies)))}
+    words = {name: NAMES.get(name, name.replace("_", " ")) for name in here}
+    same = [words[name] for name, found in here.items() if found == [stated[name]]]
     others = [
-        f"{NAMES.get(name, name.replace('_', ' '))} ({stated[name]} → {' or '.join(found)})"
+        f"{words[name]} ({stated[name]} → {' or '.join(found)})"
         for name, found in here.items()
         if found != [stated[name]]
     ]
     if not others:
         return ""
+    listed = f" ({', '.join(same)})" if same else ""
     return (
-        f"- **The paper's settings**: of {len(here)} that its text states and that apply, all runs shown have "
-        f"{len(here) - len(others)}; small networks that learn on a CPU were given others for {'; '.join(others)}. "
-        "Which study has which stands in the table."
+        f"- **The paper's settings**: of {len(here)} whose value its text states all runs shown have "
+        f"{len(same)}{listed}; small networks that learn on a CPU were given others for {'; '.join(others)}. Which "
+        "study has which stands in the table."
     )
 
 
