@@ -101,8 +101,10 @@ export STAMP_PY
 	@# uv itself first, the lock's version with the lock's hashes
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.txt
 	@$(V) -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
-	@VIRTUAL_ENV=.venv .venv/bin/uv pip sync --quiet --require-hashes requirements.lock
-	@VIRTUAL_ENV=.venv .venv/bin/uv pip install --quiet --no-deps --editable .
+	@# a proxy with a certificate of its own is known to the system, not to uv
+	@export VIRTUAL_ENV=.venv; \
+	sync() { .venv/bin/uv pip sync --quiet --require-hashes requirements.lock && .venv/bin/uv pip install --quiet --no-deps --editable .; }; \
+	sync || { echo "Once more, with the system's certificates" >&2; export UV_SYSTEM_CERTS=1; sync; }
 	@$(V) -c "$$STAMP_PY" > .venv/stamp.new && mv .venv/stamp.new .venv/stamp
 
 define FITS_PY

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import time
 from pathlib import Path
 
@@ -20,6 +21,15 @@ from repro.records.freshness import as_text, sources_state, used_by
 from repro.records.provenance import commit_text
 from repro.report.pages import TRAIN, pages_of
 from repro.training.behaviour import todays_digest
+
+def stop_once(_number, _frame):
+    """Ctrl-C ends Snakemake once: a second one, while it ends, would leave a traceback of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if workflow.is_main_process:
+    signal.signal(signal.SIGINT, stop_once)
 
 BEGAN = time.time()
 try:
@@ -123,9 +133,11 @@ for page in PAGES:  # the notebook is the first of what a page reads
 
 
 onerror:
+    goes_on = "The same command goes on"
     for failed in sorted(file for file in Path("build").rglob("*.failed.ipynb") if file.stat().st_mtime >= BEGAN):
         cells = json.loads(failed.read_text(encoding="utf-8"))["cells"]
         errors = [o for cell in cells for o in cell.get("outputs", []) if o.get("output_type") == "error"]
         if errors:
             print(f"\n{failed}: {errors[-1]['ename']}: {errors[-1]['evalue']}", file=sys.stderr)
-    print("\nNot finished. The same command goes on from the last finished epoch and page.", file=sys.stderr)
+            goes_on = "Mend that first: the same command goes on"
+    print(f"\nNot finished. {goes_on} from the last finished epoch and page.", file=sys.stderr)

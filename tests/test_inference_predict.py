@@ -138,7 +138,7 @@ def test_what_is_no_clip_is_refused_before_anything_is_read(tmp_path, monkeypatc
 
 def test_a_run_that_is_not_there_names_those_that_are(made, tmp_path):
     folder, _ = made
-    with pytest.raises(FileNotFoundError, match=r"no record .*s/r7; there are s/r0, s/r1|s/r1, s/r0"):
+    with pytest.raises(FileNotFoundError, match=r"no record .*s/r7; the nearest: s/r0, s/r1|the nearest: s/r1, s/r0"):
         find_trained("s/r7", **where(folder))
     with pytest.raises(FileNotFoundError, match="`make book` trains three"):
         find_trained(results=folder / "results", work=tmp_path)

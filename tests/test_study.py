@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -138,27 +139,31 @@ def test_an_edited_docstring_retrains_nothing_and_a_changed_rule_does(study):
         path.write_text(source)
 
 
-def test_a_killed_study_goes_on(study):
-    """Records removed, the run killed in the middle of training, started again: the same predictions."""
+@pytest.mark.parametrize("signals, when", [([signal.SIGKILL], "/last.ckpt"), ([signal.SIGINT] * 2, ".draft.ipynb")])
+def test_a_study_that_was_stopped_goes_on(study, tmp_path, signals, when):
+    """Records removed, the run killed in the middle of training or ended by Ctrl-C, pressed twice, which leaves a plain
+    message; started again: the same predictions."""
     record = study / "results" / "smoke" / RUNS[0]
     before = read_record(record).predictions
     shutil.rmtree(record)
     shutil.rmtree(study / "build" / "runs" / "smoke" / RUNS[0])
-    running = subprocess.Popen(
-        snakemake_command(study, f"results/smoke/{RUNS[0]}/record.json"),
-        cwd=study,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    checkpoint = study / "build" / "runs" / "smoke" / RUNS[0] / "last.ckpt"
+    (study / "build" / "runs" / "smoke" / f"{RUNS[0]}.ipynb").unlink()
+    command = snakemake_command(study, f"results/smoke/{RUNS[0]}/record.json")
+    with (tmp_path / "said").open("w") as said:
+        running = subprocess.Popen(command, cwd=study, stdout=said, stderr=said, start_new_session=True)
+    awaited = study / "build" / "runs" / "smoke" / f"{RUNS[0]}{when}"
     for _ in range(1200):
-        if checkpoint.is_file() or running.poll() is not None:
+        if awaited.is_file() or running.poll() is not None:
             break
         time.sleep(0.1)
-    os.killpg(running.pid, 9)
-    running.wait()
-    assert checkpoint.is_file()
+    assert awaited.is_file()
+    for number in signals:
+        os.killpg(running.pid, number)
+        time.sleep(1)  # while it ends
+    assert running.wait(60) != 0
+    if signal.SIGINT in signals:
+        text = (tmp_path / "said").read_text()
+        assert "Traceback" not in text and "The same command goes on from the last finished epoch" in text, text[-3000:]
     done = snakemake(study, "runs")
     assert done.returncode == 0, done.stderr[-3000:]
     assert read_record(record).predictions.equals(before)
@@ -175,7 +180,7 @@ def test_a_failed_notebook_is_kept_and_named_at_the_end(study, tmp_path):
     done = snakemake(study, f"results/broken/{RUNS[0]}/record.json", profile=str(profile))
     assert done.returncode != 0
     assert "classes: unknown name 'Peck'" in done.stderr and "of a run before" not in done.stderr
-    assert "Not finished. The same command goes on" in done.stderr
+    assert "Not finished. Mend that first: the same command goes on" in done.stderr
     assert list((study / "build" / "runs" / "broken").glob("*.failed.ipynb"))
     assert not (study / "results" / "broken").exists()
 

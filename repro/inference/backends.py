@@ -231,6 +231,7 @@ def choose(option: str, network: nn.Module, clips: Tensor, *, say: Callable[[str
     if option != AUTO:
         return BACKENDS[OPTIONS[option]](network, clips)
     reference, plain = eager(network)(clips), next(iter(BACKENDS))
+    say("backend: timing the ways to run this network here, up to some minutes; it pays for many clips")
     ready: dict[str, Predictor] = {}
     seconds: dict[str, float] = {}
     for backend in (OPTIONS[name] for name in _options(clips.is_cuda) if name.endswith("fp32")):

@@ -82,7 +82,7 @@ def record_of(run: str, results: Path = RESULTS) -> Record:
     if not (results / run / "record.json").is_file():
         known = sorted(str(path.parent.relative_to(results)) for path in results.glob("*/[!.]*/record.json"))
         near = difflib.get_close_matches(run, known, n=3, cutoff=0.4) or known[:3]
-        raise FileNotFoundError(f"run: there is no record {results / run}; there are {', '.join(near) or 'none'}")
+        raise FileNotFoundError(f"run: there is no record {results / run}; the nearest: {', '.join(near) or 'none'}")
     return read_record(results / run)
 
 
