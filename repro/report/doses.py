@@ -156,10 +156,11 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     return fig, f"Test top-1 minus that of the network with gates, by the factor at the start: {shown}."
 
 
-def constant_text(found: Sequence[Dose]) -> str:
+def constant_text(found: Sequence[Dose], *, whole: bool = True) -> str:
     """What part of the gate's gain the constant of the same scale gives, in a few sentences; "not run" without it.
 
-    All of it on the splits and seeds that all three have, which may be fewer than the study has.
+    All of it on the splits and seeds that all three have, which may be fewer than the study has. whole: with how many
+    of these runs had not learned their training clips.
     """
     without = _without(found)
     constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
@@ -183,7 +184,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"
     late = {who: sum(not has_converged(run) for run in runs) for who, runs in counts.items()}
     listed = [f"{number} of {len(pairs)} {who}" for who, number in late.items() if number]
-    unlearned = f" Ended before they had learned their training clips: {', '.join(listed)}." if listed else ""
+    unlearned = f" Ended before they had learned their training clips: {', '.join(listed)}." if listed and whole else ""
     return (
         f"On the {where} all three, with gates minus without: "
         f"{with_interval(gain, signed=True)}; a branch times the constant 1.5 and no gate, minus without: "
@@ -232,7 +233,8 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
         "**Is it a gate?** As Equation 4 is read here, one of three readings, a gate multiplies each residual branch "
         f"by 1 + s. In {runs} (width "
         f"×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden units), s held at each channel's "
-        f"mean over clips changes {changed} of {asked:,} predictions: {what}. {constant_text(found)} [More](gate.html)."
+        f"mean over clips changes {changed} of {asked:,} predictions: {what}. "
+        f"{constant_text(found, whole=False)} [More](gate.html)."
     )
 
 
