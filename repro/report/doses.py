@@ -137,7 +137,8 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     axis.axhline(0, color=COLOURS[ATTENTION], linewidth=1)
     for dose in found:
         plain = "no gate" in dose.name
-        colour, x = COLOURS[BASELINE if plain else ATTENTION], dose.scale
+        colour = COLOURS[BASELINE if plain else ATTENTION]
+        x = dose.scale + (0 if dose.own_rate else 0.02)  # beside the bar of the same network at its own rate
         if dose.pairs:
             axis.plot([x, x], [100 * dose.minus_gates.low, 100 * dose.minus_gates.high], color=colour, linewidth=2)
         height = 100 * dose.minus_gates.point if dose.pairs else 0.0
