@@ -8,6 +8,7 @@ from made import DEMO, DIGEST, demo_record, logits
 
 from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report import doses
+from repro.report.study import Study, shown
 
 
 @pytest.fixture
@@ -124,6 +125,15 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     assert table.loc["ResNet34-3DRes18, no gate", "minus without [95 %]"] == "–"
 
 
+def test_the_study_that_was_asked_most_is_taken(runs, tmp_path):
+    """Not the surest one, which has both networks alone."""
+    more = {"study": "sure", "per_class": 20}
+    surer = [demo_record(tmp_path, model=m, seed=s, **more) for m in (ATTENTION, BASELINE) for s in (7, 8)]
+    (reference,) = shown(runs, DIGEST)
+    study, found = doses.most_asked([Study("Sure", tuple(surer)), reference], runs, DIGEST)
+    assert study is reference and len(found) == 5
+
+
 def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
     squeezed, baseline, _, _, constant = found
     worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
@@ -159,14 +169,16 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert "it changes 6 of 120 predictions and top-1 by -5.0 points [" in text
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
-    short = doses.gate_text([still], [], converged=True)
+    short = doses.gate_text(Study("Some clips", (still,)), [])
     assert (
         "(width ×0.25, gates of 4 to 4 hidden units), s held at each channel's mean over clips changes 1 of " in short
     )
     assert "the gate is a constant here" in short and "was **not run**" in short
-    assert "In 2 trained networks" in (both := doses.gate_text([still, moved], [], converged=True))
+    assert ": in 2 trained networks" in (both := doses.gate_text(Study("Some clips", (still, moved)), []))
     assert "the gate is more than a constant here" in both
-    assert doses.gate_text([still], [], converged=False) == doses.gate_text([], [], converged=True) == ""
+    still.history["train_top1"] = 0.5
+    object.__setattr__(still.experiment, "schedule", "cosine")
+    assert doses.gate_text(Study("Some clips", (still,)), []) == doses.gate_text(Study("None", ()), []) == ""
     (row,) = doses.gates_recorded_table([still, moved]).to_dict("records")
     assert row["unit"] == "layer1.0" and row["sd over clips: end"] == pytest.approx(0.03)
     _, alt = doses.gates_recorded_figure([still, moved])

@@ -21,7 +21,7 @@ from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
-from repro.report.study import Pairs
+from repro.report.study import Pairs, Study
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
 SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
@@ -89,6 +89,11 @@ def doses_of(study: Sequence[Record], records: Sequence[Record], today: Digest) 
             name = _name(experiment, scale) + ("" if own else f", at a rate of {experiment.learning_rate:g}")
             chosen.append(Dose(name, scale, runs, variant.pairs, own))
     return sorted(chosen, key=lambda dose: (dose.scale, not dose.own_rate, dose.name))
+
+
+def most_asked(studies: Sequence[Study], records: Sequence[Record], today: Digest) -> tuple[Study, list[Dose]]:
+    """The study with most doses, the surest of these, and them; studies: one or more, the surest first."""
+    return max(((study, doses_of(study.records, records, today)) for study in studies), key=lambda each: len(each[1]))
 
 
 def _name(experiment: Experiment, scale: float) -> str:
@@ -217,13 +222,13 @@ def with_gates(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.gates.get("end")]
 
 
-def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bool) -> str:
+def gate_text(study: Study, found: Sequence[Dose]) -> str:
     """Whether trained gates do more than a constant, in two sentences: `fixed_text` and `constant_text` in short.
 
-    records: a study's runs. Nothing where none of them asked its gates.
+    found: the study's doses. Nothing where none of its runs asked its gates, or where they had not converged.
     """
-    pairs = _held(records)
-    if not pairs or not converged:
+    pairs = _held(study.records)
+    if not pairs or not study.converged:
         return ""
     changed, asked = _counted(pairs)
     what = "the gate is a constant here" if changed <= FEW * asked else "the gate is more than a constant here"
@@ -232,7 +237,7 @@ def gate_text(records: Sequence[Record], found: Sequence[Dose], *, converged: bo
     hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
         "**Is it a gate?** As Equation 4 is read here, one of three readings, a gate multiplies each residual branch "
-        f"by 1 + s. In {runs} (width "
+        f"by 1 + s. {study.name}: in {runs} (width "
         f"×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden units), s held at each channel's "
         f"mean over clips changes {changed} of {asked:,} predictions: {what}. "
         f"{constant_text(found, whole=False)} [More](gate.html)."
