@@ -109,7 +109,8 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     found = doses.doses_of(study, [*study, *constant], DIGEST)
     assert doses.constant_text(found).endswith(
         "Gates and constant share a learning rate of 0.16 (without, 0.08); without gates at that rate, which would "
-        "tell rate from constant: **not run**."
+        "tell rate from constant: **not run** (`.venv/bin/snakemake runs --cores all --configfile "
+        "profiles/rendered-choices.yaml --config only=baseline-0.16`)."
     )
     swapped = some("b", 25, 0.16, BASELINE, **choice)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)

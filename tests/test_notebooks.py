@@ -275,7 +275,7 @@ def test_pages_with_runs(shown, tmp_path):
     assert (
         "- **Made clips: +41.7 points [" in text and "it recognises more of these clips (2 pairs of runs, 120" in text
     )
-    assert "Gates minus that constant: " in text
+    assert "gates minus that constant: " in text
     text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
     assert "with gates the confusion of look-alikes is lower for " in text and "regression to the mean" in text
     text = shown(OF["choices"], here)

@@ -367,7 +367,8 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         "online",
         short=f"{rate:.0f} frames/s, decoding apart, {size}; between drink and eat alone {with_interval(told)} right, "
-        f"guessing gives {percent(GUESSING)}{_too_few(told)}; among all classes, each clip from a new start, "
-        f"{percent(made['top1'])}, with the whole clip at once {percent(made['top1_whole_clip'])}",
+        f"guessing gives {percent(GUESSING)}{_too_few(told)}; among all classes, each clip from a new start "
+        f"(clips in a row: on its page), {percent(made['top1'])}, with the whole clip at once "
+        f"{percent(made['top1_whole_clip'])}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),
     )

@@ -1,6 +1,6 @@
 """The rules on what the networks recognise: accuracy, look-alikes, time. See ``repro.claims.judging``."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -29,9 +29,18 @@ from repro.metrics.text import p_text, percent, with_interval
 from repro.paper.cells import Claim
 from repro.paper.look_alikes import backwards_pairs, named_pairs
 from repro.records.compare import partners
-from repro.records.questions import above, errors_with_look_alike, in_16_bits, learned_nothing, only, seen
+from repro.records.questions import (
+    above,
+    errors_with_look_alike,
+    in_16_bits,
+    learned_nothing,
+    of_look_alikes,
+    one_start_text,
+    only,
+    seen,
+)
 from repro.records.record import Record
-from repro.records.scores import confusion_gain, gain_of, is_right, mistaken_for_partner, right_of_look_alikes, share_of
+from repro.records.scores import confusion_gain, gain_of, is_right, mistaken_for_partner, share_of
 
 Pairs = Sequence[tuple[Record, Record]]
 
@@ -75,15 +84,6 @@ def _counted(estimate: Estimate, runs: str, clips: str = "test clips") -> str:
     return f"{estimate.clips} {clips} in {estimate.groups} groups, {estimate.runs} {words}{but}"
 
 
-def _one_start(records: Iterable[Record]) -> str:
-    """In words, if a network's runs all start from one run's weights: none tells how another would have come out."""
-    starts: dict[str, set[str | None]] = {}
-    for record in records:
-        starts.setdefault(record.experiment.model, set()).add(record.experiment.start_from)
-    one = all(len(found) == 1 and None not in found for found in starts.values())
-    return "; all started from one pre-training, whose chance is not in the interval" if one else ""
-
-
 # ---- accuracy
 
 NEAR = 0.01  # an accuracy that is at most this much lower still reaches the paper's number
@@ -118,7 +118,7 @@ def accuracy(claim: Claim, evidence: Evidence) -> Verdict:
         elif outcome != "reproduced" and (other := official.trained_otherwise(runs[0].experiment)):
             outcome, but = "not testable", f", but not trained as the paper says ({', '.join(other)})"
         share = share_of(runs, is_right)
-        details = f"{_counted(share, 'run')}; {protocol}{but}{_one_start(runs)}"
+        details = f"{_counted(share, 'run')}; {protocol}{but}{one_start_text(runs)}"
         short, study = f"top-1 {with_interval(share)}", runs[0].experiment.study
         told.append((Finding(study, f"on {name}", outcome, short, details), runs))
     return _verdict(
@@ -153,7 +153,7 @@ def _network_against_network(
             learned = [pair for pair in pairs if not any(map(learned_nothing, pair))]
             rest = judge(learned).short if learned else "no pair is left"
         place = where(own, [[a for a, _ in each] for each in sets])
-        result = result._replace(details=result.details + _one_start(own))
+        result = result._replace(details=result.details + one_start_text(own))
         told.append((Finding(study, place, *result, rest, tuple(record.name for record in stuck)), own))
     return _verdict(claim, told, **words)
 
@@ -214,10 +214,10 @@ def _confusion(pairs: Pairs) -> Result:
     outcome, but = of_most(list(falls.values())), ""
     if len(falls) == 1:  # one pair is not most of several, however it fares
         outcome, but = "undecided", ", and one alone cannot tell of most"
-    right = gain_of(pairs, right_of_look_alikes)
+    right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
     if right.point < 0:
         joined = "but" if sum(fall.point > 0 for fall in falls.values()) * 2 > len(falls) else "and"
-        but += f", {joined} fewer clips of these classes are right ({with_interval(right, signed=True)} of all clips)"
+        but += f", {joined} fewer clips of these classes are right ({with_interval(right, signed=True)})"
         outcome = "partly" if outcome == "reproduced" else outcome
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(
@@ -234,7 +234,8 @@ def _confusion(pairs: Pairs) -> Result:
 @rule(
     "se-im-reduces-confusion",
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
-    clips="test clips of the pairs of look-alikes that the paper's text names, and of the rendered set's",
+    clips="test clips of the pairs of look-alikes that the paper's text names, of the rendered set's, and of those "
+    "that the plan names of UT-Interaction",
     since="2026-11-29T01:55:00Z",
 )
 def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:

@@ -1,7 +1,7 @@
 """What is asked of runs beyond a mean over all clips: of some clips, of frames in another order, above a threshold."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -39,6 +39,20 @@ def above(records: Sequence[Record], score: Score, threshold: float) -> Estimate
     """How far the mean of ``score`` over clips and runs is above a threshold, 0..1; p is of a mean that equals it."""
     values = values_of(records, score)
     return gain(values.assign(value=threshold), values)
+
+
+def of_look_alikes(record: Record) -> Record:
+    """The record with the test clips of classes that have a named look-alike."""
+    return only(record, np.isin(record.labels, named_pairs(record.classes)))
+
+
+def one_start_text(records: Iterable[Record]) -> str:
+    """In words, if a network's runs all start from one run's weights: none tells how another would have come out."""
+    starts: dict[str, set[str | None]] = {}
+    for record in records:
+        starts.setdefault(record.experiment.model, set()).add(record.experiment.start_from)
+    one = all(len(found) == 1 and None not in found for found in starts.values())
+    return "; all started from one pre-training, whose chance is not in the interval" if one else ""
 
 
 def errors_with_look_alike(runs: Sequence[Record]) -> tuple[list[Record], float]:

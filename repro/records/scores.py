@@ -9,7 +9,7 @@ import pandas as pd
 from repro.metrics.accuracy import topk_correct
 from repro.metrics.confusion import two_way_choice
 from repro.metrics.statistics import Estimate, gain, share, twice
-from repro.paper.look_alikes import backwards_pairs, look_alikes_of, named_pairs
+from repro.paper.look_alikes import backwards_pairs, look_alikes_of
 from repro.records.record import Record
 
 Score = Callable[[Record], np.ndarray]
@@ -37,11 +37,6 @@ def mistaken_for_partner(record: Record) -> np.ndarray:
     """For each test clip: was it taken for a look-alike of its own class? 0 or 1, a part for ties, ``(clips,)``."""
     partners, taken = look_alikes_of(record.classes), taken_for(record)
     return np.array([row[[*partners.get(label, ())]].sum() for label, row in zip(record.labels, taken)])
-
-
-def right_of_look_alikes(record: Record) -> np.ndarray:
-    """For each test clip: is it of a class with a named look-alike, and right? bool ``(clips,)``."""
-    return is_right(record) & np.isin(record.labels, named_pairs(record.classes))
 
 
 def values_of(records: Sequence[Record], score: Score) -> pd.DataFrame:

@@ -184,7 +184,7 @@ def near_text(records: Sequence[Record], studies: Sequence[Study]) -> str:
         power = ""
         if gain and gain.runs < planned and can_project(gain):
             power = f" With all {planned} pairs a true gain of {points(detected(gain, runs=planned))} would give a "
-            power += f"verdict in {100 * POWER:.0f} of 100 such studies."
+            power += f"verdict in {100 * POWER:.0f} of 100 such studies; found so far: {100 * gain.point:+.1f}."
         lines.append(
             f"- {question[0].upper()}{question[1:]}: `{SNAKEMAKE} {path}`: {len(took)} of {len(names)} runs are "
             f"recorded{minutes}.{power}"

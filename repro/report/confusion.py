@@ -13,7 +13,7 @@ from repro.metrics.confusion import chosen_and_reported, confusion_counts, confu
 from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
-from repro.records.questions import errors_with_look_alike
+from repro.records.questions import errors_with_look_alike, of_look_alikes
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right, mistaken_for_partner, share_of
 from repro.report.figures import COLOURS, confusion_plot
@@ -67,9 +67,11 @@ def _of_all_errors(pairs: Pairs) -> str:
     taken = [share_of([pair[k] for pair in pairs], mistaken_for_partner).point for k in (0, 1)]
     wrong = [1 - share_of([pair[k] for pair in pairs], is_right).point for k in (0, 1)]
     more = gain_of(pairs, mistaken_for_partner)
+    right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
     return (
         f"Taken for the look-alike are {percent(taken[0])} of clips without and {percent(taken[1])} with gates "
-        f"({with_interval(more, signed=True)}), wrong in all {percent(wrong[0])} and {percent(wrong[1])}"
+        f"({with_interval(more, signed=True)}), wrong in all {percent(wrong[0])} and {percent(wrong[1])}; of the clips "
+        f"of these classes alone, right with gates minus without {with_interval(right, signed=True)}"
     )
 
 

@@ -20,10 +20,12 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
+from repro.report.foot import SNAKEMAKE
 from repro.report.show import formatted
 from repro.report.study import Pairs, Study
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
+CHOICES = "profiles/rendered-choices.yaml"
 SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
 
@@ -207,7 +209,8 @@ def _rate_text(found: Sequence[Dose], without: Dose, constant: Dose) -> str:
     swapped = [d for d in found if d.runs[0].experiment.model == BASELINE and d.rate == constant.rate]
     pairs = swapped[0].minus(without) if swapped else []
     if not pairs:
-        return f"{shared}; without gates at that rate, which would tell rate from constant: **not run**."
+        command = f"{SNAKEMAKE} {CHOICES} --config only=baseline-{constant.rate:g}"
+        return f"{shared}; without gates at that rate, which would tell rate from constant: **not run** (`{command}`)."
     return (
         f"{shared}; without gates at that rate, minus at its own, {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs: "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}."

@@ -9,7 +9,7 @@ from repro.claims.judging import LEVEL, judge_gain, silent
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
-from repro.records.questions import has_converged
+from repro.records.questions import has_converged, one_start_text
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
 from repro.report.figures import draw_gains
 from repro.report.show import NARROW
@@ -36,7 +36,7 @@ def answer_text(studies: Sequence[Study]) -> str:
             says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}).")
+            lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}{one_start_text(study.records)}).")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 

@@ -211,8 +211,6 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
         f"{mine['multiply_adds'] / 1e9:.1f} GMACs a clip: fewer parameters than {parameters.count} networks compared "
         f"with, fewer multiply-adds than {operations.count}, fewer of both than {both.count}"
         + (f" ({titles(both.better)})." if both.better else "."),
-        "**I3D deeper?** The text calls it so; by the text's own rule of depth it has "
-        f"{counts[EXCEPTED]['depth']} layers, Res34-SE-IM-Net {mine['depth']}.",
     ]
     for precision in PRECISIONS:
         rate = measured.rate(ATTENTION, precision)
@@ -228,6 +226,10 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
         )
     if measured.rate(ATTENTION) is not None:
         found.append(_faster_text(measured))
+    found.append(
+        "**I3D deeper?** The text calls it so; by the text's own rule of depth it has "
+        f"{counts[EXCEPTED]['depth']} layers, Res34-SE-IM-Net {mine['depth']}."
+    )
     ratio = measured.ratio(ATTENTION, BASELINE)
     plain = counts[BASELINE]
     more = {name: mine[name] - plain[name] for name in ("parameters", "multiply_adds")}

@@ -105,13 +105,7 @@ def answer_text(rows: Sequence[Row]) -> str:
 
 
 def _answer(row: Row, title: str, *, whole: bool) -> str:
-    shown, lengths = row.published, seconds_of(row.published)
-    middle = float(np.median(shown.delays))
-    stable = (
-        f"The middle clip of {np.median(lengths):.1f} s is labelled right to its end after {middle:.1f} s"
-        if np.isfinite(middle)
-        else "Most clips are never labelled right to their end"
-    )
+    shown = row.published
     first, never = shown.first_right, int(np.isinf(shown.first_right).sum())
     soon = (
         f"The right label first stands after {np.median(first):.1f} s (median; never for {never} of {len(first)} clips)"
@@ -120,18 +114,17 @@ def _answer(row: Row, title: str, *, whole: bool) -> str:
     )
     best = best_moment(shown)
     better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
-    by_time = percent(row.ways[BY_TIME].accuracy_end().point)
     text = (
         f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())}** of "
-        f"{len(lengths)} clips in a row{better}, *by time* for {by_time}; **scored whole, the same weights are right "
-        f"for {percent(row.offline.point)}.** {soon}."
+        f"{len(shown.clips)} clips in a row{better}; **scored whole, the same weights are right for "
+        f"{percent(row.offline.point)}.** {soon}."
     )
     if whole:
         alone = read_measurements("online").get(row.study, {})
         if alone.get("run") == row.content["run"]:
             text += f" Each of {alone['clips']} clips [from a new start](#each-clip-from-a-new-start), its last label: "
             text += f"{percent(alone['top1'])}."
-        text += f" {stable}; over all of the time the label is right for {with_interval(shown.accuracy())} of it."
+        text += " One network alone: intervals lack the chance of training."
     return text
 
 

@@ -43,7 +43,7 @@ NAMES = {
     "batch_size": "batch",
     "nesterov": "Nesterov's momentum",
     "gate": "kind of gate",
-    "reduction": "the gate's reduction ratio r",
+    "reduction": "the gate's reduction ratio r (no fewer than 4 hidden units)",
     "gate_bias": "the gate's last bias at the start",
     "head_stride": "the head's stride (time, height, width)",
     "crop_scales": "scales of crops",
