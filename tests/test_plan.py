@@ -1,6 +1,7 @@
 """What a run or a profile says before it starts: counts by hand, memory, the batch that fits, and no trace left."""
 
 import math
+import os
 
 import pytest
 import tiny
@@ -10,6 +11,7 @@ from repro.data.demo import render_demo_set
 from repro.experiment.fields import Experiment
 from repro.metrics.memory import TrainingMemory
 from repro.metrics.text import time_text
+from repro.models import build
 from repro.training import costs, plan
 from repro.training import loop as training
 from repro.training.loop import train
@@ -178,7 +180,7 @@ def test_costs_of_runs_by_hand(data, monkeypatch):
     monkeypatch.setattr(costs, "seconds_to_read", lambda _: 18.0)
     (row,) = costs.cost_table(runs, device=torch.device("cpu")).to_dict("records")
     assert row["hours"] == pytest.approx(2 * (6 * 5 * (36 + 18) + 4 / 3 * 36) / 3600)
-    assert (row["ms a step"], row["ms to read"], row["loaders"]) == (36_000, 18_000, 0)
+    assert (row["ms a clip"], row["ms to read"], row["loaders"]) == (36_000, 18_000, 0)
     monkeypatch.setattr(costs, "seconds_to_read", lambda _: None)  # no clips are at hand
     assert "  -" in costs.cost_text(runs, measure=True) and "feed" not in costs.cost_text(runs, measure=True)
     monkeypatch.setattr(costs, "seconds_to_read", lambda _: 180.0)
@@ -232,6 +234,19 @@ def test_clips_of_nobody_knows_what(monkeypatch, capsys):
     assert "videos: there is no folder nowhere yet" in text
     assert "its clips' number is unknown. annotations: there is no folder nowhere; set annotations to" in text
     assert "repro: measuring a training step of Res34-SE-IM-Net, 16 frames of 224 pixels ..." in capsys.readouterr().err
+
+
+def test_a_step_is_measured_with_the_threads_of_its_run():
+    """Two threads on a busy machine wait for each other: a run of one thread is many times as fast."""
+    experiment = Experiment(model="resnet34_3dres18", width=0.125, frames=2, size=64, threads=1)
+    network = build(experiment.model, classes=3, width=0.125)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert plan.step_seconds(experiment, network, torch.device("cpu")) > 0 and torch.get_num_threads() == 1
+        assert plan.threads_of(Experiment(threads=0, devices=1)) == os.cpu_count()
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_little_time_is_said_in_its_unit(monkeypatch):

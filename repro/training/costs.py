@@ -34,7 +34,8 @@ from repro.training.plan import CPU, PROBE_CLIPS, Plan, Size, reading_seconds, s
 
 READING_FIELDS = ("videos", "frames", "size", "sampling", "decoder")
 UNKNOWN = "unknown"
-NETWORK_FIELDS = ("model", "width", "gate", "reduction", "head_stride", "frames", "size", "precision")
+OF_THE_NETWORK = ("model", "width", "gate", "reduction", "head_stride", "frames", "size", "precision")
+NETWORK_FIELDS = (*OF_THE_NETWORK, "threads", "devices")  # which decide how long a step takes
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def cost_table(
             | {"counted in": "not at hand", "epochs": experiment.epochs, "steps an epoch": 0}
             | {"GMACs a clip": size.multiply_adds / 1e9, "PFLOP": 0.0, "GB a device": 0.0, "GB of disk": 0.0}
             | {"missing": ""}
-            | ({"hours": 0.0, "ms a step": 0.0, "ms to read": math.nan, "loaders": 0} if device else {}),
+            | ({"hours": 0.0, "ms a clip": 0.0, "ms to read": math.nan, "loaders": 0} if device else {}),
         )
         row["runs"] += 1
         row["missing"] = row["missing"] or clips.missing
@@ -146,7 +147,7 @@ def cost_table(
             scoring = parts["test"] / 3 * seconds / plan.processes
             hours = ((plan.epoch_seconds or 0.0) * experiment.epochs + scoring) / 3600
             row["hours"] += math.nan if row["missing"] else hours
-            row["ms a step"] = 1e3 * seconds
+            row["ms a clip"] = 1e3 * seconds
             if not clips.missing:
                 row |= {"ms to read": 1e3 * load if load else math.nan, "loaders": plan.workers}
     return pd.DataFrame(rows.values())
@@ -160,7 +161,7 @@ def cost_text(
     device = torch.device("cuda" if has_gpu else "cpu") if (has_gpu if measure is None else measure) else None
     table = cost_table(experiments, demo_set=demo_set, device=device)
     formats = {"GMACs a clip": ".1f", "GB a device": ".1f"}
-    formats |= {"GB of disk": ",.1f", "ms a step": ".1f", "ms to read": ".1f"}
+    formats |= {"GB of disk": ",.1f", "ms a clip": ".1f", "ms to read": ".1f"}
     shown = {name: (lambda value, f=f: format(value, f)) for name, f in formats.items() if name in table}
     texts = table.drop(columns="missing")
     for name, form in {"training clips": ",d", "steps an epoch": "d", "PFLOP": ",.1f"}.items():
@@ -206,8 +207,8 @@ def slow_reading(table: pd.DataFrame) -> list[str]:
     """A line for each study whose devices would wait for clips, with what feeds one."""
     found = []
     for row in table.drop_duplicates("study").to_dict("records"):
-        if row["ms to read"] > row["ms a step"] * cores():
-            needed = -(-row["ms to read"] // row["ms a step"])
+        if row["ms to read"] > row["ms a clip"] * cores():
+            needed = -(-row["ms to read"] // row["ms a clip"])
             found.append(
                 f"{row['study']}: {needed:.0f} cores that read clips would feed one device, {cores()} are here; frame "
                 "caches are read sooner (repro prepare --frames)"

@@ -41,7 +41,7 @@ from repro.training.faults import clear_messages, stopped_by_sigterm
 from repro.training.history import Log, Pace, Tally, check_finite, gradient_columns
 from repro.training.network_and_clips import check_shapes, make_dataset, make_network, parts_of
 from repro.training.optimiser import clip_gradient, freeze_statistics, make_optimiser, make_schedule, parameter_groups
-from repro.training.plan import Plan, make_plan
+from repro.training.plan import Plan, make_plan, threads_of
 from repro.training.processes import Place, first_alone, gathered, join, leave, run_by_torchrun, wait_for_all
 from repro.training.recogniser import Recogniser
 from repro.training.run_folder import BEST, LAST, WEIGHTS, WORK, fresh_record, prepare_folder
@@ -92,7 +92,7 @@ def train_on_all_devices(experiment: Experiment, *, results: Path = RESULTS, wor
 
 def _train(experiment: Experiment, results: Path, folder: Path, place: Place) -> Record:
     # Results must not depend on the machine's core count where a profile fixes it
-    torch.set_num_threads(experiment.threads or max(1, (os.cpu_count() or 1) // experiment.devices))
+    torch.set_num_threads(threads_of(experiment))
     with first_alone(place):
         sections = used_by(experiment, todays_digest())
         split, lengths, data = select_clips(experiment)

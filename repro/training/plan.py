@@ -1,6 +1,7 @@
 """What a run will do and what it will cost, said before it starts: clips, steps, size, memory, disk and time."""
 
 import copy
+import os
 import time
 from dataclasses import dataclass
 
@@ -228,6 +229,11 @@ def reading_seconds(dataset: ClipDataset) -> float:
     return share * read() + (1 - share) * from_file
 
 
+def threads_of(experiment: Experiment) -> int:
+    """Threads of each process of a run."""
+    return experiment.threads or max(1, (os.cpu_count() or 1) // experiment.devices)
+
+
 def step_seconds(experiment: Experiment, network: nn.Module, device: torch.device) -> float:
     """Seconds that a clip of a training step takes on ``device``, on a copy of the network, in the run's precision."""
     recogniser = Recogniser(copy.deepcopy(network), experiment).to(device).train()
@@ -243,5 +249,6 @@ def step_seconds(experiment: Experiment, network: nn.Module, device: torch.devic
             torch.cuda.synchronize(device)
         return time.perf_counter() - start
 
+    torch.set_num_threads(threads_of(experiment))
     first = step()  # chooses kernels and asks for memory: up to thirty times as long as the next
-    return (first if first > LONG_STEP else step()) / count
+    return (first if first > LONG_STEP else min(step() for _ in range(3))) / count
