@@ -182,7 +182,7 @@ class Experiment:
     def from_mapping(cls, values: Mapping[str, Any]) -> "Experiment":
         """Build from parameters by name. Raises ValueError for an unknown name, with the nearest known one, and for a
         value that the field cannot have."""
-        check_names(values, list(ROLES), "experiment")
+        check_names(values, list(ROLES), "fields")
         try:
             return cls(**values)
         except ValidationError as error:
