@@ -17,7 +17,7 @@ def studies(tmp_path):
 
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
-    first, second = gains.answer_text(studies), gains.details_text(studies).split("\n")[1]
+    first, second = gains.answer_text(studies), gains.details_text(studies).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")

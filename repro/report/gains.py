@@ -44,7 +44,9 @@ def answer_text(studies: Sequence[Study]) -> str:
 def details_text(studies: Sequence[Study]) -> str:
     """How those studies' rates were chosen and which of their runs had not learned; which studies say nothing."""
     found = _gains(studies)
-    sure = [f"- {study.name}: {rates_text(study)}.{_both_learned_text(study)}" for study, _ in found if study.converged]
+    told = [(study, rates_text(study), _both_learned_text(study)) for study, _ in found if study.converged]
+    chosen = [each for each in told if each[0].records[0].experiment.rate_chosen_by or each[2]]
+    sure = [f"- {study.name}: {rates}.{late}" for study, rates, late in chosen]
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
     return "\n".join(sure + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
