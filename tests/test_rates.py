@@ -64,8 +64,11 @@ def test_a_profile_s_rates_are_those_that_the_recorded_validation_clips_chose(pa
 COST = re.compile(r"^# (\d+) of (\d+) runs, ([\d.]+) hours of one core: ", re.MULTILINE)
 
 
-@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(path for path in PROFILES.glob("*.yaml") if path.stem != "demo"), ids=lambda path: path.stem
+)
 def test_the_cost_at_a_profile_s_head_is_that_of_its_records(path):
+    """But the demo's, which each machine makes."""
     named = {f"{experiment.study}/{experiment.run}" for experiment in read_profile(path).experiments}
     took = [record.provenance["seconds"] / 3600 for record in read_all() if record.name in named]
     said = COST.search(path.read_text(encoding="utf-8"))
