@@ -236,7 +236,7 @@ def _confusion(pairs: Pairs) -> Result:
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
     clips="test clips of the pairs of look-alikes that the paper's text names, of the rendered set's, and of those "
     "that the plan names of UT-Interaction",
-    since="2026-11-29T01:55:00Z",
+    since="2026-11-30T13:13:00Z",
 )
 def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     """For most of the pairs named beforehand the indicator c of Table 8 is lower under SE-IM.

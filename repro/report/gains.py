@@ -61,8 +61,8 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     blank = [""] * len(found)
     draw_gains(axis, blank, gains, blank, [gains_by_seed(study.pairs) for study, _ in found])
     axis.set_ylim(len(found) - 0.6, -0.8)
-    for row, (name, words) in enumerate(zip(names, counted)):
-        text = f"{name}: {words}".replace("training clips not", "not")
+    for row, ((study, _), words) in enumerate(zip(found, counted)):
+        text = f"{study.name}{'' if study.converged else ' (not learned)'}: {words}"
         axis.annotate(text, (0, row - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
     axis.set_xlabel(
         "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
