@@ -70,9 +70,11 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
-    assert text.startswith("On the 2 splits and seeds that have all three, with gates minus without: +25.0 points [")
-    assert "a branch times the constant 1.5 and no gate, minus without: +20.0 points [" in text
-    assert "gates minus that constant: +5.0 points [" in text and text.endswith("]: a difference.")
+    assert text.startswith(
+        "- **Is it a constant?** On the 2 splits and seeds that have all three: with gates +25.0 points ["
+    )
+    assert "with the branch times 1.5 and no gate +20.0 points [" in text
+    assert "gates minus that constant +5.0 points [" in text and text.endswith("]: a difference.")
     alike = [
         replace(dose, pairs=[(gated, gated) for gated, _ in dose.pairs]) if "times" in dose.name else dose
         for dose in found
@@ -81,9 +83,7 @@ def test_what_the_constant_explains(found):
     for run in found[-1].runs:
         run.history["train_top1"] = 0.9
         object.__setattr__(run.experiment, "schedule", "cosine")
-    assert doses.constant_text(found).endswith(
-        "a difference. Ended before they had learned their training clips: 2 of 2 of the constant."
-    )
+    assert "have all three (2 of 6 runs had not learned their training clips): with" in doses.constant_text(found)
 
 
 def test_where_the_gain_could_be_chance_nothing_is_explained(found):
@@ -92,7 +92,7 @@ def test_where_the_gain_could_be_chance_nothing_is_explained(found):
     unsure = replace(baseline, pairs=((one, none), (two, two)))  # +25 and 0 points
     near = replace(constant, pairs=((one, one), (two, two)))
     text = doses.constant_text([unsure, near])
-    assert "no difference shown, and with gates minus without could be chance as well" in text
+    assert "no difference shown, and the gates' own gain could be chance" in text
     assert "by the plan's rule" not in text
 
 
@@ -107,10 +107,10 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     study = [*some("ref", 10, 0.16, **chosen), *some("ref", 40, 0.08, BASELINE, **chosen)]
     constant = some("a", 16, 0.16, gate="times_1.5", **choice)
     found = doses.doses_of(study, [*study, *constant], DIGEST)
+    command = "`.venv/bin/snakemake runs --cores all --configfile profiles/rendered-choices.yaml --config only="
     assert doses.constant_text(found).endswith(
-        "Gates and constant share a learning rate of 0.16 (without, 0.08); without gates at that rate, which would "
-        "tell rate from constant: **not run** (`.venv/bin/snakemake runs --cores all --configfile "
-        "profiles/rendered-choices.yaml --config only=baseline-0.16`)."
+        "**Is it the learning rate?** Chosen were 0.16 with gates and 0.08 without. With gates minus without, both "
+        f"at one rate: at 0.16 **not run** ({command}baseline-0.16`); at 0.08 **not run** ({command}gates-0.08`)."
     )
     swapped = some("b", 25, 0.16, BASELINE, **choice)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
@@ -118,12 +118,19 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         "ResNet34-3DRes18, no gate",
         "ResNet34-3DRes18, no gate, at a rate of 0.16",
     ]
-    assert "without gates at that rate, minus at its own, 2 pairs of runs: +12.5 points [" in doses.constant_text(found)
+    assert "both at one rate: at 0.16 +12.5 points [" in doses.constant_text(found)
+    assert "], 2 pairs of runs; at 0.08 **not run**" in doses.constant_text(found)
     table = doses.doses_table(found).set_index("network")
     assert table["runs (rate)"].tolist() == ["2 (0.08)", "2 (0.16)", "2 (0.16)", "2 (0.16)"]
     assert table.loc["branch times 1.5, no gate", "minus without [95 %]"].startswith("+20.0 points [")
     assert table.loc["Res34-SE-IM-Net", "minus without [95 %]"].startswith("+25.0 points [")
     assert table.loc["ResNet34-3DRes18, no gate", "minus without [95 %]"] == "–"
+    slow = some("c", 28, 0.08, **choice)
+    slow[0].history["train_top1"] = 0.9
+    object.__setattr__(slow[0].experiment, "schedule", "cosine")
+    text = doses.constant_text(doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
+    assert "; at 0.08 +10.0 points [" in text
+    assert text.endswith("], 2 pairs of runs (1 of 4 runs had not learned their training clips).")
 
 
 def test_the_study_that_was_asked_most_is_taken(runs, tmp_path):
@@ -140,8 +147,8 @@ def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
     worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
     both = doses.constant_text([worse, constant])
     one = doses.constant_text([worse, replace(constant, pairs=constant.pairs[:1])])
-    assert both.startswith("On the 2 splits and seeds that have all three, with gates minus without: +37.5 points [")
-    assert one.startswith("On the 1 split and seed that has all three, with gates minus without: +25.0 points [")
+    assert "On the 2 splits and seeds that have all three: with gates +37.5 points [" in both
+    assert "On the 1 split and seed that has all three: with gates +25.0 points [" in one
 
 
 def test_what_was_not_run_is_said(found):
@@ -171,11 +178,10 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.gate_text(Study("Some clips", (still,)), [])
-    assert (
-        "(width ×0.25, gates of 4 to 4 hidden units), s held at each channel's mean over clips changes 1 of " in short
-    )
+    assert "s held at each channel's mean over clips changes 1 of 120 predictions of the one trained network" in short
+    assert "(width ×0.25, gates of 4 to 4 hidden units; Equation 4" in short
     assert "the gate is a constant here" in short and "was **not run**" in short
-    assert ": in 2 trained networks" in (both := doses.gate_text(Study("Some clips", (still, moved)), []))
+    assert " of 2 trained networks (" in (both := doses.gate_text(Study("Some clips", (still, moved)), []))
     assert "the gate is more than a constant here" in both
     still.history["train_top1"] = 0.5
     object.__setattr__(still.experiment, "schedule", "cosine")

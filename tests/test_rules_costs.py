@@ -113,7 +113,7 @@ def test_every_page_and_verdict_compares_the_same_networks():
     assert len(table) == 2 + 1 + 14
     verdicts = judge_all(Evidence(paper=PAPER, records=(), **evidence))
     place = answer.COMPARED.partition("#")[2].replace("-", " ")
-    assert f"[The networks compared]({answer.COMPARED})" in answer.points_text(verdicts)
+    assert f"[Networks]({answer.COMPARED})" in answer.meanings_text(verdicts)
     assert f"## {place.capitalize()}" in Path("notebooks/08_complexity.ipynb").read_text(encoding="utf-8")
 
 

@@ -13,22 +13,10 @@ from repro.experiment.profile import read_profile
 from repro.records.record import Record
 from repro.report.foot import SNAKEMAKE
 from repro.report.pages import placed
-from repro.report.show import Html, anchor, badge, link, plain, with_code
+from repro.report.show import Html, anchor, badge, link, with_code
 from repro.report.statistics import POWER, can_project, detected, points
 from repro.report.study import Study
 
-GAIN, LOOK_ALIKES = "se-im-beats-baseline", "se-im-reduces-confusion"  # the claims on the paper's main point
-BESIDE_OTHERS = ("lightweight", "fewer-parameters", "shallower-fewer-operations", "fast")
-MAIN: dict[str, Sequence[str]] = {
-    "The gate costs little": ["se-im-costs-little"],
-    "The gate raises accuracy and tells look-alike actions apart, the paper's main point": [GAIN, LOOK_ALIKES],
-    "The networks are lighter and faster than others": BESIDE_OTHERS,
-    "They run in real time on ordinary hardware": ["easy-to-deploy"],
-    "They reach the accuracies stated": ["accuracy-hmdb51", "accuracy-ucf101", "accuracy-sthv1"],
-}
-"""The main claims in a reader's words, with the claims of the paper that each puts together."""
-SERVER = " and a GPU server"
-TONIGHT = "reading.html#what-could-i-run-tonight-with-hmdb51-and-a-gpu"
 COMPARED = "complexity.html#the-networks-compared"  # where they are listed
 Verdicts = Sequence[Verdict]
 
@@ -57,12 +45,6 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
     return f"**{answer}.** Of {len(verdicts)} claims: {named}.{_scale_text(verdicts, evidence)}"
 
 
-def points_text(verdicts: Verdicts) -> str:
-    """The main claims, a line each."""
-    by_claim = {v.claim.id: v for v in verdicts}
-    return "\n".join(_main_line(words, [by_claim[claim] for claim in claims]) for words, claims in MAIN.items())
-
-
 def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     """How many runs, on which clips, with networks of which size; nothing without runs."""
     if not evidence.records:
@@ -89,29 +71,6 @@ def rest_text(evidence: Evidence) -> str:
     )
 
 
-def _main_line(words: str, verdicts: Verdicts) -> str:
-    counted = Counter(v.outcome for v in verdicts)
-    several = len(counted) > 1
-    said = ", ".join(f"{number} {outcome}" if several else outcome for outcome, number in counted.items())
-    text = f"- {words}: **{said}**"
-    if [v.claim.id for v in verdicts] == [GAIN, LOOK_ALIKES]:
-        gain, look_alikes = verdicts
-        if gain.without and look_alikes.without:
-            return f"{text}: that takes {gain.without}. To settle it: {gain.settle}"
-        return (
-            f"{text}. Accuracy: as above. Look-alikes: {plain(look_alikes.how)}. On the paper's datasets: "
-            f"{gain.settle} In a night: [HMDB51 without Kinetics]({TONIGHT})."
-        )
-    reasons = [plain(v.how) for v in verdicts if not v.without]
-    if needed := list(dict.fromkeys(v.without for v in verdicts if v.without)):
-        if all(each.endswith(SERVER) for each in needed):
-            needed = [", ".join(each.removesuffix(SERVER) for each in needed) + SERVER]
-        reasons.append(f"that takes {'; '.join(needed)}")
-    compared = any(v.claim.id in BESIDE_OTHERS for v in verdicts)
-    chosen = f" [The networks compared]({COMPARED}) are this study's choice." if compared else ""
-    return f"{text}: {'; '.join(reasons)}.{chosen}"
-
-
 def meanings_text(verdicts: Verdicts) -> str:
     """What each outcome that occurs means."""
     found = {v.outcome for v in verdicts}
@@ -120,7 +79,7 @@ def meanings_text(verdicts: Verdicts) -> str:
     young = [v.claim.title for v in verdicts if v.outcome not in ("undecided", "not testable") and v.seen_before]
     rules = f" Rules younger than a record that they judge: of *{'*, *'.join(young)}*." if young else ""
     return (
-        f"{meanings}.{rules} Networks and results of others that claims are held against are this "
+        f"{meanings}.{rules} [Networks]({COMPARED}) and results of others that claims are held against are this "
         "study's choice: of the rows of the paper's tables the text names I3D alone."
     )
 

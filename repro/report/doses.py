@@ -99,7 +99,7 @@ def most_asked(studies: Sequence[Study], records: Sequence[Record], today: Diges
 
 
 def _name(experiment: Experiment, scale: float) -> str:
-    if experiment.model == ATTENTION and experiment.gate in (None, "se_im") and not experiment.gate_bias:
+    if _is_gated(experiment):
         return TITLES[ATTENTION]
     if experiment.model == BASELINE:
         return f"{TITLES[BASELINE]}, no gate"
@@ -164,16 +164,17 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     return fig, f"Test top-1 minus that of the network with gates, by the factor at the start: {shown}."
 
 
-def constant_text(found: Sequence[Dose], *, whole: bool = True) -> str:
-    """What part of the gate's gain the constant of the same scale gives, in a few sentences; "not run" without it.
+def constant_text(found: Sequence[Dose]) -> str:
+    """What part of the gate's gain a constant and a larger learning rate give, a line each; "not run" without runs."""
+    return "\n".join(f"- {text}" for text in (_constant_text(found), _rate_text(found)) if text)
 
-    All of it on the splits and seeds that all three have, which may be fewer than the study has. whole: with how many
-    of these runs had not learned their training clips.
-    """
+
+def _constant_text(found: Sequence[Dose]) -> str:
+    """On the splits and seeds that all three have, which may be fewer than the study has."""
     without = _without(found)
     constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
     if not constant or not without or not (scaled := constant.minus(without)):
-        return "The control that would tell, a branch times the constant 1.5 and no gate, was **not run**."
+        return "**Is it a constant?** The control that would tell, a branch times 1.5 and no gate, was **not run**."
     left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
     pairs = [(none, gated) for (none, _), (_, gated) in zip(scaled, left)]
     gain, step, rest = (gain_of(each, is_right) for each in (pairs, scaled, left))
@@ -181,40 +182,51 @@ def constant_text(found: Sequence[Dose], *, whole: bool = True) -> str:
     if rest.low <= 0 <= rest.high:
         told = "no difference shown"
         if gain.low <= 0:
-            told += ", and with gates minus without could be chance as well, so these runs leave nothing to explain yet"
+            told += ", and the gates' own gain could be chance, so there is nothing to explain yet"
         elif abs(rest.point) < gain.point:
             told += ": by the plan's rule the constant explains it"
-    counts = {
-        "with gates": [gated for _, gated in pairs],
-        "of the constant": [run for _, run in scaled],
-        "without": [none for none, _ in pairs],
-    }
     where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"
-    late = {who: sum(not has_converged(run) for run in runs) for who, runs in counts.items()}
-    listed = [f"{number} of {len(pairs)} {who}" for who, number in late.items() if number]
-    unlearned = f" Ended before they had learned their training clips: {', '.join(listed)}." if listed and whole else ""
+    signed = [with_interval(each, signed=True) for each in (gain, step, rest)]
+    runs = [run for pair in pairs for run in pair] + [run for _, run in scaled]
     return (
-        f"On the {where} all three, with gates minus without: "
-        f"{with_interval(gain, signed=True)}; a branch times the constant 1.5 and no gate, minus without: "
-        f"{with_interval(step, signed=True)}; gates minus that constant: {with_interval(rest, signed=True)}: {told}."
-        f"{unlearned}{_rate_text(found, without, constant)}"
+        f"**Is it a constant?** On the {where} all three{_unlearned(runs)}: with gates {signed[0]}, with the "
+        f"branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant {signed[2]}: {told}."
     )
 
 
-def _rate_text(found: Sequence[Dose], without: Dose, constant: Dose) -> str:
-    """Whether the rate that gates and constant share would do alone what they do; nothing where all have one rate."""
-    if constant.rate == without.rate:
+def _rate_text(found: Sequence[Dose]) -> str:
+    """The gain with one learning rate for both networks, at each of their rates; nothing where they share one."""
+    without, gated = _without(found), next((d for d in found if d.own_rate and _is_gated(d.runs[0].experiment)), None)
+    if not without or not gated or gated.rate == without.rate:
         return ""
-    shared = f" Gates and constant share a learning rate of {constant.rate:g} (without, {without.rate:g})"
-    swapped = [d for d in found if d.runs[0].experiment.model == BASELINE and d.rate == constant.rate]
-    pairs = swapped[0].minus(without) if swapped else []
-    if not pairs:
-        command = f"{SNAKEMAKE} {CHOICES} --config only=baseline-{constant.rate:g}"
-        return f"{shared}; without gates at that rate, which would tell rate from constant: **not run** (`{command}`)."
+    others = [d for d in found if not d.own_rate]
+    plain = [d.pairs for d in others if d.runs[0].experiment.model == BASELINE and d.rate == gated.rate]
+    slow = [d.minus(without) for d in others if _is_gated(d.runs[0].experiment) and d.rate == without.rate]
+    told = []
+    for rate, group, pairs in (
+        (gated.rate, "baseline", [(none, gates) for gates, none in plain[0]] if plain else []),
+        (without.rate, "gates", slow[0] if slow else []),
+    ):
+        gain = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
+        if pairs:
+            unlearned = _unlearned([run for pair in pairs for run in pair])
+            counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs{unlearned}"
+            gain = f"{with_interval(gain_of(pairs, is_right), signed=True)}, {counted}"
+        told.append(f"at {rate:g} {gain}")
     return (
-        f"{shared}; without gates at that rate, minus at its own, {len(pairs)} pair{'s' * (len(pairs) > 1)} of runs: "
-        f"{with_interval(gain_of(pairs, is_right), signed=True)}."
+        f"**Is it the learning rate?** Chosen were {gated.rate:g} with gates and {without.rate:g} without. With gates "
+        f"minus without, both at one rate: {'; '.join(told)}."
     )
+
+
+def _unlearned(runs: Sequence[Record]) -> str:
+    late = sum(not has_converged(run) for run in runs)
+    return f" ({late} of {len(runs)} runs had not learned their training clips)" if late else ""
+
+
+def _is_gated(experiment: Experiment) -> bool:
+    """Whether it is the network with the paper's gates, whatever its rate."""
+    return experiment.model == ATTENTION and experiment.gate in (None, "se_im") and not experiment.gate_bias
 
 
 # ---- what trained gates still do
@@ -226,7 +238,7 @@ def with_gates(records: Sequence[Record]) -> list[Record]:
 
 
 def gate_text(study: Study, found: Sequence[Dose]) -> str:
-    """Whether trained gates do more than a constant, in two sentences: `fixed_text` and `constant_text` in short.
+    """Whether trained gates do more than a constant (`fixed_text` in a line) and `constant_text`.
 
     found: the study's doses. Nothing where none of its runs asked its gates, or where they had not converged.
     """
@@ -239,11 +251,9 @@ def gate_text(study: Study, found: Sequence[Dose]) -> str:
     first = pairs[0][0]
     hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
-        "**Is it a gate?** As Equation 4 is read here, one of three readings, a gate multiplies each residual branch "
-        f"by 1 + s. {study.name}: in {runs} (width "
-        f"×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden units), s held at each channel's "
-        f"mean over clips changes {changed} of {asked:,} predictions: {what}. "
-        f"{constant_text(found, whole=False)} [More](gate.html)."
+        f"- **Is it a gate?** {study.name}: s held at each channel's mean over clips changes {changed} of {asked:,} "
+        f"predictions of {runs} (width ×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden "
+        f"units; Equation 4 in one of its three readings): {what}. [More](gate.html).\n" + constant_text(found)
     )
 
 
