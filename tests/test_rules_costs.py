@@ -183,8 +183,7 @@ def test_real_time_is_asked_of_every_cpu_that_was_measured():
         found = verdict("easy-to-deploy", **evidence, backends=(slow,))
         assert found.outcome == outcome
         assert [source.name for source in found.sources] == ["table6/cpu", "backends-avx2/cpu"]
-        machine = "CPU, 1 thread of Made 1"
-        assert found.short.endswith(f"0.50 s ({machine}), {seconds:.2f} s ({machine} with AVX2)")
+        assert found.short.startswith(f"0.50, {seconds:.2f} s a decision")
 
 
 COUNTED = ["se-im-costs-little", "lightweight", "fewer-parameters", "shallower-fewer-operations",

@@ -217,7 +217,7 @@ def _confusion(pairs: Pairs) -> Result:
     right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
     if right.point < 0:
         joined = "but" if sum(fall.point > 0 for fall in falls.values()) * 2 > len(falls) else "and"
-        but += f", {joined} fewer clips of these classes are right ({with_interval(right, signed=True)})"
+        but += f", {joined} fewer clips of these classes are right"
         outcome = "partly" if outcome == "reproduced" else outcome
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(
@@ -226,9 +226,9 @@ def _confusion(pairs: Pairs) -> Result:
     )
     higher = sum(fall.point < 0 for fall in falls.values())
     taken = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
-    short = f"confusion lower for {lower} and higher for {higher} of {len(falls)} pairs of look-alikes{but}"
-    short += f", clips taken for their look-alike {taken}"
-    return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
+    short = f"confusion lower for {lower} of {len(falls)} pairs of look-alikes{but}; taken for the other {taken}"
+    details = f"higher for {higher}: {listed}; right clips {with_interval(right, signed=True)}; "
+    return Result(outcome, short, details + _counted(right, "pair of runs"))
 
 
 @rule(
@@ -287,11 +287,9 @@ def confusing_actions_matter(claim: Claim, evidence: Evidence) -> Verdict:
             outcome = "partly"
         share = share_of(inside, mistaken_for_partner)
         lost = share_of(runs, mistaken_for_partner).point
-        short = (
-            f"{with_interval(share)} of the baseline's errors (of each clip the mean of its runs) on classes with a "
-            f"look-alike fall on it, by chance {percent(chance)}"
-        )
-        details = f"{_counted(share, 'run', 'test clips that a run had wrong')}; {percent(lost)} of all clips"
+        short = f"{with_interval(share)} of the baseline's errors fall on the look-alike, by chance {percent(chance)}"
+        counted = _counted(share, "run", "test clips that a run had wrong")
+        details = f"of each clip the mean of its runs; {counted}; {percent(lost)} of all clips"
         place = where(runs, sets) + (", whose classes were made to look alike" if built else "")
         told.append((Finding(runs[0].experiment.study, place, outcome, short, details), runs))
     return _verdict(
@@ -329,7 +327,7 @@ def temporal_modelling(claim: Claim, evidence: Evidence) -> Verdict:
     for some in sets:
         gains = {name: gain_of(pairs, is_right) for name, pairs in in_order_against_not(some).items()}
         said = [judge_gain(gain) for gain in gains.values()]
-        short = f"accuracy was lost with the order of frames in {said.count('reproduced')} of {len(said)} comparisons"
+        short = f"accuracy lost with the order of frames in {said.count('reproduced')} of {len(said)} comparisons"
         rest = {"could be chance": said.count("undecided"), "not run": PARTS - len(said)}
         named = ", ".join(f"{number} {words}" for words, number in rest.items() if number)
         short += f" ({named})" if named else ""
