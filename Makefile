@@ -16,10 +16,11 @@ ifneq ($(shell id -un >/dev/null 2>&1 || echo no),)
 export USER = nobody
 endif
 
-.PHONY: help book test lint lab lock clean setup
+.PHONY: help book again test lint lab lock clean setup
 
 help:
 	@echo 'make book    run the profile and build the report: book/_build/html/index.html'
+	@echo 'make again RUN=study/run PROFILE=profiles/X.yaml   train recorded runs anew: those of results/RUN, which may hold a *'
 	@echo 'make test    linters, then the tests but the slow ones (ARGS="-k name" for some, slow or not)'
 	@echo 'make test SLOW=1  all tests, as .ci/run runs them; COVERAGE=1: and how many lines of each room they ran'
 	@echo 'make lint    ruff, the order of the rooms, types'
@@ -48,6 +49,19 @@ except (BlockingIOError, FileNotFoundError) as error:
     sys.exit(f"make book: {error}")
 endef
 export BOOK_PY
+
+# Runs that are not as git has them were trained already or stopped: called once more it goes on. A profile that makes none of
+# them is told of before anything is deleted.
+again: setup
+	@records=$$(git ls-files -- 'results/$(RUN)/record.json'); \
+	[ -n "$$records" ] || { echo 'make again: git has no results/$(RUN)/record.json; RUN is study/run, as the folders of results/' >&2; exit 2; }; \
+	$(SNAKEMAKE) --dry-run --force --quiet all -- $$records >/dev/null || exit; \
+	for record in $$records; do run=$${record%/record.json}; \
+		! git diff --quiet -- $$run || rm -rf $$run build/runs/$${run#results/}; \
+	done; \
+	$(SNAKEMAKE) --quiet host rules -- $$records
+
+SNAKEMAKE = .venv/bin/snakemake --cores $(CORES) --configfile "$(PROFILE)" --rerun-incomplete
 
 PYTEST = -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(if $(SLOW)$(ARGS),,-m 'not slow') $(ARGS)
 

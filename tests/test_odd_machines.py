@@ -106,3 +106,34 @@ def test_make_finds_a_name_for_who_has_none():
     named = subprocess.run(["make", *show], **options)
     nameless = subprocess.run(["make", *show], user=NOBODY, group=NOBODY, extra_groups=[], **options)
     assert (named.stdout.strip(), nameless.stdout.strip()) == ("", "nobody")
+
+
+def test_runs_are_made_again_once_each(tmp_path):
+    """Deleted are those that are as git has them: called once more it goes on, and no other run is touched."""
+
+    def git(*words):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
+
+    def again(snakemake, run="a/*"):
+        command = ["make", "-o", "setup", "again", f"RUN={run}", f"SNAKEMAKE={snakemake}"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    runs = [tmp_path / "results" / name for name in ("a/x", "a/y", "b/x")]
+    for run in runs:
+        run.mkdir(parents=True)
+        (run / "record.json").write_text("recorded")
+        (tmp_path / "build" / "runs" / run.relative_to(tmp_path / "results")).mkdir(parents=True)
+    git("init", "-q")
+    git("add", "results")
+    git("commit", "-qm", "made")
+    assert again("false").returncode == 2 and all(run.exists() for run in runs), "a profile that makes none of them"
+    made = again("echo")
+    assert made.stdout.split()[-2:] == ["results/a/x/record.json", "results/a/y/record.json"]
+    assert [run.exists() for run in runs] == [False, False, True] and not (tmp_path / "build/runs/a/x").exists()
+    runs[0].mkdir()
+    (runs[0] / "record.json").write_text("made again")
+    (tmp_path / "build/runs/a/y").mkdir()  # stopped
+    assert again("echo").returncode == 0 and runs[0].exists() and (tmp_path / "build/runs/a/y").exists()
+    gone = again("echo", "c/x")
+    assert gone.returncode == 2 and "git has no results/c/x/record.json" in gone.stderr

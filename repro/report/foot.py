@@ -133,17 +133,12 @@ def commands_of(records: Sequence[Record]) -> tuple[dict[str, str], dict[str, st
 
 def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]], of: int) -> dict[str, str]:
     """The commands that make these runs of a profile anew, one of them, and those that it has beside them."""
-    own = dict.fromkeys(name.partition("/")[0] for name in names)
-    again = f".venv/bin/snakemake {{}} --cores all --configfile {path}"
-    if len(names) == of:
-        kept, gone = "runs", "rm -rf " + " ".join(f"results/{study}/*/" for study in own)
-    else:  # of a study with more runs, those that git has
-        kept = "$(git ls-files " + " ".join(f"'results/{study}/*/record.json'" for study in own) + ")"
-        gone = "git ls-files " + " ".join(f"'results/{study}/*/*'" for study in own) + " | xargs rm && rm -rf"
-    whole = f"{gone} {' '.join(f'build/runs/{study}' for study in own)} && {again.format(kept)}"
-    one = f"rm -rf results/{names[0]} build/runs/{names[0]} && {again.format(f'results/{names[0]}/record.json')}"
+    studies = dict.fromkeys(name.partition("/")[0] for name in names)
+    whole = "; ".join(f"make again RUN='{study}/*' PROFILE={path}" for study in studies)
     took = _minutes([made[name] for name in names])
-    found = {whole: f"{len(names)} runs, {took}", one: "one of them"} if len(names) > 1 else {one: f"1 run, {took}"}
+    found = {whole: f"{len(names)} run{'s' * (len(names) > 1)}, {took}"}
+    if len(names) > 1:
+        found[f"make again RUN={names[0]} PROFILE={path}"] = "one of them"
     rest = {f"{SNAKEMAKE} {path}": f"the {of - len(names)} runs that this page lacks"} if len(names) < of else {}
     return found | rest
 
