@@ -123,14 +123,14 @@ def matrices(records: Sequence[Record]) -> list[tuple[Figure, str]]:
     """
     runs = {model: some for model in TITLES if (some := [r for r in records if r.experiment.model == model])}
     order = clustered(counts_of([r for model in BOTH for r in runs.get(model, ())] or records))
-    seeds = "; ".join(f"{TITLES[m]}, seeds {[r.experiment.seed for r in some]}" for m, some in runs.items())
     found = []
     for models in ([m for m in BOTH if m in runs], [m for m in runs if m not in BOTH]):
         if models:
             counts = {TITLES[m]: counts_of(runs[m]) for m in models}
+            added = "; ".join(f"{len(runs[m])} of {TITLES[m]}" for m in models)
             alt = (
                 f"Confusion matrices on the test split in per cent of the true class, of {' and '.join(counts)}"
-                f"{', and their difference' if len(models) == 2 else ''}; runs added up: {seeds}."
+                f"{', and their difference' if len(models) == 2 else ''}; runs added up: {added}."
             )
             found.append((confusion_plot(counts, records[0].classes, order), alt))
     return found
