@@ -130,7 +130,10 @@ def test_matrices_of_the_papers_networks_stand_beside_their_difference_and_other
     runs = [*both_networks(tmp_path), demo_record(tmp_path, model="resnet34_frame_average")]
     (both, alt), (other, of_other) = confusion.matrices(runs)
     assert [len(fig.axes) for fig in (both, other)] == [3, 1]
-    assert "of ResNet34-3DRes18 and Res34-SE-IM-Net, and their difference" in alt and "added up: 2 of ResNet34-3DRes18; 2 of" in alt
+    assert (
+        "of ResNet34-3DRes18 and Res34-SE-IM-Net, and their difference" in alt
+        and "added up: 2 of ResNet34-3DRes18; 2 of" in alt
+    )
     assert "of ResNet-34, frames averaged; runs added up" in of_other
 
 

@@ -108,9 +108,10 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     constant = some("a", 16, 0.16, gate="times_1.5", **choice)
     found = doses.doses_of(study, [*study, *constant], DIGEST)
     command = "`.venv/bin/snakemake runs --cores all --configfile profiles/rendered-choices.yaml --config only="
-    assert doses.constant_text(found).endswith(
-        "**Is it the learning rate?** Chosen were 0.16 with gates and 0.08 without. With gates minus without, both "
-        f"at one rate: at 0.16 **not run** ({command}baseline-0.16`); at 0.08 **not run** ({command}gates-0.08`)."
+    assert doses.at_one_rate(found) == {}
+    assert doses.rate_text(found) == (
+        "- **Is it the learning rate?** With gates minus without, both at one rate: "
+        f"at 0.16 **not run** ({command}baseline-0.16`); at 0.08 **not run** ({command}gates-0.08`)."
     )
     swapped = some("b", 25, 0.16, BASELINE, **choice)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
@@ -118,8 +119,10 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         "ResNet34-3DRes18, no gate",
         "ResNet34-3DRes18, no gate, at a rate of 0.16",
     ]
-    assert "both at one rate: at 0.16 +12.5 points [" in doses.constant_text(found)
-    assert "], 2 pairs of runs; at 0.08 **not run**" in doses.constant_text(found)
+    assert "both at one rate: at 0.16 +12.5 points [" in doses.rate_text(found)
+    assert "], 2 pairs of runs; at 0.08 **not run**" in doses.rate_text(found)
+    (pairs,) = doses.at_one_rate(found).values()
+    assert [none.experiment.model for none, _ in pairs] == [BASELINE] * 2
     table = doses.doses_table(found).set_index("network")
     assert table["runs (rate)"].tolist() == ["2 (0.08)", "2 (0.16)", "2 (0.16)", "2 (0.16)"]
     assert table.loc["branch times 1.5, no gate", "minus without [95 %]"].startswith("+20.0 points [")
@@ -128,7 +131,8 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     slow = some("c", 28, 0.08, **choice)
     slow[0].history["train_top1"] = 0.9
     object.__setattr__(slow[0].experiment, "schedule", "cosine")
-    text = doses.constant_text(doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
+    text = doses.rate_text(every := doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
+    assert list(doses.at_one_rate(every)) == [0.16, 0.08]
     assert "; at 0.08 +10.0 points [" in text
     assert text.endswith("], 2 pairs of runs (1 of 4 runs had not learned their training clips).")
 

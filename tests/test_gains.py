@@ -17,7 +17,7 @@ def studies(tmp_path):
 
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
-    first, second = gains.answer_text(studies), gains.details_text(studies).split("\n")[-1]
+    first, second = gains.answer_text(studies, {}), gains.details_text(studies).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
@@ -34,14 +34,14 @@ def test_runs_that_had_not_learned_their_clips_are_counted_and_the_gain_without_
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):
-    assert gains.answer_text(studies[1:]).startswith("**Not known yet:** no study here trained both networks until")
+    assert gains.answer_text(studies[1:], {}).startswith("**Not known yet:** no study here trained both networks until")
     assert gains.details_text(studies[1:]).startswith("- Training clips not learned, so no evidence: Other clips")
-    assert gains.answer_text([]).startswith("**Not known yet:**")
+    assert gains.answer_text([], {}).startswith("**Not known yet:**")
 
 
 def test_one_pair_of_runs_could_be_chance(tmp_path):
     (study,) = shown(both_networks(tmp_path, seeds=(0,)), DIGEST)
-    assert "this could be chance, for one training alone cannot tell (one pair" in gains.answer_text([study])
+    assert "this could be chance, for one training alone cannot tell (one pair" in gains.answer_text([study], {})
 
 
 def test_rates_that_validation_clips_chose_are_said(tmp_path):
@@ -58,7 +58,7 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
 
 
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
-    fig, alt = gains.forest_figure(studies)
+    fig, alt = gains.forest_figure(studies, {})
     axis, _ = fig.axes
     assert [text.get_text() for text in axis.texts] == [
         "Made clips: 2 pairs, 120 clips, 120 sources",
@@ -72,3 +72,12 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
     assert ticks == [pytest.approx([50 / 1.2] * 2), pytest.approx([50 / 1.2])]
     assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 sources (hollow" in alt
+
+
+def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
+    one_rate = {"Made clips": {0.16: studies[0].pairs}}
+    text = gains.answer_text(studies, one_rate)
+    assert "120 sources). Both at one learning rate: at 0.16 **+41.7 points [" in text
+    assert text.endswith("]**, 2 pairs of runs.")
+    _, alt = gains.forest_figure(studies, one_rate)
+    assert "; Made clips, both at 0.16 +41.7 points [" in alt

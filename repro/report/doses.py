@@ -165,16 +165,14 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
 
 
 def constant_text(found: Sequence[Dose]) -> str:
-    """What part of the gate's gain a constant and a larger learning rate give, a line each; "not run" without runs."""
-    return "\n".join(f"- {text}" for text in (_constant_text(found), _rate_text(found)) if text)
+    """What part of the gate's gain the constant of the same scale gives, in a line; "not run" without it.
 
-
-def _constant_text(found: Sequence[Dose]) -> str:
-    """On the splits and seeds that all three have, which may be fewer than the study has."""
+    All of it on the splits and seeds that all three have, which may be fewer than the study has.
+    """
     without = _without(found)
     constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
     if not constant or not without or not (scaled := constant.minus(without)):
-        return "**Is it a constant?** The control that would tell, a branch times 1.5 and no gate, was **not run**."
+        return "- **Is it a constant?** The control that would tell, a branch times 1.5 and no gate, was **not run**."
     left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
     pairs = [(none, gated) for (none, _), (_, gated) in zip(scaled, left)]
     gain, step, rest = (gain_of(each, is_right) for each in (pairs, scaled, left))
@@ -189,34 +187,48 @@ def _constant_text(found: Sequence[Dose]) -> str:
     signed = [with_interval(each, signed=True) for each in (gain, step, rest)]
     runs = [run for pair in pairs for run in pair] + [run for _, run in scaled]
     return (
-        f"**Is it a constant?** On the {where} all three{_unlearned(runs)}: with gates {signed[0]}, with the "
+        f"- **Is it a constant?** On the {where} all three{_unlearned(runs)}: with gates {signed[0]}, with the "
         f"branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant {signed[2]}: {told}."
     )
 
 
-def _rate_text(found: Sequence[Dose]) -> str:
-    """The gain with one learning rate for both networks, at each of their rates; nothing where they share one."""
-    without, gated = _without(found), next((d for d in found if d.own_rate and _is_gated(d.runs[0].experiment)), None)
-    if not without or not gated or gated.rate == without.rate:
-        return ""
-    others = [d for d in found if not d.own_rate]
-    plain = [d.pairs for d in others if d.runs[0].experiment.model == BASELINE and d.rate == gated.rate]
-    slow = [d.minus(without) for d in others if _is_gated(d.runs[0].experiment) and d.rate == without.rate]
-    told = []
-    for rate, group, pairs in (
-        (gated.rate, "baseline", [(none, gates) for gates, none in plain[0]] if plain else []),
-        (without.rate, "gates", slow[0] if slow else []),
-    ):
-        gain = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
-        if pairs:
-            unlearned = _unlearned([run for pair in pairs for run in pair])
-            counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs{unlearned}"
-            gain = f"{with_interval(gain_of(pairs, is_right), signed=True)}, {counted}"
-        told.append(f"at {rate:g} {gain}")
+def rate_text(found: Sequence[Dose]) -> str:
+    """The gain with one learning rate for both networks, at each of their rates, in a line; nothing where they share
+    one. A control that was not run is named with its command."""
+    there, told = at_one_rate(found), []
+    for rate, group in _rates(found).items():
+        missing = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
+        told.append(f"at {rate:g} {gain_text(there[rate]) if rate in there else missing}")
     return (
-        f"**Is it the learning rate?** Chosen were {gated.rate:g} with gates and {without.rate:g} without. With gates "
-        f"minus without, both at one rate: {'; '.join(told)}."
+        f"- **Is it the learning rate?** With gates minus without, both at one rate: {'; '.join(told)}." if told else ""
     )
+
+
+def at_one_rate(found: Sequence[Dose]) -> dict[float, Pairs]:
+    """Runs without and with gates at one of both networks' rates, by that rate; none where they share it."""
+    without, others = _without(found), [d for d in found if not d.own_rate]
+    there: dict[float, Pairs] = {}
+    for rate in _rates(found):
+        plain = [d for d in others if d.runs[0].experiment.model == BASELINE and d.rate == rate]
+        gated = [d for d in others if _is_gated(d.runs[0].experiment) and d.rate == rate]
+        if plain:
+            there[rate] = [(none, gates) for gates, none in plain[0].pairs]
+        elif gated and without and (pairs := gated[0].minus(without)):
+            there[rate] = pairs
+    return there
+
+
+def _rates(found: Sequence[Dose]) -> dict[float, str]:
+    """Both networks' rates, each with the name that the profile's runs of the other network at it begin with."""
+    without, gated = _without(found), next((d for d in found if d.own_rate and _is_gated(d.runs[0].experiment)), None)
+    return {gated.rate: "baseline", without.rate: "gates"} if without and gated and gated.rate != without.rate else {}
+
+
+def gain_text(pairs: Pairs) -> str:
+    """``+0.4 points [-8.6, +9.5], 6 pairs of runs``, and how many of them had not learned."""
+    unlearned = _unlearned([run for pair in pairs for run in pair])
+    counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs{unlearned}"
+    return f"{with_interval(gain_of(pairs, is_right), signed=True)}, {counted}"
 
 
 def _unlearned(runs: Sequence[Record]) -> str:

@@ -1,6 +1,6 @@
 """The main point on the pages: what the gate does to accuracy, study by study, in a sentence and as a forest plot."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -11,9 +11,10 @@ from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.records.questions import has_converged, one_start_text
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
+from repro.report.doses import gain_text
 from repro.report.figures import draw_gains
 from repro.report.show import NARROW
-from repro.report.study import Study, rates_text
+from repro.report.study import Pairs, Study, rates_text
 
 SAYS = {
     "reproduced": "it recognises more of these clips",
@@ -27,8 +28,12 @@ def compared(studies: Sequence[Study]) -> list[Study]:
     return [study for study in studies if study.pairs]
 
 
-def answer_text(studies: Sequence[Study]) -> str:
-    """What the gate does to accuracy, a sentence for each study that converged."""
+OneRate = Mapping[str, Mapping[float, Pairs]]
+"""By a study's name: runs with one learning rate for both networks, by that rate (`repro.report.doses.at_one_rate`)."""
+
+
+def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
+    """What the gate does to accuracy, a sentence for each study that converged, and what it does at one rate."""
     lines = []
     for study, gain in _gains(studies):
         if study.converged:
@@ -36,7 +41,11 @@ def answer_text(studies: Sequence[Study]) -> str:
             says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}{one_start_text(study.records)}).")
+            line = f"- **{study.name}: {found}: {says} ({_counted(gain)}{one_start_text(study.records)})."
+            alike = [f"at {rate:g} **{gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
+            lines.append(
+                line + (f" Both at one learning rate: {'; '.join(alike)}.".replace("],", "]**,") if alike else "")
+            )
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
@@ -51,19 +60,21 @@ def details_text(studies: Sequence[Study]) -> str:
     return "\n".join(sure + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
 
-def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
-    """The gain of each study that holds pairs of both networks, with its alternative text."""
-    found = _gains(studies)
-    names = [study.name + ("" if study.converged else " (training clips not learned)") for study, _ in found]
-    gains = [gain for _, gain in found]
+def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, str]:
+    """The gain of each study that holds pairs of both networks and, below it, at one rate; with its alt text."""
+    rows: list[tuple[str, Pairs]] = []
+    for study, _ in _gains(studies):
+        rows.append((study.name + ("" if study.converged else " (not learned)"), study.pairs))
+        rows += [(f"{study.name}, both at {rate:g}", pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
+    gains = [gain_of(pairs, is_right) for _, pairs in rows]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
-    fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(found)), layout="constrained")
-    blank = [""] * len(found)
-    draw_gains(axis, blank, gains, blank, [gains_by_seed(study.pairs) for study, _ in found])
-    axis.set_ylim(len(found) - 0.6, -0.8)
-    for row, ((study, _), words) in enumerate(zip(found, counted)):
-        text = f"{study.name}{'' if study.converged else ' (not learned)'}: {words}"
-        axis.annotate(text, (0, row - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
+    fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(rows)), layout="constrained")
+    blank = [""] * len(rows)
+    draw_gains(axis, blank, gains, blank, [gains_by_seed(pairs) for _, pairs in rows])
+    axis.set_ylim(len(rows) - 0.6, -0.8)
+    for at, ((name, _), words) in enumerate(zip(rows, counted)):
+        text = f"{name}: {words}"
+        axis.annotate(text, (0, at - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
     axis.set_xlabel(
         "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)",
@@ -72,7 +83,7 @@ def forest_figure(studies: Sequence[Study]) -> tuple[Figure, str]:
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
         f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
-        for name, gain, words in zip(names, gains, counted)
+        for (name, _), gain, words in zip(rows, gains, counted)
     )
     return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
 
