@@ -71,7 +71,7 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
     assert text.startswith(
-        "- **Is it a constant?** On the 2 splits and seeds that have all three: with gates +25.0 points ["
+        "- **Is it a constant?** On the 2 splits and seeds that have all three, at a rate of 0.001: with gates +25.0 points ["
     )
     assert "with the branch times 1.5 and no gate +20.0 points [" in text
     assert "gates minus that constant +5.0 points [" in text and text.endswith("]: a difference.")
@@ -83,7 +83,10 @@ def test_what_the_constant_explains(found):
     for run in found[-1].runs:
         run.history["train_top1"] = 0.9
         object.__setattr__(run.experiment, "schedule", "cosine")
-    assert "have all three (2 of 6 runs had not learned their training clips): with" in doses.constant_text(found)
+    assert (
+        "have all three, at a rate of 0.001 (2 of 6 runs had not learned their training clips): with"
+        in doses.constant_text(found)
+    )
 
 
 def test_where_the_gain_could_be_chance_nothing_is_explained(found):
@@ -114,7 +117,9 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         f"at 0.16 **not run** ({command}baseline-0.16`); at 0.08 **not run** ({command}gates-0.08`)."
     )
     swapped = some("b", 25, 0.16, BASELINE, **choice)
+    assert "all three, each at its rate: with gates +25.0 points [" in doses.constant_text(found)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
+    assert "all three, at a rate of 0.16: with gates +12.5 points [" in doses.constant_text(found)
     assert [dose.name for dose in found[:2]] == [
         "ResNet34-3DRes18, no gate",
         "ResNet34-3DRes18, no gate, at a rate of 0.16",
@@ -151,8 +156,8 @@ def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
     worse = replace(baseline, pairs=(baseline.pairs[0], squeezed.pairs[1]))  # of two seeds: 25 and 50 points
     both = doses.constant_text([worse, constant])
     one = doses.constant_text([worse, replace(constant, pairs=constant.pairs[:1])])
-    assert "On the 2 splits and seeds that have all three: with gates +37.5 points [" in both
-    assert "On the 1 split and seed that has all three: with gates +25.0 points [" in one
+    assert "On the 2 splits and seeds that have all three, at a rate of 0.001: with gates +37.5 points [" in both
+    assert "On the 1 split and seed that has all three, at a rate of 0.001: with gates +25.0 points [" in one
 
 
 def test_what_was_not_run_is_said(found):

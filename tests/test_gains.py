@@ -77,7 +77,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate)
-    assert "120 sources). Both at one learning rate: at 0.16 **+41.7 points [" in text
+    assert "120 sources). Both at a learning rate of 0.16: **+41.7 points [" in text
     assert text.endswith("]**, 2 pairs of runs.")
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt

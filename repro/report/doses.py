@@ -167,10 +167,12 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
 def constant_text(found: Sequence[Dose]) -> str:
     """What part of the gate's gain the constant of the same scale gives, in a line; "not run" without it.
 
-    All of it on the splits and seeds that all three have, which may be fewer than the study has.
+    All of it on the splits and seeds that all three have, which may be fewer than the study has, and at one rate where
+    the network without gates has runs at that of the other two.
     """
-    without = _without(found)
     constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
+    plain = [d for d in found if d.runs[0].experiment.model == BASELINE]
+    without = next((d for d in plain if constant and d.rate == constant.rate), _without(found))
     if not constant or not without or not (scaled := constant.minus(without)):
         return "- **Is it a constant?** The control that would tell, a branch times 1.5 and no gate, was **not run**."
     left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
@@ -180,14 +182,15 @@ def constant_text(found: Sequence[Dose]) -> str:
     if rest.low <= 0 <= rest.high:
         told = "no difference shown"
         if gain.low <= 0:
-            told += ", and the gates' own gain could be chance, so there is nothing to explain yet"
+            told += ", and the gates' own gain could be chance, so there is no gain to explain"
         elif abs(rest.point) < gain.point:
             told += ": by the plan's rule the constant explains it"
     where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"
     signed = [with_interval(each, signed=True) for each in (gain, step, rest)]
     runs = [run for pair in pairs for run in pair] + [run for _, run in scaled]
+    rates = f", at a rate of {constant.rate:g}" if without.rate == constant.rate else ", each at its rate"
     return (
-        f"- **Is it a constant?** On the {where} all three{_unlearned(runs)}: with gates {signed[0]}, with the "
+        f"- **Is it a constant?** On the {where} all three{rates}{_unlearned(runs)}: with gates {signed[0]}, with the "
         f"branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant {signed[2]}: {told}."
     )
 

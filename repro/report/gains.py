@@ -42,10 +42,9 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             line = f"- **{study.name}: {found}: {says} ({_counted(gain)}{one_start_text(study.records)})."
-            alike = [f"at {rate:g} **{gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
-            lines.append(
-                line + (f" Both at one learning rate: {'; '.join(alike)}.".replace("],", "]**,") if alike else "")
-            )
+            alike = [f"{rate:g}: **{gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
+            same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
+            lines.append(line + same.replace("],", "]**,"))
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
