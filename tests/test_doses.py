@@ -70,9 +70,8 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
-    assert text.startswith(
-        "- **Is it a constant?** On the 2 splits and seeds that have all three, at a rate of 0.001: with gates +25.0 points ["
-    )
+    where = "- **Is it a constant?** On the 2 splits and seeds that have all three, at a rate of 0.001: "
+    assert text.startswith(f"{where}with gates +25.0 points [")
     assert "with the branch times 1.5 and no gate +20.0 points [" in text
     assert "gates minus that constant +5.0 points [" in text and text.endswith("]: a difference.")
     alike = [
