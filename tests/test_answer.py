@@ -24,7 +24,7 @@ def page(records=()):
 
 def test_without_records_nothing_is_said_of_runs():
     verdicts, evidence = page()
-    assert "Accuracies are those of" not in answer.answer_text(verdicts, evidence)
+    assert answer.runs_text(verdicts, evidence) == ""
     found = answer.claims_table(verdicts).set_index("claim")["verdict"].map(str)
     assert found["the gate raises accuracy"] == "not testable"
     assert answer.evidence_text(evidence) == ""
@@ -33,9 +33,9 @@ def test_without_records_nothing_is_said_of_runs():
 
 def test_a_clear_gain(tmp_path):
     verdicts, evidence = page(both_networks(tmp_path, remark="Made."))
-    text = answer.answer_text(verdicts, evidence)
-    assert text.startswith("**Only in part.** Of ")
-    assert " Accuracies are those of 4 runs on made clips, with networks of" in text
+    assert answer.answer_text(verdicts).startswith("**Only in part.** Of ")
+    text = answer.runs_text(verdicts, evidence)
+    assert "Accuracies are those of 4 runs on made clips, with networks of" in text
     assert "they test the ideas, not the paper's numbers" in text
     found = answer.claims_table(verdicts).set_index("claim")["verdict"].map(str)
     assert found["the gate raises accuracy"] == "reproduced"
@@ -86,10 +86,10 @@ def verdict(outcome, **fields) -> Verdict:
 
 
 def test_all_reproduced_is_a_yes_and_none_a_no():
-    verdicts, evidence = page()
+    verdicts, _ = page()
     for outcome, words in (("reproduced", "**Yes.**"), ("contradicted", "**No.**")):
         same = [dataclasses.replace(verdict, outcome=outcome) for verdict in verdicts]
-        assert answer.answer_text(same, evidence).startswith(words)
+        assert answer.answer_text(same).startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def studies(tmp_path):
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
     first, second = gains.answer_text(studies, {}), gains.details_text(studies).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
-    assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips of 120 sources).")
+    assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips).")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
     assert second.endswith("].")
 
@@ -77,7 +77,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate)
-    assert "120 sources). Both at a learning rate of 0.16: **+41.7 points [" in text
-    assert text.endswith("]**, 2 pairs of runs.")
+    assert "120 test clips). Both at a learning rate of 0.16: **+41.7 points [" in text
+    assert text.endswith("]** (2 pairs of runs).")
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt

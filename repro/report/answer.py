@@ -29,8 +29,8 @@ def by_outcome(verdicts: Verdicts) -> list[Verdict]:
 # ---- in one minute
 
 
-def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
-    """Yes, no or only in part, how many claims were found, and on which runs that rests."""
+def answer_text(verdicts: Verdicts) -> str:
+    """Yes, no or only in part, and how many claims were found."""
     good = any(v.outcome in ("reproduced", "partly") for v in verdicts)
     answer = "Yes" if all(v.outcome == "reproduced" for v in verdicts) else "Only in part" if good else "No"
     counted = Counter(v.outcome for v in verdicts)
@@ -42,11 +42,11 @@ def answer_text(verdicts: Verdicts, evidence: Evidence) -> str:
         for outcome in OUTCOMES
         if counted[outcome]
     )
-    return f"**{answer}.** Of {len(verdicts)} claims: {named}.{_scale_text(verdicts, evidence)}"
+    return f"**{answer}.** Of {len(verdicts)} claims: {named}."
 
 
-def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
-    """How many runs, on which clips, with networks of which size; nothing without runs."""
+def runs_text(verdicts: Verdicts, evidence: Evidence) -> str:
+    """Which runs count, on which clips, with networks of which size, and which do not; nothing without runs."""
     if not evidence.records:
         return ""
     places = Counter(where(runs) for runs in evidence.by_study().values() for _ in runs)
@@ -56,18 +56,10 @@ def _scale_text(verdicts: Verdicts, evidence: Evidence) -> str:
     limit = "" if full else ": they test the ideas, not the paper's numbers"
     drawn = " of a drawn figure" if counted.endswith("rendered clips") else ""
     return (
-        f" Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}{drawn}, with "
-        f"networks of {scale(evidence.records)}{limit}."
-    )
-
-
-def rest_text(evidence: Evidence) -> str:
-    """Which runs do not count, and that sizes and speeds are not those of the runs' networks; nothing without runs."""
-    if not evidence.records:
-        return ""
-    return (
-        "[All other runs](runs.html) had not learned their training clips, chose settings, changed one choice, or "
-        "repeat others. Sizes and speeds, online recognition apart, are those of the networks at full size."
+        f"Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}{drawn}, with "
+        f"networks of {scale(evidence.records)}{limit}. [All other runs](runs.html) had not learned their training "
+        "clips, chose settings, changed one choice, or repeat others. Sizes and speeds, online recognition apart, are "
+        "those of the networks at full size."
     )
 
 

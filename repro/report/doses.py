@@ -201,7 +201,7 @@ def rate_text(found: Sequence[Dose]) -> str:
     there, told = at_one_rate(found), []
     for rate, group in _rates(found).items():
         missing = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
-        told.append(f"at {rate:g} {gain_text(there[rate]) if rate in there else missing}")
+        told.append(f"at {rate:g} {_gain_text(there[rate]) if rate in there else missing}")
     return (
         f"- **Is it the learning rate?** With gates minus without, both at one rate: {'; '.join(told)}." if told else ""
     )
@@ -227,7 +227,7 @@ def _rates(found: Sequence[Dose]) -> dict[float, str]:
     return {gated.rate: "baseline", without.rate: "gates"} if without and gated and gated.rate != without.rate else {}
 
 
-def gain_text(pairs: Pairs) -> str:
+def _gain_text(pairs: Pairs) -> str:
     """``+0.4 points [-8.6, +9.5], 6 pairs of runs``, and how many of them had not learned."""
     unlearned = _unlearned([run for pair in pairs for run in pair])
     counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs{unlearned}"

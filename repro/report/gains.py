@@ -11,7 +11,6 @@ from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.records.questions import has_converged, one_start_text
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
-from repro.report.doses import gain_text
 from repro.report.figures import draw_gains
 from repro.report.show import NARROW
 from repro.report.study import Pairs, Study, rates_text
@@ -41,22 +40,25 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            line = f"- **{study.name}: {found}: {says} ({_counted(gain)}{one_start_text(study.records)})."
-            alike = [f"{rate:g}: **{gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
+            alike = [f"{rate:g}: **{_gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
             same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
-            lines.append(line + same.replace("],", "]**,"))
+            lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}, {gain.clips} test clips).{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
 
 def details_text(studies: Sequence[Study]) -> str:
-    """How those studies' rates were chosen and which of their runs had not learned; which studies say nothing."""
-    found = _gains(studies)
-    told = [(study, rates_text(study), _both_learned_text(study)) for study, _ in found if study.converged]
-    chosen = [each for each in told if each[0].records[0].experiment.rate_chosen_by or each[2]]
-    sure = [f"- {study.name}: {rates}.{late}" for study, rates, late in chosen]
+    """How those studies' rates were chosen, where their runs began, which had not learned; what says nothing."""
+    lines = []
+    for study, _ in (found := _gains(studies)):
+        if study.converged:
+            told = [rates_text(study)] if study.records[0].experiment.rate_chosen_by else []
+            told += [
+                text for text in (one_start_text(study.records).removeprefix("; "), _both_learned_text(study)) if text
+            ]
+            lines += [f"- {study.name}: {'. '.join(told)}."] if told else []
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
-    return "\n".join(sure + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
+    return "\n".join(lines + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
 
 def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, str]:
@@ -103,9 +105,13 @@ def _both_learned_text(study: Study) -> str:
     )
     left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
     rest = f"; {left} (picked after training, so no verdict)" if both else ""
-    return f" {late} ended before they had learned their training clips{rest}."
+    return f"{late} ended before they had learned their training clips{rest}"
+
+
+def _gain_text(pairs: Pairs) -> str:
+    gain = gain_of(pairs, is_right)
+    return f"{with_interval(gain, signed=True)}** ({_counted(gain)})"
 
 
 def _counted(gain: Estimate) -> str:
-    pairs = "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
-    return f"{pairs}, {gain.clips} test clips of {gain.groups} sources"
+    return "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
