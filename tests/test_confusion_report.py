@@ -142,8 +142,10 @@ def test_how_many_errors_fall_on_the_look_alike(tmp_path):
     runs = both_networks(tmp_path, range(20), range(2), kind="to_partner", seeds=range(2))
     lines = confusion.errors_text(shown(runs, DIGEST)).splitlines()
     assert lines[0].startswith("**Do errors fall on the look-alike?**") and len(lines) == 3
-    assert lines[2].startswith("- Made clips: of ResNet34-3DRes18's errors 100.0 % [")
-    assert "; of Res34-SE-IM-Net's errors 100.0 % [" in lines[2] and lines[2].endswith("by chance 9.1 %.")
+    assert lines[2].startswith("- Made clips: of the errors of ResNet34-3DRes18 (16.7 % of all clips) 100.0 % [")
+    assert "; of the errors of Res34-SE-IM-Net (1.7 % of all clips) 100.0 % [" in lines[2] and lines[2].endswith(
+        "by chance 9.1 %."
+    )
     for run in runs:
         run.history["train_top1"] = 0.5
     assert confusion.errors_text(shown(runs, DIGEST)) == confusion.errors_text([]) == ""
@@ -157,7 +159,7 @@ def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
         "- **Made clips**: with gates the confusion of look-alikes is lower for 1 (Wave / Clap), the"
     )
     assert "the same for 5 (Drink / Eat" in text and "; beyond chance: Wave / Clap -1.8" in text
-    assert "(-15.0 points [" in text and text.endswith("(5 pairs of runs).")
+    assert "(-15.0 points [" in text and text.endswith("]; 5 pairs of runs).")
     (alike,) = shown(both_networks(tmp_path, range(2), range(2), kind="to_partner", study="alike"), DIGEST)
     assert "the same for 6 (" in (same := confusion.answer_text([alike])) and "none of it beyond chance" in same
     for run in runs:

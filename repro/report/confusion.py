@@ -13,7 +13,7 @@ from repro.metrics.confusion import chosen_and_reported, confusion_counts, confu
 from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
-from repro.records.questions import errors_with_look_alike, of_look_alikes
+from repro.records.questions import errors_with_look_alike
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right, mistaken_for_partner, share_of
 from repro.report.figures import COLOURS, confusion_plot
@@ -57,22 +57,16 @@ def _fell_text(study: Study) -> str:
     parts = ", ".join(f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs)
     beyond = f"beyond chance: {', '.join(sure)}" if sure else "none of it beyond chance"
     return (
-        f"with gates the confusion of look-alikes is {parts}; {beyond}. {_of_all_errors(study.pairs)} "
-        f"({counted(study.pairs)})."
+        f"with gates the confusion of look-alikes is {parts}; {beyond}. {_taken_text(study.pairs)}; "
+        f"{counted(study.pairs)})."
     )
 
 
-def _of_all_errors(pairs: Pairs) -> str:
-    """What share of clips both networks take for a look-alike, beside all that they get wrong."""
-    taken = [share_of([pair[k] for pair in pairs], mistaken_for_partner).point for k in (0, 1)]
-    wrong = [1 - share_of([pair[k] for pair in pairs], is_right).point for k in (0, 1)]
-    more = gain_of(pairs, mistaken_for_partner)
-    right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
-    return (
-        f"Taken for the look-alike are {percent(taken[0])} of clips without and {percent(taken[1])} with gates "
-        f"({with_interval(more, signed=True)}), wrong in all {percent(wrong[0])} and {percent(wrong[1])}; of the clips "
-        f"of these classes alone, right with gates minus without {with_interval(right, signed=True)}"
-    )
+def _taken_text(pairs: Pairs) -> str:
+    """What share of clips either network takes for a look-alike."""
+    taken = [percent(share_of([pair[k] for pair in pairs], mistaken_for_partner).point) for k in (0, 1)]
+    more = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
+    return f"Taken for the look-alike are {taken[0]} of clips without and {taken[1]} with gates ({more}"
 
 
 def errors_text(studies: Sequence[Study]) -> str:
@@ -81,10 +75,14 @@ def errors_text(studies: Sequence[Study]) -> str:
     for study in studies:
         told = []
         for model in BOTH if study.converged and len(study.records[0].classes) > 2 else ():
-            inside, chance = errors_with_look_alike([r for r in study.records if r.experiment.model == model])
+            runs = [record for record in study.records if record.experiment.model == model]
+            inside, chance = errors_with_look_alike(runs)
             if inside:
                 share = with_interval(share_of(inside, mistaken_for_partner))
-                told.append(f"of {TITLES[model]}'s errors {share}, by chance {percent(chance)}")
+                wrong = percent(1 - share_of(runs, is_right).point)
+                told.append(
+                    f"of the errors of {TITLES[model]} ({wrong} of all clips) {share}, by chance {percent(chance)}"
+                )
         lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     head = "**Do errors fall on the look-alike?** On classes with a named one, of each clip the mean of its runs:"
     return "\n".join([head, "", *lines]) if lines else ""
