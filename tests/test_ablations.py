@@ -97,7 +97,10 @@ def test_one_seed_settles_nothing_and_seeds_that_disagree_widen_the_interval(tmp
 def test_answers_name_what_was_not_run(tmp_path, reference):
     lines = ablations.answers(ablations.variants(reference, []))
     assert "not run" in lines[0] and "not run" in lines[3]
-    assert "No gate at all: -10.0 points" in lines[1]
+    assert "No gate at all: -10.0 points" in lines[1] and "at the gates' rate" not in lines[1]
+    faster = variant(tmp_path, "r", model="resnet34_3dres18", learning_rate=0.5, seeds=(0, 1), wrong=())
+    lines = ablations.answers(ablations.variants(reference, faster))
+    assert "; at the gates' rate: +" in lines[1]
     swapped = variant(tmp_path, "c", model="resnet34_frame_average", seeds=(0, 1), wrong=())
     lines = ablations.answers(ablations.variants(reference, swapped))
     assert "100.0 % right" in lines[3] and "mean of 2 pairs" in lines[3]

@@ -212,12 +212,17 @@ def answers(found: Sequence[Variant]) -> list[str]:
         return next((v for v in found if {(k, here) for k, _, here in v.changed} == set(fields.items())), None)
 
     baseline, control, later = (one(model=model) for model in (BASELINE, CONTROL, TEMPORAL))
+    swapped = next(
+        (v for v in found if v.fields == {"model", "learning_rate"} and v.pairs[0][1].experiment.model == BASELINE),
+        None,
+    )
+    at_its_rate = f"; at the gates' rate: {said(swapped)}" if swapped else ""
     without = baseline and replace(baseline, pairs=tuple((changed, gated) for gated, changed in baseline.pairs))
     return [
         "**Does the identity path in the gate matter?** Plain SE in place of Equation 4: top-1 "
         f"{said(one(gate='se'))}.",
         "**Is it the gate, or the larger branch?** The branch times a constant in place of the gate: top-1 "
-        f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}.",
+        f"{said(one(gate='times_1.5'))}. No gate at all: {said(baseline)}{at_its_rate}.",
         "**Does the gate reduce confusion between look-alikes?** Share of clips taken for their class's look-alike "
         f"with the gate, minus the share without: {said(without, mistaken_for_partner)}.",
         _time_answer(control),

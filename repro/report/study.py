@@ -197,7 +197,7 @@ def early_text(studies: Sequence[Study]) -> str:
 
 
 def convergence_text(study: Study) -> str:
-    """How many runs had learned their training clips at the end, and which had not."""
+    """How many runs had learned their training clips at the end; the page of every run marks those that had not."""
     late = [record for record in study.records if not has_converged(record)]
     if not late:
         return "All of its runs had learned their training clips when they ended."
@@ -209,4 +209,4 @@ def convergence_text(study: Study) -> str:
     )
     if not study.converged:
         return f"{text}: this compares how fast networks learn, and no verdict rests on it."
-    return f"{text}: {', '.join(record.experiment.run for record in late)}."
+    return f"{text}, [marked in the table of runs](runs.html)."

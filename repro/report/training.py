@@ -135,7 +135,7 @@ def departures_text(studies: Sequence[Study]) -> str:
         return ""
     listed = f" ({', '.join(same)})" if same else ""
     return (
-        f"- **The paper's settings**: of {len(here)} whose value its text states all runs shown have "
+        f"**The paper's settings**: of {len(here)} whose value its text states all runs shown have "
         f"{len(same)}{listed}; small networks that learn on a CPU were given others for {'; '.join(others)}. Which "
         "study has which stands in the table."
     )
