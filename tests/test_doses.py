@@ -70,7 +70,7 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
 
 def test_what_the_constant_explains(found):
     text = doses.constant_text(found)
-    where = "- **Is it a constant?** On the 2 splits and seeds that have all three, at a rate of 0.001: "
+    where = "- **Does a constant do as well?** On the 2 splits and seeds that have all three, at a rate of 0.001: "
     assert text.startswith(f"{where}with gates +25.0 points [")
     assert "with the branch times 1.5 and no gate +20.0 points [" in text
     assert "gates minus that constant +5.0 points [" in text and text.endswith("]: a difference.")
@@ -123,15 +123,16 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         "ResNet34-3DRes18, no gate",
         "ResNet34-3DRes18, no gate, at a rate of 0.16",
     ]
+    assert "Without gates, at 0.16 minus at 0.08: +12.5 points [" in doses.rate_text(found)
     assert "both at one rate: at 0.16 +12.5 points [" in doses.rate_text(found)
     assert "], 2 pairs of runs; at 0.08 **not run**" in doses.rate_text(found)
     (pairs,) = doses.at_one_rate(found).values()
     assert [none.experiment.model for none, _ in pairs] == [BASELINE] * 2
     table = doses.doses_table(found).set_index("network")
     assert table["runs (rate)"].tolist() == ["2 (0.08)", "2 (0.16)", "2 (0.16)", "2 (0.16)"]
-    assert table.loc["branch times 1.5, no gate", "minus without [95 %]"].startswith("+20.0 points [")
-    assert table.loc["Res34-SE-IM-Net", "minus without [95 %]"].startswith("+25.0 points [")
-    assert table.loc["ResNet34-3DRes18, no gate", "minus without [95 %]"] == "–"
+    assert table.loc["branch times 1.5, no gate", "minus without (at 0.08) [95 %]"].startswith("+20.0 points [")
+    assert table.loc["Res34-SE-IM-Net", "minus without (at 0.08) [95 %]"].startswith("+25.0 points [")
+    assert table.loc["ResNet34-3DRes18, no gate", "minus without (at 0.08) [95 %]"] == "–"
     slow = some("c", 28, 0.08, **choice)
     slow[0].history["train_top1"] = 0.9
     object.__setattr__(slow[0].experiment, "schedule", "cosine")

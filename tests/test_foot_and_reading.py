@@ -81,7 +81,7 @@ def test_the_studies_at_a_glance(runs):
     (row,) = reading.studies_table(shown(runs, DIGEST)).to_dict("records")
     assert row["runs"] == "2 ResNet34-3DRes18, 2 Res34-SE-IM-Net" and row["converged"] == "4 of 4 runs"
     assert row["network and input"] == "width ×0.25, 8 frames of 64 pixels" and row["chance"] == "8.3 %"
-    assert row["a verdict takes a gain of"].endswith(" points")
+    assert row["true gain it would show in 4 of 5 studies"].endswith(" points")
     assert reading.outcomes_text().count("- **") == len(MEANING)
 
 

@@ -210,7 +210,7 @@ def test_real_time_is_said_of_every_cpu():
     timed = [made.variants(**{"eager, fp32": 0.9, "OpenVINO, fp32": s, "OpenVINO, bf16": 0.1}) for s in (0.5, 0.8)]
     text = speed.real_time_text([made.table6(SOME, variants=each) for each in timed], 25)
     where = "CPU, 1 thread of Made 1"
-    assert text == f"**In time on 1 of 2 CPUs**, of 0.64 s allowed: 0.50 s on {where}; 0.80 s on {where}."
+    assert text == f"**In time on 1 of 2 measurements**, of 0.64 s allowed: 0.50 s on {where}; 0.80 s on {where}."
     assert speed.real_time_text([], 25) == ""
 
 

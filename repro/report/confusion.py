@@ -84,7 +84,10 @@ def errors_text(studies: Sequence[Study]) -> str:
                     f"of the errors of {TITLES[model]} ({wrong} of all clips) {share}, by chance {percent(chance)}"
                 )
         lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
-    head = "**Do errors fall on the look-alike?** On classes with a named one, of each clip the mean of its runs:"
+    head = (
+        "**Do errors fall on the look-alike?** On classes with a named one; each clip counts once, however many runs "
+        "have it wrong, so shares do not multiply:"
+    )
     return "\n".join([head, "", *lines]) if lines else ""
 
 

@@ -26,13 +26,16 @@ from repro.data.prepare.duplicates import (
 from repro.experiment.fields import Experiment
 from repro.files import read_table, size_text
 from repro.metrics.text import percent
+from repro.paper.cells import Table
 from repro.records.measure import measured, read_measured_table, read_measurements
 from repro.report.show import formatted
+from repro.report.tables import paper_table
 
 AUDIT, LISTS = "audit", "lists"  # results/<study>/audit.json and audit.parquet, lists.json
 WORK = Path("build/audit")
 PARTS = ("train", "test")
 SHOWN = 8  # rows of a table of odd clips
+VALIDATED = ("something_v1",)  # datasets whose test list has no labels
 Counts = Mapping[str, Mapping[str, Any]]  # what repro.data.counts.count_lists found, by dataset
 
 
@@ -78,9 +81,11 @@ def find_set(values: Mapping[str, Any]) -> ClipSet:
         if not shown_only:
             raise
         note = f"**The clips are not at hand on this machine**, so no picture of them is shown. ({error})"
-        found = recorded_audit(run.study)
+        filed = {made["dataset"]: study for study, made in read_measurements(AUDIT).items()}
+        study = filed.get(run.dataset, run.study)
+        found = recorded_audit(study)
         if found:
-            made = read_measurements(AUDIT)[run.study]["provenance"]
+            made = read_measurements(AUDIT)[study]["provenance"]
             note += f"\n\nThe audit is as recorded at {made['started']}, commit {made['commit'][:10]}."
     return ClipSet(run, "\n\n".join(filter(None, (run.remark, note, content_text(found) if found else ""))), found)
 
@@ -209,6 +214,22 @@ def counts_table(counts: Counts) -> pd.DataFrame:
         for row in compare(name, counts.get(name, {}).get("found", {}))
     )
     return formatted(table, {"catalogue": ",", "counted": ",.0f"})
+
+
+LISTED = {"Classes": "classes", "Clips": "clips", "Training": "split 1: train", "Test": "split 1: test"}
+"""What is counted for a column of the paper's Table 2; Something-Something v1 is tested on its validation set."""
+
+
+def table2(table: Table, counts: Counts) -> pd.DataFrame:
+    """The paper's Table 2: what its text states, and in brackets what its official lists hold."""
+    shown = paper_table(table).set_index("")
+    for name, dataset in CATALOGUE.items():
+        found = counts.get(name, {}).get("found", {})
+        listed = LISTED | ({"Validation": "split 1: test", "Test": "listed without label"} if name in VALIDATED else {})
+        for column, quantity in listed.items():
+            if dataset.title in shown.index and column in shown and quantity in found:
+                shown.loc[dataset.title, column] = f"{shown.loc[dataset.title, column]} ({found[quantity]:,})"
+    return shown.reset_index()
 
 
 def answer_text(counts: Counts, sets: Sequence[ClipSet]) -> str:

@@ -127,7 +127,9 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
                 share_of([gated for gated, _ in dose.pairs] or dose.runs, is_right).point
             ),
             "minus with gates [95 %]": with_interval(dose.minus_gates, signed=True) if dose.pairs else "–",
-            "minus without [95 %]": minus(dose, dose.minus(without) if without else ()),
+            f"minus without{f' (at {without.rate:g})' if without else ''} [95 %]": minus(
+                dose, dose.minus(without) if without else ()
+            ),
         }
         for dose in found
     )
@@ -174,7 +176,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     plain = [d for d in found if d.runs[0].experiment.model == BASELINE]
     without = next((d for d in plain if constant and d.rate == constant.rate), _without(found))
     if not constant or not without or not (scaled := constant.minus(without)):
-        return "- **Is it a constant?** The control that would tell, a branch times 1.5 and no gate, was **not run**."
+        return "- **Does a constant do as well?** The control, a branch times 1.5 and no gate, was **not run**."
     left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
     pairs = [(none, gated) for (none, _), (_, gated) in zip(scaled, left)]
     gain, step, rest = (gain_of(each, is_right) for each in (pairs, scaled, left))
@@ -190,21 +192,25 @@ def constant_text(found: Sequence[Dose]) -> str:
     runs = [run for pair in pairs for run in pair] + [run for _, run in scaled]
     rates = f", at a rate of {constant.rate:g}" if without.rate == constant.rate else ", each at its rate"
     return (
-        f"- **Is it a constant?** On the {where} all three{rates}{_unlearned(runs)}: with gates {signed[0]}, with the "
-        f"branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant {signed[2]}: {told}."
+        f"- **Does a constant do as well?** On the {where} all three{rates}{_unlearned(runs)}: with gates {signed[0]}, "
+        f"with the branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant "
+        f"{signed[2]}: {told}."
     )
 
 
 def rate_text(found: Sequence[Dose]) -> str:
     """The gain with one learning rate for both networks, at each of their rates, in a line; nothing where they share
     one. A control that was not run is named with its command."""
-    there, told = at_one_rate(found), []
+    there, told, plain = at_one_rate(found), [], ""
     for rate, group in _rates(found).items():
         missing = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
         told.append(f"at {rate:g} {_gain_text(there[rate]) if rate in there else missing}")
-    return (
-        f"- **Is it the learning rate?** With gates minus without, both at one rate: {'; '.join(told)}." if told else ""
-    )
+    faster = next((d for d in found if d.runs[0].experiment.model == BASELINE and not d.own_rate), None)
+    if faster and (without := _without(found)) and (pairs := faster.minus(without)):
+        plain = f"Without gates, at {faster.rate:g} minus at {without.rate:g}: "
+        plain += f"{with_interval(gain_of(pairs, is_right), signed=True)}. "
+    text = f"- **Is it the learning rate?** {plain}With gates minus without, both at one rate: {'; '.join(told)}."
+    return text if told else ""
 
 
 def at_one_rate(found: Sequence[Dose]) -> dict[float, Pairs]:

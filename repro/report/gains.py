@@ -40,7 +40,10 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            alike = [f"{rate:g}: **{_gain_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
+            alike = [
+                f"{rate:g}: **{_gain_text(pairs)}" + _same_runs_text(study, pairs)
+                for rate, pairs in one_rate.get(study.name, {}).items()
+            ]
             same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
             lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}, {gain.clips} test clips).{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
@@ -106,6 +109,15 @@ def _both_learned_text(study: Study) -> str:
     left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
     rest = f"; {left} (picked after training, so no verdict)" if both else ""
     return f"{late} ended before they had learned their training clips{rest}"
+
+
+def _same_runs_text(study: Study, pairs: Pairs) -> str:
+    """The study's own gain on the splits and seeds of these pairs, where they are fewer than its own."""
+    there = {(gated.experiment.split, gated.experiment.seed) for _, gated in pairs}
+    same = [pair for pair in study.pairs if (pair[1].experiment.split, pair[1].experiment.seed) in there]
+    if len(same) == len(study.pairs):
+        return ""
+    return f", where those at the chosen rates have {with_interval(gain_of(same, is_right), signed=True)}"
 
 
 def _gain_text(pairs: Pairs) -> str:

@@ -61,7 +61,10 @@ def online_caption(study: str, content: Mapping[str, Any]) -> str:
 def online_table(content: Mapping[str, Any]) -> pd.DataFrame:
     """Accuracy at the end of each clip and at best, beside whole clips, and the rate; content: as filed."""
     told = content["drink_eat"]
-    pair = with_interval(share(pd.DataFrame(told).assign(run=0))) if told else DASH
+    pair = DASH
+    if told:
+        right = share(pd.DataFrame(told).assign(run=0))
+        pair = f"{with_interval(right)}, {right.clips} clips of {right.groups} sources"
     best = max(zip(content["top1_seen"], content["seen"]), key=lambda each: (each[0], -each[1]))
     row = {
         "clips": content["clips"],

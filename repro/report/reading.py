@@ -29,7 +29,9 @@ def studies_table(studies: Sequence[Study]) -> pd.DataFrame:
             "network and input": f"width ×{first.width:g}, {first.frames} frames of {first.size} pixels",
             "chance": percent(1 / len(study.records[0].classes)),
             "converged": f"{sum(map(has_converged, study.records))} of {len(study.records)} runs",
-            "a verdict takes a gain of": points(detected(study.gain)) if study.gain else "no pair of runs",
+            "true gain it would show in 4 of 5 studies": points(detected(study.gain))
+            if study.gain
+            else "no pair of runs",
         }
         for study, first in zip(studies, firsts)
     )

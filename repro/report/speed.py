@@ -200,7 +200,7 @@ def real_time_text(machines: Sequence[Measured], frames_per_second: float) -> st
         return ""
     kept = sum(took.slow <= budget for _, took in found)
     listed = "; ".join(f"{took.middle:.2f} s on {name}" for name, took in found)
-    return f"**In time on {kept} of {len(found)} CPUs**, of {budget:.2f} s allowed: {listed}."
+    return f"**In time on {kept} of {len(found)} measurements**, of {budget:.2f} s allowed: {listed}."
 
 
 def real_time_table(measured: Measured, frames_per_second: float) -> pd.DataFrame:

@@ -134,10 +134,12 @@ def departures_text(studies: Sequence[Study]) -> str:
     if not others:
         return ""
     listed = f" ({', '.join(same)})" if same else ""
+    idle = [NAMES.get(name, name) for name in stated if name not in here]
+    unused = f" Not in use here: {', '.join(idle)}." if idle else ""
     return (
-        f"**The paper's settings**: of {len(here)} whose value its text states all runs shown have "
-        f"{len(same)}{listed}; small networks that learn on a CPU were given others for {'; '.join(others)}. Which "
-        "study has which stands in the table."
+        f"**The paper's settings**: of {len(stated)} whose value its text states all runs shown have "
+        f"{len(same)}{listed}; small networks that learn on a CPU were given others for {'; '.join(others)}.{unused} "
+        "Which study has which stands in the table."
     )
 
 
