@@ -25,8 +25,8 @@ def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
     end = "--cores all --configfile profiles/rendered.yaml</code>"
     again, path = "<code>make again RUN=", "PROFILE=profiles/rendered.yaml</code>"
-    assert f"{again}&#39;rendered/*&#39; {path} (4 runs, 2 minutes of one core each)" in html
-    assert f"{again}rendered/res34_se_im_net-split1-seed0 {path} (one of them)" in html
+    assert f"{again}&#39;rendered/*&#39; {path} (4 runs, 0.1 hours of one core in all, 2 minutes each)" in html
+    assert f"{again}rendered/res34_se_im_net-split1-seed0 {path} (one of them, 2 minutes)" in html
     assert f"<code>.venv/bin/snakemake runs {end} (the 44 runs that this page lacks)" in html
     assert (
         "6 minutes in all, the recorded runs one by one, on CPU, 1 thread of Made 1; Snakemake" in html

@@ -70,7 +70,7 @@ COST = re.compile(r"^# (\d+) of (\d+) runs, ([\d.]+) hours of one core: ", re.MU
 def test_the_cost_at_a_profile_s_head_is_that_of_its_records(path):
     """But the demo's, which each machine makes."""
     named = {f"{experiment.study}/{experiment.run}" for experiment in read_profile(path).experiments}
-    took = [record.provenance["seconds"] / 3600 for record in read_all() if record.name in named]
+    took = [record.seconds / 3600 for record in read_all() if record.name in named]
     said = COST.search(path.read_text(encoding="utf-8"))
     if said is None:
         assert len(took) < len(named), "all runs are recorded, and what they took is not at the profile's head"

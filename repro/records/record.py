@@ -65,6 +65,12 @@ class Record:
         scores.flags.writeable = False
         return scores
 
+    @property
+    def seconds(self) -> float:
+        """What it took; provenance knows the last process alone, so of a stopped run its epochs count at least."""
+        epochs = self.history["seconds"].sum() if "seconds" in self.history else 0.0
+        return max(self.provenance["seconds"], float(epochs))
+
     def stale(self, today: Digest) -> list[str]:
         """The behaviours in which today's code differs from the code that made this record, or of which the record says
         nothing; empty when fresh."""

@@ -122,7 +122,7 @@ def near_text(records: Sequence[Record], studies: Sequence[Study]) -> str:
     """How many runs of the plan are recorded, what the others take on a CPU, and what gain all of them could show: a
     line a profile."""
     gains = {study.records[0].experiment.study: study.gain for study in studies if study.gain}
-    made = {record.name: record.provenance["seconds"] for record in records}
+    made = {record.name: record.seconds for record in records}
     lines = []
     for question, path in ((question, Path("profiles") / f"{name}.yaml") for name, question in NEAR.items()):
         if not path.is_file():

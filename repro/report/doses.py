@@ -98,6 +98,11 @@ def most_asked(studies: Sequence[Study], records: Sequence[Record], today: Diges
     return max(((study, doses_of(study.records, records, today)) for study in studies), key=lambda each: len(each[1]))
 
 
+def behind(found: Sequence[Dose]) -> list[Record]:
+    """The runs of these doses."""
+    return [run for dose in found for run in dose.runs]
+
+
 def _name(experiment: Experiment, scale: float) -> str:
     if _is_gated(experiment):
         return TITLES[ATTENTION]

@@ -47,7 +47,7 @@ def foot_html(
     if others and not command:
         listed = Markup(", ").join(_codes(others))
         rows.append(("Other studies here", Markup("<code>{} FILE</code>: {}").format(SNAKEMAKE, listed)))
-    if made := [record.provenance for record in records] + [measured.content["provenance"] for measured in timed]:
+    if made := [_made(record) for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
             ("It took", Markup("{}{}").format(took(made), AT_ONCE if len(records) > 1 else "")),
@@ -100,6 +100,11 @@ def count_of(records: Sequence[Record]) -> str:
     return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}{of_these}"
 
 
+def _made(record: Record) -> dict[str, Any]:
+    """Its provenance, with the time of the whole run."""
+    return record.provenance | {"seconds": record.seconds}
+
+
 def _codes(words: Mapping[str, str]) -> list[Markup]:
     """Each as code, what it makes behind it in brackets."""
     return [Markup("<code>{}</code>{}").format(text, note and f" ({note})") for text, note in words.items()]
@@ -111,7 +116,7 @@ def commands_of(records: Sequence[Record]) -> tuple[dict[str, str], dict[str, st
     Of the profile that has most of them: first the runs that these are, then one of them alone, then those that it has
     beside them. Behind them the files of the other profiles, each with how many of its runs are among these.
     """
-    made = {record.name: record.provenance for record in records}
+    made = {record.name: _made(record) for record in records}
     studies = {record.experiment.study for record in records}
     found, there, of = {}, {}, {}
     for file in sorted(Path("profiles").glob("*.yaml")):
@@ -138,15 +143,17 @@ def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]
     took = _minutes([made[name] for name in names])
     found = {whole: f"{len(names)} run{'s' * (len(names) > 1)}, {took}"}
     if len(names) > 1:
-        found[f"make again RUN={names[0]} PROFILE={path}"] = "one of them"
+        one = f"make again RUN={names[0]} PROFILE={path}"
+        found[one] = f"one of them, {made[names[0]]['seconds'] / 60:.0f} minutes"
     rest = {f"{SNAKEMAKE} {path}": f"the {of - len(names)} runs that this page lacks"} if len(names) < of else {}
     return found | rest
 
 
 def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
-    """``11 minutes of one core each by the median, from 7 to 102; how busy the machine was is not recorded``."""
+    """``2.1 hours of one core in all, 11 minutes each by the median, from 7 to 102; ...``."""
     minutes = [each["seconds"] / 60 for each in made]
     core = " of one core" if all(each["device"] == "CPU, 1 thread(s)" for each in made) else ""
     low, high = (f"{end(minutes):.0f}" for end in (min, max))
     span = f" by the median, from {low} to {high}; how busy the machine was is not recorded" if low != high else ""
-    return f"{median(minutes):.0f} minutes{core}{' each' if len(made) > 1 else ''}{span}"
+    whole = f"{sum(minutes) / 60:.1f} hours{core} in all, " if len(made) > 1 else ""
+    return f"{whole}{median(minutes):.0f} minutes{' each' if len(made) > 1 else core}{span}"

@@ -111,7 +111,7 @@ def runs_table(records: Sequence[Record], today: Digest) -> pd.DataFrame:
             "epochs": record.experiment.epochs,
             "training top-1 (%)": 100 * training_top1(record),
             "test top-1 (%)": 100 * is_right(record).mean(),
-            "minutes": record.provenance["seconds"] / 60,
+            "minutes": record.seconds / 60,
             "state": _state(record, today),
         }
         for record in records
