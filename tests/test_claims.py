@@ -89,7 +89,7 @@ def test_a_rule_is_marked_where_its_records_were_known_before(tmp_path):
 
 def test_every_verdict_from_runs_names_them(tmp_path):
     evidence = {"online": {"made": online()}, **counted()}
-    counts_alone = {"se-im-costs-little", "fused-reduces-complexity", *rules_costs.LIGHT}
+    counts_alone = {"se-im-costs-little", "fused-reduces-complexity", "i3d-deeper", *rules_costs.LIGHT}
     for v in judge_all(Evidence(paper=PAPER, records=tuple(both_networks(tmp_path, MANY, FEW)), **evidence)):
         if v.outcome != "not testable":
             assert bool(v.sources) == (v.chapter not in ("others", "networks") and v.claim.id not in counts_alone), v

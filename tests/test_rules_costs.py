@@ -71,6 +71,8 @@ COSTS = [  # claim; networks beside made.TABLE6's; outcome; words of the evidenc
     ("i3d-costlier", {}, "reproduced", "2.00 [2.00, 2.00] and 2.00 [2.00, 2.00] times I3D's clips/s"),
     ("i3d-costlier", {"i3d": (12.7, 111.2, 22, 0.4)}, "partly", ""),  # faster
     ("i3d-costlier", {"i3d": (99.0, 50.0, 22, 0.4)}, "contradicted", ""),
+    ("i3d-deeper", {"i3d": (12.7, 111.2, 99, 0.4)}, "reproduced", "I3D 99 layers"),
+    ("i3d-deeper", {"i3d": (12.7, 111.2, 2, 0.4)}, "contradicted", "I3D 2 layers"),
 ]  # fmt: skip
 
 

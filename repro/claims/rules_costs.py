@@ -230,6 +230,26 @@ def i3d_costlier(claim: Claim, evidence: Evidence) -> Verdict:
     )
 
 
+@rule("i3d-deeper", runs="no run: the networks as built, counted", since="2026-11-30T16:05:00Z")
+def i3d_deeper(claim: Claim, evidence: Evidence) -> Verdict:
+    """More layers than both networks, by the paper's own rule of depth."""
+    test = (
+        "Layers of I3D and of both networks on the longest path, by the paper's rule of depth as this study reads it."
+    )
+    if not evidence.counts:
+        return missing(claim, "Not counted.", NO_COUNTS, test=test, settle=RUN_TABLE6)
+    i3d, own = evidence.counts[EXCEPTED]["depth"], [evidence.counts[name]["depth"] for name in OWN]
+    return Verdict(
+        claim,
+        of_all(sum(i3d > each for each in own), len(own)),
+        test,
+        f"I3D {i3d} layers, {TITLES[BASELINE]} {own[0]}, {TITLES[ATTENTION]} {own[1]}.",
+        "Settled by counting, for the rule of depth that the ledger names.",
+        "complexity",
+        short=f"{i3d} layers, {TITLES[ATTENTION]} {own[1]}, by the paper's rule of depth",
+    )
+
+
 @rule(
     "easy-to-deploy", runs="no run: the networks as built, timed in turn on each machine", since="2026-11-30T04:20:00Z"
 )
