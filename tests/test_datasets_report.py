@@ -61,6 +61,8 @@ def test_a_filed_audit_needs_no_clips(values):
     shown = find_set(values | {"if_missing": "note"})
     assert not shown.at_hand and "The audit is as recorded at 20" in shown.text
     assert content_text(shown.audit) == content_text(found.audit) and content_text(found.audit) in shown.text
+    other = find_set(values | {"study": "t", "if_missing": "note"})
+    assert content_text(other.audit) == content_text(found.audit), "another study of the same clips"
 
 
 def test_a_study_that_is_only_shown_keeps_its_record(values):

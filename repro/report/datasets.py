@@ -81,11 +81,12 @@ def find_set(values: Mapping[str, Any]) -> ClipSet:
         if not shown_only:
             raise
         note = f"**The clips are not at hand on this machine**, so no picture of them is shown. ({error})"
-        filed = {made["dataset"]: study for study, made in read_measurements(AUDIT).items()}
-        study = filed.get(run.dataset, run.study)
+        filed = read_measurements(AUDIT)
+        same = [study for study, made in filed.items() if made["dataset"] == run.dataset]
+        study = run.study if run.study in filed or not same else same[0]
         found = recorded_audit(study)
         if found:
-            made = read_measurements(AUDIT)[study]["provenance"]
+            made = filed[study]["provenance"]
             note += f"\n\nThe audit is as recorded at {made['started']}, commit {made['commit'][:10]}."
     return ClipSet(run, "\n\n".join(filter(None, (run.remark, note, content_text(found) if found else ""))), found)
 
