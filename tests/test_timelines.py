@@ -73,6 +73,8 @@ def test_rows_of_runs_that_converged_come_first(tmp_path, monkeypatch):
     assert timelines.titles([("b", rows[0].content), ("a", rows[1].content)]) == ["Made", "made clips (a)"]
     learned = "**. A remark. This run had learned its training clips when it ended."
     assert timelines.run_text(rows[0]).endswith(learned)
+    record(tmp_path / "results", labels=[0, 1, 2], scores=np.eye(3)[[0, 1, 1]], **fields | {"run": "s"})
+    assert timelines.run_text(rows[0]).endswith("it is right for 100.0 %, the 2 runs like it for 83.3 %.")
     assert timelines.run_text(rows[1]) == "Network of run `a/r` on **made clips**."
     assert online.at_hand(rows) is None, "its clips are not here"
 

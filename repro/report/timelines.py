@@ -34,6 +34,7 @@ from repro.metrics.text import percent, with_interval
 from repro.records.measure import read_measurements
 from repro.records.questions import has_converged
 from repro.records.record import RESULTS, Record, read_record
+from repro.records.scores import is_right, share_of
 from repro.report.show import formatted
 from repro.report.study import names
 from repro.report.svg import in_figure
@@ -88,7 +89,17 @@ def run_text(row: Row) -> str:
     learned = "This run had learned its training clips when it ended."
     if not has_converged(record):
         learned = "**This run ended before it had learned its training clips.**"
-    return f"{text} {record.experiment.remark} {learned}"
+    return f"{text} {record.experiment.remark} {learned}{_beside_text(record)}"
+
+
+def _beside_text(record: Record) -> str:
+    """How it stands among the same network's other runs of its study; nothing where it is the only one."""
+    runs = [read_record(path.parent) for path in sorted(record.folder.parent.glob("[!.]*/record.json"))]
+    same = [run for run in runs if run.experiment.model == record.experiment.model]
+    if len(same) == 1:
+        return ""
+    own, mean = (percent(share_of(each, is_right).point) for each in ([record], same))
+    return f" Of test clips scored whole, a split each, it is right for {own}, the {len(same)} runs like it for {mean}."
 
 
 def answer_text(rows: Sequence[Row]) -> str:
