@@ -14,6 +14,7 @@ from repro.data.clips import read_split
 from repro.data.facts import STORE
 from repro.data.prepare import audit
 from repro.experiment.fields import Experiment
+from repro.paper.cells import load
 from repro.report.datasets import (
     answer_text,
     audit_split,
@@ -24,6 +25,7 @@ from repro.report.datasets import (
     recorded_audit,
     risks,
     sets_table,
+    table2,
     terms_table,
 )
 
@@ -131,3 +133,12 @@ def test_terms_of_every_dataset():
     table = terms_table()
     assert table["dataset"].tolist() == [one.title for one in CATALOGUE.values()]
     assert table["cite"].str.len().gt(0).all() and "UCF101.rar (6.9 GB)" in table["archives"].tolist()
+
+
+def test_the_paper_s_cells_stand_beside_what_its_lists_hold():
+    counts = {"something_v1": {"found": {"classes": 174, "clips": 108499, "split 1: test": 11522}}}
+    table = table2(load().table(2), counts).set_index("")
+    assert table.loc["Something-Something v1"].tolist() == [
+        "– (174)", "more than 100,000 (108,499)", "–", "– (11,522)", "–",
+    ]  # fmt: skip
+    assert table.loc["HMDB51"].eq("–").all()
