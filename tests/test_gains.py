@@ -17,7 +17,7 @@ def studies(tmp_path):
 
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
-    first, second = gains.answer_text(studies, {}), gains.details_text(studies).split("\n")[-1]
+    first, second = gains.answer_text(studies, {}), gains.details_text(studies, {}).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips).")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
@@ -28,14 +28,14 @@ def test_runs_that_had_not_learned_their_clips_are_counted_and_the_gain_without_
     runs = both_networks(tmp_path, seeds=range(3))
     late = next(run for run in runs if run.experiment.seed == 2 and run.experiment.model == "res34_se_im_net")
     late.history["train_top1"] = 0.9
-    text = gains.details_text(shown(runs, DIGEST))
+    text = gains.details_text(shown(runs, DIGEST), {})
     assert "1 of 3 runs with gates and 0 of 3 runs without gates ended before they had learned their" in text
     assert "the 2 pairs in which both had: +41.7 points [" in text and text.endswith("so no verdict).")
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):
     assert gains.answer_text(studies[1:], {}).startswith("**Not known yet:** no study here trained both networks until")
-    assert gains.details_text(studies[1:]).startswith("- Training clips not learned, so no evidence: Other clips")
+    assert gains.details_text(studies[1:], {}).startswith("- Training clips not learned, so no evidence: Other clips")
     assert gains.answer_text([], {}).startswith("**Not known yet:**")
 
 
@@ -52,7 +52,7 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
         for run in both_networks(tmp_path, learning_rate=rate, **fields)
         if run.experiment.model == model
     ]
-    text = gains.details_text(shown(runs, DIGEST))
+    text = gains.details_text(shown(runs, DIGEST), {})
     chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
     assert text == f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}."
 
@@ -79,5 +79,8 @@ def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(stud
     text = gains.answer_text(studies, one_rate)
     assert "120 test clips). Both at a learning rate of 0.16: **+41.7 points [" in text
     assert text.endswith("]** (2 pairs of runs).")
+    assert "gain" not in gains.details_text(studies, one_rate).split("Training clips")[0], "all of its pairs"
+    fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}})
+    assert "- Made clips: the splits and seeds that have both at 0.001 gain +41.7 points [" in fewer
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt

@@ -50,8 +50,10 @@ def runs_text(verdicts: Verdicts, evidence: Evidence) -> str:
     if not evidence.records:
         return ""
     places = Counter(where(runs) for runs in evidence.by_study().values() for _ in runs)
-    counted = " and ".join(f"{count} {place}" for place, count in places.items())
-    counted = counted if len(places) > 1 else next(iter(places))
+    listed = [f"{count} {place}" for place, count in places.items()]
+    counted = (
+        " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1]))) if len(places) > 1 else next(iter(places))
+    )
     full = any(v.claim.id.startswith("accuracy-") and v.outcome != "not testable" for v in verdicts)
     limit = "" if full else ": they test the ideas, not the paper's numbers"
     drawn = " of a drawn figure" if counted.endswith("rendered clips") else ""

@@ -41,7 +41,7 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             alike = [
-                f"{rate:g}: **{_gain_text(pairs)}" + _same_runs_text(study, pairs)
+                f"{rate:g}: **{with_interval(one := gain_of(pairs, is_right), signed=True)}** ({_counted(one)})"
                 for rate, pairs in one_rate.get(study.name, {}).items()
             ]
             same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
@@ -50,15 +50,15 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     return "\n".join(lines) or unknown
 
 
-def details_text(studies: Sequence[Study]) -> str:
+def details_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     """How those studies' rates were chosen, where their runs began, which had not learned; what says nothing."""
     lines = []
-    for study, _ in (found := _gains(studies)):
+    for study, gain in (found := _gains(studies)):
         if study.converged:
             told = [rates_text(study)] if study.records[0].experiment.rate_chosen_by else []
-            told += [
-                text for text in (one_start_text(study.records).removeprefix("; "), _both_learned_text(study)) if text
-            ]
+            told += [_same_runs_text(study, pairs) for pairs in one_rate.get(study.name, {}).values()]
+            told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
+            told = [text for text in (*told, _both_learned_text(study)) if text]
             lines += [f"- {study.name}: {'. '.join(told)}."] if told else []
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
     return "\n".join(lines + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
@@ -117,13 +117,9 @@ def _same_runs_text(study: Study, pairs: Pairs) -> str:
     same = [pair for pair in study.pairs if (pair[1].experiment.split, pair[1].experiment.seed) in there]
     if len(same) == len(study.pairs):
         return ""
-    return f", where those at the chosen rates have {with_interval(gain_of(same, is_right), signed=True)}"
-
-
-def _gain_text(pairs: Pairs) -> str:
-    gain = gain_of(pairs, is_right)
-    return f"{with_interval(gain, signed=True)}** ({_counted(gain)})"
+    rate, gain = pairs[0][1].experiment.learning_rate, with_interval(gain_of(same, is_right), signed=True)
+    return f"the splits and seeds that have both at {rate:g} gain {gain} at the chosen rates"
 
 
 def _counted(gain: Estimate) -> str:
-    return "one pair of runs, so the interval is over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
+    return "one pair of runs" if gain.runs == 1 else f"{gain.runs} pairs of runs"
