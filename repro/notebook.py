@@ -9,6 +9,7 @@ import ast
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -112,22 +113,28 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     # half the time that papermill takes to import: a grammar of web addresses for jsonschema, which no notebook needs
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
+    from traitlets.config import Config
 
     check_names(parameters, list(parameters_of(notebook)), str(notebook))
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(".failed.ipynb")
     draft = output.with_suffix(".draft.ipynb")
     try:
-        papermill.execute_notebook(
-            notebook,
-            draft,
-            parameters,
-            cwd=ROOT,
-            progress_bar=False,
-            stdout_file=sys.stdout,  # a batch log shows how far training is
-            kernel_name="python3",
-            extra_arguments=["--log-level=CRITICAL"],  # kernels warn that they listen here, and show what Ctrl-C broke
-        )
+        # Sockets, not ports: a port is chosen before the kernel takes it, so of several kernels that start at once one
+        # may die without a word (papermill's issue 511). In /tmp, for a socket's path may have 107 letters.
+        with tempfile.TemporaryDirectory(dir="/tmp" if os.access("/tmp", os.W_OK) else None) as folder:
+            papermill.execute_notebook(
+                notebook,
+                draft,
+                parameters,
+                cwd=ROOT,
+                progress_bar=False,
+                stdout_file=sys.stdout,  # a batch log shows how far training is
+                kernel_name="python3",
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
+                # kernels warn that they listen here, and show what Ctrl-C broke
+                extra_arguments=["--log-level=CRITICAL"],
+            )
     except papermill.PapermillExecutionError as error:
         draft.replace(failed)
         raise RuntimeError(f"{notebook} failed: {error.ename}: {error.evalue}\nkept: {failed}") from None

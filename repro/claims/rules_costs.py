@@ -356,7 +356,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         "'drink' told from 'eat' more often than by guessing between the two ('accurately' is no number in the text); "
         "the algorithm is ECO's as remembered."
     )
-    settle = "HMDB51-trained full-size weights and a camera."
+    settle = "On rendered clips streams of more networks, those of other splits; else full-size weights and a camera."
     if not evidence.online:
         return missing(claim, "Not run.", "a trained network's weights", test=test, settle=settle, chapter="online")
     chosen = _online(evidence)

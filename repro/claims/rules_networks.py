@@ -62,6 +62,8 @@ def _verdict(claim: Claim, told: Told, *, test: str, settle: str, needs: str, pa
         return missing(claim, "Not run.", needs, test=test, settle=settle, chapter=page)
     findings = tuple(finding for finding, _ in told)
     outcome = combined(finding.outcome for finding in findings)
+    quiet = ("undecided", "not testable")
+    voted = [finding for finding in findings if outcome in quiet or finding.outcome not in quiet]
     return Verdict(
         claim,
         outcome,
@@ -70,8 +72,10 @@ def _verdict(claim: Claim, told: Told, *, test: str, settle: str, needs: str, pa
         settle,
         page,
         needs if outcome == "not testable" else "",
-        scope=", ".join(dict.fromkeys(finding.place for finding in findings)),
-        short="; ".join(f"{finding.short} {finding.place}" for finding in findings),
+        scope=", ".join(dict.fromkeys(finding.place for finding in voted)),
+        short="; ".join(
+            f"{finding.short} {finding.place}{'' if finding in voted else ' (cannot tell)'}" for finding in findings
+        ),
         sources=sources(record for _, runs in told for record in runs),
         findings=findings,
     )

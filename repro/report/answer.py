@@ -69,8 +69,7 @@ def meanings_text(verdicts: Verdicts) -> str:
     """What each outcome that occurs means."""
     found = {v.outcome for v in verdicts}
     meanings = "; ".join(f"*{outcome}*: {words}" for outcome, words in MEANING.items() if outcome in found)
-    # verdicts that say something on a rule that could have been written to suit its records
-    young = [v.claim.title for v in verdicts if v.outcome not in ("undecided", "not testable") and v.seen_before]
+    young = [v.claim.title for v in verdicts if v.seen_before]  # they could have been written to suit their records
     rules = f" Rules younger than a record that they judge: of *{'*, *'.join(young)}*." if young else ""
     return (
         f"{meanings}.{rules} [Networks]({COMPARED}) and results of others that claims are held against are this "
