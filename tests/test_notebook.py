@@ -127,11 +127,12 @@ def test_start_outside_a_kernel_says_where_a_notebook_runs():
 def test_kernels_are_talked_to_by_sockets_of_their_own(tmp_path):
     """Ports are chosen before they are taken: of kernels that start at once one may die (papermill's issue 511)."""
     source = "from ipykernel.connect import get_connection_info\nprint(get_connection_info(unpack=True))"
-    written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    tagged = nbformat.v4.new_code_cell("a = 1", metadata={"tags": ["parameters"]})
+    written = nbformat.v4.new_notebook(cells=[tagged, nbformat.v4.new_code_cell(source)])
     written.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(written, tmp_path / "a.ipynb")
     notebook.execute(tmp_path / "a.ipynb", tmp_path / "b.ipynb", {})
-    (cell,) = nbformat.read(tmp_path / "b.ipynb", 4).cells
+    *_, cell = nbformat.read(tmp_path / "b.ipynb", 4).cells
     said = cell.outputs[0].text
     assert "'transport': 'ipc'" in said
     folder = Path(re.search(r"'ip': '([^']+)'", said)[1]).parent
