@@ -292,9 +292,9 @@ def _picked(top: int, classes: int) -> int:
 
 def picked_caption(runs: Pairs, top: int) -> str:
     """The caption of `picked_pairs_table`."""
-    first = runs[0][0]
-    clips = f"{counted(runs)}, {len(first.labels)} clips in {first.predictions['group'].nunique()} groups"
-    count = _picked(top, len(first.classes))
+    tested = gain_of(runs, is_right)
+    clips = f"{counted(runs)}, {tested.clips} clips in {tested.groups} groups"
+    count = _picked(top, len(runs[0][0].classes))
     words = f"{count} worst pairs" if count > 1 else "worst pair"
     return f"Mean confusion indicator of the baseline's {words} ({clips})"
 

@@ -96,7 +96,7 @@ def entry_text(assumption: Assumption, said_of_it: Sequence[str] = ()) -> str:
     lines = [f'<span id="{anchor_of(a)}"></span>', "", f"{plain(a.where)}. Pages: {', '.join(a.chapters)}.", ""]
     for r in a.readings:
         lines.append(f"- {'**Taken here:** ' if r.name == a.taken else ''}{plain(f'{r.name}: {r.text}')}")
-    lines += ["", f"Why: {plain(a.why)}", "", f"The others: {plain(a.expected)}"]
+    lines += ["", f"Why: {plain(a.why)}", "", f"Expected of the others: {plain(a.expected)}"]
     if said_of_it:
         lines += ["", "Measured, in place of what is taken here:", "", *(f"- {plain(line)}" for line in said_of_it)]
     elif a.ablations:
