@@ -275,7 +275,7 @@ def test_pages_with_runs(shown, tmp_path):
     assert (
         "- **Made clips: +41.7 points [" in text and "it recognises more of these clips (2 pairs of runs, 120" in text
     )
-    assert "gates minus that constant: " in text
+    assert "gates minus that constant " in text
     text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
     assert "with gates the confusion of look-alikes is lower for " in text and "regression to the mean" in text
     text = shown(OF["choices"], here)
@@ -297,9 +297,9 @@ def test_forensics_of_the_paper_and_of_another(shown):
 def test_claims_without_and_with_records(shown, tmp_path):
     text = shown(OF["answer"], {"results": str(tmp_path / "none")})
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
-    assert "main point: **not testable**" in text and text.count("By construction") == 2 and "Not run." in text
+    assert "**Not known yet:** no study here" in text and text.count("By construction") == 2 and "Not run." in text
     assert "Accuracies are those of" not in text
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     text = shown(OF["answer"], {"results": str(tmp_path / "some")})
-    assert "runs on made clips" in text and "main point: **1 reproduced" in text and "+41.7 points" in text
+    assert "runs on made clips" in text and "+41.7 points [" in text and "it recognises more of these clips" in text

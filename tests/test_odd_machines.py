@@ -115,7 +115,7 @@ def test_runs_are_made_again_once_each(tmp_path):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True)
 
     def again(snakemake, run="a/*"):
-        command = ["make", "-o", "setup", "again", f"RUN={run}", f"SNAKEMAKE={snakemake}"]
+        command = ["make", "--no-print-directory", "-o", "setup", "again", f"RUN={run}", f"SNAKEMAKE={snakemake}"]
         return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     shutil.copy(ROOT / "Makefile", tmp_path)
