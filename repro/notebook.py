@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -119,22 +120,21 @@ def execute(notebook: Path, output: Path, parameters: dict[str, Any]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_suffix(".failed.ipynb")
     draft = output.with_suffix(".draft.ipynb")
+    # Sockets, not ports: a port is chosen before the kernel takes it, so of several kernels that start at once one may
+    # die without a word (papermill's issue 511). In /tmp, for a socket's path may have 107 letters.
+    sockets = f"{'/tmp' if os.access('/tmp', os.W_OK) else tempfile.gettempdir()}/repro-{uuid.uuid4().hex[:16]}"
     try:
-        # Sockets, not ports: a port is chosen before the kernel takes it, so of several kernels that start at once one
-        # may die without a word (papermill's issue 511). In /tmp, for a socket's path may have 107 letters.
-        with tempfile.TemporaryDirectory(dir="/tmp" if os.access("/tmp", os.W_OK) else None) as folder:
-            papermill.execute_notebook(
-                notebook,
-                draft,
-                parameters,
-                cwd=ROOT,
-                progress_bar=False,
-                stdout_file=sys.stdout,  # a batch log shows how far training is
-                kernel_name="python3",
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
-                # kernels warn that they listen here, and show what Ctrl-C broke
-                extra_arguments=["--log-level=CRITICAL"],
-            )
+        papermill.execute_notebook(
+            notebook,
+            draft,
+            parameters,
+            cwd=ROOT,
+            progress_bar=False,
+            stdout_file=sys.stdout,  # a batch log shows how far training is
+            kernel_name="python3",
+            config=Config({"KernelManager": {"transport": "ipc", "ip": sockets}}),
+            extra_arguments=["--log-level=CRITICAL"],  # kernels warn that they listen here, and show what Ctrl-C broke
+        )
     except papermill.PapermillExecutionError as error:
         draft.replace(failed)
         raise RuntimeError(f"{notebook} failed: {error.ename}: {error.evalue}\nkept: {failed}") from None
