@@ -36,8 +36,7 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     lines = []
     for study, gain in _gains(studies):
         if study.converged:
-            why = silent(gain)
-            says = f"{SAYS['undecided']}, for {why}" if why else SAYS[judge_gain(gain)]
+            says = silent(gain) or SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             alike = [
