@@ -230,12 +230,9 @@ def _confusion(pairs: Pairs) -> Result:
     )
     higher = sum(fall.point < 0 for fall in falls.values())
     taken = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
-    short = (
-        f"confusion lower for {lower}, higher for {higher} of {len(falls)} pairs of look-alikes{but}; taken for the "
-    )
-    short += f"other {taken}"
+    fell = f"confusion lower for {lower}, higher for {higher} of {len(falls)} pairs of look-alikes{but}"
     details = f"{listed}; right clips {with_interval(right, signed=True)}; "
-    return Result(outcome, short, details + _counted(right, "pair of runs"))
+    return Result(outcome, f"{fell}; taken for the other {taken}", details + _counted(right, "pair of runs"))
 
 
 @rule(

@@ -189,7 +189,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     if rest.low <= 0 <= rest.high:
         told = "no difference shown"
         if gain.low <= 0:
-            told += ", and the gates' own gain could be chance, so there is no gain to explain"
+            told += ", and the gates' own gain could be chance, so none is shown that it could explain"
         elif abs(rest.point) < gain.point:
             told += ": by the plan's rule the constant explains it"
     where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"

@@ -121,4 +121,4 @@ def _same_runs_text(study: Study, pairs: Pairs) -> str:
 
 
 def _counted(gain: Estimate) -> str:
-    return "one pair of runs" if gain.runs == 1 else f"{gain.runs} pairs of runs"
+    return "one pair of runs, the interval over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
