@@ -149,6 +149,7 @@ class Evidence:
     table6: dict[str, Measured] = field(default_factory=dict)  # record by device
     backends: tuple[Measured, ...] = ()  # the two networks' runtimes alone, on other CPUs
     online: dict[str, dict[str, Any]] = field(default_factory=dict)
+    pace: Mapping[str, Any] | None = None  # a file played at its own rate to a network of full width
     costs: dict[str, tuple[int, float]] = field(default_factory=dict)  # runs and PFLOP of profiles/paper.yaml by group
 
     def __post_init__(self) -> None:

@@ -326,6 +326,17 @@ def _online(evidence: Evidence) -> Online | None:
     return max(current, key=rank, default=None)
 
 
+def _pace_text(pace: Mapping[str, Any] | None) -> str:
+    """Frames that a network of full width dropped of a file played at its own rate; nothing where none was."""
+    if pace is None:
+        return ""
+    played = pace["paces"]["as it is"]
+    return (
+        f"; ×{pace['width']:g} at {pace['size']} pixels drops {played['dropped']} of {played['frames']} frames at "
+        f"{pace['rate']} a second"
+    )
+
+
 def _is_full(run: Record) -> bool:
     return all(getattr(run.experiment, field) == value for field, value in FULL.items())
 
@@ -376,7 +387,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     keeps_up = "contradicted" if rate < CAMERA_RATE else "reproduced" if _is_full(run) else "not testable"
     outcome = parts([keeps_up, _above_guessing(told)])
     width = run.experiment.width
-    size = "at full size" if _is_full(run) else f"with a network of {width:g} times the width"
+    size = "at full size" if _is_full(run) else f"with a network of {width:g} times the width{_pace_text(evidence.pace)}"
     return Verdict(
         claim,
         outcome,

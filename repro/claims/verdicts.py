@@ -47,6 +47,7 @@ def gather(
         table6={device: found for device, found in measured.items() if device not in old},
         backends=tuple(table6.read_backends(results)),
         online=read_measurements("online", results),
+        pace=read_measurements("pace", results).get("online"),
         costs=dict(costs),
     )
 

@@ -15,7 +15,15 @@ from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.questions import errors_with_look_alike
 from repro.records.record import Record
-from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right, mistaken_for_partner, share_of
+from repro.records.scores import (
+    Score,
+    confusion_gain,
+    confusion_of,
+    gain_of,
+    is_right,
+    mistaken_for_partner,
+    share_of,
+)
 from repro.report.figures import COLOURS, confusion_plot
 from repro.report.show import formatted
 from repro.report.study import Pairs, Study
@@ -63,10 +71,19 @@ def _fell_text(study: Study) -> str:
 
 
 def _taken_text(pairs: Pairs) -> str:
-    """What share of clips either network takes for a look-alike."""
-    taken = [percent(share_of([pair[k] for pair in pairs], mistaken_for_partner).point) for k in (0, 1)]
-    more = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
-    return f"Taken for the look-alike are {taken[0]} of clips without and {taken[1]} with gates ({more}"
+    """What share of clips either network takes for a look-alike, and for any other class."""
+
+    def told(score: Score, words: str) -> str:
+        taken = [percent(share_of([pair[k] for pair in pairs], score).point) for k in (0, 1)]
+        return f"{words.format(*taken)} ({with_interval(gain_of(pairs, score), signed=True)}"
+
+    alike = told(mistaken_for_partner, "Taken for the look-alike are {} of clips without and {} with gates")
+    return f"{alike}), {told(_taken_elsewhere, 'for any other class {} and {}')}"
+
+
+def _taken_elsewhere(record: Record) -> np.ndarray:
+    """The part of each test clip that was taken for neither its own class nor a look-alike of it, ``(clips,)``."""
+    return 1.0 - is_right(record) - mistaken_for_partner(record)
 
 
 def errors_text(studies: Sequence[Study]) -> str:
