@@ -109,12 +109,7 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     study = [*some("ref", 10, 0.16, **chosen), *some("ref", 40, 0.08, BASELINE, **chosen)]
     constant = some("a", 16, 0.16, gate="times_1.5", **choice)
     found = doses.doses_of(study, [*study, *constant], DIGEST)
-    command = "`.venv/bin/snakemake runs --cores all --configfile profiles/rendered-choices.yaml --config only="
-    assert doses.at_one_rate(found) == {}
-    assert doses.rate_text(found) == (
-        "- **Is it the learning rate?** With gates minus without, both at one rate: "
-        f"at 0.16 **not run** ({command}baseline-0.16`); at 0.08 **not run** ({command}gates-0.08`)."
-    )
+    assert doses.at_one_rate(found) == {} and doses.rate_text(found) == ""
     swapped = some("b", 25, 0.16, BASELINE, **choice)
     assert "all three, each at its rate: with gates +25.0 points [" in doses.constant_text(found)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
@@ -123,9 +118,10 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         "ResNet34-3DRes18, no gate",
         "ResNet34-3DRes18, no gate, at a rate of 0.16",
     ]
-    assert "Without gates, at 0.16 minus at 0.08: +12.5 points [" in doses.rate_text(found)
-    assert "both at one rate: at 0.16 +12.5 points [" in doses.rate_text(found)
-    assert "], 2 pairs of runs; at 0.08 **not run**" in doses.rate_text(found)
+    text = doses.rate_text(found)
+    assert text.startswith("- **Is it the learning rate?** Another rate alone: without gates +12.5 points [")
+    assert "] at 0.16 minus at 0.08. With gates minus without, both at one rate: **+12.5 points [" in text
+    assert text.endswith("]** (2 pairs of runs) at 0.16.")
     (pairs,) = doses.at_one_rate(found).values()
     assert [none.experiment.model for none, _ in pairs] == [BASELINE] * 2
     table = doses.doses_table(found).set_index("network")
@@ -137,9 +133,26 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     slow[0].history["train_top1"] = 0.9
     object.__setattr__(slow[0].experiment, "schedule", "cosine")
     text = doses.rate_text(every := doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
-    assert list(doses.at_one_rate(every)) == [0.16, 0.08]
-    assert "; at 0.08 +10.0 points [" in text
-    assert text.endswith("], 2 pairs of runs (1 of 4 runs had not learned their training clips).")
+    assert list(doses.at_one_rate(every)) == [0.08, 0.16]
+    assert "; with gates -15.0 points [" in text and "] at 0.08 minus at 0.16. With gates minus" in text
+    late = "2 pairs of runs, 1 of 4 runs had not learned their training clips"
+    assert "both at one rate: **+10.0 points [" in text and f"]** ({late}) at 0.08; **+12.5 points [" in text
+
+
+def test_where_both_networks_share_a_rate_the_other_is_said(tmp_path):
+    """Both at 0.16, 10 and 12 of 120 wrong; beside them both at 0.08, 28 and 40."""
+
+    def some(study, wrong, rate, model=ATTENTION, **fields):
+        fields |= {"learning_rate": rate}
+        return [demo_record(tmp_path, study=study, model=model, seed=s, wrong=range(wrong), **fields) for s in (0, 1)]
+
+    study = [*some("ref", 10, 0.16), *some("ref", 12, 0.16, BASELINE)]
+    slow = [*some("a", 28, 0.08, role="ablation"), *some("b", 40, 0.08, BASELINE, role="ablation")]
+    found = doses.doses_of(study, [*study, *slow], DIGEST)
+    assert list(doses.at_one_rate(found)) == [0.08] and doses.rate_text(doses.doses_of(study, study, DIGEST)) == ""
+    text = doses.rate_text(found)
+    assert "without gates -23.3 points [" in text and "; with gates -15.0 points [" in text
+    assert "both at one rate: **+10.0 points [" in text
 
 
 def test_the_study_that_was_asked_most_is_taken(runs, tmp_path):

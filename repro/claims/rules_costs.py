@@ -387,7 +387,9 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     keeps_up = "contradicted" if rate < CAMERA_RATE else "reproduced" if _is_full(run) else "not testable"
     outcome = parts([keeps_up, _above_guessing(told)])
     width = run.experiment.width
-    size = "at full size" if _is_full(run) else f"with a network of {width:g} times the width{_pace_text(evidence.pace)}"
+    size = (
+        "at full size" if _is_full(run) else f"with a network of {width:g} times the width{_pace_text(evidence.pace)}"
+    )
     return Verdict(
         claim,
         outcome,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,17 +16,16 @@ from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.models.blocks import hidden_units
 from repro.records.freshness import Digest
-from repro.records.questions import has_converged, in_16_bits, seen
+from repro.records.questions import in_16_bits, seen
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
-from repro.report.foot import SNAKEMAKE
+from repro.report.gains import gained_text, unlearned_text
 from repro.report.show import formatted
 from repro.report.study import Pairs, Study
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
-CHOICES = "profiles/rendered-choices.yaml"
 SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
 
@@ -140,9 +140,19 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
     )
 
 
+def _plain(found: Sequence[Dose]) -> list[Dose]:
+    """The network without gates, at each rate."""
+    return [dose for dose in found if dose.runs[0].experiment.model == BASELINE]
+
+
+def _gated(found: Sequence[Dose]) -> list[Dose]:
+    """The network with the paper's gates, at each rate."""
+    return [dose for dose in found if _is_gated(dose.runs[0].experiment)]
+
+
 def _without(found: Sequence[Dose]) -> Dose | None:
     """The network without gates, at its own rate."""
-    return next((d for d in found if d.runs[0].experiment.model == BASELINE and d.own_rate), None)
+    return next((dose for dose in _plain(found) if dose.own_rate), None)
 
 
 def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
@@ -178,8 +188,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     the network without gates has runs at that of the other two.
     """
     constant = next((d for d in found if d.runs[0].experiment.gate == CONSTANT and d.own_rate), None)
-    plain = [d for d in found if d.runs[0].experiment.model == BASELINE]
-    without = next((d for d in plain if constant and d.rate == constant.rate), _without(found))
+    without = next((d for d in _plain(found) if constant and d.rate == constant.rate), _without(found))
     if not constant or not without or not (scaled := constant.minus(without)):
         return "- **Does a constant do as well?** The control, a branch times 1.5 and no gate, was **not run**."
     left = [(times, gated) for gated, times in constant.pairs if any(times is run for _, run in scaled)]
@@ -196,58 +205,38 @@ def constant_text(found: Sequence[Dose]) -> str:
     signed = [with_interval(each, signed=True) for each in (gain, step, rest)]
     runs = [run for pair in pairs for run in pair] + [run for _, run in scaled]
     rates = f", at a rate of {constant.rate:g}" if without.rate == constant.rate else ", each at its rate"
+    late = f" ({late})" if (late := unlearned_text(runs)) else ""
     return (
-        f"- **Does a constant do as well?** On the {where} all three{rates}{_unlearned(runs)}: with gates {signed[0]}, "
+        f"- **Does a constant do as well?** On the {where} all three{rates}{late}: with gates {signed[0]}, "
         f"with the branch times 1.5 and no gate {signed[1]}, both minus without; gates minus that constant "
         f"{signed[2]}: {told}."
     )
 
 
 def rate_text(found: Sequence[Dose]) -> str:
-    """The gain with one learning rate for both networks, at each of their rates, in a line; nothing where they share
-    one. A control that was not run is named with its command."""
-    there, told, plain = at_one_rate(found), [], ""
-    for rate, group in _rates(found).items():
-        missing = f"**not run** (`{SNAKEMAKE} {CHOICES} --config only={group}-{rate:g}`)"
-        told.append(f"at {rate:g} {_gain_text(there[rate]) if rate in there else missing}")
-    faster = next((d for d in found if d.runs[0].experiment.model == BASELINE and not d.own_rate), None)
-    if faster and (without := _without(found)) and (pairs := faster.minus(without)):
-        plain = f"Without gates, at {faster.rate:g} minus at {without.rate:g}: "
-        plain += f"{with_interval(gain_of(pairs, is_right), signed=True)}. "
-    text = f"- **Is it the learning rate?** {plain}With gates minus without, both at one rate: {'; '.join(told)}."
-    return text if told else ""
+    """What another learning rate does to each network, and the gain at each rate that both have, in a line; nothing
+    where no run has another rate than its network's own."""
+    told = []
+    for words, doses in (("without", _plain(found)), ("with", _gated(found))):
+        for own, other in product(doses, doses):
+            if not own.own_rate or other.own_rate:
+                continue
+            pairs = other.minus(own) if own.pairs else other.pairs
+            gain = with_interval(gain_of(pairs, is_right), signed=True)
+            told.append(f"{words} gates {gain} at {other.rate:g} minus at {own.rate:g}")
+    at_one = [f"{gained_text(pairs)} at {rate:g}" for rate, pairs in at_one_rate(found).items()]
+    same = f" With gates minus without, both at one rate: {'; '.join(at_one)}." if at_one else ""
+    return f"- **Is it the learning rate?** Another rate alone: {'; '.join(told)}.{same}" if told else ""
 
 
 def at_one_rate(found: Sequence[Dose]) -> dict[float, Pairs]:
-    """Runs without and with gates at one of both networks' rates, by that rate; none where they share it."""
-    without, others = _without(found), [d for d in found if not d.own_rate]
-    there: dict[float, Pairs] = {}
-    for rate in _rates(found):
-        plain = [d for d in others if d.runs[0].experiment.model == BASELINE and d.rate == rate]
-        gated = [d for d in others if _is_gated(d.runs[0].experiment) and d.rate == rate]
-        if plain:
-            there[rate] = [(none, gates) for gates, none in plain[0].pairs]
-        elif gated and without and (pairs := gated[0].minus(without)):
-            there[rate] = pairs
-    return there
-
-
-def _rates(found: Sequence[Dose]) -> dict[float, str]:
-    """Both networks' rates, each with the name that the profile's runs of the other network at it begin with."""
-    without, gated = _without(found), next((d for d in found if d.own_rate and _is_gated(d.runs[0].experiment)), None)
-    return {gated.rate: "baseline", without.rate: "gates"} if without and gated and gated.rate != without.rate else {}
-
-
-def _gain_text(pairs: Pairs) -> str:
-    """``+0.4 points [-8.6, +9.5], 6 pairs of runs``, and how many of them had not learned."""
-    unlearned = _unlearned([run for pair in pairs for run in pair])
-    counted = f"{len(pairs)} pair{'s' * (len(pairs) > 1)} of runs{unlearned}"
-    return f"{with_interval(gain_of(pairs, is_right), signed=True)}, {counted}"
-
-
-def _unlearned(runs: Sequence[Record]) -> str:
-    late = sum(not has_converged(run) for run in runs)
-    return f" ({late} of {len(runs)} runs had not learned their training clips)" if late else ""
+    """Runs without and with gates at one rate, by that rate in order, where it is not both networks' own."""
+    there = {
+        without.rate: gated.minus(without)
+        for without, gated in product(_plain(found), _gated(found))
+        if without.rate == gated.rate and not (without.own_rate and gated.own_rate)
+    }
+    return {rate: there[rate] for rate in sorted(there) if there[rate]}
 
 
 def _is_gated(experiment: Experiment) -> bool:

@@ -10,6 +10,7 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.records.questions import has_converged, one_start_text
+from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
 from repro.report.figures import draw_gains
 from repro.report.show import NARROW
@@ -39,10 +40,7 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             says = silent(gain) or SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            alike = [
-                f"{rate:g}: **{with_interval(one := gain_of(pairs, is_right), signed=True)}** ({_counted(one)})"
-                for rate, pairs in one_rate.get(study.name, {}).items()
-            ]
+            alike = [f"{rate:g}: {gained_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
             same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
             lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}, {gain.clips} test clips).{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
@@ -118,6 +116,18 @@ def _same_runs_text(study: Study, pairs: Pairs) -> str:
         return ""
     rate, gain = pairs[0][1].experiment.learning_rate, with_interval(gain_of(same, is_right), signed=True)
     return f"the splits and seeds that have both at {rate:g} gain {gain} at the chosen rates"
+
+
+def gained_text(pairs: Pairs) -> str:
+    """``+0.4 points [-8.6, +9.5] (6 pairs of runs)``, and how many of these runs had not learned."""
+    gain, late = gain_of(pairs, is_right), unlearned_text([run for pair in pairs for run in pair])
+    return f"**{with_interval(gain, signed=True)}** ({', '.join(filter(None, (_counted(gain), late)))})"
+
+
+def unlearned_text(runs: Sequence[Record]) -> str:
+    """How many of these runs ended before they had learned their training clips; nothing where none did."""
+    late = sum(not has_converged(run) for run in runs)
+    return f"{late} of {len(runs)} runs had not learned their training clips" if late else ""
 
 
 def _counted(gain: Estimate) -> str:
