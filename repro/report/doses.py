@@ -223,10 +223,10 @@ def rate_text(found: Sequence[Dose]) -> str:
                 continue
             pairs = other.minus(own) if own.pairs else other.pairs
             gain = with_interval(gain_of(pairs, is_right), signed=True)
-            told.append(f"{words} gates {gain} at {other.rate:g} minus at {own.rate:g}")
-    at_one = [f"{gained_text(pairs)} at {rate:g}" for rate, pairs in at_one_rate(found).items()]
-    same = f" With gates minus without, both at one rate: {'; '.join(at_one)}." if at_one else ""
-    return f"- **Is it the learning rate?** Another rate alone: {'; '.join(told)}.{same}" if told else ""
+            told.append(f"{words} gates, at {other.rate:g} minus at {own.rate:g}, {gain}")
+    both = [f"at {rate:g} {gained_text(pairs)}" for rate, pairs in at_one_rate(found).items()]
+    same = f" With gates minus without, both {'; '.join(both)}." if both else ""
+    return f"- **Is it the learning rate?** Nothing but the rate changed: {'; '.join(told)}.{same}" if told else ""
 
 
 def at_one_rate(found: Sequence[Dose]) -> dict[float, Pairs]:

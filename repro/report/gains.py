@@ -56,7 +56,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             told += [_same_runs_text(study, pairs) for pairs in one_rate.get(study.name, {}).values()]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
             told = [text for text in (*told, _both_learned_text(study)) if text]
-            lines += [f"- {study.name}: {'. '.join(told)}."] if told else []
+            lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
     return "\n".join(lines + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
@@ -104,7 +104,7 @@ def _both_learned_text(study: Study) -> str:
         for k, words in ((1, "with"), (0, "without"))
     )
     left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
-    rest = f"; {left} (picked after training, so no verdict)" if both else ""
+    rest = f", {left} (picked after training, so no verdict)" if both else ""
     return f"{late} ended before they had learned their training clips{rest}"
 
 
