@@ -19,7 +19,7 @@ def studies(tmp_path):
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
     first, second = gains.answer_text(studies, {}), gains.details_text(studies, {}).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
-    assert first.endswith(": it recognises more of these clips (2 pairs of runs, 120 test clips).")
+    assert first.endswith(" with gates (2 pairs of runs): it recognises more of these clips.")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
     assert second.endswith("].")
 
@@ -40,8 +40,8 @@ def test_without_a_converged_study_nothing_is_known_yet(studies):
 
 
 def test_one_pair_of_runs_could_be_chance(tmp_path):
-    (study,) = shown(both_networks(tmp_path, seeds=(0,)), DIGEST)
-    assert ": one training alone cannot tell (one pair" in gains.answer_text([study], {})
+    text = gains.answer_text(shown(both_networks(tmp_path, seeds=(0,)), DIGEST), {})
+    assert text.endswith("(one pair of runs, the interval over clips alone): one training alone cannot tell.")
 
 
 def test_rates_that_validation_clips_chose_are_said(tmp_path):
@@ -77,10 +77,14 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate)
-    assert "120 test clips). Both at a learning rate of 0.16: **+41.7 points [" in text
-    assert text.endswith("]** (2 pairs of runs).")
+    assert "with gates, each at its own learning rate (2 pairs of runs): it" in text
+    assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]**.")
     assert "gain" not in gains.details_text(studies, one_rate).split("Training clips")[0], "all of its pairs"
     fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}})
-    assert "- Made clips: the splits and seeds that have both at 0.001 gain +41.7 points [" in fewer
+    assert "- Made clips: both at 0.16: their splits and seeds gain +41.7 points [" in fewer
+    for run in studies[0].pairs[0]:
+        run.history["train_top1"] = 0.9
+    late = gains.details_text(studies, one_rate)
+    assert "- Made clips: both at 0.16: 2 of 4 runs had not learned their training clips; " in late
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt

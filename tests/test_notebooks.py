@@ -272,9 +272,8 @@ def test_pages_with_runs(shown, tmp_path):
     both_networks(tmp_path, study="rendered-choices-times-1.5", role="ablation", gate="times_1.5", digest=digest)
     here = {"results": str(tmp_path)}
     text = shown(OF["gate"], here)
-    assert (
-        "- **Made clips: +41.7 points [" in text and "it recognises more of these clips (2 pairs of runs, 120" in text
-    )
+    assert "- **Made clips: +41.7 points [" in text
+    assert "with gates (2 pairs of runs): it recognises more of these clips." in text
     assert "gates minus that constant " in text
     text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
     assert "with gates the confusion of look-alikes is lower for " in text and "regression to the mean" in text

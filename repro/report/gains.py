@@ -40,9 +40,10 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             says = silent(gain) or SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            alike = [f"{rate:g}: {gained_text(pairs)}" for rate, pairs in one_rate.get(study.name, {}).items()]
-            same = f" Both at a learning rate of {'; of '.join(alike)}." if alike else ""
-            lines.append(f"- **{study.name}: {found}: {says} ({_counted(gain)}, {gain.clips} test clips).{same}")
+            rates = one_rate.get(study.name, {}).items()
+            alike = [f"at {rate:g} **{with_interval(gain_of(runs, is_right), signed=True)}**" for rate, runs in rates]
+            own, same = (", each at its own learning rate", f" Both {', '.join(alike)}.") if alike else ("", "")
+            lines.append(f"- **{study.name}: {found}{own} ({_counted(gain)}): {says}.{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
@@ -53,7 +54,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     for study, gain in (found := _gains(studies)):
         if study.converged:
             told = [rates_text(study)] if study.records[0].experiment.rate_chosen_by else []
-            told += [_same_runs_text(study, pairs) for pairs in one_rate.get(study.name, {}).values()]
+            told += [_one_rate_text(study, rate, pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
             told = [text for text in (*told, _both_learned_text(study)) if text]
             lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
@@ -108,14 +109,16 @@ def _both_learned_text(study: Study) -> str:
     return f"{late} ended before they had learned their training clips{rest}"
 
 
-def _same_runs_text(study: Study, pairs: Pairs) -> str:
-    """The study's own gain on the splits and seeds of these pairs, where they are fewer than its own."""
+def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:
+    """What is to be known of the runs at one rate: those that had not learned, and the study's own gain on their
+    splits and seeds where these are fewer than its own."""
     there = {(gated.experiment.split, gated.experiment.seed) for _, gated in pairs}
     same = [pair for pair in study.pairs if (pair[1].experiment.split, pair[1].experiment.seed) in there]
-    if len(same) == len(study.pairs):
-        return ""
-    rate, gain = pairs[0][1].experiment.learning_rate, with_interval(gain_of(same, is_right), signed=True)
-    return f"the splits and seeds that have both at {rate:g} gain {gain} at the chosen rates"
+    told = [unlearned_text([run for pair in pairs for run in pair])]
+    if len(same) < len(study.pairs):
+        gain = with_interval(gain_of(same, is_right), signed=True)
+        told.append(f"their splits and seeds gain {gain} at the chosen rates")
+    return f"both at {rate:g}: {', '.join(filter(None, told))}" if any(told) else ""
 
 
 def gained_text(pairs: Pairs) -> str:
