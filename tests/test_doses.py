@@ -63,8 +63,8 @@ def test_doses_stand_by_scale_and_other_choices_are_none(found):
     assert table.loc["branch times 1.5, no gate", "minus with gates [95 %]"].startswith("-5.0 points [")
     assert table.loc["Res34-SE-IM-Net", "minus with gates [95 %]"] == "–"
     _, alt = doses.doses_figure(found)
-    assert "ResNet34-3DRes18, no gate (×1) -25.0 points [" in alt
-    assert "plain squeeze and excitation (×0.5) -50.0 points [" in alt
+    assert "; ×1 at 0.001, ResNet34-3DRes18, no gate -25.0 points [" in alt
+    assert "at the start and the rate: ×0.5 at 0.001, plain squeeze and excitation -50.0 points [" in alt
     assert table["with gates, the same runs"].tolist() == ["91.7 %"] * 5
 
 
@@ -114,10 +114,10 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     assert "all three, each at its rate: with gates +25.0 points [" in doses.constant_text(found)
     found = doses.doses_of(study, [*study, *constant, *swapped], DIGEST)
     assert "all three, at a rate of 0.16: with gates +12.5 points [" in doses.constant_text(found)
-    assert [dose.name for dose in found[:2]] == [
-        "ResNet34-3DRes18, no gate",
-        "ResNet34-3DRes18, no gate, at a rate of 0.16",
-    ]
+    assert [(dose.name, dose.rate) for dose in found[:2]] == [
+        ("ResNet34-3DRes18, no gate", 0.08), ("ResNet34-3DRes18, no gate", 0.16),
+    ]  # fmt: skip
+    assert "ResNet34-3DRes18, no gate, at a rate of 0.16" in set(doses.doses_table(found)["network"])
     text = doses.rate_text(found)
     assert text.startswith("- **Is it the learning rate?** Nothing but the rate changed: without gates, at 0.16 minus")
     assert "without gates, at 0.16 minus at 0.08, +12.5 points [" in text

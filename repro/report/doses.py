@@ -21,7 +21,7 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
-from repro.report.gains import gained_text, unlearned_text
+from repro.report.gains import gained_text, rows_figure, unlearned_text
 from repro.report.show import formatted
 from repro.report.study import Pairs, Study
 
@@ -88,8 +88,7 @@ def doses_of(study: Sequence[Record], records: Sequence[Record], today: Digest) 
         of_the_gate = variant.fields <= {"model", "gate", "gate_bias", "learning_rate"}
         if scale is not None and of_the_gate and experiment.model in (BASELINE, ATTENTION):
             own = "learning_rate" not in variant.fields
-            name = _name(experiment, scale) + ("" if own else f", at a rate of {experiment.learning_rate:g}")
-            chosen.append(Dose(name, scale, runs, variant.pairs, own))
+            chosen.append(Dose(_name(experiment, scale), scale, runs, variant.pairs, own))
     return sorted(chosen, key=lambda dose: (dose.scale, not dose.own_rate, dose.name))
 
 
@@ -124,7 +123,7 @@ def doses_table(found: Sequence[Dose]) -> pd.DataFrame:
 
     return pd.DataFrame(
         {
-            "network": dose.name,
+            "network": dose.name if dose.own_rate else f"{dose.name}, at a rate of {dose.rate:g}",
             "branch at the start": f"×{dose.scale:.3g}",
             "runs (rate)": f"{len(dose.runs)} ({dose.rate:g})",
             "top-1 [95 %]": with_interval(share_of(dose.runs, is_right)),
@@ -157,28 +156,11 @@ def _without(found: Sequence[Dose]) -> Dose | None:
 
 def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     """Top-1 minus that of the network with gates on the same splits and seeds, by scale, with its alt text."""
-    fig, axis = plt.subplots(figsize=(7.5, 3.2), layout="constrained")
-    axis.axhline(0, color=COLOURS[ATTENTION], linewidth=1)
-    for dose in found:
-        plain = "no gate" in dose.name
-        colour = COLOURS[BASELINE if plain else ATTENTION]
-        x = dose.scale + (0 if dose.own_rate else 0.02)  # beside the bar of the same network at its own rate
-        if dose.pairs:
-            axis.plot([x, x], [100 * dose.minus_gates.low, 100 * dose.minus_gates.high], color=colour, linewidth=2)
-        height = 100 * dose.minus_gates.point if dose.pairs else 0.0
-        axis.plot(x, height, "o" if plain else "D", color=colour)
-        words = f"{dose.name}, {len(dose.runs)} runs"
-        axis.annotate(words, (x, height), (7, 4), textcoords="offset points", fontsize=8, color=colour)
-    axis.margins(x=0.35)
-    axis.set(
-        xlabel="factor on the residual branch at the start of training", ylabel="top-1 minus that with gates (points)"
-    )
-    shown = "; ".join(
-        f"{dose.name} (×{dose.scale:.3g}) {with_interval(dose.minus_gates, signed=True)}"
-        for dose in found
-        if dose.pairs
-    )
-    return fig, f"Test top-1 minus that of the network with gates, by the factor at the start: {shown}."
+    others = [dose for dose in found if dose.pairs]
+    reference = f"{TITLES[ATTENTION]} at {others[0].pairs[0][0].experiment.learning_rate:g}"
+    rows = [(f"×{dose.scale:.3g} at {dose.rate:g}, {dose.name}", dose.pairs) for dose in others]
+    fig, listed = rows_figure(rows, f"top-1 minus that of {reference} (points); a tick a pair of runs")
+    return fig, f"Test top-1 minus that of {reference}, by the branch's factor at the start and the rate: {listed}."
 
 
 def constant_text(found: Sequence[Dose]) -> str:

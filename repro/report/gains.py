@@ -68,6 +68,16 @@ def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, 
     for study, _ in _gains(studies):
         rows.append((study.name + ("" if study.converged else " (not learned)"), study.pairs))
         rows += [(f"{study.name}, both at {rate:g}", pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
+    label = (
+        f"gain in test top-1 (points), {TITLES[ATTENTION]} minus baseline; a tick a pair of runs\n"
+        f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)"
+    )
+    fig, listed = rows_figure(rows, label)
+    return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
+
+
+def rows_figure(rows: Sequence[tuple[str, Pairs]], label: str) -> tuple[Figure, str]:
+    """A gain a row below its name and what it rests on, and all of them in words; label: of the axis."""
     gains = [gain_of(pairs, is_right) for _, pairs in rows]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
     fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(rows)), layout="constrained")
@@ -77,17 +87,13 @@ def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, 
     for at, ((name, _), words) in enumerate(zip(rows, counted)):
         text = f"{name}: {words}"
         axis.annotate(text, (0, at - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
-    axis.set_xlabel(
-        "gain in test top-1 (points), Res34-SE-IM-Net minus baseline; a tick a pair of runs\n"
-        f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)",
-        fontsize=8,
-    )
+    axis.set_xlabel(label, fontsize=8)
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
         f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
         for (name, _), gain, words in zip(rows, gains, counted)
     )
-    return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
+    return fig, listed
 
 
 def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
