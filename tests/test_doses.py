@@ -94,7 +94,7 @@ def test_where_the_gain_could_be_chance_nothing_is_explained(found):
     unsure = replace(baseline, pairs=((one, none), (two, two)))  # +25 and 0 points
     near = replace(constant, pairs=((one, one), (two, two)))
     text = doses.constant_text([unsure, near])
-    assert "no difference shown, and the gates' own gain could be chance" in text
+    assert "no difference shown, nor a gain that it could explain." in text
     assert "by the plan's rule" not in text
 
 
@@ -176,6 +176,9 @@ def test_the_constant_is_asked_on_the_runs_that_all_three_have(found):
 
 def test_what_was_not_run_is_said(found):
     assert "was **not run**" in doses.constant_text(found[:3]) and doses.doses_of([], [], DIGEST) == []
+    missing = "branch times 0.5, no gate; branch times 1.25, no gate; branch times 2, no gate"
+    assert doses.missing_text(found) == f"- **Not run** (`profiles/rendered-choices.yaml`): {missing}."
+    assert doses.missing_text([]).endswith("plain squeeze and excitation; a gate that starts closed.")
 
 
 def gated(tmp_path, changed: int):
@@ -200,15 +203,13 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert "it changes 6 of 120 predictions and top-1 by -5.0 points [" in text
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
-    short = doses.gate_text(Study("Some clips", (still,)), [])
-    assert "s held at each channel's mean over clips changes 1 of 120 predictions of the one trained network" in short
-    assert "(width ×0.25, gates of 4 to 4 hidden units; Equation 4" in short
-    assert "the gate is a constant here" in short and "was **not run**" in short
-    assert " of 2 trained networks (" in (both := doses.gate_text(Study("Some clips", (still, moved)), []))
-    assert "the gate is more than a constant here" in both
+    short = doses.held_text([Study("Some", (still,)), Study("Others", (still, moved))])
+    assert "s held at each channel's mean over clips changes 1 of 120 predictions of one network on Some: **" in short
+    assert "a constant**; 7 of 240 predictions of 2 networks on Others: **more than a constant** (no more than" in short
+    assert "width ×0.25, gates of 4 to 4 hidden units; Equation 4" in short
     still.history["train_top1"] = 0.5
     object.__setattr__(still.experiment, "schedule", "cosine")
-    assert doses.gate_text(Study("Some clips", (still,)), []) == doses.gate_text(Study("None", ()), []) == ""
+    assert doses.held_text([Study("Some clips", (still,)), Study("None", ())]) == doses.held_text([]) == ""
     (row,) = doses.gates_recorded_table([still, moved]).to_dict("records")
     assert row["unit"] == "layer1.0" and row["sd over clips: end"] == pytest.approx(0.03)
     _, alt = doses.gates_recorded_figure([still, moved])

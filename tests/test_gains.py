@@ -55,6 +55,9 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
     text = gains.details_text(shown(runs, DIGEST), {})
     chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
     assert text == f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}."
+    assert "with gates, each at its own learning rate (2 pairs of runs): it" in gains.answer_text(
+        shown(runs, DIGEST), {}
+    )
 
 
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
@@ -77,11 +80,11 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate)
-    assert "with gates, each at its own learning rate (2 pairs of runs): it" in text
+    assert "with gates (2 pairs of runs): it" in text
     assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]**.")
     assert "gain" not in gains.details_text(studies, one_rate).split("Training clips")[0], "all of its pairs"
     fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}})
-    assert "- Made clips: both at 0.16: their splits and seeds gain +41.7 points [" in fewer
+    assert "- Made clips: both at 0.16: 1 of the 2 splits and seeds, which gain +41.7 points [" in fewer
     for run in studies[0].pairs[0]:
         run.history["train_top1"] = 0.9
     late = gains.details_text(studies, one_rate)

@@ -32,7 +32,7 @@ def hmdb51(results, model, taken: int, seed=0, **fields):
 
 
 def test_without_cells_and_runs_everything_says_so():
-    table = table7(PAPER, [], []).set_index("clips")
+    table = table7(PAPER, [], [], {}).set_index("clips")
     assert table["the paper"].to_dict() == {
         "HMDB51": "– → 71.85 %", "UCF101": "– → 92.196 %", "Something-Something v1": "– → 36.5 %",
     }  # fmt: skip
@@ -50,7 +50,7 @@ def test_without_cells_and_runs_everything_says_so():
 
 def test_cells_from_the_pdf_stand_in_the_papers_column():
     paper = filled(7, {"ResNet34-3DRes18": (69.5, 91.0, 35.0), "Res34-SE-IM-Net": (71.85, 92.196, 36.5)})
-    assert table7(paper, [], [])["the paper"][0] == "69.5 % → 71.85 %"
+    assert table7(paper, [], [], {})["the paper"][0] == "69.5 % → 71.85 %"
     row = table8(filled(8, {"ResNet34-3DRes18": (0.3,), "Res34-SE-IM-Net": (0.1,)}), [], []).iloc[0]
     assert row["the paper"] == "0.3 → 0.1 (introduction, Fig. 1; Table 8)"
 
@@ -59,7 +59,7 @@ def test_official_runs_stand_beside_them(tmp_path):
     taken = {BASELINE: 12, ATTENTION: 3}
     runs = [hmdb51(tmp_path, model, some, seed) for seed in (0, 1) for model, some in taken.items()]
     studies = shown(runs, DIGEST)
-    table = table7(PAPER, runs, studies)
+    table = table7(PAPER, runs, studies, {})
     assert list(table["clips"]) == ["HMDB51, from scratch", "UCF101", "Something-Something v1"]  # once, not twice
     row = table.iloc[0]
     assert row["without gates [95 %]"].startswith("99.2 % [")  # 1518 of 1530
@@ -75,7 +75,7 @@ def test_official_runs_stand_beside_them(tmp_path):
 @pytest.mark.parametrize("change", [{"width": 0.25}, {"layout": "ucf101"}])
 def test_other_runs_stand_below_as_studies_of_their_own(tmp_path, change):
     runs = [hmdb51(tmp_path, model, 3, **change) for model in (BASELINE, ATTENTION)]
-    table = table7(PAPER, runs, shown(runs, DIGEST))
+    table = table7(PAPER, runs, shown(runs, DIGEST), {})
     assert list(table["with gates [95 %]"][:3]) == ["not run"] * 3 and table["clips"][3] == "HMDB51"
     assert np.all(table8(PAPER, runs, [])["with gates [95 %]"] == "not run")
 
@@ -84,8 +84,10 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     runs = both_networks(tmp_path, kind="to_partner")
     for run in runs:
         run.history["train_top1"] = 0.5
-    table = table7(PAPER, runs, shown(runs, DIGEST))
+    table = table7(PAPER, runs, shown(runs, DIGEST), {})
     assert table["clips"][3] == "Made clips (training clips not learned)" and table["n"][3] == "120 clips, 120 sources"
+    at_one = table7(PAPER, runs, shown(runs, DIGEST), {"Made clips": {0.16: shown(runs, DIGEST)[0].pairs[:1]}})
+    assert at_one["clips"][4] == "Made clips, both at 0.16" and at_one["pairs of runs"][4] == "1"
     pairs = table8(PAPER, runs, shown(runs, DIGEST))
     alone = pairs[pairs["pair"].str.endswith(" (apart by order alone)")]
     assert [pair.partition(" (")[0] for pair in alone["pair"]] == ["Sit / Stand", "Pick / Put"]
@@ -105,7 +107,7 @@ def test_protocols_stand_apart(tmp_path):
         for model, taken in ((BASELINE, 10 * wrong + 9), (ATTENTION, 10 * wrong)):
             fields = {name: value.format(model=model) for name, value in start.items()}
             runs.append(hmdb51(tmp_path, model, taken, study=study, **fields))
-    table = table7(PAPER, runs, [])
+    table = table7(PAPER, runs, [], {})
     rows = table[table["clips"].str.startswith("HMDB51")].set_index("clips")["difference [95 %]"]
     kinds = ("from scratch", "trunk: ResNet34_Weights.IMAGENET1K_V1", "Kinetics")
     assert set(rows.index) == {f"HMDB51, {kind}" for kind in kinds}

@@ -248,7 +248,9 @@ def test_online(tmp_path, fields, changes, outcome):
 def test_a_small_network_that_keeps_up_stands_beside_a_full_one(tmp_path):
     pace = {"width": 1.0, "size": 112, "rate": 25, "paces": {"as it is": {"frames": 1500, "dropped": 3}}}
     small = verdict("online", [streamed(tmp_path, width=0.25, size=64)], online={"made": online()}, pace=pace)
-    assert small.short.endswith("0.25 times the width; ×1 at 112 pixels drops 3 of 1500 frames at 25 a second")
+    assert small.short.endswith(
+        "with ×0.25 of the width at 64 pixels; ×1 at 112 pixels drops 3 of 1500 frames at 25 a second"
+    )
     full = verdict("online", [streamed(tmp_path)], online={"made": online()}, pace=pace)
     assert full.short.endswith("at full size")
 

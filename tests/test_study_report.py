@@ -85,7 +85,7 @@ def test_the_accuracy_page_has_the_result_without_it(records):
     (row,) = tables.comparison_table(records).to_dict("records")
     assert row["difference [95 %]"].startswith("-21.7 points [")  # (2 x 6 - 90) / 360
     assert "; where both learned +5.0 points [" in row["difference [95 %]"]
-    row = own_tables.table7(load(), records, shown(records, DIGEST)).iloc[3]
+    row = own_tables.table7(load(), records, shown(records, DIGEST), {}).iloc[3]
     assert "of those that learned" not in row["without gates [95 %]"]
     assert "; of those that learned 88.3 % [" in row["with gates [95 %]"]  # 106 of 120
     names = list(tables.accuracy_table(records)["network"])
@@ -110,7 +110,7 @@ def test_the_paper_s_tables_have_the_result_without_it(tmp_path):
             scores = logits(guessed, 51)
             one = record(tmp_path, classes=classes, labels=labels, scores=scores, model=model, seed=seed, **fields)
             runs.append(one)
-    row = own_tables.table7(load(), runs, []).iloc[0]
+    row = own_tables.table7(load(), runs, [], {}).iloc[0]
     assert "; of those that learned 100.0 % [" in row["with gates [95 %]"]
     assert "; where both learned +0.0 points [" in row["difference [95 %]"]
     pair = own_tables.table8(load(), runs, []).set_index("pair").loc["flic-flac / cartwheel"]

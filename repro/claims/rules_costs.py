@@ -71,15 +71,21 @@ def costs_little(claim: Claim, evidence: Evidence) -> Verdict:
         return missing(claim, "Not counted.", NO_COUNTS, test=test, settle=RUN_TABLE6)
     a, b = (evidence.counts[name] for name in (BASELINE, ATTENTION))
     more = [b[key] / a[key] - 1 for key in ("parameters", "multiply_adds")]
+    measured = _measured(evidence, "cuda", "cpu")
+    ratio = measured.ratio(ATTENTION, BASELINE) if measured else None
+    rate = f"{ratio.point:.2f} [{ratio.low:.2f}, {ratio.high:.2f}] times the baseline's clips/s" if ratio else ""
+    timed = f" Timed on {measured.name}, which the verdict does not ask: {rate}." if measured and ratio else ""
     return Verdict(
         claim,
         "reproduced" if max(more) < LITTLE else "contradicted",
         test,
         f"+{b['parameters'] - a['parameters']:,} parameters (+{100 * more[0]:.2f} %), "
-        f"+{(b['multiply_adds'] - a['multiply_adds']) / 1e6:.1f} million multiply-adds (+{100 * more[1]:.3f} %).",
+        f"+{(b['multiply_adds'] - a['multiply_adds']) / 1e6:.1f} million multiply-adds (+{100 * more[1]:.3f} %)."
+        + timed,
         "Settled by counting, for the reading of the text that the ledger names.",
         "complexity",
-        short=f"{100 * more[0]:.2f} % more parameters, {100 * more[1]:.3f} % more multiply-adds, counted",
+        short=f"{100 * more[0]:.2f} % more parameters, {100 * more[1]:.3f} % more multiply-adds, counted"
+        + (f"; {rate}" if rate else ""),
     )
 
 
@@ -387,9 +393,9 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
     keeps_up = "contradicted" if rate < CAMERA_RATE else "reproduced" if _is_full(run) else "not testable"
     outcome = parts([keeps_up, _above_guessing(told)])
     width = run.experiment.width
-    size = (
-        "at full size" if _is_full(run) else f"with a network of {width:g} times the width{_pace_text(evidence.pace)}"
-    )
+    full = "at full size"
+    if not _is_full(run):
+        full = f"with ×{width:g} of the width at {run.experiment.size} pixels{_pace_text(evidence.pace)}"
     return Verdict(
         claim,
         outcome,
@@ -402,6 +408,7 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         "online",
         short=f"drink or eat {with_interval(told)} right by one network, guessing {percent(GUESSING)}{_too_few(told)}; "
-        f"{rate:.0f} frames/s, decoding apart, {size}",
+        f"among all classes {percent(made['top1'])}, the whole clip at once {percent(made['top1_whole_clip'])}; "
+        f"{rate:.0f} frames/s, decoding apart, {full}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),
     )

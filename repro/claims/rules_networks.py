@@ -157,6 +157,8 @@ def _network_against_network(
             learned = [pair for pair in pairs if not any(map(learned_nothing, pair))]
             rest = judge(learned).short if learned else "no pair is left"
         place = where(own, [[a for a, _ in each] for each in sets])
+        if any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
+            place += ", each at its own learning rate"
         result = result._replace(details=result.details + one_start_text(own))
         told.append((Finding(study, place, *result, rest, tuple(record.name for record in stuck)), own))
     return _verdict(claim, told, **words)
@@ -219,20 +221,18 @@ def _confusion(pairs: Pairs) -> Result:
     if len(falls) == 1:  # one pair is not most of several, however it fares
         outcome, but = "undecided", ", and one alone cannot tell of most"
     right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
-    if right.point < 0:
-        joined = "but" if sum(fall.point > 0 for fall in falls.values()) * 2 > len(falls) else "and"
-        but += f", {joined} fewer clips of these classes are right"
-        outcome = "partly" if outcome == "reproduced" else outcome
+    if right.point < 0 and outcome == "reproduced":
+        outcome = "partly"
     lower = sum(fall.point > 0 for fall in falls.values())
     listed = ", ".join(
         f"{classes[i]} / {classes[j]} {0 - fall.point:+.2f} [{0 - fall.high:+.2f}, {0 - fall.low:+.2f}]"
         for (i, j), fall in falls.items()
     )
     higher = sum(fall.point < 0 for fall in falls.values())
-    taken = with_interval(gain_of(pairs, mistaken_for_partner), signed=True)
+    taken, more = (with_interval(g, signed=True) for g in (gain_of(pairs, mistaken_for_partner), right))
     fell = f"confusion lower for {lower}, higher for {higher} of {len(falls)} pairs of look-alikes{but}"
-    details = f"{listed}; right clips {with_interval(right, signed=True)}; "
-    return Result(outcome, f"{fell}; taken for the other {taken}", details + _counted(right, "pair of runs"))
+    short = f"{fell}; clips taken for the other {taken}, right {more}"
+    return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
 
 
 @rule(

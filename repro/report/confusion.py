@@ -1,7 +1,7 @@
 """Which classes networks take for each other, from records: matrices, every pair, picked pairs."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,9 @@ from repro.records.scores import (
     share_of,
 )
 from repro.report.figures import COLOURS, confusion_plot
+from repro.report.gains import own_rates_text
 from repro.report.show import formatted
-from repro.report.study import Pairs, Study
+from repro.report.study import OneRate, Pairs, Study
 from repro.report.svg import in_figure
 
 BOTH = (BASELINE, ATTENTION)
@@ -38,14 +39,18 @@ def counted(pairs: Pairs) -> str:
     return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
 
 
-def answer_text(studies: Sequence[Study]) -> str:
-    """Which look-alikes the gate tells apart better and which not, a line a study; those that converged, if any did."""
+def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
+    """Which look-alikes the gate tells apart better and which not, a line a study; those that converged, if any did.
+
+    one_rate: by a study's name, the pairs of runs that share a learning rate, by that rate.
+    """
     named = [study for study in studies if named_pairs(study.records[0].classes)]
     sure = [study for study in named if study.converged]
     if not named:
         return "**Not run:** no study here has classes with a named look-alike."
     lines = [] if sure else ["**Not known yet:** these runs ended before they had learned their training clips."]
-    return "\n\n".join([*lines, "\n".join(f"- **{study.name}**: {_fell_text(study)}" for study in sure or named)])
+    found = [f"- **{s.name}**: {_fell_text(s)}{_at_one_rate(one_rate.get(s.name, {}))}" for s in sure or named]
+    return "\n\n".join([*lines, "\n".join(found)])
 
 
 def _fell_text(study: Study) -> str:
@@ -66,8 +71,19 @@ def _fell_text(study: Study) -> str:
     beyond = f"beyond chance: {', '.join(sure)}" if sure else "none of it beyond chance"
     return (
         f"with gates the confusion of look-alikes is {parts}; {beyond}. {_taken_text(study.pairs)}; "
-        f"{counted(study.pairs)})."
+        f"{counted(study.pairs)}{own_rates_text(study)})."
     )
+
+
+def _at_one_rate(found: Mapping[float, Pairs]) -> str:
+    """The same changes where both networks had one rate."""
+
+    def told(pairs: Pairs) -> str:
+        alike, other = (with_interval(gain_of(pairs, s), signed=True) for s in (mistaken_for_partner, _taken_elsewhere))
+        return f"{alike} and {other} ({counted(pairs)})"
+
+    lines = [f"at {rate:g} {told(pairs)}" for rate, pairs in found.items()]
+    return f" The two changes with both networks {'; '.join(lines)}." if lines else ""
 
 
 def _taken_text(pairs: Pairs) -> str:

@@ -23,10 +23,11 @@ from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
 from repro.report.gains import gained_text, rows_figure, unlearned_text
 from repro.report.show import formatted
-from repro.report.study import Pairs, Study
+from repro.report.study import OneRate, Pairs, Study
 
 CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no gate
 SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
+PLANNED = (*(f"branch times {scale}, no gate" for scale in ("0.5", "1.25", "1.5", "2")), "plain squeeze and excitation")
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
 
 
@@ -158,7 +159,7 @@ def doses_figure(found: Sequence[Dose]) -> tuple[Figure, str]:
     """Top-1 minus that of the network with gates on the same splits and seeds, by scale, with its alt text."""
     others = [dose for dose in found if dose.pairs]
     reference = f"{TITLES[ATTENTION]} at {others[0].pairs[0][0].experiment.learning_rate:g}"
-    rows = [(f"×{dose.scale:.3g} at {dose.rate:g}, {dose.name}", dose.pairs) for dose in others]
+    rows = {f"×{dose.scale:.3g} at {dose.rate:g}, {dose.name}": dose.pairs for dose in others}
     fig, listed = rows_figure(rows, f"top-1 minus that of {reference} (points); a tick a pair of runs")
     return fig, f"Test top-1 minus that of {reference}, by the branch's factor at the start and the rate: {listed}."
 
@@ -180,7 +181,7 @@ def constant_text(found: Sequence[Dose]) -> str:
     if rest.low <= 0 <= rest.high:
         told = "no difference shown"
         if gain.low <= 0:
-            told += ", and the gates' own gain could be chance, so none is shown that it could explain"
+            told += ", nor a gain that it could explain"
         elif abs(rest.point) < gain.point:
             told += ": by the plan's rule the constant explains it"
     where = f"{len(pairs)} splits and seeds that have" if len(pairs) > 1 else "1 split and seed that has"
@@ -211,6 +212,19 @@ def rate_text(found: Sequence[Dose]) -> str:
     return f"- **Is it the learning rate?** Nothing but the rate changed: {'; '.join(told)}.{same}" if told else ""
 
 
+def one_rate_of(studies: Sequence[Study], records: Sequence[Record], today: Digest) -> OneRate:
+    """`at_one_rate` of each study, by its name. records: all, of which the fresh ones with one choice changed count."""
+    return {study.name: at_one_rate(doses_of(study.records, records, today)) for study in studies}
+
+
+def missing_text(found: Sequence[Dose]) -> str:
+    """Which networks of the plan's fourth step were not run, in a line; nothing where all were."""
+    closed = any(dose.runs[0].experiment.gate_bias for dose in found)
+    missing = [name for name in PLANNED if name not in {dose.name for dose in found}]
+    missing += [] if closed else ["a gate that starts closed"]
+    return f"- **Not run** (`profiles/rendered-choices.yaml`): {'; '.join(missing)}." if missing else ""
+
+
 def at_one_rate(found: Sequence[Dose]) -> dict[float, Pairs]:
     """Runs without and with gates at one rate, by that rate in order, where it is not both networks' own."""
     there = {
@@ -234,23 +248,25 @@ def with_gates(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if record.gates.get("end")]
 
 
-def gate_text(study: Study, found: Sequence[Dose]) -> str:
-    """Whether trained gates do more than a constant (`fixed_text` in a line) and `constant_text`.
-
-    found: the study's doses. Nothing where none of its runs asked its gates, or where they had not converged.
-    """
-    pairs = _held(study.records)
-    if not pairs or not study.converged:
+def held_text(studies: Sequence[Study]) -> str:
+    """Whether trained gates do more than a constant, study by study in a line; nothing where no run that counts was
+    asked."""
+    told = []
+    for study in studies:
+        if not (pairs := _held(study.records)) or not study.converged:
+            continue
+        changed, asked = _counted(pairs)
+        what = "a constant" if changed <= FEW * asked else "more than a constant"
+        runs = f"{len(pairs)} networks" if len(pairs) > 1 else "one network"
+        told.append(f"{changed} of {asked:,} predictions of {runs} on {study.name}: **{what}**")
+    first = next((record for study in studies for record in with_gates(study.records)), None)
+    if not told or not first:
         return ""
-    changed, asked = _counted(pairs)
-    what = "the gate is a constant here" if changed <= FEW * asked else "the gate is more than a constant here"
-    runs = f"{len(pairs)} trained networks" if len(pairs) > 1 else "the one trained network"
-    first = pairs[0][0]
     hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
-        f"- **Is it a gate?** {study.name}: s held at each channel's mean over clips changes {changed} of {asked:,} "
-        f"predictions of {runs} (width ×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden "
-        f"units; Equation 4 in one of its three readings): {what}. [More](gate.html).\n" + constant_text(found)
+        f"- **Is it a gate?** s held at each channel's mean over clips changes {'; '.join(told)} (no more than "
+        f"{percent(FEW, 0)} changed; width ×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden "
+        "units; Equation 4 in one of its three readings; [Table 7](gate.html))."
     )
 
 

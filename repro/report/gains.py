@@ -14,7 +14,7 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
 from repro.report.figures import draw_gains
 from repro.report.show import NARROW
-from repro.report.study import Pairs, Study, rates_text
+from repro.report.study import OneRate, Pairs, Study, rates_text
 
 SAYS = {
     "reproduced": "it recognises more of these clips",
@@ -28,10 +28,6 @@ def compared(studies: Sequence[Study]) -> list[Study]:
     return [study for study in studies if study.pairs]
 
 
-OneRate = Mapping[str, Mapping[float, Pairs]]
-"""By a study's name: runs with one learning rate for both networks, by that rate (`repro.report.doses.at_one_rate`)."""
-
-
 def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     """What the gate does to accuracy, a sentence for each study that converged, and what it does at one rate."""
     lines = []
@@ -42,8 +38,8 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             rates = one_rate.get(study.name, {}).items()
             alike = [f"at {rate:g} **{with_interval(gain_of(runs, is_right), signed=True)}**" for rate, runs in rates]
-            own, same = (", each at its own learning rate", f" Both {', '.join(alike)}.") if alike else ("", "")
-            lines.append(f"- **{study.name}: {found}{own} ({_counted(gain)}): {says}.{same}")
+            same = f" Both {', '.join(alike)}." if alike else ""
+            lines.append(f"- **{study.name}: {found}{own_rates_text(study)} ({_counted(gain)}): {says}.{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
@@ -64,10 +60,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate) -> str:
 
 def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, str]:
     """The gain of each study that holds pairs of both networks and, below it, at one rate; with its alt text."""
-    rows: list[tuple[str, Pairs]] = []
-    for study, _ in _gains(studies):
-        rows.append((study.name + ("" if study.converged else " (not learned)"), study.pairs))
-        rows += [(f"{study.name}, both at {rate:g}", pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
+    rows = rows_of(studies, one_rate)
     label = (
         f"gain in test top-1 (points), {TITLES[ATTENTION]} minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)"
@@ -76,22 +69,31 @@ def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, 
     return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
 
 
-def rows_figure(rows: Sequence[tuple[str, Pairs]], label: str) -> tuple[Figure, str]:
+def rows_of(studies: Sequence[Study], one_rate: OneRate) -> dict[str, Pairs]:
+    """By name the pairs of each study and, below it, those at one rate."""
+    rows: dict[str, Pairs] = {}
+    for study in compared(studies):
+        rows[study.name + ("" if study.converged else " (not learned)")] = study.pairs
+        rows |= {f"{study.name}, both at {rate:g}": pairs for rate, pairs in one_rate.get(study.name, {}).items()}
+    return rows
+
+
+def rows_figure(rows: Mapping[str, Pairs], label: str) -> tuple[Figure, str]:
     """A gain a row below its name and what it rests on, and all of them in words; label: of the axis."""
-    gains = [gain_of(pairs, is_right) for _, pairs in rows]
+    gains = [gain_of(pairs, is_right) for pairs in rows.values()]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
     fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(rows)), layout="constrained")
     blank = [""] * len(rows)
-    draw_gains(axis, blank, gains, blank, [gains_by_seed(pairs) for _, pairs in rows])
+    draw_gains(axis, blank, gains, blank, [gains_by_seed(pairs) for pairs in rows.values()])
     axis.set_ylim(len(rows) - 0.6, -0.8)
-    for at, ((name, _), words) in enumerate(zip(rows, counted)):
+    for at, (name, words) in enumerate(zip(rows, counted)):
         text = f"{name}: {words}"
         axis.annotate(text, (0, at - 0.28), xycoords=("axes fraction", "data"), fontsize=8).set_in_layout(False)
     axis.set_xlabel(label, fontsize=8)
     listed = "; ".join(
         f"{name} {with_interval(gain, signed=True)}, {words}"
         f"{'' if gain.sd_runs is not None else ' (hollow: without the chance of training)'}"
-        for (name, _), gain, words in zip(rows, gains, counted)
+        for name, gain, words in zip(rows, gains, counted)
     )
     return fig, listed
 
@@ -123,8 +125,13 @@ def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:
     told = [unlearned_text([run for pair in pairs for run in pair])]
     if len(same) < len(study.pairs):
         gain = with_interval(gain_of(same, is_right), signed=True)
-        told.append(f"their splits and seeds gain {gain} at the chosen rates")
+        told.append(f"{len(same)} of the {len(study.pairs)} splits and seeds, which gain {gain} at the chosen rates")
     return f"both at {rate:g}: {', '.join(filter(None, told))}" if any(told) else ""
+
+
+def own_rates_text(study: Study) -> str:
+    """That its networks differ in their rate, too; nothing where they do not."""
+    return ", each at its own learning rate" if study.own_rates else ""
 
 
 def gained_text(pairs: Pairs) -> str:

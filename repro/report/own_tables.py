@@ -17,7 +17,7 @@ from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right
 from repro.report.confusion import indicator_text
-from repro.report.study import Pairs, Study, beside, beside_runs, gain_text, top1_text
+from repro.report.study import OneRate, Pairs, Study, beside, beside_runs, gain_text, top1_text
 from repro.report.tables import DASH
 
 BOTH = (BASELINE, ATTENTION)
@@ -25,11 +25,12 @@ CELLS = ("without gates [95 %]", "with gates [95 %]")
 DIFFERENCE = "difference [95 %]"
 
 
-def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) -> pd.DataFrame:
+def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study], one_rate: OneRate) -> pd.DataFrame:
     """Both networks' top-1 and their difference: the paper's datasets first, then what was run here.
 
     records: any; of them the official runs stand beside the paper's cells, each protocol by itself. The paper's
-    differences have no interval: of its numbers neither clips nor seeds are known.
+    differences have no interval: of its numbers neither clips nor seeds are known. one_rate: as for
+    `repro.report.gains.answer_text`; a row below its study each.
     """
     table, rows = paper.table(7), []
     official = {record.name for dataset in OFFICIAL for record in official_runs(records, dataset)}
@@ -42,6 +43,8 @@ def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study]) ->
         if study.pairs and not {record.name for record in study.records} <= official:
             early = "" if study.converged else " (training clips not learned)"
             rows.append({"clips": study.name + early, "the paper": DASH} | _here(study.pairs))
+        for rate, pairs in one_rate.get(study.name, {}).items():
+            rows.append({"clips": f"{study.name}, both at {rate:g}", "the paper": DASH} | _here(pairs))
     return pd.DataFrame(rows)
 
 

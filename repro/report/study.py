@@ -4,7 +4,7 @@ Runs that learned nothing are marked wherever they count, with the result withou
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from repro.records.record import RESULTS, Record
 from repro.records.scores import gain_of, is_right, share_of
 
 Pairs = Sequence[tuple[Record, Record]]
+OneRate = Mapping[str, Mapping[float, Pairs]]
+"""By a study's name: runs with one learning rate for both networks, by that rate (`repro.report.doses.one_rate_of`)."""
 NOTHING = "learned nothing"
 
 
@@ -91,6 +93,11 @@ class Study:
     @property
     def converged(self) -> bool:
         return have_converged(self.records)
+
+    @property
+    def own_rates(self) -> bool:
+        """Whether its networks differ in their learning rate."""
+        return len({record.experiment.learning_rate for record in self.records}) > 1
 
     @property
     def networks(self) -> dict[str, list[Record]]:
@@ -179,7 +186,7 @@ def study_text(study: Study) -> str:
 def rates_text(study: Study) -> str:
     """The learning rate of all networks, or each one's own."""
     rates = {model: some[0].experiment.learning_rate for model, some in study.networks.items()}
-    if len(set(rates.values())) == 1:
+    if not study.own_rates:
         return f"learning rate {next(iter(rates.values())):g}"
     own = ", ".join(f"{rate:g} of {TITLES[model]}" for model, rate in rates.items())
     return f"learning rates [chosen on validation clips](training.html): {own}"
