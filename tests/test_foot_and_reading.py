@@ -4,7 +4,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from made import DIGEST, PROVENANCE, both_networks
+from made import DIGEST, PROVENANCE, both_networks, demo_record
 
 from repro.claims.judging import MEANING
 from repro.experiment.fields import Experiment
@@ -23,11 +23,11 @@ def runs(tmp_path):
 
 def test_the_box_has_the_command_the_time_and_the_records(runs):
     html = foot.foot_html("gate", runs)
-    end = "--cores all --configfile profiles/rendered.yaml</code>"
+    end = "--cores all --configfile FILE</code>"
     again, path = "<code>make again RUN=", "PROFILE=profiles/rendered.yaml</code>"
     assert f"{again}&#39;rendered/*&#39; {path} (4 runs, 0.1 hours of one core in all, 2 minutes each)" in html
     assert f"{again}rendered/res34_se_im_net-split1-seed0 {path} (one of them, 2 minutes)" in html
-    assert f"<code>.venv/bin/snakemake runs {end} (the 44 runs that this page lacks)" in html
+    assert f"<code>.venv/bin/snakemake runs {end}: <code>profiles/rendered.yaml</code> (44 runs)" in html
     assert (
         "6 minutes in all, the recorded runs one by one, on CPU, 1 thread of Made 1; Snakemake" in html
     )  # of 90 s each
@@ -48,8 +48,21 @@ def test_what_came_out_again_and_which_code_no_commit_has_are_said(tmp_path):
 def test_other_studies_are_named_by_their_profiles_behind_one_command(runs, tmp_path):
     other = both_networks(tmp_path, study="ut-interaction-pretrained", seeds=(0,))
     html = foot.foot_html("gate", [*runs, *other])
-    command = "<code>.venv/bin/snakemake runs --cores all --configfile FILE</code>: "
-    assert f"{command}<code>profiles/ut-interaction.yaml</code> (2 of its 72 runs)</span>" in html
+    command = "<code>make again RUN=&#39;ut-interaction-pretrained/*&#39; PROFILE=profiles/ut-interaction.yaml</code>"
+    assert f"{command} (2 runs, 0.1 hours of one core in all, 2 minutes each)</span>" in html
+    more = "<code>profiles/rendered.yaml</code> (44 runs), <code>profiles/ut-interaction.yaml</code> (70 runs)</span>"
+    assert f"--configfile FILE</code>: {more}" in html
+
+
+def test_choices_have_one_command(runs, tmp_path):
+    """All of their studies by one pattern, which fits the reference's runs not."""
+    groups = ("rendered-choices-times-1.5", "rendered-choices-gate-se")
+    gate = dict(zip(groups, ("times_1.5", "se")))
+    choices = [demo_record(tmp_path, study=name, gate=gate[name], model="res34_se_im_net", seed=0) for name in groups]
+    found, missing = foot.commands_of([*runs, *choices])
+    (command, note) = list(found.items())[2]
+    assert command == "make again RUN='rendered-choices-*/*' PROFILE=profiles/rendered-choices.yaml"
+    assert note.startswith("2 runs, ") and missing["profiles/rendered-choices.yaml"] == "142 runs"
 
 
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():
@@ -74,7 +87,7 @@ def test_an_unfinished_profile_stops_no_page(tmp_path, monkeypatch, runs):
 def test_runs_that_no_profile_makes_name_no_command(tmp_path):
     assert foot.commands_of(both_networks(tmp_path, study="elsewhere")) == ({}, {})
     many = [run for name in "abcde" for run in both_networks(tmp_path, study=name, seeds=(0,))]
-    assert foot.count_of(many) == "10 runs of a, b, c and 2 more"
+    assert foot.count_of(many) == "10 runs of a, b, c, d, e"
 
 
 def test_the_studies_at_a_glance(runs):

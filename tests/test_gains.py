@@ -2,6 +2,7 @@
 
 import pytest
 from made import DIGEST, both_networks
+from test_rates import run as tried
 
 from repro.report import gains
 from repro.report.study import shown
@@ -17,7 +18,7 @@ def studies(tmp_path):
 
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
-    first, second = gains.answer_text(studies, {}), gains.details_text(studies, {}).split("\n")[-1]
+    first, second = gains.answer_text(studies, {}), gains.details_text(studies, {}, []).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(" with gates (2 pairs of runs): it recognises more of these clips.")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
@@ -28,14 +29,15 @@ def test_runs_that_had_not_learned_their_clips_are_counted_and_the_gain_without_
     runs = both_networks(tmp_path, seeds=range(3))
     late = next(run for run in runs if run.experiment.seed == 2 and run.experiment.model == "res34_se_im_net")
     late.history["train_top1"] = 0.9
-    text = gains.details_text(shown(runs, DIGEST), {})
+    text = gains.details_text(shown(runs, DIGEST), {}, runs)
     assert "1 of 3 runs with gates and 0 of 3 runs without gates ended before they had learned their" in text
     assert "the 2 pairs in which both had: +41.7 points [" in text and text.endswith("so no verdict).")
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):
     assert gains.answer_text(studies[1:], {}).startswith("**Not known yet:** no study here trained both networks until")
-    assert gains.details_text(studies[1:], {}).startswith("- Training clips not learned, so no evidence: Other clips")
+    details = gains.details_text(studies[1:], {}, [])
+    assert details.startswith("- Training clips not learned, so no evidence: Other clips")
     assert gains.answer_text([], {}).startswith("**Not known yet:**")
 
 
@@ -44,7 +46,10 @@ def test_one_pair_of_runs_could_be_chance(tmp_path):
     assert text.endswith("(one pair of runs, the interval over clips alone): one training alone cannot tell.")
 
 
-def test_rates_that_validation_clips_chose_are_said(tmp_path):
+TRIED = {0.04: (0.3, 0.2), 0.08: (0.5, 0.7), 0.16: (0.4, 0.6)}  # rates, and validation top-1 of two seeds
+
+
+def test_rates_that_validation_clips_chose_are_said_and_which_they_could_not_tell(tmp_path):
     fields = {"rate_chosen_by": "rates", "data_hash": "clips"}
     runs = [
         run
@@ -52,12 +57,16 @@ def test_rates_that_validation_clips_chose_are_said(tmp_path):
         for run in both_networks(tmp_path, learning_rate=rate, **fields)
         if run.experiment.model == model
     ]
-    text = gains.details_text(shown(runs, DIGEST), {})
+    text = gains.details_text(shown(runs, DIGEST), {}, runs)
     chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
-    assert text == f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}."
+    text_of_rates = f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}"
+    assert text == f"{text_of_rates}."
     assert "with gates, each at its own learning rate (2 pairs of runs): it" in gains.answer_text(
         shown(runs, DIGEST), {}
     )
+    tuning = [tried(tmp_path, "resnet34_3dres18", rate, s, some[s]) for rate, some in TRIED.items() for s in (0, 1)]
+    unsure = gains.details_text(shown(runs, DIGEST), {}, [*runs, *tuning])
+    assert unsure == text_of_rates + " (of ResNet34-3DRes18 not told from 0.16)."
 
 
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
@@ -82,12 +91,12 @@ def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(stud
     text = gains.answer_text(studies, one_rate)
     assert "with gates (2 pairs of runs): it" in text
     assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]**.")
-    assert "gain" not in gains.details_text(studies, one_rate).split("Training clips")[0], "all of its pairs"
-    fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}})
+    assert "gain" not in gains.details_text(studies, one_rate, []).split("Training clips")[0], "all of its pairs"
+    fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}}, [])
     assert "- Made clips: both at 0.16: 1 of the 2 splits and seeds, which gain +41.7 points [" in fewer
     for run in studies[0].pairs[0]:
         run.history["train_top1"] = 0.9
-    late = gains.details_text(studies, one_rate)
+    late = gains.details_text(studies, one_rate, [])
     assert "- Made clips: both at 0.16: 2 of 4 runs had not learned their training clips; " in late
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt

@@ -107,12 +107,14 @@ def test_a_run_says_how_it_ended_and_whether_it_counts(tmp_path):
     (row,) = tables.runs_table([made], DIGEST).to_dict("records")
     assert (row["run"], row["for"]) == (made.name, "main")
     assert (row["training top-1 (%)"], row["test top-1 (%)"]) == (100.0, 75.0)
-    assert row["state"] == "fresh, converged" and row["minutes"] == 1.5
+    assert row["state"] == "fresh, converged; commit 0123456789" and row["minutes"] == 1.5
     made.provenance["uncommitted_changes"] = True
-    assert tables.runs_table([made], DIGEST)["state"][0] == "fresh, converged, by code with uncommitted changes"
+    assert tables.runs_table([made], DIGEST)["state"][0].startswith(
+        "fresh, converged, by code with uncommitted changes; "
+    )
     made.provenance["uncommitted_changes"] = False
     made.history["train_top1"] *= 0.5
-    assert tables.runs_table([made], DIGEST)["state"][0] == "fresh, ended at 50.0 % of its training clips"
+    assert tables.runs_table([made], DIGEST)["state"][0].startswith("fresh, ended at 50.0 % of its training clips; ")
     stale = tables.runs_table([made], DIGEST | {"sampling": [1.0, 2.1]})
     assert stale["state"][0] == "stale: sampling"
 

@@ -27,7 +27,7 @@ def test_stated_settings_stand_apart_from_readings_and_each_network_has_its_own_
     rates = "0.08 (ResNet34-3DRes18), 0.16 (Res34-SE-IM-Net)"
     assert table.loc["learning rate", "runs shown"] == rates
     text = training.departures_text(studies)
-    assert "of 8 whose value its text states all runs shown have 3 (" in text
+    assert "of 9 whose value its text states all runs shown have " in text
     assert f"learning rate (0.001 → {rates})" in text and "dropout (" not in text
     assert training.departures_text([]) == ""
 

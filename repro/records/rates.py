@@ -36,6 +36,13 @@ def chosen(runs: ByRate) -> float:
     return max(runs, key=lambda rate: np.mean([validated(record) for record in runs[rate]]))
 
 
+def alike(runs: ByRate) -> list[float]:
+    """The rates whose seeds reach the lowest of the chosen one's: they cannot be told from it."""
+    best = chosen(runs)
+    low = min(validated(record) for record in runs[best])
+    return [rate for rate, some in runs.items() if rate != best and low <= max(map(validated, some))]
+
+
 def choosing(records: Sequence[Record], study: str) -> list[Record]:
     """The runs that chose the rates of experiments with ``rate_chosen_by: study``: that study's groups."""
     return [r for r in records if r.experiment.role == "tuning" and r.experiment.study.startswith(f"{study}-")]

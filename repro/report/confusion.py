@@ -83,7 +83,7 @@ def _at_one_rate(found: Mapping[float, Pairs]) -> str:
         return f"{alike} and {other} ({counted(pairs)})"
 
     lines = [f"at {rate:g} {told(pairs)}" for rate, pairs in found.items()]
-    return f" The two changes with both networks {'; '.join(lines)}." if lines else ""
+    return f" The two changes with one rate for both: {'; '.join(lines)}." if lines else ""
 
 
 def _taken_text(pairs: Pairs) -> str:

@@ -41,12 +41,12 @@ def foot_html(
     clips = [clip for measured in timed if (clip := measured.content.get("clip"))]  # of the pipelines that were timed
     source = next(kind.source for kind in KINDS if kind.name == page)
     note = f"FILE: any video; recorded with {clips[0]}" if clips else ""
-    commands, others = commands_of(records)
+    commands, missing = commands_of(records)
     commands = {command: note} if command else commands or {MAKE: ""}
     rows = [("Make these numbers again", Markup("<br>").join([Markup(FIRST), *_codes(commands)]))]
-    if others and not command:
-        listed = Markup(", ").join(_codes(others))
-        rows.append(("Other studies here", Markup("<code>{} FILE</code>: {}").format(SNAKEMAKE, listed)))
+    if missing and not command:
+        listed = Markup(", ").join(_codes(missing))
+        rows.append(("Not on this page yet", Markup("<code>{} FILE</code>: {}").format(SNAKEMAKE, listed)))
     if made := [_made(record) for record in records] + [measured.content["provenance"] for measured in timed]:
         files = Markup(", ").join(Markup("<code>results/table6/{}.json</code>").format(m.device) for m in timed)
         rows += [
@@ -94,10 +94,9 @@ def took(made: Sequence[Mapping[str, Any]]) -> str:
 def count_of(records: Sequence[Record]) -> str:
     """``12 runs of rendered, ucf101-3``, and how many of them were made by code that no commit has."""
     studies = list(dict.fromkeys(record.experiment.study for record in records))
-    named = ", ".join(studies[:3]) + (f" and {len(studies) - 3} more" if len(studies) > 3 else "")
     changed = sum(record.provenance["uncommitted_changes"] for record in records)
     of_these = f"; {changed} of them by code with uncommitted changes" if changed else ""
-    return f"{len(records)} run{'s' if len(records) > 1 else ''} of {named}{of_these}"
+    return f"{len(records)} run{'s' if len(records) > 1 else ''} of {', '.join(studies)}{of_these}"
 
 
 def _made(record: Record) -> dict[str, Any]:
@@ -111,42 +110,45 @@ def _codes(words: Mapping[str, str]) -> list[Markup]:
 
 
 def commands_of(records: Sequence[Record]) -> tuple[dict[str, str], dict[str, str]]:
-    """The commands that make the studies of these runs, as far as a profile has them, each with what it makes.
+    """The commands that make these runs anew, as far as a profile has them, each with what it makes, and the profiles
+    that have more runs of the same studies, each with how many.
 
-    Of the profile that has most of them: first the runs that these are, then one of them alone, then those that it has
-    beside them. Behind them the files of the other profiles, each with how many of its runs are among these.
+    First the profile that has most of these runs, and one of them alone.
     """
     made = {record.name: _made(record) for record in records}
     studies = {record.experiment.study for record in records}
-    found, there, of = {}, {}, {}
+    found, there, patterns, missing = {}, {}, {}, {}
     for file in sorted(Path("profiles").glob("*.yaml")):
         try:
-            runs = [f"{each.study}/{each.run}" for each in read_profile(file).experiments]
+            profile = read_profile(file)
         except ValueError:  # somebody's that is not finished: it makes none of these runs
             continue
+        runs = [f"{each.study}/{each.run}" for each in profile.experiments]
         if not studies & {name.partition("/")[0] for name in runs}:
             continue
         if file.stem == "demo":
             found[MAKE] = "the runs of demo"
-        else:
-            there[file.as_posix()], of[file.as_posix()] = sorted(name for name in runs if name in made), len(runs)
-    most = max(there, key=lambda path: len(there[path]), default=None)
-    if most is not None and there[most]:
-        found |= _again(most, there.pop(most), made, of[most])
-    return found, {path: f"{len(names) or 'none'} of its {of[path]} runs" for path, names in there.items()}
+            continue
+        if names := sorted(name for name in runs if name in made):
+            there[file.as_posix()] = names
+            patterns[file.as_posix()] = _pattern(profile.study, names)
+        if more := len(runs) - len(names):
+            missing[file.as_posix()] = f"{more} runs"
+    for path, names in sorted(there.items(), key=lambda item: -len(item[1])):
+        took = _minutes([made[name] for name in names])
+        found[f"make again RUN={patterns[path]} PROFILE={path}"] = f"{len(names)} run{'s' * (len(names) > 1)}, {took}"
+        if len(names) > 1 and names is max(there.values(), key=len):
+            one = f"make again RUN={names[0]} PROFILE={path}"
+            found[one] = f"one of them, {made[names[0]]['seconds'] / 60:.0f} minutes"
+    return found, missing
 
 
-def _again(path: str, names: Sequence[str], made: Mapping[str, Mapping[str, Any]], of: int) -> dict[str, str]:
-    """The commands that make these runs of a profile anew, one of them, and those that it has beside them."""
-    studies = dict.fromkeys(name.partition("/")[0] for name in names)
-    whole = "; ".join(f"make again RUN='{study}/*' PROFILE={path}" for study in studies)
-    took = _minutes([made[name] for name in names])
-    found = {whole: f"{len(names)} run{'s' * (len(names) > 1)}, {took}"}
-    if len(names) > 1:
-        one = f"make again RUN={names[0]} PROFILE={path}"
-        found[one] = f"one of them, {made[names[0]]['seconds'] / 60:.0f} minutes"
-    rest = {f"{SNAKEMAKE} {path}": f"the {of - len(names)} runs that this page lacks"} if len(names) < of else {}
-    return found | rest
+def _pattern(study: str, names: Sequence[str]) -> str:
+    """What these runs of a profile fit: one's name, its study, or all groups, whose names begin with the study's."""
+    studies = {name.partition("/")[0] for name in names}
+    if len(names) == 1:
+        return names[0]
+    return f"'{studies.pop() if len(studies) == 1 else f'{study}-*'}/*'"
 
 
 def _minutes(made: Sequence[Mapping[str, Any]]) -> str:

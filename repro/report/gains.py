@@ -10,6 +10,7 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
 from repro.records.questions import has_converged, one_start_text
+from repro.records.rates import alike, by_rate, choosing
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
 from repro.report.figures import draw_gains
@@ -44,12 +45,16 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
     return "\n".join(lines) or unknown
 
 
-def details_text(studies: Sequence[Study], one_rate: OneRate) -> str:
-    """How those studies' rates were chosen, where their runs began, which had not learned; what says nothing."""
+def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> str:
+    """How those studies' rates were chosen, where their runs began, which had not learned; what says nothing.
+
+    records: any; those that chose a rate say which others they could not tell from it.
+    """
     lines = []
     for study, gain in (found := _gains(studies)):
         if study.converged:
-            told = [rates_text(study)] if study.records[0].experiment.rate_chosen_by else []
+            chosen_by = study.records[0].experiment.rate_chosen_by
+            told = [rates_text(study) + _unsure_text(study, choosing(records, chosen_by))] if chosen_by else []
             told += [_one_rate_text(study, rate, pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
             told = [text for text in (*told, _both_learned_text(study)) if text]
@@ -115,6 +120,14 @@ def _both_learned_text(study: Study) -> str:
     left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
     rest = f", {left} (picked after training, so no verdict)" if both else ""
     return f"{late} ended before they had learned their training clips{rest}"
+
+
+def _unsure_text(study: Study, tuning: Sequence[Record]) -> str:
+    """Which rates could not be told from a network's own, in brackets; nothing where all could."""
+    runs = {model: by_rate(tuning, model) for model in study.networks}
+    found = {TITLES[model]: rates for model, some in runs.items() if some and (rates := alike(some))}
+    told = [f"of {title} not told from {' and '.join(f'{rate:g}' for rate in rates)}" for title, rates in found.items()]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:

@@ -10,13 +10,16 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.bench.online_timeline import Row
+from repro.claims.official import FULL, OWN
+from repro.claims.rules_costs import CAMERA_RATE
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import test_frames
-from repro.experiment.fields import ATTENTION
+from repro.experiment.fields import ATTENTION, TITLES
 from repro.metrics.statistics import share
 from repro.metrics.text import percent, with_interval
 from repro.paper.look_alikes import named_pairs
+from repro.records import table6
 from repro.records.measure import read_measurements
 from repro.records.provenance import machine_text
 from repro.report.examples import clips_at_hand
@@ -116,12 +119,25 @@ def pace_text(content: Mapping[str, Any] | None) -> str:
         for name, each in content["saving"].items()
     )
     return (
-        f"**{content['rate']} frames a second are {'kept' if kept else 'not kept'}** by a network of width "
-        f"×{content['width']:g} at {content['size']} pixels, N = {content['frames']}, on "
+        f"**{content['rate']} frames a second are {'kept' if kept else 'not kept'} at {content['size']} pixels** by "
+        f"{TITLES[content['model']]} of width ×{content['width']:g}, N = {content['frames']}, on "
         f"{machine_text(content['provenance'])}: {plain['dropped']} of "
         f"{plain['frames']} frames dropped, the oldest {plain['frame_age_ms_largest']:.0f} ms old with its decision. "
-        "Decisions at the paper's input are timed on [Table 6's page](complexity.html#real-time). Keeping each frame's "
-        f"map makes decisions faster, {saved}."
+        f"{_full_text()}Keeping each frame's map makes decisions faster, {saved}."
+    )
+
+
+def _full_text() -> str:
+    """How long a decision takes at the paper's input, machine by machine; nothing where none was timed."""
+    cpu = table6.read().get("cpu")
+    timed = [measured.fastest_exact(OWN) for measured in (*filter(None, [cpu]), *table6.read_backends())]
+    seconds = [f"{took.middle:.2f}" for _, took in filter(None, timed)]
+    if not seconds:
+        return ""
+    return (
+        f"At the paper's {FULL['size']} pixels a decision takes {', '.join(seconds)} s in {len(seconds)} measurements "
+        f"([Table 6](complexity.html#real-time)), and {FULL['frames']} frames come in "
+        f"{FULL['frames'] / CAMERA_RATE:.2f} s. "
     )
 
 
@@ -138,20 +154,25 @@ def memory_text(content: Mapping[str, Any] | None) -> str:
 
 
 def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
-    """A file played at its own rate, by the network as it is and by slower ones."""
+    """A file played at its own rate, by the network as it is and by slower ones; each frame's map is kept."""
     table = pd.DataFrame(
         {
             "network": name,
             "frames": found["frames"],
             "dropped": found["dropped"],
             "decisions a minute": found["decisions_a_minute"],
-            "latency (ms), median": found["latency_ms_median"],
             "frame age (ms), median": found["frame_age_ms_median"],
             "frame age (ms), largest": found["frame_age_ms_largest"],
         }
         for name, found in content["paces"].items()
     )
     return formatted(table, dict.fromkeys(table.columns[3:], ".0f"))
+
+
+PACES = (
+    "A network that is too slow, made so on purpose: every decision takes three times as long, or every frame's map "
+    "three frames' time. Age is that of a decision's newest frame when its label is shown."
+)
 
 
 # ---- Figure 5

@@ -330,6 +330,7 @@ def findings(content: Mapping[str, Any]) -> list[str]:
     kept = {name: row["second_over_first"]["median"] for name, row in ran.items()}
     least = min(kept, key=lambda name: kept[name])
     lines.append(
-        f"{TITLES[ATTENTION]} keeps {percent(kept[least], 0)} of the baseline's rate or more, the least under {least}."
+        f"{TITLES[ATTENTION]} keeps {percent(kept[least], 0)} of the baseline's rate or more, the least under {least}: "
+        f"{_ratio(ran[least]['second_over_first'])} times the baseline's."
     )
     return lines

@@ -124,7 +124,7 @@ def _state(record: Record, today: Digest) -> str:
         return f"stale: {', '.join(stale)}"
     ended = "converged" if has_converged(record) else f"ended at {percent(training_top1(record))} of its training clips"
     changes = ", by code with uncommitted changes" if record.provenance["uncommitted_changes"] else ""
-    return f"fresh, {ended}{mark(record)}{changes}"
+    return f"fresh, {ended}{mark(record)}{changes}; commit {record.provenance['commit'][:10]}"
 
 
 def provenance_table(records: Sequence[Record]) -> pd.DataFrame:

@@ -119,10 +119,13 @@ def _answer(row: Row, title: str, *, whole: bool) -> str:
     shown = row.published
     first, never = shown.first_right, int(np.isinf(shown.first_right).sum())
     soon = (
-        f"The right label first stands after {np.median(first):.1f} s (median; never for {never} of {len(first)} clips)"
+        f"The right label first stands after {np.median(first):.1f} s (median of all clips, the {never} among them for "
+        "which it never does)"
         if np.isfinite(np.median(first))
         else f"The right label never stands for {never} of {len(first)} clips"
     )
+    if np.isfinite(stays := float(np.median(shown.delays))):
+        soon += f", and from {stays:.1f} s on stays to the clip's end"
     best = best_moment(shown)
     better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
     text = (

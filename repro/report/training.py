@@ -13,7 +13,7 @@ from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.experiment.protocols import HABITS, PAPER_TEXT
 from repro.metrics.text import percent
 from repro.records.provenance import machine_text
-from repro.records.rates import by_rate, chosen, validated
+from repro.records.rates import alike, by_rate, chosen, validated
 from repro.records.record import Record
 from repro.report.figures import COLOURS
 from repro.report.show import formatted
@@ -26,6 +26,7 @@ IN_PART = {  # what it says of others
     "sampling": "a random frame a segment; at test time not stated",
     "momentum": "momentum, no value",
     "weight_decay": "weight decay, no value",
+    "size": "maps of 7×7, so 224",
 }
 BESIDE = {  # what it states beyond the fields of a protocol, and what is done at full size
     "starting weights": (
@@ -33,8 +34,10 @@ BESIDE = {  # what it states beyond the fields of a protocol, and what is done a
         "ImageNet's in the trunk, then Kinetics, then fine-tuned",
     ),
     "optimiser": ("stochastic gradient descent",) * 2,
+    "width": ("×1", "×1"),
 }
 NAMES = {
+    "width": "width (maps of 512 channels at ×1)",
     "frames": "frames of a clip",
     "schedule": "learning-rate schedule",
     "saturate": "epochs without a better top-1 before the rate falls",
@@ -151,6 +154,8 @@ def _value(name: str, fields: Mapping[str, Any]) -> str:
         return ", ".join(files) or "from scratch"
     if name == "gate" and fields[name] is None:
         return "the network's own"
+    if name == "width":
+        return f"×{fields[name]:g}"
     if name == "optimiser":
         return BESIDE[name][1]
     if name == "batch_size" and fields["accumulate"] > 1:
@@ -266,13 +271,11 @@ def _choice_text(title: str, runs: dict[float, list[Record]]) -> str:
     means = {rate: float(np.mean([validated(record) for record in some])) for rate, some in runs.items()}
     best, second = sorted(means, key=lambda rate: -means[rate])[:2]
     tried = ", ".join(f"{rate:g}" for rate in means)
-    top = [validated(record) for record in runs[best]]
-    alike = [r for r in means if r != best and min(top) <= max(map(validated, runs[r]))]
-    rates = " and ".join(f"{rate:g}" for rate in alike)
+    rates = " and ".join(f"{rate:g}" for rate in alike(runs))
     apart = f" The range of its seeds overlaps with that at {rates}: they cannot be told apart."
     return (
         f"{title}: {best:g} of {tried}, with {percent(means[best])} of the validation clips right; "
-        f"{second:g} comes next with {percent(means[second])}.{apart if alike else ''}"
+        f"{second:g} comes next with {percent(means[second])}.{apart if rates else ''}"
     )
 
 
