@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from IPython.display import HTML, display
@@ -135,8 +134,8 @@ def commands_of(records: Sequence[Record]) -> tuple[dict[str, str], dict[str, st
         if more := len(runs) - len(names):
             missing[file.as_posix()] = f"{more} runs"
     for path, names in sorted(there.items(), key=lambda item: -len(item[1])):
-        took = _minutes([made[name] for name in names])
-        found[f"make again RUN={patterns[path]} PROFILE={path}"] = f"{len(names)} run{'s' * (len(names) > 1)}, {took}"
+        hours = _hours([made[name] for name in names])
+        found[f"make again RUN={patterns[path]} PROFILE={path}"] = f"{len(names)} run{'s' * (len(names) > 1)}, {hours}"
         if len(names) > 1 and names is max(there.values(), key=len):
             one = f"make again RUN={names[0]} PROFILE={path}"
             found[one] = f"one of them, {made[names[0]]['seconds'] / 60:.0f} minutes"
@@ -151,11 +150,7 @@ def _pattern(study: str, names: Sequence[str]) -> str:
     return f"'{studies.pop() if len(studies) == 1 else f'{study}-*'}/*'"
 
 
-def _minutes(made: Sequence[Mapping[str, Any]]) -> str:
-    """``2.1 hours of one core in all, 11 minutes each by the median, from 7 to 102; ...``."""
-    minutes = [each["seconds"] / 60 for each in made]
+def _hours(made: Sequence[Mapping[str, Any]]) -> str:
+    """``2.1 hours of one core``, of all of them one by one."""
     core = " of one core" if all(each["device"] == "CPU, 1 thread(s)" for each in made) else ""
-    low, high = (f"{end(minutes):.0f}" for end in (min, max))
-    span = f" by the median, from {low} to {high}; how busy the machine was is not recorded" if low != high else ""
-    whole = f"{sum(minutes) / 60:.1f} hours{core} in all, " if len(made) > 1 else ""
-    return f"{whole}{median(minutes):.0f} minutes{' each' if len(made) > 1 else core}{span}"
+    return f"{sum(each['seconds'] for each in made) / 3600:.1f} hours{core}"

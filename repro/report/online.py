@@ -170,8 +170,8 @@ def pace_table(content: Mapping[str, Any]) -> pd.DataFrame:
 
 
 PACES = (
-    "A network that is too slow, made so on purpose: every decision takes three times as long, or every frame's map "
-    "three frames' time. Age is that of a decision's newest frame when its label is shown."
+    "Slower: every decision takes three times as long, or every frame's map three frames' time. Age: of a decision's "
+    "newest frame when its label is shown"
 )
 
 
