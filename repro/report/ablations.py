@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.experiment.fields import ATTENTION, BASELINE, CONTROL, TEMPORAL, TITLES
@@ -23,8 +22,8 @@ from repro.paper.look_alikes import backwards_pairs
 from repro.records import compare
 from repro.records.freshness import Digest
 from repro.records.record import Record
-from repro.records.scores import gain_of, gains_by_seed, is_right, mistaken_for_partner
-from repro.report.figures import COLOURS
+from repro.records.scores import gain_of, is_right, mistaken_for_partner
+from repro.report.gains import rows_figure
 from repro.report.show import formatted
 from repro.report.study import Pairs, beside, gain_text
 
@@ -172,24 +171,10 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a pair of runs; with its alternative text.
-
-    Variants that cannot act here are left out.
-    """
-    found = [variant for variant in found if not variant.idle]
-    fig, axis = plt.subplots(figsize=(8.5, 1.0 + 0.36 * len(found)), layout="constrained")
-    for row, variant in enumerate(found):
-        interval = variant.difference()
-        axis.plot([100 * interval.low, 100 * interval.high], [row, row], color=COLOURS[ATTENTION], linewidth=2)
-        axis.plot(100 * interval.point, row, "o", color=COLOURS[ATTENTION])
-        single = [100 * gain for gain in gains_by_seed(variant.pairs)]
-        axis.plot(single, [row] * len(single), "|", color="#555555", markersize=9)
-    axis.axvline(0, color="black", linestyle=":", linewidth=1)
-    axis.set_yticks(range(len(found)), [f"{v.title} ({v.counted})" for v in found])
-    axis.set(ylim=(len(found) - 0.5, -0.5), title="One choice changed in Res34-SE-IM-Net")
-    axis.set(xlabel="difference in test top-1 (points): mean with 95 % interval, a tick a pair of runs")
-    listed = "; ".join(f"{v.title} {100 * v.difference().point:+.1f} points" for v in found)
-    return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}. {listed}."
+    """Differences in top-1 from the reference with their intervals, a tick a pair of runs; with its alternative text."""
+    rows = {variant.title: variant.pairs for variant in found}
+    fig, listed = rows_figure(rows, f"top-1 minus that of {TITLES[ATTENTION]} (points), a tick a pair of runs")
+    return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}: {listed}."
 
 
 def said(variant: Variant | None, score: Callable[[Record], np.ndarray] = is_right) -> str:
