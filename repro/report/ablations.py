@@ -171,7 +171,7 @@ def pretraining_table(found: Sequence[Variant]) -> pd.DataFrame:
 
 
 def variants_figure(found: Sequence[Variant]) -> tuple[Figure, str]:
-    """Differences in top-1 from the reference with their intervals, a tick a pair of runs; with its alternative text."""
+    """Differences in top-1 from the reference with their intervals, a tick a pair of runs; with its alt text."""
     rows = {variant.title: variant.pairs for variant in found}
     fig, listed = rows_figure(rows, f"top-1 minus that of {TITLES[ATTENTION]} (points), a tick a pair of runs")
     return fig, f"Differences in test top-1 from {TITLES[ATTENTION]}: {listed}."
