@@ -330,7 +330,7 @@ def findings(content: Mapping[str, Any]) -> list[str]:
     kept = {name: row["second_over_first"]["median"] for name, row in ran.items()}
     least = min(kept, key=lambda name: kept[name])
     lines.append(
-        f"{TITLES[ATTENTION]} keeps {percent(kept[least], 0)} of the baseline's rate or more, the least under {least}: "
-        f"{_ratio(ran[least]['second_over_first'])} times the baseline's."
+        f"{TITLES[ATTENTION]} runs at {_ratio(ran[least]['second_over_first'])} times the baseline's rate or more, the "
+        f"least under {least}."
     )
     return lines
