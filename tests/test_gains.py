@@ -43,7 +43,7 @@ def test_without_a_converged_study_nothing_is_known_yet(studies):
 
 def test_one_pair_of_runs_could_be_chance(tmp_path):
     text = gains.answer_text(shown(both_networks(tmp_path, seeds=(0,)), DIGEST), {})
-    assert text.endswith("(one pair of runs, the interval over clips alone): one training alone cannot tell.")
+    assert text.endswith("(one pair of runs, over clips alone): one training alone cannot tell.")
 
 
 TRIED = {0.04: (0.3, 0.2), 0.08: (0.5, 0.7), 0.16: (0.4, 0.6)}  # rates, and validation top-1 of two seeds

@@ -160,4 +160,4 @@ def unlearned_text(runs: Sequence[Record]) -> str:
 
 
 def _counted(gain: Estimate) -> str:
-    return "one pair of runs, the interval over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
+    return "one pair of runs, over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"
