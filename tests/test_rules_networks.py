@@ -116,7 +116,7 @@ def test_a_run_that_learned_nothing_counts_is_named_and_the_result_without_it_sh
 
 def test_runs_that_start_from_one_training_say_so(tmp_path):
     """How another pre-training would have come out, none of them tells."""
-    words = "all started from one pre-training, whose chance is not in the interval"
+    words = "each network started from one pre-training, whose chance is not in the interval"
 
     def runs(study, start):
         return [
@@ -191,7 +191,11 @@ def test_fewer_confusions_at_the_price_of_other_errors_are_a_part_of_the_claim(t
     runs += [demo_record(tmp_path, model=ATTENTION, seed=s, wrong=more, per_class=20) for s in SEEDS]
     found = verdict("se-im-reduces-confusion", runs)
     assert found.outcome == "partly" and "lower for 6, higher for 0 of 6" in found.evidence
-    assert "; clips taken for the other -75.0 points [" in found.short and "], right -10.0 points [" in found.short
+    assert (
+    assert "of these classes, taken for the other -75.0 points [" in found.short
+    assert "], right -10.0 points [" in found.short
+        and "], right -10.0 points [" in found.short
+    )
 
 
 @pytest.mark.parametrize("first, second", [(25, 3), (3, 25)])
@@ -508,7 +512,7 @@ SAID = {  # where the claim is reproduced: the page, and words of the evidence
         "on made clips: +41.7 points [+", "(p < 0.001; 120 test clips in 120 groups, 3 pairs of runs): reproduced.",
     ]),
     "se-im-reduces-confusion": ("look-alikes", [
-        "confusion lower for 4, higher for 0 of 6 pairs of look-alikes; clips taken for", "(Wave / Clap -1.25 [",
+        "confusion lower for 4, higher for 0 of 6 pairs of look-alikes; of the clips of", "(Wave / Clap -1.25 [",
         "taken for the other -41.7 points [",  # 4 x 25 of 6 x 40 clips
     ]),
     "confusing-actions-matter": ("look-alikes", [
@@ -522,7 +526,7 @@ SAID = {  # where the claim is reproduced: the page, and words of the evidence
     ]),
     "accuracy-hmdb51": ("gate", [
         "on HMDB51: top-1 77.4 % [",
-        "1530 test clips in 1530 groups, 3 runs; Kinetics; all started from one pre-training",
+        "1530 test clips in 1530 groups, 3 runs; Kinetics; each network started from one",
     ]),
 }  # fmt: skip
 

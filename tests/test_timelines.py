@@ -50,7 +50,7 @@ def test_the_same_run_from_a_new_start_stands_beside_the_stream(monkeypatch):
 def test_the_answer_is_computed():
     text = timelines.answer_text([made()])
     assert "**made clips (s): with a clip's last frame the label is right for 100.0 % [" in text
-    assert "]** of 12 clips in a row; **scored whole, the same weights are right for 91.7 %.**" in text
+    assert " frames/s; **scored whole, the same weights are right for 91.7 %.**" in text
     assert "The right label first stands after 2.5 s (median of all clips, the 0 among them for which" in text
     assert "One network alone: intervals lack the chance of training." in text
     assert text.count("**Not run: ") == 2
@@ -74,7 +74,7 @@ def test_rows_of_runs_that_converged_come_first(tmp_path, monkeypatch):
     learned = "**. A remark. This run had learned its training clips when it ended."
     assert timelines.run_text(rows[0]).endswith(learned)
     record(tmp_path / "results", labels=[0, 1, 2], scores=np.eye(3)[[0, 1, 1]], **fields | {"run": "s"})
-    assert timelines.run_text(rows[0]).endswith("it is right for 100.0 %, the 2 runs like it for 83.3 %.")
+    assert timelines.run_text(rows[0]).endswith("it has 100.0 % right; the mean of 2 such runs is 83.3 %.")
     assert timelines.run_text(rows[1]) == "Network of run `a/r` on **made clips**."
     assert online.at_hand(rows) is None, "its clips are not here"
 
@@ -86,7 +86,7 @@ def test_a_fall_at_the_end_is_explained():
     for way in (timeline.PUBLISHED, timeline.SLIPS["average"]):
         row.ways[way].shown[9::30] = 1  # with its last frame each clip of Sit, which moves once
     assert timelines.best_moment(row.published) == (2.5, 1.0)
-    assert "of 12 clips in a row (at best, after 2.5 s, for 100.0 %); **scored whole" in timelines.answer_text([row])
+    assert " frames/s (at best, after 2.5 s, for 100.0 %); **scored whole" in timelines.answer_text([row])
     text = timelines.fall_text(row)
     assert "goes from 100.0 % to 0.0 % in actions that move once and then rest, from 100.0 % to 100.0 % in" in text
     assert text.endswith("Without the average with earlier scores the former go from 100.0 % to 0.0 %.")

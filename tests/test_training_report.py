@@ -40,7 +40,7 @@ def test_each_study_of_several_says_its_own_values_in_words(tmp_path):
     table = training.settings_table(studies).set_index("setting")["runs shown"]
     one, two = (next(s.name for s in studies if s.records[0].experiment.start_from == each) for each in (None, "one/r"))
     assert f"{two}: 0.3" in table["dropout"] and f"{one}: " in table["dropout"]
-    assert f"{two}: those of study one, then fine-tuned" in table["starting weights"]
+    assert f"{two}: study one's, then fine-tuned" in table["starting weights"]
     assert table["epochs without a better top-1 before the rate falls"] == "4"
     assert not table.index[table.index.str.contains("_")].any() and table["pixel values"].startswith("RGB")
 

@@ -408,7 +408,8 @@ def online(claim: Claim, evidence: Evidence) -> Verdict:
         settle,
         "online",
         short=f"drink or eat {with_interval(told)} right by one network, guessing {percent(GUESSING)}{_too_few(told)}; "
-        f"among all classes {percent(made['top1'])}, the whole clip at once {percent(made['top1_whole_clip'])}; "
+        f"all {made['clips']} clips among all classes {percent(made['top1'])}, scored whole "
+        f"{percent(made['top1_whole_clip'])}; "
         f"{rate:.0f} frames/s, decoding apart, {full}",
         sources=(Source.of(f"{study}/online", made["provenance"]),),
     )

@@ -220,7 +220,8 @@ def _confusion(pairs: Pairs) -> Result:
     outcome, but = of_most(list(falls.values())), ""
     if len(falls) == 1:  # one pair is not most of several, however it fares
         outcome, but = "undecided", ", and one alone cannot tell of most"
-    right = gain_of([(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs], is_right)
+    alike = [(of_look_alikes(a), of_look_alikes(b)) for a, b in pairs]
+    right = gain_of(alike, is_right)
     if right.point < 0 and outcome == "reproduced":
         outcome = "partly"
     lower = sum(fall.point > 0 for fall in falls.values())
@@ -229,9 +230,9 @@ def _confusion(pairs: Pairs) -> Result:
         for (i, j), fall in falls.items()
     )
     higher = sum(fall.point < 0 for fall in falls.values())
-    taken, more = (with_interval(g, signed=True) for g in (gain_of(pairs, mistaken_for_partner), right))
+    taken, more = (with_interval(g, signed=True) for g in (gain_of(alike, mistaken_for_partner), right))
     fell = f"confusion lower for {lower}, higher for {higher} of {len(falls)} pairs of look-alikes{but}"
-    short = f"{fell}; clips taken for the other {taken}, right {more}"
+    short = f"{fell}; of the clips of these classes, taken for the other {taken}, right {more}"
     return Result(outcome, short, f"{listed}; {_counted(right, 'pair of runs')}")
 
 

@@ -52,7 +52,7 @@ def one_start_text(records: Iterable[Record]) -> str:
     for record in records:
         starts.setdefault(record.experiment.model, set()).add(record.experiment.start_from)
     one = all(len(found) == 1 and None not in found for found in starts.values())
-    return "; all started from one pre-training, whose chance is not in the interval" if one else ""
+    return "; each network started from one pre-training, whose chance is not in the interval" if one else ""
 
 
 def errors_with_look_alike(runs: Sequence[Record]) -> tuple[list[Record], float]:

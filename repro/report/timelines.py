@@ -99,7 +99,8 @@ def _beside_text(record: Record) -> str:
     if len(same) == 1:
         return ""
     own, mean = (percent(share_of(each, is_right).point) for each in ([record], same))
-    return f" Of test clips scored whole, a split each, it is right for {own}, the {len(same)} runs like it for {mean}."
+    clips = f"Of all {len(record.labels)} test clips of its split, scored whole,"
+    return f" {clips} it has {own} right; the mean of {len(same)} such runs is {mean}."
 
 
 def answer_text(rows: Sequence[Row]) -> str:
@@ -130,8 +131,8 @@ def _answer(row: Row, title: str, *, whole: bool) -> str:
     better = f" (at best, after {best[0]:.1f} s, for {percent(best[1])})" if best else ""
     text = (
         f"**{title}: with a clip's last frame the label is right for {with_interval(shown.accuracy_end())}** of "
-        f"{len(shown.clips)} clips in a row{better}; **scored whole, the same weights are right for "
-        f"{percent(row.offline.point)}.** {soon}."
+        f"{len(shown.clips)} clips in a row{_length_text(shown)}{better}; **scored whole, the same weights are right "
+        f"for {percent(row.offline.point)}.** {soon}."
     )
     if whole:
         alone = read_measurements("online").get(row.study, {})
@@ -140,6 +141,13 @@ def _answer(row: Row, title: str, *, whole: bool) -> str:
             text += f"{percent(alone['top1'])}."
         text += " One network alone: intervals lack the chance of training."
     return text
+
+
+def _length_text(shown: Timeline) -> str:
+    """How long a stream's clips are, and their rate."""
+    seconds = shown.clips["frames"] / shown.clips["rate"]
+    rates = " or ".join(f"{rate:g}" for rate in sorted(set(shown.clips["rate"])))
+    return f" of {np.median(seconds):.1f} s at {rates} frames/s"
 
 
 def best_moment(shown: Timeline) -> tuple[float, float] | None:

@@ -148,7 +148,8 @@ def departures_text(studies: Sequence[Study]) -> str:
 
 def _value(name: str, fields: Mapping[str, Any]) -> str:
     if name == "starting weights" and fields["start_from"]:
-        return f"those of study {fields['start_from'].split('/')[0]}, then fine-tuned"
+        study, run = fields["start_from"].split("/")
+        return f"study {study}'s{' of the same network' if fields['model'] in run else ''}, then fine-tuned"
     if name == "starting weights":
         files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
         return ", ".join(files) or "from scratch"
