@@ -204,8 +204,14 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
     short = doses.held_text([Study("Some", (still,)), Study("Others", (still, moved))])
-    assert "s held at each channel's mean over clips changes 1 of 120 predictions of one network on Some: **" in short
-    assert "a constant**; 7 of 240 predictions of 2 networks on Others: **more than a constant** (no more than" in short
+    assert (
+        "s held at each channel's mean over clips changes 1 of 120 predictions of one network on Some, top-1 by"
+        in short
+    )
+    assert "7 of 240 predictions of 2 networks on Others, top-1 by -2.9 points [" in short
+    assert (
+        "]: **a constant**; 7 of" in short and "]: **more than a constant** (the plan's rule: no more than 1 %" in short
+    )
     assert "width ×0.25, gates of 4 to 4 hidden units; Equation 4" in short
     still.history["train_top1"] = 0.5
     object.__setattr__(still.experiment, "schedule", "cosine")

@@ -158,7 +158,7 @@ def _network_against_network(
             rest = judge(learned).short if learned else "no pair is left"
         place = where(own, [[a for a, _ in each] for each in sets])
         if any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
-            place += ", each at its own learning rate"
+            place += ", each at its own learning rate (at one: Table 7)"
         result = result._replace(details=result.details + one_start_text(own))
         told.append((Finding(study, place, *result, rest, tuple(record.name for record in stuck)), own))
     return _verdict(claim, told, **words)

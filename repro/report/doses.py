@@ -258,15 +258,16 @@ def held_text(studies: Sequence[Study]) -> str:
         changed, asked = _counted(pairs)
         what = "a constant" if changed <= FEW * asked else "more than a constant"
         runs = f"{len(pairs)} networks" if len(pairs) > 1 else "one network"
-        told.append(f"{changed} of {asked:,} predictions of {runs} on {study.name}: **{what}**")
+        top1 = f", top-1 by {with_interval(gain_of(pairs, is_right), signed=True)}" if changed else ""
+        told.append(f"{changed} of {asked:,} predictions of {runs} on {study.name}{top1}: **{what}**")
     first = next((record for study in studies for record in with_gates(study.records)), None)
     if not told or not first:
         return ""
     hidden = [hidden_units(unit["channels"], first.experiment.reduction) for unit in first.gates["end"]]
     return (
-        f"- **Is it a gate?** s held at each channel's mean over clips changes {'; '.join(told)} (no more than "
-        f"{percent(FEW, 0)} changed; width ×{first.experiment.width:g}, gates of {min(hidden)} to {max(hidden)} hidden "
-        "units; Equation 4 in one of its three readings; [Table 7](gate.html))."
+        f"- **Is it a gate?** s held at each channel's mean over clips changes {'; '.join(told)} (the plan's rule: no "
+        f"more than {percent(FEW, 0)} changed; width ×{first.experiment.width:g}, gates of {min(hidden)} to "
+        f"{max(hidden)} hidden units; Equation 4 in one of its three readings; [Table 7](gate.html))."
     )
 
 

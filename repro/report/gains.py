@@ -57,7 +57,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[
             told = [rates_text(study) + _unsure_text(study, choosing(records, chosen_by))] if chosen_by else []
             told += [_one_rate_text(study, rate, pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
-            told = [text for text in (*told, _both_learned_text(study)) if text]
+            told = [text for text in (*told, _learned_text(study)) if text]
             lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
     return "\n".join(lines + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
@@ -107,19 +107,15 @@ def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
     return [(study, gain) for study in studies if (gain := study.gain)]
 
 
-def _both_learned_text(study: Study) -> str:
-    """How many runs of a converged study had not learned their training clips, and the gain of the pairs in which both
-    had; nothing where all had."""
-    both = [pair for pair in study.pairs if all(map(has_converged, pair))]
-    if len(both) == len(study.pairs):
+def _learned_text(study: Study) -> str:
+    """How many runs of a converged study had not learned their training clips; nothing where all had."""
+    if all(has_converged(run) for pair in study.pairs for run in pair):
         return ""
     late = " and ".join(
         f"{sum(not has_converged(pair[k]) for pair in study.pairs)} of {len(study.pairs)} runs {words} gates"
         for k, words in ((1, "with"), (0, "without"))
     )
-    left = f"the {len(both)} pairs in which both had: {with_interval(gain_of(both, is_right), signed=True)}"
-    rest = f", {left} (picked after training, so no verdict)" if both else ""
-    return f"{late} ended before they had learned their training clips{rest}"
+    return f"{late} ended before they had learned their training clips"
 
 
 def _unsure_text(study: Study, tuning: Sequence[Record]) -> str:
@@ -131,15 +127,17 @@ def _unsure_text(study: Study, tuning: Sequence[Record]) -> str:
 
 
 def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:
-    """What is to be known of the runs at one rate: those that had not learned, and the study's own gain on their
-    splits and seeds where these are fewer than its own."""
+    """What is to be known of the runs at one rate: their folders, those that had not learned, and the study's own gain
+    on their splits and seeds where these are fewer than its own."""
     there = {(gated.experiment.split, gated.experiment.seed) for _, gated in pairs}
     same = [pair for pair in study.pairs if (pair[1].experiment.split, pair[1].experiment.seed) in there]
-    told = [unlearned_text([run for pair in pairs for run in pair])]
+    runs = [run for pair in pairs for run in pair]
+    told = ["runs of " + " and ".join(f"`{study}`" for study in dict.fromkeys(run.experiment.study for run in runs))]
+    told += filter(None, [unlearned_text(runs)])
     if len(same) < len(study.pairs):
         gain = with_interval(gain_of(same, is_right), signed=True)
         told.append(f"{len(same)} of the {len(study.pairs)} splits and seeds, which gain {gain} at the chosen rates")
-    return f"both at {rate:g}: {', '.join(filter(None, told))}" if any(told) else ""
+    return f"both at {rate:g}: {', '.join(told)}"
 
 
 def own_rates_text(study: Study) -> str:
