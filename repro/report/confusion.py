@@ -119,7 +119,7 @@ def errors_text(studies: Sequence[Study]) -> str:
         lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     head = (
         "**Do errors fall on the look-alike?** On classes with a named one; each clip counts once, however many runs "
-        "have it wrong, so shares do not multiply:"
+        "have it wrong:"
     )
     return "\n".join([head, "", *lines]) if lines else ""
 
