@@ -103,7 +103,8 @@ def test_the_tables_show_it(chain):
     _folder, run = chain
     record = run(run="fine", start_from="pre/base")
     (row,) = starts_table([record]).to_dict("records")
-    assert row["part"] == "network" and row["not loaded"] == 66 and "head.fc.weight" in row["reasons"]
+    assert row["part"] == "network" and row["tensors: loaded; not loaded; unused"] == "306; 66; 0"
+    assert "head.fc.weight" in row["reasons"]
     (row,) = pace_by_study([record]).to_dict("records")
     assert row["clips/s"] > 0 and row["share of the peak"].endswith("%")
     old = dataclasses.replace(record, history=record.history[["epoch", "train_loss"]], data={"hash": "x"})

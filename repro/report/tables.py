@@ -174,9 +174,7 @@ def starts_table(records: Sequence[Record]) -> pd.DataFrame:
             "part": each["part"],
             "source": each["source"],
             "weights": each["digest"],
-            "tensors loaded": each["loaded"],
-            "not loaded": each["not_loaded"],
-            "in the file, not used": each["unused"],
+            "tensors: loaded; not loaded; unused": f"{each['loaded']}; {each['not_loaded']}; {each['unused']}",
             "reasons": "; ".join(
                 f"{reason}: {', '.join(names[:3])}"
                 for reason, names in (each["not_loaded_by_reason"] | each["unused_by_reason"]).items()
