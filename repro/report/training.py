@@ -148,7 +148,7 @@ def departures_text(studies: Sequence[Study]) -> str:
 
 def _value(name: str, fields: Mapping[str, Any]) -> str:
     if name == "starting weights" and fields["start_from"]:
-        study, run = fields["start_from"].split("/")
+        study, _, run = fields["start_from"].partition("/")
         return f"study {study}'s{' of the same network' if fields['model'] in run else ''}, then fine-tuned"
     if name == "starting weights":
         files = [f"{part}: {fields[f'{part}_weights']}" for part in ("trunk", "head") if fields[f"{part}_weights"]]
