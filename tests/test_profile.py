@@ -139,7 +139,8 @@ def test_only_runs_of_the_papers_networks_as_they_are_count_as_evidence():
     for path in PROFILES:
         for e in read_profile(path).experiments:
             tried = e.study.split("-", 1)[1] if "-" in e.study else ""
-            choosing = tried.startswith("rate-") or path.stem in ("rendered-rates", "rendered-epochs", "rendered-again")
+            stems = ("rendered-rates", "rates-120", "rendered-epochs", "rendered-again")
+            choosing = tried.startswith("rate-") or path.stem in stems
             wanted = "tuning" if choosing else "main"
             if wanted == "main" and (
                 path.stem == "rendered-choices" or e.gate or e.gate_bias or tried == "frame-average"

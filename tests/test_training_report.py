@@ -1,5 +1,7 @@
 """Table 3's page: which settings the text states, in which of them the runs shown are other ones; learning rates."""
 
+from dataclasses import replace
+
 from made import DIGEST, both_networks
 from test_rates import made, run
 
@@ -66,6 +68,14 @@ def test_the_table(tmp_path):
 
 def test_what_was_not_run_is_said(tmp_path):
     assert training.tuning_text([]) == training.tuning_text(made(tmp_path)[:4]) == training.NOT_RUN
+
+
+def test_each_study_that_tried_rates_is_a_search_of_its_own(tmp_path):
+    """Runs of 60 and of 120 epochs, for one, are not averaged; runs without validation clips choose nothing."""
+    short = made(tmp_path)
+    long = [replace(r, experiment=replace(r.experiment, study="again-" + r.experiment.study)) for r in short]
+    other = run(tmp_path, BASELINE, 0.16, 0, None)
+    assert training.searches([*short, other, *long]) == [short, long] and training.searches([other]) == []
 
 
 def test_the_figure(tmp_path):

@@ -112,6 +112,7 @@ def settle_table(verdicts: Verdicts) -> pd.DataFrame:
 
 NEAR = {  # what the plan asks of CPUs: profile and question
     "rendered": "the gain on rendered clips",
+    "rates-120": "each network's rate, by runs of 120 epochs",
     "rendered-choices": "is it the gate, a constant or the rate; one choice at a time",
     "ut-interaction": "the gain on real look-alikes",
     "ucf101-3": "the gain on three classes of UCF101",

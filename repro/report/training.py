@@ -226,6 +226,15 @@ def pace_by_study(records: Sequence[Record]) -> pd.DataFrame:
 NOT_RUN = "**Not run:** both networks at several learning rates, with validation clips."
 
 
+def searches(records: Sequence[Record]) -> list[list[Record]]:
+    """The runs of each study that tried learning rates; a study's groups, one a rate, count together."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        if record.experiment.role == "tuning" and "validation_top1" in record.history:
+            found.setdefault(record.experiment.study.rpartition("-")[0], []).append(record)
+    return list(found.values())
+
+
 def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
     """One row a rate: validation top-1 of both networks, mean of seeds (lowest to highest)."""
     both = {model: by_rate(records, model) for model in (BASELINE, ATTENTION)}
