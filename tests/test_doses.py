@@ -121,8 +121,7 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     text = doses.rate_text(found)
     assert text.startswith("- **Is it the learning rate?** Nothing but the rate changed: without gates, at 0.16 minus")
     assert "without gates, at 0.16 minus at 0.08, +12.5 points [" in text
-    assert "]. With gates minus without, both at 0.16 **+12.5 points [" in text
-    assert text.endswith("]** (2 pairs of runs).")
+    assert text.endswith("].")
     (pairs,) = doses.at_one_rate(found).values()
     assert [none.experiment.model for none, _ in pairs] == [BASELINE] * 2
     table = doses.doses_table(found).set_index("network")
@@ -131,13 +130,9 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     assert table.loc["Res34-SE-IM-Net", "minus without (at 0.08) [95 %]"].startswith("+25.0 points [")
     assert table.loc["ResNet34-3DRes18, no gate", "minus without (at 0.08) [95 %]"] == "–"
     slow = some("c", 28, 0.08, **choice)
-    slow[0].history["train_top1"] = 0.9
-    object.__setattr__(slow[0].experiment, "schedule", "cosine")
     text = doses.rate_text(every := doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
     assert list(doses.at_one_rate(every)) == [0.08, 0.16]
     assert "; with gates, at 0.08 minus at 0.16, -15.0 points [" in text
-    late = "2 pairs of runs, 1 of 4 runs had not learned their training clips"
-    assert "both at 0.08 **+10.0 points [" in text and f"]** ({late}); at 0.16 **+12.5 points [" in text
 
 
 def test_where_both_networks_share_a_rate_the_other_is_said(tmp_path):
@@ -153,7 +148,7 @@ def test_where_both_networks_share_a_rate_the_other_is_said(tmp_path):
     assert list(doses.at_one_rate(found)) == [0.08] and doses.rate_text(doses.doses_of(study, study, DIGEST)) == ""
     text = doses.rate_text(found)
     assert "without gates, at 0.08 minus at 0.16, -23.3 points [" in text
-    assert "; with gates, at 0.08 minus at 0.16, -15.0 points [" in text and "both at 0.08 **+10.0 points [" in text
+    assert "; with gates, at 0.08 minus at 0.16, -15.0 points [" in text
 
 
 def test_the_study_that_was_asked_most_is_taken(runs, tmp_path):

@@ -90,7 +90,7 @@ def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(stud
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate)
     assert "with gates (2 pairs of runs): it" in text
-    assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]**.")
+    assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]** (2 pairs of runs).")
     every = gains.details_text(studies, one_rate, [])
     assert every.startswith("- Made clips: both at 0.16: runs of `made`.")
     fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}}, [])

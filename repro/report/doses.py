@@ -21,7 +21,7 @@ from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.ablations import choices, reference_runs, variants
 from repro.report.figures import COLOURS
-from repro.report.gains import gained_text, rows_figure, unlearned_text
+from repro.report.gains import rows_figure, unlearned_text
 from repro.report.show import formatted
 from repro.report.study import OneRate, Pairs, Study
 
@@ -197,8 +197,8 @@ def constant_text(found: Sequence[Dose]) -> str:
 
 
 def rate_text(found: Sequence[Dose]) -> str:
-    """What another learning rate does to each network, and the gain at each rate that both have, in a line; nothing
-    where no run has another rate than its network's own."""
+    """What another learning rate does to each network, in a line; nothing where no run has another than its network's
+    own."""
     told = []
     for words, doses in (("without", _plain(found)), ("with", _gated(found))):
         for own, other in product(doses, doses):
@@ -207,9 +207,7 @@ def rate_text(found: Sequence[Dose]) -> str:
             pairs = other.minus(own) if own.pairs else other.pairs
             gain = with_interval(gain_of(pairs, is_right), signed=True)
             told.append(f"{words} gates, at {other.rate:g} minus at {own.rate:g}, {gain}")
-    both = [f"at {rate:g} {gained_text(pairs)}" for rate, pairs in at_one_rate(found).items()]
-    same = f" With gates minus without, both {'; '.join(both)}." if both else ""
-    return f"- **Is it the learning rate?** Nothing but the rate changed: {'; '.join(told)}.{same}" if told else ""
+    return f"- **Is it the learning rate?** Nothing but the rate changed: {'; '.join(told)}." if told else ""
 
 
 def one_rate_of(studies: Sequence[Study], records: Sequence[Record], today: Digest) -> OneRate:

@@ -38,8 +38,8 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             rates = one_rate.get(study.name, {}).items()
-            alike = [f"at {rate:g} **{with_interval(gain_of(runs, is_right), signed=True)}**" for rate, runs in rates]
-            same = f" Both {', '.join(alike)}." if alike else ""
+            same = "; ".join(f"at {rate:g} {_gained_text(pairs)}" for rate, pairs in rates)
+            same = f" Both {same}." if same else ""
             lines.append(f"- **{study.name}: {found}{own_rates_text(study)} ({_counted(gain)}): {says}.{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
@@ -107,6 +107,11 @@ def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
     return [(study, gain) for study in studies if (gain := study.gain)]
 
 
+def _gained_text(pairs: Pairs) -> str:
+    gain = gain_of(pairs, is_right)
+    return f"**{with_interval(gain, signed=True)}** ({_counted(gain)})"
+
+
 def _learned_text(study: Study) -> str:
     """How many runs of a converged study had not learned their training clips; nothing where all had."""
     if all(has_converged(run) for pair in study.pairs for run in pair):
@@ -143,12 +148,6 @@ def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:
 def own_rates_text(study: Study) -> str:
     """That its networks differ in their rate, too; nothing where they do not."""
     return ", each at its own learning rate" if study.own_rates else ""
-
-
-def gained_text(pairs: Pairs) -> str:
-    """``+0.4 points [-8.6, +9.5] (6 pairs of runs)``, and how many of these runs had not learned."""
-    gain, late = gain_of(pairs, is_right), unlearned_text([run for pair in pairs for run in pair])
-    return f"**{with_interval(gain, signed=True)}** ({', '.join(filter(None, (_counted(gain), late)))})"
 
 
 def unlearned_text(runs: Sequence[Record]) -> str:
