@@ -63,6 +63,9 @@ def test_choices_have_one_command(runs, tmp_path):
     (command, note) = list(found.items())[2]
     assert command == "make again RUN='rendered-choices-*/*' PROFILE=profiles/rendered-choices.yaml"
     assert note.startswith("2 runs, ") and missing["profiles/rendered-choices.yaml"] == "142 runs"
+    again = ["rendered-again/one", "rendered-again-times-1.5/one"]  # a group without a name is filed as its study
+    assert foot._pattern("rendered-again", again) == "'rendered-again*/*'"
+    assert foot._pattern("rendered-again", [*again[:1], "rendered-again/two"]) == "'rendered-again/*'"
 
 
 def test_the_box_of_a_page_without_runs_has_its_own_command_or_that_of_the_book():

@@ -1,9 +1,10 @@
 """The main point on the pages: of studies that converged, and of those that did not."""
 
 import pytest
-from made import DIGEST, both_networks
+from made import DIGEST, both_networks, demo_record
 from test_rates import run as tried
 
+from repro.experiment.fields import ATTENTION, BASELINE
 from repro.report import gains
 from repro.report.study import shown
 
@@ -101,3 +102,24 @@ def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(stud
     assert "- Made clips: both at 0.16: runs of `made`, 2 of 4 runs had not learned their training clips; " in late
     _, alt = gains.forest_figure(studies, one_rate)
     assert "; Made clips, both at 0.16 +41.7 points [" in alt
+
+
+def test_weights_from_runs_of_unlike_rates_are_named(tmp_path):
+    """A gain after pre-training at two rates is not the gate's alone."""
+    first = [
+        demo_record(tmp_path, study="first", model=model, learning_rate=rate, wrong=range(wrong))
+        for model, rate, wrong in ((BASELINE, 0.08, 60), (ATTENTION, 0.16, 12))
+    ]
+    then = [
+        demo_record(tmp_path, study="then", model=run.experiment.model, seed=seed, start_from=run.name)
+        for run in first
+        for seed in (0, 1)
+    ]
+    (study,) = shown(then, DIGEST)
+    text = gains.details_text([study], {}, [*first, *then])
+    assert text.endswith(
+        "; weights from runs that differ in more than the gate: "
+        f"ResNet34-3DRes18 from `{first[0].name}` (rate 0.08, 50.0 % right there), "
+        f"Res34-SE-IM-Net from `{first[1].name}` (rate 0.16, 90.0 % right there)."
+    )
+    assert "weights from" not in gains.details_text([study], {}, then), "the runs that they started from are not there"

@@ -243,15 +243,16 @@ def test_a_profile_reads_without_torch():
 
 
 @pytest.mark.parametrize("page, study, fields", [
-    ("own-clips", "mine", {"layout": "folder", "batch_size": 4}),
-    ("own-clips", "mine-imagenet", {"layout": "folder", "batch_size": 4, "width": 1.0}),
+    ("own-clips", "mine", {"layout": "folder", "batch_size": 16, "dropout": 0.0}),
+    ("own-clips", "mine-imagenet", {"layout": "folder", "batch_size": 16, "width": 1.0}),
     ("reproduce", "slower", {"learning_rate": 0.02, "videos": "data/demo/videos"}),
 ])  # fmt: skip
 def test_the_profiles_that_pages_show_are_profiles(tmp_path, monkeypatch, page, study, fields):
     text = Path(f"book/{page}.md").read_text(encoding="utf-8")
     for name, shown in re.findall(r"```yaml\n# profiles/(.*?)\n(.*?)```", text, re.DOTALL):
         (tmp_path / name).write_text(shown, encoding="utf-8")
-    (tmp_path / "demo.yaml").symlink_to(PROFILES[0].parent / "demo.yaml")
+    for name in ("demo", "ut-interaction"):
+        (tmp_path / f"{name}.yaml").symlink_to(PROFILES[0].parent / f"{name}.yaml")
     monkeypatch.setattr("repro.experiment.profile.PROFILES", tmp_path)  # of which one may be like another
     experiments = read_profile(tmp_path / f"{study}.yaml").experiments
     assert {each.study for each in experiments} == {study} and len({each.model for each in experiments}) == 2

@@ -87,7 +87,7 @@ def test_complexity_table_has_every_method_with_its_reason():
     table = report.complexity_table(counts, PAPER).set_index("network")
     assert table.loc["Res34-SE-IM-Net", "paper's text"] == "HMDB51: 71.85 %; UCF101: 92.196 %"
     assert table.loc["ResNet34-3DRes18", "paper's text"] == "not stated in the text"
-    assert table.loc["C3D", "paper's text"] == "named in the introduction alone, no number"
+    assert table.loc["C3D", "paper's text"] == "11 layers (Related work)"
     assert table.loc["X3D-M", "paper's text"] == "not named"
     assert table.loc["C3D", "published: UCF101"].startswith("82.92 % (RGB, Sports-1M, split 1")
     assert "not verified" in table.loc["I3D (Inception, RGB)", "published: HMDB51"]

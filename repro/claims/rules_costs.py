@@ -197,8 +197,8 @@ def fast(claim: Claim, evidence: Evidence) -> Verdict:
         + f". Counted otherwise: by {CLIP} {clip.count}; by {COMMON_CLIP} {common.count if timed else 'not run'}.",
         settle,
         "complexity",
-        short=f"both faster than {found.count} networks timed here by the video (own test taken as one "
-        f"clip, which the text does not state, others' as published), {clip.count} by the clip",
+        short=f"both faster than {found.count} networks timed here by the video (own test taken as one clip, "
+        f"which the text does not state, others' as published or, where unknown, as one), {clip.count} by the clip",
         sources=_source(measured),
     )
 

@@ -13,7 +13,7 @@ from repro.metrics.confusion import chosen_and_reported, confusion_counts, confu
 from repro.metrics.statistics import Estimate, holm
 from repro.metrics.text import in_markdown, percent, with_interval
 from repro.paper.look_alikes import named_pairs
-from repro.records.questions import errors_with_look_alike
+from repro.records.questions import errors_with_look_alike, of_look_alikes
 from repro.records.record import Record
 from repro.records.scores import (
     Score,
@@ -78,7 +78,8 @@ def _fell_text(study: Study) -> str:
 def _at_one_rate(found: Mapping[float, Pairs]) -> str:
     """The same changes where both networks had one rate."""
 
-    def told(pairs: Pairs) -> str:
+    def told(runs: Pairs) -> str:
+        pairs = _of_look_alikes(runs)
         alike, other = (with_interval(gain_of(pairs, s), signed=True) for s in (mistaken_for_partner, _taken_elsewhere))
         return f"{alike} and {other} ({counted(pairs)})"
 
@@ -87,14 +88,22 @@ def _at_one_rate(found: Mapping[float, Pairs]) -> str:
 
 
 def _taken_text(pairs: Pairs) -> str:
-    """What share of clips either network takes for a look-alike, and for any other class."""
+    """What share of these classes' clips either network takes for a look-alike, and for any other class."""
+    pairs = _of_look_alikes(pairs)
 
     def told(score: Score, words: str) -> str:
         taken = [percent(share_of([pair[k] for pair in pairs], score).point) for k in (0, 1)]
         return f"{words.format(*taken)} ({with_interval(gain_of(pairs, score), signed=True)}"
 
-    alike = told(mistaken_for_partner, "Taken for the look-alike are {} of clips without and {} with gates")
+    alike = told(
+        mistaken_for_partner, "Of the clips of these classes {} without and {} with gates are taken for the look-alike"
+    )
     return f"{alike}), {told(_taken_elsewhere, 'for any other class {} and {}')}"
+
+
+def _of_look_alikes(pairs: Pairs) -> Pairs:
+    """The pairs of runs with the clips of classes that have a named look-alike."""
+    return [(of_look_alikes(first), of_look_alikes(second)) for first, second in pairs]
 
 
 def _taken_elsewhere(record: Record) -> np.ndarray:
@@ -112,14 +121,11 @@ def errors_text(studies: Sequence[Study]) -> str:
             inside, chance = errors_with_look_alike(runs)
             if inside:
                 share = with_interval(share_of(inside, mistaken_for_partner))
-                wrong = percent(1 - share_of(runs, is_right).point)
-                told.append(
-                    f"of the errors of {TITLES[model]} ({wrong} of all clips) {share}, by chance {percent(chance)}"
-                )
+                told.append(f"of the errors of {TITLES[model]} {share}, by chance {percent(chance)}")
         lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     head = (
         "**Do errors fall on the look-alike?** On classes with a named one; each clip counts once, however many runs "
-        "have it wrong:"
+        "have it wrong, so it is no ratio of the shares of clips above:"
     )
     return "\n".join([head, "", *lines]) if lines else ""
 
@@ -336,6 +342,6 @@ def picked_text(picked: pd.DataFrame) -> str:
     """What `picked_pairs_table` says, in two sentences."""
     seeming, left = picked["gain"]
     return (
-        f"Picked and reported on the same clips, SE-IM seems to lower c by {seeming:+.3f}; on the other clips by "
-        f"{left:+.3f}. The difference, {seeming - left:.3f}, is regression to the mean."
+        f"Picked and reported on the same clips, SE-IM seems to lower c by {seeming:+.3f}; on the other clips, which "
+        f"did not pick them, by {left:+.3f}."
     )

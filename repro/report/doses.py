@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
-from repro.metrics.text import percent, with_interval
+from repro.metrics.text import p_text, percent, with_interval
 from repro.models.blocks import hidden_units
 from repro.records.freshness import Digest
 from repro.records.questions import in_16_bits, seen
@@ -205,9 +205,10 @@ def rate_text(found: Sequence[Dose]) -> str:
             if not own.own_rate or other.own_rate:
                 continue
             pairs = other.minus(own) if own.pairs else other.pairs
-            gain = with_interval(gain_of(pairs, is_right), signed=True)
-            told.append(f"{words} gates, at {other.rate:g} minus at {own.rate:g}, {gain}")
-    return f"- **Is it the learning rate?** Nothing but the rate changed: {'; '.join(told)}." if told else ""
+            gain = gain_of(pairs, is_right)
+            change = f"{with_interval(gain, signed=True)}, p {p_text(gain.p)}"
+            told.append(f"{words} gates, at {other.rate:g} minus at {own.rate:g}, {change}")
+    return f"- **Is it the learning rate?** The same network, splits and seeds: {'; '.join(told)}." if told else ""
 
 
 def one_rate_of(studies: Sequence[Study], records: Sequence[Record], today: Digest) -> OneRate:
@@ -254,9 +255,13 @@ def held_text(studies: Sequence[Study]) -> str:
         if not (pairs := _held(study.records)) or not study.converged:
             continue
         changed, asked = _counted(pairs)
-        what = "a constant" if changed <= FEW * asked else "more than a constant"
+        what = "a constant" if changed <= FEW * asked else "no constant"
         runs = f"{len(pairs)} networks" if len(pairs) > 1 else "one network"
-        top1 = f", top-1 by {with_interval(gain_of(pairs, is_right), signed=True)}" if changed else ""
+        top1 = (
+            f", top-1 with s held minus as trained {with_interval(gain_of(pairs, is_right), signed=True)}"
+            if changed
+            else ""
+        )
         told.append(f"{changed} of {asked:,} predictions of {runs} on {study.name}{top1}: **{what}**")
     first = next((record for study in studies for record in with_gates(study.records)), None)
     if not told or not first:

@@ -147,7 +147,8 @@ def _pattern(study: str, names: Sequence[str]) -> str:
     studies = {name.partition("/")[0] for name in names}
     if len(names) == 1:
         return names[0]
-    return f"'{studies.pop() if len(studies) == 1 else f'{study}-*'}/*'"
+    pattern = studies.pop() if len(studies) == 1 else f"{study}*" if study in studies else f"{study}-*"
+    return f"'{pattern}/*'"
 
 
 def _hours(made: Sequence[Mapping[str, Any]]) -> str:

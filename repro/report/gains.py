@@ -57,6 +57,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[
             told = [rates_text(study) + _unsure_text(study, choosing(records, chosen_by))] if chosen_by else []
             told += [_one_rate_text(study, rate, pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
+            told += [_starts_text(study, records)]
             told = [text for text in (*told, _learned_text(study)) if text]
             lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
     early = [f"{study.name} {with_interval(gain, signed=True)}" for study, gain in found if not study.converged]
@@ -121,6 +122,21 @@ def _learned_text(study: Study) -> str:
         for k, words in ((1, "with"), (0, "without"))
     )
     return f"{late} ended before they had learned their training clips"
+
+
+def _starts_text(study: Study, records: Sequence[Record]) -> str:
+    """Where the networks started from runs of unlike rates: what these were, for their gain is in the study's, too."""
+    known = {record.name: record for record in records}
+    starts = {run.experiment.start_from for pair in study.pairs for run in pair}
+    runs = sorted((known[name] for name in starts if name in known), key=lambda run: run.experiment.model != BASELINE)
+    if len({run.experiment.learning_rate for run in runs}) < 2:
+        return ""
+    told = ", ".join(
+        f"{TITLES[run.experiment.model]} from `{run.name}` (rate {run.experiment.learning_rate:g}, "
+        f"{percent(share_of([run], is_right).point)} right there)"
+        for run in runs
+    )
+    return f"weights from runs that differ in more than the gate: {told}"
 
 
 def _unsure_text(study: Study, tuning: Sequence[Record]) -> str:

@@ -183,6 +183,12 @@ def study_text(study: Study) -> str:
     return "\n\n".join(filter(None, (text, stuck_text(study.records))))
 
 
+def runs_of(studies: Sequence[Study], one_rate: OneRate) -> list[Record]:
+    """The runs of these studies, and those at one rate that stand beside them."""
+    beside = (pair for gains in one_rate.values() for pairs in gains.values() for pair in pairs)
+    return [*(run for study in studies for run in study.records), *(run for pair in beside for run in pair)]
+
+
 def rates_text(study: Study) -> str:
     """The learning rate of all networks, or each one's own."""
     rates = {model: some[0].experiment.learning_rate for model, some in study.networks.items()}

@@ -106,13 +106,13 @@ def complexity_table(counts: Counts, paper: Paper) -> pd.DataFrame:
         cells = printed.get(row.named or row.title)
         columns = paper.table(6).columns
         said = [f"{c}: {v.text}" for c, v in zip(columns, cells.cells) if v.value is not None] if cells else []
-        place = "named" if name == EXCEPTED else "named in the introduction alone"
+        place = "named" if name == EXCEPTED else "named in Related work alone"
         named = f"{place}, no number" if row.named else "not stated in the text" if cells else "not named"
         count = counts[name]
         lines.append(
             {
                 "network": row.title,
-                "paper's text": "; ".join(said) or named,
+                "paper's text": "; ".join(said) or row.said or named,
                 **{f"published: {title}": _peer_text(row.accuracy_of, paper, key) for key, title in DATASETS.items()},
                 "counted: input": _input(row),
                 "counted: M": count["parameters"] / 1e6,

@@ -67,6 +67,7 @@ class Row(Written):
     accuracy_of: Many[str] = ()  # names of its published accuracies in repro/paper/paper.toml
     key: str = ""  # its work in book/references.bib, "" for none
     named: str = ""  # by which name the paper's text speaks of it, "" where it does not
+    said: str = ""  # what number it gives of it outside its tables, and where
     published: Published = Published()
 
     @property
