@@ -19,7 +19,7 @@ def studies(tmp_path):
 
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
-    first, second = gains.answer_text(studies, {}), gains.details_text(studies, {}, []).split("\n")[-1]
+    first, second = gains.answer_text(studies, {}, []), gains.details_text(studies, {}, []).split("\n")[-1]
     assert first.startswith("- **Made clips: +41.7 points [")
     assert first.endswith(" with gates (2 pairs of runs): it recognises more of these clips.")
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
@@ -36,14 +36,16 @@ def test_runs_that_had_not_learned_their_clips_are_counted_and_the_gain_without_
 
 
 def test_without_a_converged_study_nothing_is_known_yet(studies):
-    assert gains.answer_text(studies[1:], {}).startswith("**Not known yet:** no study here trained both networks until")
+    assert gains.answer_text(studies[1:], {}, []).startswith(
+        "**Not known yet:** no study here trained both networks until"
+    )
     details = gains.details_text(studies[1:], {}, [])
     assert details.startswith("- Training clips not learned, so no evidence: Other clips")
-    assert gains.answer_text([], {}).startswith("**Not known yet:**")
+    assert gains.answer_text([], {}, []).startswith("**Not known yet:**")
 
 
 def test_one_pair_of_runs_could_be_chance(tmp_path):
-    text = gains.answer_text(shown(both_networks(tmp_path, seeds=(0,)), DIGEST), {})
+    text = gains.answer_text(shown(both_networks(tmp_path, seeds=(0,)), DIGEST), {}, [])
     assert text.endswith("(one pair of runs, over clips alone): one training alone cannot tell.")
 
 
@@ -63,7 +65,7 @@ def test_rates_that_validation_clips_chose_are_said_and_which_they_could_not_tel
     text_of_rates = f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}"
     assert text == f"{text_of_rates}."
     assert "with gates, each at its own learning rate (2 pairs of runs): it" in gains.answer_text(
-        shown(runs, DIGEST), {}
+        shown(runs, DIGEST), {}, []
     )
     tuning = [tried(tmp_path, "resnet34_3dres18", rate, s, some[s]) for rate, some in TRIED.items() for s in (0, 1)]
     unsure = gains.details_text(shown(runs, DIGEST), {}, [*runs, *tuning])
@@ -89,7 +91,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
-    text = gains.answer_text(studies, one_rate)
+    text = gains.answer_text(studies, one_rate, [])
     assert "with gates (2 pairs of runs): it" in text
     assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]** (2 pairs of runs).")
     every = gains.details_text(studies, one_rate, [])
@@ -122,4 +124,6 @@ def test_weights_from_runs_of_unlike_rates_are_named(tmp_path):
         f"ResNet34-3DRes18 from `{first[0].name}` (rate 0.08, 50.0 % right there), "
         f"Res34-SE-IM-Net from `{first[1].name}` (rate 0.16, 90.0 % right there)."
     )
+    short = "with gates, from weights trained at unlike learning rates (2 pairs of runs): "
+    assert short in gains.answer_text([study], {}, [*first, *then])
     assert "weights from" not in gains.details_text([study], {}, then), "the runs that they started from are not there"

@@ -29,18 +29,23 @@ def compared(studies: Sequence[Study]) -> list[Study]:
     return [study for study in studies if study.pairs]
 
 
-def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
-    """What the gate does to accuracy, a sentence for each study that converged, and what it does at one rate."""
+def answer_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> str:
+    """What the gate does to accuracy, a sentence for each study that converged, and what it does at one rate.
+
+    records: any; those whose weights a study started from say whether their rates were alike.
+    """
     lines = []
     for study, gain in _gains(studies):
         if study.converged:
             says = silent(gain) or SAYS[judge_gain(gain)]
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
+            differs = own_rates_text(study)
+            differs += ", from weights trained at unlike learning rates" if _unlike_starts(study, records) else ""
             rates = one_rate.get(study.name, {}).items()
             same = "; ".join(f"at {rate:g} {_gained_text(pairs)}" for rate, pairs in rates)
             same = f" Both {same}." if same else ""
-            lines.append(f"- **{study.name}: {found}{own_rates_text(study)} ({_counted(gain)}): {says}.{same}")
+            lines.append(f"- **{study.name}: {found}{differs} ({_counted(gain)}): {says}.{same}")
     unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
     return "\n".join(lines) or unknown
 
@@ -125,18 +130,24 @@ def _learned_text(study: Study) -> str:
 
 
 def _starts_text(study: Study, records: Sequence[Record]) -> str:
-    """Where the networks started from runs of unlike rates: what these were, for their gain is in the study's, too."""
-    known = {record.name: record for record in records}
-    starts = {run.experiment.start_from for pair in study.pairs for run in pair}
-    runs = sorted((known[name] for name in starts if name in known), key=lambda run: run.experiment.model != BASELINE)
-    if len({run.experiment.learning_rate for run in runs}) < 2:
-        return ""
+    """From which runs of unlike rates the networks started, for their gain is in the study's, too; else nothing."""
     told = ", ".join(
         f"{TITLES[run.experiment.model]} from `{run.name}` (rate {run.experiment.learning_rate:g}, "
         f"{percent(share_of([run], is_right).point)} right there)"
-        for run in runs
+        for run in _unlike_starts(study, records)
     )
-    return f"weights from runs that differ in more than the gate: {told}"
+    return f"weights from runs that differ in more than the gate: {told}" if told else ""
+
+
+def _unlike_starts(study: Study, records: Sequence[Record]) -> list[Record]:
+    """The runs whose weights a study's networks started from where these had unlike rates, the baseline's first."""
+    starts = {run.experiment.start_from for pair in study.pairs for run in pair}
+    runs = [record for record in records if record.name in starts]
+    unlike = len({run.experiment.learning_rate for run in runs}) > 1
+    return sorted(runs, key=lambda run: run.experiment.model != BASELINE) if unlike else []
+
+
+DETAILS = "How these runs were made: rates, weights to start from, which had not learned their training clips"
 
 
 def _unsure_text(study: Study, tuning: Sequence[Record]) -> str:
