@@ -144,7 +144,8 @@ def counts(networks=None, *, common=None) -> dict[str, dict[str, Any]]:
         found[name] = {
             "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
             "parameters": round(parameters * 1e6), "multiply_adds": operations, "multiply_adds_by_hooks": operations,
-            "depth": depth, "activations": 10_000_000, "memory": {"fp32": 300_000_000, "bf16": 150_000_000},
+            "depth": depth, "layers": depth, "activations": 10_000_000,
+            "memory": {"fp32": 300_000_000, "bf16": 150_000_000},
             "common": None if row.fixed else there,
         }  # fmt: skip
     return found

@@ -161,9 +161,9 @@ def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     )
     assert "the same for 5 (Drink / Eat" in text and "; beyond chance: Wave / Clap -1.8" in text
     assert "(-15.0 points [" in text
-    assert ", for any other class 0.0 % and 0.0 % (" in text and text.endswith("]; 5 pairs of runs).")
+    assert ", for any other class 0.0 % and 0.0 % (" in text and text.endswith("], p 1.000; 5 pairs of runs).")
     two = confusion.answer_text([study], {"Made clips": {0.16: study.pairs[:2]}})
-    assert "]; 5 pairs of runs). The two changes with one rate for both: at 0.16 -15.0 points [" in two
+    assert "], p 1.000; 5 pairs of runs). The two changes with one rate for both: at 0.16 -15.0 points [" in two
     assert "] and +0.0 points [" in two and two.endswith("] (2 pairs of runs).")
     (other,) = shown(both_networks(tmp_path, range(20), range(2), seeds=range(2), study="other"), DIGEST)
     assert ", for any other class 16.7 % and 1.7 % (-15.0 points [" in confusion.answer_text([other], {})

@@ -12,7 +12,7 @@ def test_counts_at_the_own_and_at_the_common_input():
     r3d = found["r3d_18"]  # twice the side: four times the operations of its convolutions, which are nearly all
     assert r3d["multiply_adds"] / 1e9 == pytest.approx(40.70, abs=0.01) and (r3d["frames"], r3d["size"]) == (16, 112)
     assert r3d["common"]["multiply_adds"] == pytest.approx(4 * r3d["multiply_adds"], rel=1e-4)
-    assert r3d["common"]["parameters"] == r3d["parameters"] == 33_371_472 and r3d["depth"] == 18
+    assert r3d["common"]["parameters"] == r3d["parameters"] == 33_371_472 and (r3d["depth"], r3d["layers"]) == (18, 21)
     trn = found["trn_multiscale"]  # built for 16 frames, with relations among up to 16: twice the frames, more weights
     assert trn["common"]["multiply_adds"] == pytest.approx(2 * trn["multiply_adds"], rel=0.01)
     assert trn["common"]["parameters"] > trn["parameters"]

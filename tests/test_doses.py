@@ -190,7 +190,7 @@ def gated(tmp_path, changed: int):
     return run
 
 
-def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path):
+def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path, monkeypatch):
     still, moved = gated(tmp_path, 1), gated(tmp_path, 6)
     assert doses.fixed_text([still]).endswith("so **the gate is a constant** by the plan's rule.")
     assert doses.fixed_text([still], converged=False).endswith(
@@ -201,7 +201,10 @@ def test_a_gate_is_a_constant_where_holding_it_changes_hardly_anything(tmp_path)
     assert "it changes 6 of 120 predictions and top-1 by -5.0 points [" in text
     assert text.endswith("not a constant by the plan's rule.")
     assert doses.fixed_text([demo_record(tmp_path, model=BASELINE)]) == ""
-    short = doses.held_text([Study("Some", (still,)), Study("Others", (still, moved))])
+    asked = [Study("Some", (still,)), Study("Others", (still, moved))]
+    assert doses.held_text(asked).count("**too few to tell**") == 2  # 1 % of 120 and of 240 predictions
+    monkeypatch.setattr(doses, "ENOUGH", 1)
+    short = doses.held_text(asked)
     assert (
         "s held at each channel's mean over clips changes 1 of 120 predictions of one network on Some, top-1 with s "
         "held minus as trained " in short

@@ -124,6 +124,6 @@ def test_weights_from_runs_of_unlike_rates_are_named(tmp_path):
         f"ResNet34-3DRes18 from `{first[0].name}` (rate 0.08, 50.0 % right there), "
         f"Res34-SE-IM-Net from `{first[1].name}` (rate 0.16, 90.0 % right there)."
     )
-    short = "with gates, from weights trained at unlike learning rates (2 pairs of runs): "
+    short = "with gates, both pre-trained, at unlike learning rates (2 pairs of runs): "
     assert short in gains.answer_text([study], {}, [*first, *then])
     assert "weights from" not in gains.details_text([study], {}, then), "the runs that they started from are not there"

@@ -26,7 +26,10 @@ def on_meta(factory, *shape):
 
 @pytest.mark.parametrize(
     ("factory", "shape", "expected_parameters", "gmacs", "layers"),
-    [(resnet34, (1, 3, 224, 224), 21_797_672, 3.66, 34), (r3d_18, (1, 3, 16, 112, 112), 33_371_472, 40.70, 18)],
+    [
+        (resnet34, (1, 3, 224, 224), 21_797_672, 3.66, (34, 37)),
+        (r3d_18, (1, 3, 16, 112, 112), 33_371_472, 40.70, (18, 21)),
+    ],
 )
 def test_known_answers_at_full_size(factory, shape, expected_parameters, gmacs, layers):
     module, clip = on_meta(factory, *shape)
@@ -97,10 +100,10 @@ class Gated(nn.Module):
 
 
 def test_depth_follows_the_papers_rule():
-    assert depth(Gated(), torch.randn(1, 4, 6, 6)) == 1  # not the gate's two, not the shortcut
-    assert depth(nn.Sequential(Gated(), nn.BatchNorm2d(4), Gated()), torch.randn(1, 4, 6, 6)) == 2
+    assert depth(Gated(), torch.randn(1, 4, 6, 6)) == (1, 2)  # not the gate's two, not the shortcut
+    assert depth(nn.Sequential(Gated(), nn.BatchNorm2d(4), Gated()), torch.randn(1, 4, 6, 6)) == (2, 4)
     # 2 calls of conv, 2 linear layers of what is no SE gate by type, fc; the shortcut's path is shorter
-    assert depth(Branches(), (torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6))) == 5
+    assert depth(Branches(), (torch.randn(1, 4, 6, 6), torch.randn(1, 4, 6, 6))) == (5, 6)
 
 
 def test_depth_takes_the_longest_of_parallel_branches():
@@ -113,7 +116,7 @@ def test_depth_takes_the_longest_of_parallel_branches():
         def forward(self, x):
             return torch.cat([self.short(x), self.long(x)], 1)
 
-    assert depth(Inception(), torch.randn(1, 3, 4, 4)) == 3
+    assert depth(Inception(), torch.randn(1, 3, 4, 4)) == (3, 4)
 
 
 def test_depth_of_the_networks_with_a_3d_head_is_that_of_their_module_tree():
@@ -121,9 +124,11 @@ def test_depth_of_the_networks_with_a_3d_head_is_that_of_their_module_tree():
     for name in ("resnet34_3dres18", "res34_se_im_net", "res34_se_im_ta_net"):
         with torch.device("meta"):
             network = build(name, classes=5)
-        on_path = [n for n, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Conv3d, nn.Linear))]
-        tree = [n for n in on_path if not {"downsample", "gate"} & set(n.split("."))]
-        assert depth(network, torch.empty(1, 4, 3, 64, 64, device="meta")) == len(tree) == 46
+        found = [n for n, m in network.named_modules() if isinstance(m, (nn.Conv2d, nn.Conv3d, nn.Linear))]
+        layers = [n for n in found if "gate" not in n.split(".")]
+        on_path = [n for n in layers if "downsample" not in n.split(".")]
+        counted = depth(network, torch.empty(1, 4, 3, 64, 64, device="meta"))
+        assert counted == (len(on_path), len(layers)) == (46, 52)
 
 
 def test_every_call_is_counted_with_several_inputs():

@@ -71,8 +71,8 @@ COSTS = [  # claim; networks beside made.TABLE6's; outcome; words of the evidenc
     ("i3d-costlier", {}, "reproduced", "2.00 [2.00, 2.00] and 2.00 [2.00, 2.00] times I3D's clips/s"),
     ("i3d-costlier", {"i3d": (12.7, 111.2, 22, 0.4)}, "partly", ""),  # faster
     ("i3d-costlier", {"i3d": (99.0, 50.0, 22, 0.4)}, "contradicted", ""),
-    ("i3d-deeper", {"i3d": (12.7, 111.2, 99, 0.4)}, "reproduced", "I3D 99 layers"),
-    ("i3d-deeper", {"i3d": (12.7, 111.2, 2, 0.4)}, "contradicted", "I3D 2 layers"),
+    ("i3d-deeper", {"i3d": (12.7, 111.2, 99, 0.4)}, "reproduced", "On the longest path: I3D 99, "),
+    ("i3d-deeper", {"i3d": (12.7, 111.2, 2, 0.4)}, "contradicted", "; in all: I3D 2, "),
 ]  # fmt: skip
 
 
@@ -80,6 +80,16 @@ COSTS = [  # claim; networks beside made.TABLE6's; outcome; words of the evidenc
 def test_what_is_counted_and_timed(id, networks, outcome, words):
     found = verdict(id, **counted(networks))
     assert found.outcome == outcome and words in found.evidence
+
+
+def test_where_both_readings_of_depth_disagree_the_claim_holds_in_part():
+    """Parallel branches: few layers on the longest path, many in all."""
+    counts = made.counts()
+    counts["i3d"] |= {"depth": 2, "layers": 99}
+    found = verdict("i3d-deeper", counts=counts)
+    assert found.outcome == "partly" and "; in all: I3D 99, " in found.evidence
+    light = verdict("shallower-fewer-operations", counts=made.counts())
+    assert "every layer counted, not those of the longest path alone, " in light.evidence
 
 
 def test_networks_that_were_not_timed_settle_nothing():

@@ -97,9 +97,15 @@ def test_a_fall_at_the_end_is_explained():
 def test_a_pair_is_counted_among_all_classes():
     row = made()
     row.published.shown[19] = 0  # the first clip of Eat
-    assert "all 3 classes, 4 of 4 drink clips and 3 of 4 eat clips are labelled" in online.pair_text(row)
+    counted = "among all 3 classes 4 of 4 drink clips and 3 of 4 eat clips end right in the stream above."
+    assert online.pair_text(row, None) == f"- Drink told from eat: {counted}"
+    told = {"clip": ["a", "b"], "group": ["a", "b"], "class": ["Drink", "Eat"], "value": [1.0, 1.0]}
+    alone = "- Drink told from eat: by the scores of these two alone 100.0 % ["
+    assert (text := online.pair_text(row, told)).startswith(alone) and text.endswith(
+        f" of 2 clips from a new start (2 sources, too few for a verdict; guessing 50.0 %); {counted}"
+    )
     row.content["classes"][1] = "Stand"
-    assert online.pair_text(row) == ""
+    assert online.pair_text(row, told) == ""
 
 
 def test_the_released_script_and_the_cuts_in_a_row_a_stream():

@@ -12,7 +12,8 @@ from repro.models.peers.rows import COMMON, rows
 
 
 def counts_of(names: Sequence[str], *, full: bool = False) -> dict[str, dict[str, Any]]:
-    """What the verdicts compare, of every row at its own input: parameters, multiply-adds of a clip, depth.
+    """What the verdicts compare, of every row at its own input: parameters, multiply-adds of a clip, layers on the
+    longest path (depth) and in all.
 
     ``common``: parameters and multiply-adds at the common input, None where the network cannot take it.
     full: also what is shown or estimated besides: the second counter, activations, memory in bytes by precision.
@@ -22,11 +23,13 @@ def counts_of(names: Sequence[str], *, full: bool = False) -> dict[str, dict[str
         row = rows()[name]
         with torch.device("meta"):
             network, inputs = row.build(), row.inputs()
+        longest, layers = depth(network, inputs)
         counts: dict[str, Any] = {
             "frames": row.frames, "size": row.size, "classes": row.classes, "flow": row.flow,
             "parameters": parameters(network),
             "multiply_adds": multiply_adds(network, inputs),
-            "depth": depth(network, inputs),
+            "depth": longest,
+            "layers": layers,
             "common": None if row.fixed else _at(name, **COMMON),
         }  # fmt: skip
         if full:

@@ -36,7 +36,7 @@ def views(name: str, by: str) -> int:
 
 
 def cost(counts: Counts, name: str, key: str, by: str = CLIP) -> int:
-    """A count ("parameters", "multiply_adds", "depth") of one row."""
+    """A count ("parameters", "multiply_adds", "depth", "layers") of one row."""
     entry = counts[name]
     if by == COMMON_CLIP and entry["common"] and key in entry["common"]:
         return entry["common"][key]

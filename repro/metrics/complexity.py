@@ -56,12 +56,13 @@ def activations(module: nn.Module, input: Input) -> int:
     return sum(elements for elements, _ in _layer_outputs(module, input))
 
 
-def depth(module: nn.Module, input: Input) -> int:
-    """Layers by the paper's rule: convolutions and linear layers, without BN and without the layers of gates.
+def depth(module: nn.Module, input: Input) -> tuple[int, int]:
+    """Layers by the paper's rule, convolutions and linear layers without BN and without the layers of gates, in both
+    of its readings: on the longest path, and all.
 
-    The most of them on any path from input to output, so that parallel branches (Inception, two pathways) count once
-    and a projection shortcut never does: 34 for ResNet-34. A layer counts as often as it is called one after the other;
-    the convolutions of a (2+1)D pair are two. Functional layers count too; attention's products do not.
+    On any path from input to output parallel branches (Inception, two pathways) count once and a projection shortcut
+    never does: 34 for ResNet-34, which has 37 in all. A layer counts as often as it is called; the convolutions of a
+    (2+1)D pair are two. Functional layers count too; attention's products do not.
     """
     with contextlib.ExitStack() as hooks:
         walk = hooks.enter_context(_Depth())
@@ -69,7 +70,7 @@ def depth(module: nn.Module, input: Input) -> int:
             if isinstance(part, GATES):
                 hooks.callback(part.register_forward_pre_hook(walk.enter_gate).remove)
                 hooks.callback(part.register_forward_hook(walk.leave_gate).remove)
-        return walk.of(_forward(module, input))
+        return walk.of(_forward(module, input)), walk.called
 
 
 class _Depth(TorchFunctionMode):
@@ -78,6 +79,7 @@ class _Depth(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.gates = 0  # entered and not left
+        self.called = 0  # layers so far, whatever path they lie on
 
     def enter_gate(self, *_: object) -> None:
         self.gates += 1
@@ -94,7 +96,9 @@ class _Depth(TorchFunctionMode):
     ) -> Any:
         before = self.of((args, kwargs or {}))
         result = function(*args, **(kwargs or {}))
-        after = before + (function in LAYER_FUNCTIONS and self.gates == 0)
+        counts = function in LAYER_FUNCTIONS and self.gates == 0
+        after = before + counts
+        self.called += counts
         for value in tree_leaves(result):
             if isinstance(value, Tensor) and after:
                 value._layers = after  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.confusion import chosen_and_reported, confusion_counts, confusion_indicator
 from repro.metrics.statistics import Estimate, holm
-from repro.metrics.text import in_markdown, percent, with_interval
+from repro.metrics.text import in_markdown, p_text, percent, with_interval
 from repro.paper.look_alikes import named_pairs
 from repro.records.questions import errors_with_look_alike, of_look_alikes
 from repro.records.record import Record
@@ -93,7 +93,8 @@ def _taken_text(pairs: Pairs) -> str:
 
     def told(score: Score, words: str) -> str:
         taken = [percent(share_of([pair[k] for pair in pairs], score).point) for k in (0, 1)]
-        return f"{words.format(*taken)} ({with_interval(gain_of(pairs, score), signed=True)}"
+        gain = gain_of(pairs, score)
+        return f"{words.format(*taken)} ({with_interval(gain, signed=True)}, p {p_text(gain.p)}"
 
     alike = told(
         mistaken_for_partner, "Of the clips of these classes {} without and {} with gates are taken for the look-alike"
@@ -122,7 +123,7 @@ def errors_text(studies: Sequence[Study]) -> str:
             if inside:
                 share = with_interval(share_of(inside, mistaken_for_partner))
                 told.append(f"of the errors of {TITLES[model]} {share}, by chance {percent(chance)}")
-        lines += [f"- {study.name}: {'; '.join(told)}."] if told else []
+        lines += [f"- {study.name}{own_rates_text(study)}: {'; '.join(told)}."] if told else []
     head = (
         "**Do errors fall on the look-alike?** On classes with a named one; each clip counts once, however many runs "
         "have it wrong, so it is no ratio of the shares of clips above:"

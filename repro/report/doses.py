@@ -29,6 +29,7 @@ CONSTANT = "times_1.5"  # the control: the scale of an untrained gate, and no ga
 SPREADS = ("sd over clips: start", "sd over clips: end", "look-alikes apart by")  # of s, in the table of gates
 PLANNED = (*(f"branch times {scale}, no gate" for scale in ("0.5", "1.25", "1.5", "2")), "plain squeeze and excitation")
 FEW = 0.01  # of predictions that may change where a gate held at its mean is called a constant
+ENOUGH = 5  # predictions that this share should be
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,7 @@ def held_text(studies: Sequence[Study]) -> str:
             continue
         changed, asked = _counted(pairs)
         what = "a constant" if changed <= FEW * asked else "no constant"
+        what = what if FEW * asked >= ENOUGH else "too few to tell"
         runs = f"{len(pairs)} networks" if len(pairs) > 1 else "one network"
         top1 = (
             f", top-1 with s held minus as trained {with_interval(gain_of(pairs, is_right), signed=True)}"
@@ -298,8 +300,9 @@ def fixed_text(records: Sequence[Record], *, converged: bool = True) -> str:
     start, end = (pd.DataFrame([row for run, _ in pairs for row in run.gates[when]]) for when in ("start", "end"))
     return (
         f"s differs from clip to clip by {end['sd_clips'].mean():.4f} (standard deviation, mean of channels, units and "
-        f"runs, {len(pairs)} of them; {start['sd_clips'].mean():.4f} before training) and from channel to channel by "
-        f"{end['sd_channels'].mean():.4f}. "
+        f"runs, {len(pairs)} of them; {start['sd_clips'].mean():.4f} before training) and from channel to "
+        f"channel by {end['sd_channels'].mean():.4f}; its mean is {end['mean'].mean():.3f} ({start['mean'].mean():.3f} "
+        "before training). "
         f"Held at each channel's mean over clips, it changes {changed:,} of {asked:,} predictions and top-1 by "
         f"{with_interval(gain_of(pairs, is_right), signed=True)}: "
         + (

@@ -41,7 +41,8 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[R
             top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
             found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
             differs = own_rates_text(study)
-            differs += ", from weights trained at unlike learning rates" if _unlike_starts(study, records) else ""
+            if _unlike_starts(study, records):
+                differs += ", both pre-trained, at unlike learning rates"
             rates = one_rate.get(study.name, {}).items()
             same = "; ".join(f"at {rate:g} {_gained_text(pairs)}" for rate, pairs in rates)
             same = f" Both {same}." if same else ""

@@ -10,8 +10,9 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from repro.bench.online_timeline import Row
+from repro.claims.judging import FEWEST_GROUPS
 from repro.claims.official import FULL, OWN
-from repro.claims.rules_costs import CAMERA_RATE
+from repro.claims.rules_costs import CAMERA_RATE, GUESSING
 from repro.data.clips import Clip
 from repro.data.decode import read_frames
 from repro.data.sampling import test_frames
@@ -80,8 +81,9 @@ def online_table(content: Mapping[str, Any]) -> pd.DataFrame:
     return formatted(pd.DataFrame([row]), {"frames/s": ".0f"})
 
 
-def pair_text(row: Row) -> str:
-    """How many clips of drink and of eat are labelled rightly among all classes; nothing where they are no classes."""
+def pair_text(row: Row, told: Mapping[str, list[Any]] | None) -> str:
+    """Whether drink is told from eat, by these two scores and among all classes, in a line; nothing where they are no
+    classes. told: as filed of clips from a new start, None where nothing is."""
     labels = {name.lower(): label for label, name in enumerate(row.content["classes"])}
     if not {"drink", "eat"} <= set(labels):
         return ""
@@ -90,10 +92,13 @@ def pair_text(row: Row) -> str:
         for name in ("drink", "eat")
     }
     counts = " and ".join(f"{own.sum()} of {len(own)} {name} clips" for name, own in right.items())
-    return (
-        f"*Drink told from eat* compares the scores of these two classes alone. Among all {len(labels)} classes, "
-        f"{counts} are labelled rightly with their last frame in the stream above."
-    )
+    alone = ""
+    if told:
+        right = share(pd.DataFrame(told).assign(run=0))
+        alone = f"by the scores of these two alone {with_interval(right)} of {right.clips} clips from a new start "
+        few = ", too few for a verdict" if right.groups < FEWEST_GROUPS else ""
+        alone += f"({right.groups} sources{few}; guessing {percent(GUESSING)}); "
+    return f"- Drink told from eat: {alone}among all {len(labels)} classes {counts} end right in the stream above."
 
 
 # ---- does it keep up, and keep its memory: what `repro.bench` filed
