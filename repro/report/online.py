@@ -94,10 +94,10 @@ def pair_text(row: Row, told: Mapping[str, list[Any]] | None) -> str:
     counts = " and ".join(f"{own.sum()} of {len(own)} {name} clips" for name, own in right.items())
     alone = ""
     if told:
-        right = share(pd.DataFrame(told).assign(run=0))
-        alone = f"by the scores of these two alone {with_interval(right)} of {right.clips} clips from a new start "
-        few = ", too few for a verdict" if right.groups < FEWEST_GROUPS else ""
-        alone += f"({right.groups} sources{few}; guessing {percent(GUESSING)}); "
+        apart = share(pd.DataFrame(told).assign(run=0))
+        alone = f"by the scores of these two alone {with_interval(apart)} of {apart.clips} clips from a new start "
+        few = ", too few for a verdict" if apart.groups < FEWEST_GROUPS else ""
+        alone += f"({apart.groups} sources{few}; guessing {percent(GUESSING)}); "
     return f"- Drink told from eat: {alone}among all {len(labels)} classes {counts} end right in the stream above."
 
 
