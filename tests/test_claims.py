@@ -80,7 +80,7 @@ def test_a_rule_is_marked_where_its_records_were_known_before(tmp_path):
     runs = both_networks(tmp_path, MANY, FEW)
     found = verdict("se-im-beats-baseline", runs)
     assert {source.name for source in found.sources} == {run.name for run in runs}
-    assert found.since == datetime(2026, 11, 30, 23, 35, tzinfo=UTC)
+    assert found.since == datetime(2026, 12, 1, 1, 20, tzinfo=UTC)
     assert found.seen_before == found.sources  # made records are of January
     later = {**PROVENANCE, "started": "2126-01-02T03:04:05+00:00"}
     new = verdict("se-im-beats-baseline", both_networks(tmp_path, MANY, FEW, seeds=(7, 8), provenance=later))

@@ -155,21 +155,26 @@ def test_how_many_errors_fall_on_the_look_alike(tmp_path):
 def test_the_answer_says_which_look_alikes_fall_and_which_do_not(tmp_path):
     runs = both_networks(tmp_path, range(20), range(2), kind="to_partner", seeds=range(5))
     (study,) = shown(runs, DIGEST)
-    text = confusion.answer_text([study], {})
+    text = confusion.answer_text([study])
     assert text.startswith(
         "- **Made clips**: with gates the confusion of look-alikes is lower for 1 (Wave / Clap), the"
     )
     assert "the same for 5 (Drink / Eat" in text and "; beyond chance: Wave / Clap -1.8" in text
-    assert "(-15.0 points [" in text
-    assert ", for any other class 0.0 % and 0.0 % (" in text and text.endswith("], p 1.000; 5 pairs of runs).")
-    two = confusion.answer_text([study], {"Made clips": {0.16: study.pairs[:2]}})
-    assert "], p 1.000; 5 pairs of runs). The two changes with one rate for both: at 0.16 -15.0 points [" in two
-    assert "] and +0.0 points [" in two and two.endswith("] (2 pairs of runs).")
+    assert text.endswith("] (5 pairs of runs).")
+    whole, some = confusion.taken_table([study], {"Made clips": {0.16: study.pairs[:2]}}, []).to_dict("records")
+    assert whole["taken for the look-alike: without → with gates"] == "16.7 % → 1.7 %"
+    assert whole["change, the look-alike [95 %]"].startswith("-15.0 points [")
+    assert whole["taken for any other class: without → with gates"] == "0.0 % → 0.0 %"
+    assert whole["change, any other class [95 %]"].endswith(", p 1.000")
+    assert [whole["pairs of runs"], some["pairs of runs"]] == ["5", "2"]
+    assert some["clips"] == "Made clips, both at 0.16"
     (other,) = shown(both_networks(tmp_path, range(20), range(2), seeds=range(2), study="other"), DIGEST)
-    assert ", for any other class 16.7 % and 1.7 % (-15.0 points [" in confusion.answer_text([other], {})
+    (elsewhere,) = confusion.taken_table([other], {}, []).to_dict("records")
+    assert elsewhere["taken for any other class: without → with gates"] == "16.7 % → 1.7 %"
     (alike,) = shown(both_networks(tmp_path, range(2), range(2), kind="to_partner", study="alike"), DIGEST)
-    assert "the same for 6 (" in (same := confusion.answer_text([alike], {})) and "none of it beyond chance" in same
+    assert "the same for 6 (" in (same := confusion.answer_text([alike])) and "none of it beyond chance" in same
     for run in runs:
         run.history["train_top1"] = 0.5
-    assert confusion.answer_text(shown(runs, DIGEST), {}).startswith("**Not known yet:** these runs ended before")
-    assert confusion.answer_text([], {}).startswith("**Not run:**")
+    assert confusion.answer_text(shown(runs, DIGEST)).startswith("**Not known yet:** these runs ended before")
+    assert confusion.taken_table(shown(runs, DIGEST), {}, []).empty
+    assert confusion.answer_text([]).startswith("**Not run:**")

@@ -20,8 +20,10 @@ def studies(tmp_path):
 
 def test_a_study_that_converged_says_what_it_found_and_one_that_stopped_early_is_no_evidence(studies):
     first, second = gains.answer_text(studies, {}, []), gains.details_text(studies, {}, []).split("\n")[-1]
-    assert first.startswith("- **Made clips: +41.7 points [")
-    assert first.endswith(" with gates (2 pairs of runs): it recognises more of these clips.")
+    assert first.startswith(
+        "**The gate recognises more clips of each set.** With gates minus without: Made clips **+41.7 points ["
+    )
+    assert first.endswith("]**.") and "Other clips" not in first
     assert second.startswith("- Training clips not learned, so no evidence: Other clips +41.7 points [")
     assert second.endswith("].")
 
@@ -45,8 +47,22 @@ def test_without_a_converged_study_nothing_is_known_yet(studies):
 
 
 def test_one_pair_of_runs_could_be_chance(tmp_path):
-    text = gains.answer_text(shown(both_networks(tmp_path, seeds=(0,)), DIGEST), {}, [])
-    assert text.endswith("(one pair of runs, over clips alone): one training alone cannot tell.")
+    one = both_networks(tmp_path, seeds=(0,))
+    text = gains.answer_text(shown(one, DIGEST), {}, [])
+    assert text.startswith(
+        "**Not known yet: one training alone cannot tell.** With gates minus without: Made clips **+41"
+    )
+
+
+def test_studies_that_say_different_things_say_them_one_by_one(tmp_path):
+    runs = both_networks(tmp_path)
+    same = both_networks(tmp_path, range(9), range(9), study="same", data_hash="others", dataset="other clips")
+    text = gains.answer_text(shown([*runs, *same], DIGEST), {}, [])
+    assert text.startswith("**It differs from set to set.** With gates minus without: ")
+    assert "Made clips **+41.7 points [" in text and "]** (it recognises more of these clips)" in text
+    assert "Other clips **+0.0 points [" in text and "]** (this could be chance)" in text
+    alone = gains.answer_text(shown(same, DIGEST), {}, [])
+    assert alone.startswith("**That the gate gains or loses accuracy is not shown: each difference could be chance.**")
 
 
 TRIED = {0.04: (0.3, 0.2), 0.08: (0.5, 0.7), 0.16: (0.4, 0.6)}  # rates, and validation top-1 of two seeds
@@ -64,20 +80,18 @@ def test_rates_that_validation_clips_chose_are_said_and_which_they_could_not_tel
     chosen = "0.08 of ResNet34-3DRes18, 0.16 of Res34-SE-IM-Net"
     text_of_rates = f"- Made clips: learning rates [chosen on validation clips](training.html): {chosen}"
     assert text == f"{text_of_rates}."
-    assert "with gates, each at its own learning rate (2 pairs of runs): it" in gains.answer_text(
-        shown(runs, DIGEST), {}, []
-    )
+    assert gains.answer_text(shown(runs, DIGEST), {}, []).endswith("]**, each at its own rate.")
     tuning = [tried(tmp_path, "resnet34_3dres18", rate, s, some[s]) for rate, some in TRIED.items() for s in (0, 1)]
     unsure = gains.details_text(shown(runs, DIGEST), {}, [*runs, *tuning])
     assert unsure == text_of_rates + " (of ResNet34-3DRes18 not told from 0.16)."
 
 
 def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
-    fig, alt = gains.forest_figure(studies, {})
+    fig, alt = gains.forest_figure(studies, {}, [])
     axis, _ = fig.axes
     assert [text.get_text() for text in axis.texts] == [
         "Made clips: 2 pairs, 120 clips, 120 sources",
-        "Other clips (not learned): 1 pair, 120 clips, 120 sources",
+        "Other clips (training clips not learned): 1 pair, 120 clips, 120 sources",
     ]
     points = [line for line in axis.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == pytest.approx([50 / 1.2] * 2)
@@ -92,8 +106,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
 def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(studies):
     one_rate = {"Made clips": {0.16: studies[0].pairs}}
     text = gains.answer_text(studies, one_rate, [])
-    assert "with gates (2 pairs of runs): it" in text
-    assert ". Both at 0.16 **+41.7 points [" in text and text.endswith("]** (2 pairs of runs).")
+    assert text.count("**+41.7 points [") == 2 and text.endswith("]** both at 0.16.")
     every = gains.details_text(studies, one_rate, [])
     assert every.startswith("- Made clips: both at 0.16: runs of `made`.")
     fewer = gains.details_text(studies, {"Made clips": {0.16: studies[0].pairs[:1]}}, [])
@@ -102,7 +115,7 @@ def test_runs_at_one_rate_stand_behind_their_study_s_gain_and_below_its_bar(stud
         run.history["train_top1"] = 0.9
     late = gains.details_text(studies, one_rate, [])
     assert "- Made clips: both at 0.16: runs of `made`, 2 of 4 runs had not learned their training clips; " in late
-    _, alt = gains.forest_figure(studies, one_rate)
+    _, alt = gains.forest_figure(studies, one_rate, [])
     assert "; Made clips, both at 0.16 +41.7 points [" in alt
 
 
@@ -124,6 +137,7 @@ def test_weights_from_runs_of_unlike_rates_are_named(tmp_path):
         f"ResNet34-3DRes18 from `{first[0].name}` (rate 0.08, 50.0 % right there), "
         f"Res34-SE-IM-Net from `{first[1].name}` (rate 0.16, 90.0 % right there)."
     )
-    short = "with gates, both pre-trained, at unlike learning rates (2 pairs of runs): "
-    assert short in gains.answer_text([study], {}, [*first, *then])
+    assert gains.answer_text([study], {}, [*first, *then]).endswith("]**, from weights of unlike rates.")
+    (name,) = gains.rows_of([study], {}, [*first, *then])
+    assert name.endswith(", from weights of unlike rates")
     assert "weights from" not in gains.details_text([study], {}, then), "the runs that they started from are not there"

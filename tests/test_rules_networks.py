@@ -126,7 +126,30 @@ def test_a_gain_between_networks_at_unlike_rates_is_gate_and_rate_together(tmp_p
 
     found = [verdict("se-im-beats-baseline", runs(study, rate)) for study, rate in (("own", 0.16), ("one", 0.08))]
     assert [each.outcome for each in found] == ["partly", "reproduced"]
-    assert ", each at its own learning rate (at one: Table 7)" in found[0].how and "own" not in found[1].how
+    assert ", each at its own rate (at one: Table 7)" in found[0].how and "own" not in found[1].how
+
+
+def test_a_gain_from_weights_of_unlike_rates_is_gate_and_rate_together(tmp_path):
+    """The rates that the weights were trained at count as the runs' own do."""
+
+    def found(rate):
+        study = f"first-{rate:g}"
+        first = [
+            demo_record(tmp_path, study=study, model=m, learning_rate=r, data_hash="other clips")
+            for m, r in ((BASELINE, 0.08), (ATTENTION, rate))
+        ]
+        then = [
+            demo_record(
+                tmp_path, study=f"then-{rate:g}", model=run.experiment.model, seed=s, wrong=w, start_from=run.name
+            )
+            for run, w in zip(first, (MANY, FEW))
+            for s in SEEDS
+        ]
+        return verdict("se-im-beats-baseline", [*first, *then])
+
+    unlike, one = found(0.16), found(0.08)
+    assert [unlike.outcome, one.outcome] == ["partly", "reproduced"]
+    assert ", from weights of unlike rates" in unlike.how and "unlike" not in one.how
 
 
 def test_runs_that_start_from_one_training_say_so(tmp_path):

@@ -40,6 +40,17 @@ def test_accuracy_table_counts_top5_where_there_are_more_classes(tmp_path):
     assert row["top-5"] == "71.4 %" and row["right / clips"] == "1 / 7"
 
 
+def test_pairs_table_has_the_gain_of_each_pair(tmp_path):
+    runs = both_networks(tmp_path, range(6), range(3), seeds=(0, 1))
+    rows = tables.pairs_table(partners(runs, BASELINE, ATTENTION)).to_dict("records")
+    assert [row["split, seed"] for row in rows] == ["1, 0", "1, 1"]
+    first = rows[0]
+    assert first["without gates: right / clips, top-1 [95 %]"].startswith("114 / 120, 95.0 % [")
+    assert first["with gates: right / clips, top-1 [95 %]"].startswith("117 / 120, 97.5 % [")
+    assert first["gain [95 %]"].startswith("+2.5 points [") and first["gain, mean of classes"] == "+2.5 points"
+    assert tables.pairs_table([]).empty
+
+
 def test_comparison_table_by_hand(tmp_path):
     right = {BASELINE: [1, 1, 1, 0, 0, 0, 0, 0], ATTENTION: [1, 0, 1, 1, 1, 1, 1, 0]}
     made = [

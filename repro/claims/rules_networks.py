@@ -38,6 +38,7 @@ from repro.records.questions import (
     one_start_text,
     only,
     seen,
+    unlike_starts,
 )
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, gain_of, is_right, mistaken_for_partner, share_of
@@ -148,7 +149,8 @@ def _network_against_network(
 ) -> Verdict:
     """A verdict from pairs of both networks, set of like runs by set: of those that can be asked, what judge says.
 
-    Networks at unlike rates differ in gate and rate together: what they reproduce they reproduce in part.
+    Networks at unlike rates, or from weights of unlike rates, differ in gate and rate together: what they reproduce
+    they reproduce in part.
     """
     like = [partners(some, BASELINE, ATTENTION) for some in evidence.alike()]
     sets = [each for pairs in like if pairs and asked(pairs) for each in _apart(pairs, judge)]
@@ -160,10 +162,12 @@ def _network_against_network(
             learned = [pair for pair in pairs if not any(map(learned_nothing, pair))]
             rest = judge(learned).short if learned else "no pair is left"
         place = where(own, [[a for a, _ in each] for each in sets])
-        if any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
-            place += ", each at its own learning rate (at one: Table 7)"
-            if result.outcome == "reproduced":  # gate and rate together
-                result = result._replace(outcome="partly")
+        if own_rates := any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
+            place += ", each at its own rate (at one: Table 7)"
+        if unlike := unlike_starts(own, evidence.records):
+            place += ", from weights of unlike rates"
+        if (own_rates or unlike) and result.outcome == "reproduced":  # gate and rate together
+            result = result._replace(outcome="partly")
         result = result._replace(details=result.details + one_start_text(own))
         told.append((Finding(study, place, *result, rest, tuple(record.name for record in stuck)), own))
     return _verdict(claim, told, **words)
@@ -195,7 +199,7 @@ def _top1(pairs: Pairs) -> Result:
     "se-im-beats-baseline",
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
     clips="the test clips of every study, each kind of runs apart",
-    since="2026-11-30T23:35:00Z",
+    since="2026-12-01T01:20:00Z",
 )
 def beats_baseline(claim: Claim, evidence: Evidence) -> Verdict:
     """Difference in top-1, SE-IM minus baseline."""
@@ -246,7 +250,7 @@ def _confusion(pairs: Pairs) -> Result:
     runs="pairs of both networks, trained alike from one seed, two or more of a kind",
     clips="test clips of the pairs of look-alikes that the paper's text names, of the rendered set's, and of those "
     "that the plan names of UT-Interaction",
-    since="2026-11-30T23:35:00Z",
+    since="2026-12-01T01:20:00Z",
 )
 def reduces_confusion(claim: Claim, evidence: Evidence) -> Verdict:
     """For most of the pairs named beforehand the indicator c of Table 8 is lower under SE-IM.

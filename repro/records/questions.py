@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from repro.experiment.fields import CONTROL
+from repro.experiment.fields import BASELINE, CONTROL
 from repro.metrics.statistics import Estimate, gain
 from repro.paper.look_alikes import look_alikes_of, named_pairs
 from repro.records.record import Record, to_16_bits
@@ -53,6 +53,15 @@ def one_start_text(records: Iterable[Record]) -> str:
         starts.setdefault(record.experiment.model, set()).add(record.experiment.start_from)
     one = all(len(found) == 1 and None not in found for found in starts.values())
     return "; each network started from one pre-training, whose chance is not in the interval" if one else ""
+
+
+def unlike_starts(records: Iterable[Record], among: Sequence[Record]) -> list[Record]:
+    """The runs among others whose weights these started from, where those had unlike learning rates: the baseline's
+    first. Empty where they had one."""
+    starts = {record.experiment.start_from for record in records}
+    runs = [record for record in among if record.name in starts]
+    unlike = len({run.experiment.learning_rate for run in runs}) > 1
+    return sorted(runs, key=lambda run: run.experiment.model != BASELINE) if unlike else []
 
 
 def errors_with_look_alike(runs: Sequence[Record]) -> tuple[list[Record], float]:

@@ -1,7 +1,7 @@
 """Which classes networks take for each other, from records: matrices, every pair, picked pairs."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,6 @@ from repro.paper.look_alikes import named_pairs
 from repro.records.questions import errors_with_look_alike, of_look_alikes
 from repro.records.record import Record
 from repro.records.scores import (
-    Score,
     confusion_gain,
     confusion_of,
     gain_of,
@@ -25,7 +24,7 @@ from repro.records.scores import (
     share_of,
 )
 from repro.report.figures import COLOURS, confusion_plot
-from repro.report.gains import own_rates_text
+from repro.report.gains import own_rates_text, rows_of
 from repro.report.show import formatted
 from repro.report.study import OneRate, Pairs, Study
 from repro.report.svg import in_figure
@@ -39,18 +38,19 @@ def counted(pairs: Pairs) -> str:
     return f"{len(pairs)} pair{'s' if len(pairs) > 1 else ''} of runs"
 
 
-def answer_text(studies: Sequence[Study], one_rate: OneRate) -> str:
-    """Which look-alikes the gate tells apart better and which not, a line a study; those that converged, if any did.
-
-    one_rate: by a study's name, the pairs of runs that share a learning rate, by that rate.
-    """
-    named = [study for study in studies if named_pairs(study.records[0].classes)]
+def answer_text(studies: Sequence[Study]) -> str:
+    """Which look-alikes the gate tells apart better and which not, a line a study; those that converged, if any did."""
+    named = _with_look_alikes(studies)
     sure = [study for study in named if study.converged]
     if not named:
         return "**Not run:** no study here has classes with a named look-alike."
     lines = [] if sure else ["**Not known yet:** these runs ended before they had learned their training clips."]
-    found = [f"- **{s.name}**: {_fell_text(s)}{_at_one_rate(one_rate.get(s.name, {}))}" for s in sure or named]
+    found = [f"- **{study.name}**: {_fell_text(study)}" for study in sure or named]
     return "\n\n".join([*lines, "\n".join(found)])
+
+
+def _with_look_alikes(studies: Sequence[Study]) -> list[Study]:
+    return [study for study in studies if named_pairs(study.records[0].classes)]
 
 
 def _fell_text(study: Study) -> str:
@@ -70,36 +70,28 @@ def _fell_text(study: Study) -> str:
     parts = ", ".join(f"{words} for {len(pairs)} ({', '.join(pairs)})" for words, pairs in found.items() if pairs)
     beyond = f"beyond chance: {', '.join(sure)}" if sure else "none of it beyond chance"
     return (
-        f"with gates the confusion of look-alikes is {parts}; {beyond}. {_taken_text(study.pairs)}; "
-        f"{counted(study.pairs)}{own_rates_text(study)})."
+        f"with gates the confusion of look-alikes is {parts}; {beyond} ({counted(study.pairs)}{own_rates_text(study)})."
     )
 
 
-def _at_one_rate(found: Mapping[float, Pairs]) -> str:
-    """The same changes where both networks had one rate."""
-
-    def told(runs: Pairs) -> str:
-        pairs = _of_look_alikes(runs)
-        alike, other = (with_interval(gain_of(pairs, s), signed=True) for s in (mistaken_for_partner, _taken_elsewhere))
-        return f"{alike} and {other} ({counted(pairs)})"
-
-    lines = [f"at {rate:g} {told(pairs)}" for rate, pairs in found.items()]
-    return f" The two changes with one rate for both: {'; '.join(lines)}." if lines else ""
+def taken_table(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> pd.DataFrame:
+    """What share of the clips of classes with a named look-alike both networks take for it, and for any other class;
+    a row a study that converged and, below it, at one rate. Arguments as for `repro.report.gains.rows_of`.
+    """
+    sure = [study for study in _with_look_alikes(studies) if study.converged]
+    return pd.DataFrame(
+        {"clips": name} | _taken(_of_look_alikes(pairs)) for name, pairs in rows_of(sure, one_rate, records).items()
+    )
 
 
-def _taken_text(pairs: Pairs) -> str:
-    """What share of these classes' clips either network takes for a look-alike, and for any other class."""
-    pairs = _of_look_alikes(pairs)
-
-    def told(score: Score, words: str) -> str:
-        taken = [percent(share_of([pair[k] for pair in pairs], score).point) for k in (0, 1)]
+def _taken(pairs: Pairs) -> dict[str, str]:
+    cells = {}
+    for words, score in (("the look-alike", mistaken_for_partner), ("any other class", _taken_elsewhere)):
+        shares = [percent(share_of([pair[k] for pair in pairs], score).point) for k in (0, 1)]
         gain = gain_of(pairs, score)
-        return f"{words.format(*taken)} ({with_interval(gain, signed=True)}, p {p_text(gain.p)}"
-
-    alike = told(
-        mistaken_for_partner, "Of the clips of these classes {} without and {} with gates are taken for the look-alike"
-    )
-    return f"{alike}), {told(_taken_elsewhere, 'for any other class {} and {}')}"
+        cells[f"taken for {words}: without → with gates"] = " → ".join(shares)
+        cells[f"change, {words} [95 %]"] = f"{with_interval(gain, signed=True)}, p {p_text(gain.p)}"
+    return cells | {"pairs of runs": f"{len(pairs)}"}
 
 
 def _of_look_alikes(pairs: Pairs) -> Pairs:

@@ -1,6 +1,6 @@
 """The main point on the pages: what the gate does to accuracy, study by study, in a sentence and as a forest plot."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from repro.claims.judging import LEVEL, judge_gain, silent
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import percent, with_interval
-from repro.records.questions import has_converged, one_start_text
+from repro.records.questions import has_converged, one_start_text, unlike_starts
 from repro.records.rates import alike, by_rate, choosing
 from repro.records.record import Record
 from repro.records.scores import gain_of, gains_by_seed, is_right, share_of
@@ -22,6 +22,12 @@ SAYS = {
     "contradicted": "it recognises fewer of these clips",
     "undecided": "this could be chance",
 }
+TOGETHER = {
+    SAYS["reproduced"]: "The gate recognises more clips of each set.",
+    SAYS["contradicted"]: "The gate recognises fewer clips of each set.",
+    SAYS["undecided"]: "That the gate gains or loses accuracy is not shown: each difference could be chance.",
+}
+"""What all sets of clips say where they say the same."""
 
 
 def compared(studies: Sequence[Study]) -> list[Study]:
@@ -30,25 +36,24 @@ def compared(studies: Sequence[Study]) -> list[Study]:
 
 
 def answer_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> str:
-    """What the gate does to accuracy, a sentence for each study that converged, and what it does at one rate.
+    """What the gate does to accuracy: what all studies that converged say together, and the gain of each, also at one
+    rate.
 
     records: any; those whose weights a study started from say whether their rates were alike.
     """
-    lines = []
-    for study, gain in _gains(studies):
-        if study.converged:
-            says = silent(gain) or SAYS[judge_gain(gain)]
-            top1 = [percent(share_of([pair[k] for pair in study.pairs], is_right).point) for k in (0, 1)]
-            found = f"{with_interval(gain, signed=True)}**, {top1[0]} without and {top1[1]} with gates"
-            differs = own_rates_text(study)
-            if _unlike_starts(study, records):
-                differs += ", both pre-trained, at unlike learning rates"
-            rates = one_rate.get(study.name, {}).items()
-            same = "; ".join(f"at {rate:g} {_gained_text(pairs)}" for rate, pairs in rates)
-            same = f" Both {same}." if same else ""
-            lines.append(f"- **{study.name}: {found}{differs} ({_counted(gain)}): {says}.{same}")
-    unknown = "**Not known yet:** no study here trained both networks until they had learned their training clips."
-    return "\n".join(lines) or unknown
+    found = [(study, gain) for study, gain in _gains(studies) if study.converged]
+    if not found:
+        return "**Not known yet:** no study here trained both networks until they had learned their training clips."
+    says = [silent(gain) or SAYS[judge_gain(gain)] for _, gain in found]
+    told = []
+    for (study, gain), word in zip(found, says):
+        own = "" if len(set(says)) == 1 else f" ({word})"
+        one = [f"{_bold(gain_of(pairs, is_right))} both at {rate:g}" for rate, pairs in _rates(one_rate, study)]
+        told.append(f"{study.name} {', '.join([_bold(gain) + _rates_differ(study, records) + own, *one])}")
+    first = (
+        TOGETHER.get(says[0], f"Not known yet: {says[0]}.") if len(set(says)) == 1 else "It differs from set to set."
+    )
+    return f"**{first}** With gates minus without: {'; '.join(told)}."
 
 
 def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> str:
@@ -61,7 +66,7 @@ def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[
         if study.converged:
             chosen_by = study.records[0].experiment.rate_chosen_by
             told = [rates_text(study) + _unsure_text(study, choosing(records, chosen_by))] if chosen_by else []
-            told += [_one_rate_text(study, rate, pairs) for rate, pairs in one_rate.get(study.name, {}).items()]
+            told += [_one_rate_text(study, rate, pairs) for rate, pairs in _rates(one_rate, study)]
             told += [one_start_text(study.records).removeprefix("; ")] if gain.runs > 1 else []
             told += [_starts_text(study, records)]
             told = [text for text in (*told, _learned_text(study)) if text]
@@ -70,9 +75,9 @@ def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[
     return "\n".join(lines + ([f"- Training clips not learned, so no evidence: {'; '.join(early)}."] if early else []))
 
 
-def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, str]:
+def forest_figure(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> tuple[Figure, str]:
     """The gain of each study that holds pairs of both networks and, below it, at one rate; with its alt text."""
-    rows = rows_of(studies, one_rate)
+    rows = rows_of(studies, one_rate, records)
     label = (
         f"gain in test top-1 (points), {TITLES[ATTENTION]} minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)"
@@ -81,12 +86,13 @@ def forest_figure(studies: Sequence[Study], one_rate: OneRate) -> tuple[Figure, 
     return fig, f"Gain in test top-1, {TITLES[ATTENTION]} minus {TITLES[BASELINE]}, with 95 % intervals: {listed}."
 
 
-def rows_of(studies: Sequence[Study], one_rate: OneRate) -> dict[str, Pairs]:
-    """By name the pairs of each study and, below it, those at one rate."""
+def rows_of(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> dict[str, Pairs]:
+    """By name, with what differs beside the gate, the pairs of each study and, below it, those at one rate."""
     rows: dict[str, Pairs] = {}
     for study in compared(studies):
-        rows[study.name + ("" if study.converged else " (not learned)")] = study.pairs
-        rows |= {f"{study.name}, both at {rate:g}": pairs for rate, pairs in one_rate.get(study.name, {}).items()}
+        early = "" if study.converged else " (training clips not learned)"
+        rows[study.name + _rates_differ(study, records) + early] = study.pairs
+        rows |= {f"{study.name}, both at {rate:g}": pairs for rate, pairs in _rates(one_rate, study)}
     return rows
 
 
@@ -114,9 +120,18 @@ def _gains(studies: Sequence[Study]) -> list[tuple[Study, Estimate]]:
     return [(study, gain) for study in studies if (gain := study.gain)]
 
 
-def _gained_text(pairs: Pairs) -> str:
-    gain = gain_of(pairs, is_right)
-    return f"**{with_interval(gain, signed=True)}** ({_counted(gain)})"
+def _bold(gain: Estimate) -> str:
+    return f"**{with_interval(gain, signed=True)}**"
+
+
+def _rates(one_rate: OneRate, study: Study) -> Iterable[tuple[float, Pairs]]:
+    return one_rate.get(study.name, {}).items()
+
+
+def _rates_differ(study: Study, records: Sequence[Record]) -> str:
+    """In what its networks differ beside the gate; nothing where in nothing."""
+    starts = ", from weights of unlike rates" if _starts(study, records) else ""
+    return own_rates_text(study) + starts
 
 
 def _learned_text(study: Study) -> str:
@@ -135,17 +150,13 @@ def _starts_text(study: Study, records: Sequence[Record]) -> str:
     told = ", ".join(
         f"{TITLES[run.experiment.model]} from `{run.name}` (rate {run.experiment.learning_rate:g}, "
         f"{percent(share_of([run], is_right).point)} right there)"
-        for run in _unlike_starts(study, records)
+        for run in _starts(study, records)
     )
     return f"weights from runs that differ in more than the gate: {told}" if told else ""
 
 
-def _unlike_starts(study: Study, records: Sequence[Record]) -> list[Record]:
-    """The runs whose weights a study's networks started from where these had unlike rates, the baseline's first."""
-    starts = {run.experiment.start_from for pair in study.pairs for run in pair}
-    runs = [record for record in records if record.name in starts]
-    unlike = len({run.experiment.learning_rate for run in runs}) > 1
-    return sorted(runs, key=lambda run: run.experiment.model != BASELINE) if unlike else []
+def _starts(study: Study, records: Sequence[Record]) -> list[Record]:
+    return unlike_starts((run for pair in study.pairs for run in pair), records)
 
 
 DETAILS = "How these runs were made: rates, weights to start from, which had not learned their training clips"
@@ -175,14 +186,10 @@ def _one_rate_text(study: Study, rate: float, pairs: Pairs) -> str:
 
 def own_rates_text(study: Study) -> str:
     """That its networks differ in their rate, too; nothing where they do not."""
-    return ", each at its own learning rate" if study.own_rates else ""
+    return ", each at its own rate" if study.own_rates else ""
 
 
 def unlearned_text(runs: Sequence[Record]) -> str:
     """How many of these runs ended before they had learned their training clips; nothing where none did."""
     late = sum(not has_converged(run) for run in runs)
     return f"{late} of {len(runs)} runs had not learned their training clips" if late else ""
-
-
-def _counted(gain: Estimate) -> str:
-    return "one pair of runs, over clips alone" if gain.runs == 1 else f"{gain.runs} pairs of runs"

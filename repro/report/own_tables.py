@@ -17,6 +17,7 @@ from repro.records.compare import partners
 from repro.records.record import Record
 from repro.records.scores import confusion_gain, confusion_of, gain_of, is_right
 from repro.report.confusion import indicator_text
+from repro.report.gains import rows_of
 from repro.report.study import OneRate, Pairs, Study, beside, beside_runs, gain_text, top1_text
 from repro.report.tables import DASH
 
@@ -39,12 +40,9 @@ def table7(paper: Paper, records: Sequence[Record], studies: Sequence[Study], on
         for protocol, pairs in _pairs_by_protocol(records, dataset):
             name = NAMES[dataset] + (f", {protocol}" if pairs else "")
             rows.append({"clips": name, "the paper": _arrow(printed, "g", " %")} | _here(pairs))
-    for study in studies:
-        if study.pairs and not {record.name for record in study.records} <= official:
-            early = "" if study.converged else " (training clips not learned)"
-            rows.append({"clips": study.name + early, "the paper": DASH} | _here(study.pairs))
-        for rate, pairs in one_rate.get(study.name, {}).items():
-            rows.append({"clips": f"{study.name}, both at {rate:g}", "the paper": DASH} | _here(pairs))
+    here = [study for study in studies if not {record.name for record in study.records} <= official]
+    for name, pairs in rows_of(here, one_rate, records).items():
+        rows.append({"clips": name, "the paper": DASH} | _here(pairs))
     return pd.DataFrame(rows)
 
 

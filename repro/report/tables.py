@@ -16,7 +16,7 @@ from repro.records.questions import has_converged, training_top1
 from repro.records.record import Record
 from repro.records.scores import gain_of, is_right, share_of
 from repro.report.show import formatted
-from repro.report.study import beside, gain_text, mark
+from repro.report.study import Pairs, beside, gain_text, mark
 
 DASH = "–"  # a cell that the paper's text does not state
 DASHES = "– is not stated in the text"
@@ -71,6 +71,23 @@ def comparison_table(records: Sequence[Record]) -> pd.DataFrame:
         }
         if corrected:
             row[f"p, corrected for {len(corrected)}"] = p_text(corrected[split]) if split in corrected else ""
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def pairs_table(pairs: Pairs) -> pd.DataFrame:
+    """One row a pair of like runs: top-1 of both over groups of clips, and what the gates add, also mean of classes."""
+    rows = []
+    for pair in pairs:
+        classes = [100 * mean_class_accuracy(run.scores, run.labels) for run in pair]
+        row = {"split, seed": f"{pair[0].experiment.split}, {pair[0].experiment.seed}"}
+        for words, run in zip(("without gates", "with gates"), pair):
+            right = f"{is_right(run).sum()} / {clips_of(run, 'test')}"
+            row[f"{words}: right / clips, top-1 [95 %]"] = (
+                f"{right}, {with_interval(share_of([run], is_right))}{mark(run)}"
+            )
+        row["gain [95 %]"] = gain_text([pair])
+        row["gain, mean of classes"] = f"{classes[1] - classes[0]:+.1f} points"
         rows.append(row)
     return pd.DataFrame(rows)
 
