@@ -86,12 +86,14 @@ def test_rates_that_validation_clips_chose_are_said_and_which_they_could_not_tel
     assert unsure == text_of_rates + " (of ResNet34-3DRes18 not told from 0.16)."
 
 
-def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
+def test_the_forest_has_a_row_a_study_that_converged_and_a_single_pair_is_hollow(tmp_path, studies):
+    one = both_networks(tmp_path, study="one", data_hash="few", dataset="few runs", seeds=(0,))
+    studies = shown([run for study in studies for run in study.records] + one, DIGEST)
     fig, alt = gains.forest_figure(studies, {}, [])
     axis, _ = fig.axes
     assert [text.get_text() for text in axis.texts] == [
         "Made clips: 2 pairs, 120 clips, 120 sources",
-        "Other clips (training clips not learned): 1 pair, 120 clips, 120 sources",
+        "Few runs: 1 pair, 120 clips, 120 sources",
     ]
     points = [line for line in axis.lines if line.get_marker() == "o"]
     assert [line.get_xdata()[0] for line in points] == pytest.approx([50 / 1.2] * 2)
@@ -100,6 +102,7 @@ def test_the_forest_has_a_row_a_study_and_a_single_pair_is_hollow(studies):
     assert first == pytest.approx([100 * studies[0].gain.low, 100 * studies[0].gain.high])
     ticks = [list(line.get_xdata()) for line in axis.lines if line.get_marker() == "|"]
     assert ticks == [pytest.approx([50 / 1.2] * 2), pytest.approx([50 / 1.2])]
+    assert "Other clips" not in alt and "Other clips (training clips not" in gains.forest_figure(studies[2:], {}, [])[1]
     assert "Made clips +41.7 points [" in alt and "1 pair, 120 clips, 120 sources (hollow" in alt
 
 
@@ -137,7 +140,7 @@ def test_weights_from_runs_of_unlike_rates_are_named(tmp_path):
         f"ResNet34-3DRes18 from `{first[0].name}` (rate 0.08, 50.0 % right there), "
         f"Res34-SE-IM-Net from `{first[1].name}` (rate 0.16, 90.0 % right there)."
     )
-    assert gains.answer_text([study], {}, [*first, *then]).endswith("]**, from weights of unlike rates.")
+    assert gains.answer_text([study], {}, [*first, *then]).endswith("]**, weights of unlike rates.")
     (name,) = gains.rows_of([study], {}, [*first, *then])
-    assert name.endswith(", from weights of unlike rates")
+    assert name.endswith(", weights of unlike rates")
     assert "weights from" not in gains.details_text([study], {}, then), "the runs that they started from are not there"

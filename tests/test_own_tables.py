@@ -92,7 +92,9 @@ def test_studies_that_stopped_early_say_so_and_show_their_look_alikes(tmp_path):
     alone = pairs[pairs["pair"].str.endswith(" (apart by order alone)")]
     assert [pair.partition(" (")[0] for pair in alone["pair"]] == ["Sit / Stand", "Pick / Put"]
     assert (alone["the paper"] == "–").all()
-    assert (pairs["set"] == "Made clips").sum() == 6 and pairs["the paper"].str.startswith("–").all()
+    assert (pairs["clips"] == "Made clips (20 clips, 20 sources)").sum() == 6 and pairs["the paper"].str.startswith(
+        "–"
+    ).all()
 
 
 def test_protocols_stand_apart(tmp_path):
@@ -113,5 +115,5 @@ def test_protocols_stand_apart(tmp_path):
     assert set(rows.index) == {f"HMDB51, {kind}" for kind in kinds}
     assert rows.str.startswith("+0.6 points [").all()  # 9 of 1530
     pairs = table8(PAPER, runs, [])
-    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("set")["with gates [95 %]"]
+    named = pairs[pairs["pair"] == "flic-flac / cartwheel"].set_index("clips")["with gates [95 %]"]
     assert [named[f"HMDB51, {kind}"][:5] for kind in kinds] == ["0.000", "0.333", "0.667"]

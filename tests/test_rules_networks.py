@@ -149,7 +149,7 @@ def test_a_gain_from_weights_of_unlike_rates_is_gate_and_rate_together(tmp_path)
 
     unlike, one = found(0.16), found(0.08)
     assert [unlike.outcome, one.outcome] == ["partly", "reproduced"]
-    assert ", from weights of unlike rates" in unlike.how and "unlike" not in one.how
+    assert ", weights of unlike rates" in unlike.how and "unlike" not in one.how
 
 
 def test_runs_that_start_from_one_training_say_so(tmp_path):

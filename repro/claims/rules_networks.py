@@ -165,7 +165,7 @@ def _network_against_network(
         if own_rates := any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
             place += ", each at its own rate (at one: Table 7)"
         if unlike := unlike_starts(own, evidence.records):
-            place += ", from weights of unlike rates"
+            place += ", weights of unlike rates"
         if (own_rates or unlike) and result.outcome == "reproduced":  # gate and rate together
             result = result._replace(outcome="partly")
         result = result._replace(details=result.details + one_start_text(own))

@@ -76,8 +76,9 @@ def details_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[
 
 
 def forest_figure(studies: Sequence[Study], one_rate: OneRate, records: Sequence[Record]) -> tuple[Figure, str]:
-    """The gain of each study that holds pairs of both networks and, below it, at one rate; with its alt text."""
-    rows = rows_of(studies, one_rate, records)
+    """The gain of each study that converged, if any did, and, below it, at one rate; with its alt text."""
+    sure = [study for study in studies if study.converged] or studies
+    rows = rows_of(sure, one_rate, records)
     label = (
         f"gain in test top-1 (points), {TITLES[ATTENTION]} minus baseline; a tick a pair of runs\n"
         f"(bars: 95 %; a verdict takes p below {LEVEL:g}, so more than a bar on one side of 0)"
@@ -100,7 +101,7 @@ def rows_figure(rows: Mapping[str, Pairs], label: str) -> tuple[Figure, str]:
     """A gain a row below its name and what it rests on, and all of them in words; label: of the axis."""
     gains = [gain_of(pairs, is_right) for pairs in rows.values()]
     counted = [f"{g.runs} pair{'s' if g.runs > 1 else ''}, {g.clips} clips, {g.groups} sources" for g in gains]
-    fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.5 * len(rows)), layout="constrained")
+    fig, axis = plt.subplots(figsize=(NARROW, 0.85 + 0.47 * len(rows)), layout="constrained")
     blank = [""] * len(rows)
     draw_gains(axis, blank, gains, blank, [gains_by_seed(pairs) for pairs in rows.values()])
     axis.set_ylim(len(rows) - 0.6, -0.8)
@@ -130,7 +131,7 @@ def _rates(one_rate: OneRate, study: Study) -> Iterable[tuple[float, Pairs]]:
 
 def _rates_differ(study: Study, records: Sequence[Record]) -> str:
     """In what its networks differ beside the gate; nothing where in nothing."""
-    starts = ", from weights of unlike rates" if _starts(study, records) else ""
+    starts = ", weights of unlike rates" if _starts(study, records) else ""
     return own_rates_text(study) + starts
 
 

@@ -102,7 +102,9 @@ def look_alikes_table(studies: Sequence[Study]) -> pd.DataFrame:
     for study in studies:
         classes = study.records[0].classes
         for two in named_pairs(classes) if study.pairs else ():
-            row = _row([classes[k] for k in two], study.name, DASH, order_alone=two in backwards_pairs(classes))
+            fall = confusion_gain(study.pairs, two)
+            clips = f"{study.name} ({_counted(fall)})" if fall else study.name
+            row = _row([classes[k] for k in two], clips, DASH, order_alone=two in backwards_pairs(classes))
             rows.append(row | _both(study.pairs, two))
     return pd.DataFrame(rows)
 
@@ -112,7 +114,7 @@ def _row(words: Sequence[str], clips: str, printed: str, *, order_alone: bool = 
     place = named_in(words)
     return {
         "pair": " / ".join(words) + (" (apart by order alone)" if order_alone else ""),
-        "set": clips,
+        "clips": clips,
         "the paper": f"{printed} ({place})" if place else printed,
     }
 
@@ -120,14 +122,13 @@ def _row(words: Sequence[str], clips: str, printed: str, *, order_alone: bool = 
 def _both(pairs: Pairs, two: tuple[int, int] | None) -> dict[str, str]:
     """Cells on one pair of actions: the indicator of both networks and the difference."""
     if not pairs or two is None:
-        return dict.fromkeys((*CELLS, DIFFERENCE), "no such classes" if pairs else "not run") | {"n": DASH}
+        return dict.fromkeys((*CELLS, DIFFERENCE), "no such classes" if pairs else "not run")
 
     def text(records: Sequence[Record]) -> str:
         return indicator_text(confusion_of(records, two))
 
     cells = {name: beside_runs([pair[k] for pair in pairs], text) for k, name in enumerate(CELLS)}
-    fall = confusion_gain(pairs, two)
-    return cells | {DIFFERENCE: indicator_text(fall, signed=True), "n": _counted(fall) if fall else DASH}
+    return cells | {DIFFERENCE: indicator_text(confusion_gain(pairs, two), signed=True)}
 
 
 def _pairs(table: Table) -> list[tuple[tuple[str, str], str]]:
