@@ -182,13 +182,10 @@ def _rate_at_common(measured: Measured, name: str) -> pd.Series | None:
 
 
 def _alike_text(measured: Measured, others: Sequence[str], precision: str) -> str:
-    """Which of the networks that do not count as slower are not shown to be faster either."""
-    found = []
-    for name in others:
-        ratios = [measured.ratio(own, name, precision) for own in OWN]
-        if all(ratio is None or ratio.high >= 1 for ratio in ratios):
-            found.append(rows()[name].title)
-    return f" Not told apart by {CLIP}, so counted as not beaten: {'; '.join(found)}." if found else ""
+    """How many of the networks that do not count as slower are not shown to be faster either."""
+    ratios = [[measured.ratio(own, name, precision) for own in OWN] for name in others]
+    alike = sum(all(ratio is None or ratio.high >= 1 for ratio in both) for both in ratios)
+    return f"; by {CLIP} {alike} more are not told apart from them, so not counted" if alike else ""
 
 
 def _faster_text(measured: Measured) -> str:
@@ -233,9 +230,9 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
         found.append(
             f"**Fast?** In {precision} it runs {rate['median']:.2f} clips/s here. Both networks are faster than "
             f"{clip.count} networks compared with by {CLIP}, than {video.count} by {VIDEO}"
-            + (f" ({titles(video.better)})" if video.better else "")
-            + (f"; {titles(video.unknown)} not timed." if video.unknown else ".")
+            + (f"; {titles(video.unknown)} not timed" if video.unknown else "")
             + _alike_text(measured, clip.not_better, precision)
+            + "."
         )
     if measured.rate(ATTENTION) is not None:
         found.append(_faster_text(measured))
