@@ -25,7 +25,7 @@ SAYS = {
 TOGETHER = {
     SAYS["reproduced"]: "The gate recognises more clips of each set.",
     SAYS["contradicted"]: "The gate recognises fewer clips of each set.",
-    SAYS["undecided"]: "That the gate gains or loses accuracy is not shown: each difference could be chance.",
+    SAYS["undecided"]: "Neither a gain nor a loss of accuracy by the gate is shown: each difference could be chance.",
 }
 """What all sets of clips say where they say the same."""
 

@@ -16,7 +16,7 @@ from repro.data.sampling import test_frames
 from repro.data.transforms import test_view
 from repro.paper.look_alikes import named_pairs
 
-PREVIEW = 160  # pixels of a preview's longer side, at most
+PREVIEW = 128  # pixels of a preview's longer side, at most
 LARGEST = 100_000  # bytes of a preview's animation, at most
 FRAMES = 12  # of a preview of Figure 1
 
