@@ -95,7 +95,7 @@ def test_a_preview_moves_loops_and_is_small():
     moving, still = opened(found.animation), opened(found.still)
     assert len(found.animation) < 100_000 and moving.format == "WEBP"
     assert (moving.n_frames, moving.info["loop"]) == (16, 0) and getattr(still, "n_frames", 1) == 1
-    assert moving.size == still.size == (found.width, found.height) == (160, 120)
+    assert moving.size == still.size == (found.width, found.height) == (128, 96)
 
 
 def test_a_preview_stands_still_for_whoever_asks_for_less_motion():
