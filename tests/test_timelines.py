@@ -1,5 +1,7 @@
 """The page's words, pictures and tables on clips in a row, from made time lines."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from repro.data.clips import Clip
 from repro.data.demo import CLASSES as RENDERED
 from repro.records.measure import write_measurement
 from repro.report import ledger, online, timelines
+from repro.report.svg import svg_of
 
 CLASSES = ["Sit", "Eat", "Drink"]
 
@@ -125,6 +128,9 @@ def test_the_time_line():
     assert [text.get_text() for text in axis.get_yticklabels()][:3] == ["truth", "as published", "as released"]
     assert texts[:6] == ["Sit", "Eat", "Drink"] * 2  # the truth
     assert texts[6:10] == ["Eat", "Sit", "Drink", "Eat"]  # as published: first another label, then the clip's own
+    styles = re.findall(r'<text style="([^"]*)"[^>]*>(?:Sit|Eat|Drink)<', svg_of(fig, alt))
+    dark = ["fill: #000000" in style for style in styles]
+    assert not any(dark[:6]) and all(dark[6:10]), "words on pale blue and orange are dark in both themes"
 
 
 def test_the_curves():

@@ -37,7 +37,7 @@ from repro.records.record import RESULTS, Record, read_record
 from repro.records.scores import is_right, share_of
 from repro.report.show import formatted
 from repro.report.study import names
-from repro.report.svg import in_figure
+from repro.report.svg import ON_MAP, in_figure
 
 COLOURS = {PUBLISHED: "#0072B2", RELEASED: "#D55E00", BY_TIME: "#009E73", AT_CUTS: "#CC79A7"}
 RIGHT, WRONG, SILENT = "#9ecae1", "#fdbf8f", "#ffffff"
@@ -262,7 +262,9 @@ def _draw_piece(axis: Axes, start: float, end: float, place: int, colour: str, t
     """A piece of the line at this place with its text, where there is room: some 150 characters fit the axis."""
     axis.broken_barh([(start, end - start)], (place - 0.4, 0.8), facecolors=colour, edgecolor="white")
     if len(text) <= (end - start) / whole * 150:
-        axis.text((start + end) / 2, place, in_figure(text), ha="center", va="center", fontsize=7)
+        word = axis.text((start + end) / 2, place, in_figure(text), ha="center", va="center", fontsize=7)
+        if colour in (RIGHT, WRONG):  # pale in both themes
+            word.set_gid(ON_MAP)
 
 
 # ---- the four curves
