@@ -24,7 +24,7 @@ def page(records=()):
 
 def test_without_records_nothing_is_said_of_runs():
     verdicts, evidence = page()
-    assert answer.runs_text(verdicts, evidence) == ""
+    assert answer.runs_text(verdicts, evidence, []) == ""
     found = answer.claims_table(verdicts).set_index("claim")["verdict"].map(str)
     assert found["the gate raises accuracy"] == "not testable"
     assert answer.evidence_text(evidence) == ""
@@ -34,8 +34,10 @@ def test_without_records_nothing_is_said_of_runs():
 def test_a_clear_gain(tmp_path):
     verdicts, evidence = page(both_networks(tmp_path, remark="Made."))
     assert answer.answer_text(verdicts).startswith("**Only in part.** Of ")
-    text = answer.runs_text(verdicts, evidence)
-    assert "Accuracies are those of 4 runs on made clips, with networks of" in text
+    text = answer.runs_text(verdicts, evidence, evidence.records)
+    assert "Verdicts on accuracy count 4 runs on made clips, with networks of" in text and "stand beside" not in text
+    more = both_networks(tmp_path, study="choice", learning_rate=0.32)
+    assert " 4 more, with another rate or a constant, stand" in answer.runs_text(verdicts, evidence, more)
     assert "they test the ideas, not the paper's numbers" in text
     found = answer.claims_table(verdicts).set_index("claim")["verdict"].map(str)
     assert found["the gate raises accuracy"] == "reproduced"

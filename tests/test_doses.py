@@ -124,7 +124,7 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
         "- **Is it the learning rate?** The same network, splits and seeds: without gates, at 0.16 minus"
     )
     assert "without gates, at 0.16 minus at 0.08, +12.5 points [" in text
-    assert re.search(r"\], p (< )?0\.\d{3}\.$", text)
+    assert re.search(r"\], p (< )?0\.\d{3}\. By a verdict's rule \(p below 0\.01\) shown for (none|1) of 1\.$", text)
     (pairs,) = doses.at_one_rate(found).values()
     assert [none.experiment.model for none, _ in pairs] == [BASELINE] * 2
     table = doses.doses_table(found).set_index("network")
@@ -135,7 +135,7 @@ def test_the_rate_that_gates_and_constant_share(tmp_path):
     slow = some("c", 28, 0.08, **choice)
     text = doses.rate_text(every := doses.doses_of(study, [*study, *constant, *swapped, *slow], DIGEST))
     assert list(doses.at_one_rate(every)) == [0.08, 0.16]
-    assert "; with gates, at 0.08 minus at 0.16, -15.0 points [" in text
+    assert "; with gates, at 0.16 minus at 0.08, +15.0 points [" in text
 
 
 def test_where_both_networks_share_a_rate_the_other_is_said(tmp_path):
@@ -150,8 +150,8 @@ def test_where_both_networks_share_a_rate_the_other_is_said(tmp_path):
     found = doses.doses_of(study, [*study, *slow], DIGEST)
     assert list(doses.at_one_rate(found)) == [0.08] and doses.rate_text(doses.doses_of(study, study, DIGEST)) == ""
     text = doses.rate_text(found)
-    assert "without gates, at 0.08 minus at 0.16, -23.3 points [" in text
-    assert "; with gates, at 0.08 minus at 0.16, -15.0 points [" in text
+    assert "without gates, at 0.16 minus at 0.08, +23.3 points [" in text, "the larger rate minus the smaller"
+    assert "; with gates, at 0.16 minus at 0.08, +15.0 points [" in text
 
 
 def test_the_study_that_was_asked_most_is_taken(runs, tmp_path):

@@ -219,7 +219,7 @@ def test_findings_say_plainly_what_is_lighter_and_faster():
     lines = report.findings(made.table6(networks), made.counts(networks))
     light = next(line for line in lines if line.startswith("**Light?**"))
     assert "fewer parameters than 13 of 14 networks compared with, fewer multiply-adds than 12 of 14" in light
-    assert "fewer of both than 12 of 14 (C3D, " in light
+    assert "fewer of both by a clip than 12 of 14 (C3D, " in light
     fast = [line for line in lines if line.startswith("**Fast?**")]
     # two-stream's video takes 250 clips
     assert "In fp32 it runs 2.00 clips/s" in fast[0] and "than 12 of 14 networks compared with by a clip" in fast[0]

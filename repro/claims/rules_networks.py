@@ -163,7 +163,7 @@ def _network_against_network(
             rest = judge(learned).short if learned else "no pair is left"
         place = where(own, [[a for a, _ in each] for each in sets])
         if own_rates := any(a.experiment.learning_rate != b.experiment.learning_rate for a, b in pairs):
-            place += ", each at its own rate (at one: Table 7)"
+            place += ", each at its own rate"
         if unlike := unlike_starts(own, evidence.records):
             place += ", weights of unlike rates"
         if (own_rates or unlike) and result.outcome == "reproduced":  # gate and rate together

@@ -45,8 +45,12 @@ def answer_text(verdicts: Verdicts) -> str:
     return f"**{answer}.** Of {len(verdicts)} claims: {named}."
 
 
-def runs_text(verdicts: Verdicts, evidence: Evidence) -> str:
-    """Which runs count, on which clips, with networks of which size, and which do not; nothing without runs."""
+def runs_text(verdicts: Verdicts, evidence: Evidence, choices: Sequence[Record]) -> str:
+    """Which runs verdicts count, on which clips, with networks of which size, which stand beside them, and which do
+    not; nothing without runs.
+
+    choices: runs with one choice changed that the page shows, at one rate or with a constant.
+    """
     if not evidence.records:
         return ""
     places = Counter(where(runs) for runs in evidence.by_study().values() for _ in runs)
@@ -56,12 +60,14 @@ def runs_text(verdicts: Verdicts, evidence: Evidence) -> str:
     )
     full = any(v.claim.id.startswith("accuracy-") and v.outcome != "not testable" for v in verdicts)
     limit = "" if full else ": they test the ideas, not the paper's numbers"
+    more = {record.name for record in choices} - {record.name for record in evidence.records}
+    beside = f" {len(more)} more, with another rate or a constant, stand beside them and decide none." if more else ""
     drawn = " of a drawn figure" if counted.endswith("rendered clips") else ""
     return (
-        f"Accuracies are those of {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}{drawn}, with "
-        f"networks of {scale(evidence.records)}{limit}. [All other runs](runs.html) had not learned their training "
-        "clips, chose settings, changed one choice, or repeat others. Sizes and speeds, online recognition apart, are "
-        "those of the networks at full size."
+        f"Verdicts on accuracy count {places.total()} runs{', ' if len(places) > 1 else ' '}{counted}{drawn}, with "
+        f"networks of {scale(evidence.records)}{limit}.{beside} [All other runs](runs.html) had not learned their "
+        "training clips, chose settings, changed another choice, or repeat others. Sizes and speeds, online "
+        "recognition apart, are those of the networks at full size."
     )
 
 

@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from repro.claims.judging import LEVEL
 from repro.experiment.fields import ATTENTION, BASELINE, TITLES, Experiment
 from repro.metrics.statistics import Estimate
 from repro.metrics.text import p_text, percent, with_interval
@@ -198,18 +199,27 @@ def constant_text(found: Sequence[Dose]) -> str:
 
 
 def rate_text(found: Sequence[Dose]) -> str:
-    """What another learning rate does to each network, in a line; nothing where no run has another than its network's
-    own."""
-    told = []
+    """What the larger learning rate does to each network, in a line; nothing where no run has another than its
+    network's own."""
+    told, shown = [], 0
     for words, doses in (("without", _plain(found)), ("with", _gated(found))):
         for own, other in product(doses, doses):
             if not own.own_rate or other.own_rate:
                 continue
             pairs = other.minus(own) if own.pairs else other.pairs
+            pairs = pairs if own.rate < other.rate else [(more, less) for less, more in pairs]
             gain = gain_of(pairs, is_right)
-            change = f"{with_interval(gain, signed=True)}, p {p_text(gain.p)}"
-            told.append(f"{words} gates, at {other.rate:g} minus at {own.rate:g}, {change}")
-    return f"- **Is it the learning rate?** The same network, splits and seeds: {'; '.join(told)}." if told else ""
+            low, high = sorted((own.rate, other.rate))
+            told.append(
+                f"{words} gates, at {high:g} minus at {low:g}, {with_interval(gain, signed=True)}, p {p_text(gain.p)}"
+            )
+            shown += gain.p < LEVEL
+    return (
+        f"- **Is it the learning rate?** The same network, splits and seeds: {'; '.join(told)}. By a verdict's rule (p "
+        f"below {LEVEL:g}) shown for {shown or 'none'} of {len(told)}."
+        if told
+        else ""
+    )
 
 
 def one_rate_of(studies: Sequence[Study], records: Sequence[Record], today: Digest) -> OneRate:

@@ -216,11 +216,12 @@ def findings(measured: Measured, counts: Counts) -> list[str]:
     mine = counts[ATTENTION]
     keys = (["parameters"], ["multiply_adds"], ["parameters", "multiply_adds"])
     parameters, operations, both = (fewer(counts, ATTENTION, some) for some in keys)
+    by_video = fewer(counts, ATTENTION, ["multiply_adds"], by=VIDEO)
     found = [
         f"**Light?** Res34-SE-IM-Net has {mine['parameters'] / 1e6:.1f} M parameters and "
         f"{mine['multiply_adds'] / 1e9:.1f} GMACs a clip: fewer parameters than {parameters.count} networks compared "
-        f"with, fewer multiply-adds than {operations.count}, fewer of both than {both.count}"
-        + (f" ({titles(both.better)})." if both.better else "."),
+        f"with, fewer multiply-adds than {operations.count} by {CLIP} and {by_video.count} by {VIDEO}, fewer "
+        f"of both by {CLIP} than {both.count}" + (f" ({titles(both.better)})." if both.better else "."),
     ]
     for precision in PRECISIONS:
         rate = measured.rate(ATTENTION, precision)
