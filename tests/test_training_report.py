@@ -61,8 +61,8 @@ def test_the_text_says_what_was_chosen_by_how_much(tmp_path):
 def test_the_table(tmp_path):
     runs = made(tmp_path)
     table = training.tuning_table(runs).set_index("learning rate")
-    assert table.loc["0.04", "ResNet34-3DRes18 (%)"] == "61.0 (60.0 to 62.0) (chosen)"
-    assert table.loc["0.02", "Res34-SE-IM-Net (%)"] == "75.0 (70.0 to 80.0) (chosen)"
+    assert table.loc["0.04", "ResNet34-3DRes18 (%)"] == "61.0 (60.0 to 62.0) (best)"
+    assert table.loc["0.02", "Res34-SE-IM-Net (%)"] == "75.0 (70.0 to 80.0) (best)"
     assert list(training.tuning_table(runs[:4])["Res34-SE-IM-Net (%)"]) == ["not run", "not run"]
 
 
@@ -76,6 +76,11 @@ def test_each_study_that_tried_rates_is_a_search_of_its_own(tmp_path):
     long = [replace(r, experiment=replace(r.experiment, study="again-" + r.experiment.study)) for r in short]
     other = run(tmp_path, BASELINE, 0.16, 0, None)
     assert training.searches([*short, other, *long]) == [short, long] and training.searches([other]) == []
+    by = long[0].experiment.study.rpartition("-")[0]
+    taken = replace(other, experiment=replace(other.experiment, rate_chosen_by=by))
+    assert training.searches([*short, *long, taken]) == [long, short], "the search that chose comes first"
+    assert training.has_chosen(long, [taken]) and not training.has_chosen(short, [taken])
+    assert training.waiting_text(short).endswith(f": {len(short)} runs so far, from which no run here takes its rate")
 
 
 def test_the_figure(tmp_path):

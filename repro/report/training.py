@@ -227,12 +227,27 @@ NOT_RUN = "**Not run:** both networks at several learning rates, with validation
 
 
 def searches(records: Sequence[Record]) -> list[list[Record]]:
-    """The runs of each study that tried learning rates; a study's groups, one a rate, count together."""
+    """The runs of each study that tried learning rates, those that chose some run's rate first; a study's groups, one a
+    rate, count together."""
     found: dict[str, list[Record]] = {}
     for record in records:
         if record.experiment.role == "tuning" and "validation_top1" in record.history:
-            found.setdefault(record.experiment.study.rpartition("-")[0], []).append(record)
-    return list(found.values())
+            found.setdefault(_search(record), []).append(record)
+    return sorted(found.values(), key=lambda rates: not has_chosen(rates, records))
+
+
+def has_chosen(rates: Sequence[Record], records: Sequence[Record]) -> bool:
+    """Whether some run among the records takes its rate from this search."""
+    return _search(rates[0]) in {record.experiment.rate_chosen_by for record in records}
+
+
+def _search(record: Record) -> str:
+    return record.experiment.study.rpartition("-")[0]
+
+
+def waiting_text(rates: Sequence[Record]) -> str:
+    """The title of a search that no run takes its rate from."""
+    return f"Another search, {_search(rates[0])}: {len(rates)} runs so far, from which no run here takes its rate"
 
 
 def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
@@ -246,7 +261,7 @@ def tuning_table(records: Sequence[Record]) -> pd.DataFrame:
             text = "not run"
             if values:
                 span = "one run" if len(values) == 1 else f"{100 * min(values):.1f} to {100 * max(values):.1f}"
-                mark = " (chosen)" if len(runs) > 1 and chosen(runs) == rate else ""
+                mark = " (best)" if len(runs) > 1 and chosen(runs) == rate else ""
                 text = f"{100 * np.mean(values):.1f} ({span}){mark}"
             row[f"{TITLES[model]} (%)"] = text
         rows.append(row)
