@@ -272,8 +272,7 @@ def test_pages_with_runs(shown, tmp_path):
     both_networks(tmp_path, study="rendered-choices-times-1.5", role="ablation", gate="times_1.5", digest=digest)
     here = {"results": str(tmp_path)}
     text = shown(OF["gate"], here)
-    assert "- **Made clips: +41.7 points [" in text
-    assert "with gates (2 pairs of runs): it recognises more of these clips." in text
+    assert "**The gate recognises more clips of each set.** With gates minus without: Made clips **+41.7 points [" in text
     assert "gates minus that constant " in text
     text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
     assert "with gates the confusion of look-alikes is lower for " in text
@@ -298,8 +297,8 @@ def test_claims_without_and_with_records(shown, tmp_path):
     text = shown(OF["answer"], {"results": str(tmp_path / "none")})
     # Without records: what is settled by construction, and the published accuracies beside the stated ones
     assert "**Not known yet:** no study here" in text and text.count("By construction") == 2 and "Not run." in text
-    assert "Accuracies are those of" not in text
+    assert "Verdicts on accuracy count" not in text
 
     both_networks(tmp_path / "some", digest=todays_digest(ROOT / "build" / "behaviour"))
     text = shown(OF["answer"], {"results": str(tmp_path / "some")})
-    assert "runs on made clips" in text and "+41.7 points [" in text and "it recognises more of these clips" in text
+    assert "runs on made clips" in text and "+41.7 points [" in text and "The gate recognises more clips" in text
