@@ -272,7 +272,7 @@ def test_pages_with_runs(shown, tmp_path):
     both_networks(tmp_path, study="rendered-choices-times-1.5", role="ablation", gate="times_1.5", digest=digest)
     here = {"results": str(tmp_path)}
     text = shown(OF["gate"], here)
-    assert "**The gate recognises more clips of each set.** With gates minus without: Made clips **+41.7 points [" in text
+    assert "**The gate recognises more clips of each set.** With gates minus without: Made clips **+41.7" in text
     assert "gates minus that constant " in text
     text = shown(OF["look-alikes"], here | {"clips_of_pairs": 1})
     assert "with gates the confusion of look-alikes is lower for " in text
