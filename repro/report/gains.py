@@ -45,14 +45,12 @@ def answer_text(studies: Sequence[Study], one_rate: OneRate, records: Sequence[R
     if not found:
         return "**Not known yet:** no study here trained both networks until they had learned their training clips."
     says = [silent(gain) or SAYS[judge_gain(gain)] for _, gain in found]
-    told = []
+    same, told = len(set(says)) == 1, []
     for (study, gain), word in zip(found, says):
-        own = "" if len(set(says)) == 1 else f" ({word})"
+        own = "" if same else f" ({word})"
         one = [f"{_bold(gain_of(pairs, is_right))} both at {rate:g}" for rate, pairs in _rates(one_rate, study)]
         told.append(f"{study.name} {', '.join([_bold(gain) + _rates_differ(study, records) + own, *one])}")
-    first = (
-        TOGETHER.get(says[0], f"Not known yet: {says[0]}.") if len(set(says)) == 1 else "It differs from set to set."
-    )
+    first = TOGETHER.get(says[0], f"Not known yet: {says[0]}.") if same else "It differs from set to set."
     return f"**{first}** With gates minus without: {'; '.join(told)}."
 
 
